@@ -1,0 +1,1 @@
+"""The whole service on one machine: start the local AWS, deploy to it, watch it work."""

@@ -1,0 +1,90 @@
+"""`python -m local …`: what the Makefile's targets call."""
+
+import argparse
+import sys
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.table import Table
+
+from local import deploy, process
+from local.errors import LocalError
+from local.settings import Settings
+
+console = Console()
+
+
+def up(settings: Settings, _: argparse.Namespace) -> None:
+    """start the local AWS and deploy what has changed"""
+    bring_up(settings)
+    print_outputs(settings)
+
+
+def down(settings: Settings, _: argparse.Namespace) -> None:
+    """stop the local AWS and remove all it has written"""
+    stopped = process.stop(settings)
+    console.print("Stopped; nothing is left." if stopped else "Nothing was running.")
+
+
+def env(settings: Settings, _: argparse.Namespace) -> None:
+    """print the exports that make any AWS client talk to the local AWS"""
+    print("unset AWS_PROFILE AWS_SESSION_TOKEN")
+    for name, value in settings.client_environment().items():
+        print(f"export {name}={value}")
+
+
+def demo(settings: Settings, arguments: argparse.Namespace) -> None:
+    """run the workflows on real input and show what each produced"""
+    from local.demo import run
+
+    bring_up(settings)
+    run(settings, quick=arguments.quick, console=console)
+
+
+def bring_up(settings: Settings) -> None:
+    if process.is_running(settings):
+        console.print(f"The local AWS is running at {settings.endpoint}.")
+    else:
+        with console.status("Starting the local AWS …"):
+            process.start(settings)
+        console.print(f"Started the local AWS at {settings.endpoint}.")
+    with console.status("Deploying: serverless deploy --stage local …"):
+        changed = deploy.deploy(settings)
+    console.print("Deployed." if changed else "The deployment is up to date.")
+
+
+def print_outputs(settings: Settings) -> None:
+    table = Table("Output", "Value", title="Stack outputs", title_justify="left")
+    for key, value in sorted(deploy.outputs(settings).items()):
+        table.add_row(key, value)
+    console.print(table)
+
+
+COMMANDS: dict[str, Callable[[Settings, argparse.Namespace], None]] = {
+    "up": up,
+    "down": down,
+    "env": env,
+    "demo": demo,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, function in COMMANDS.items():
+        command = commands.add_parser(name, help=function.__doc__)
+        if name == "demo":
+            command.add_argument("--quick", action="store_true", help="leave out the big file")
+    arguments = parser.parse_args()
+    try:
+        COMMANDS[arguments.command](Settings.from_environment(), arguments)
+    except LocalError as error:
+        Console(stderr=True, highlight=False).print(f"[red]stepworks:[/red] {error}", soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""Execution history of the states inside Parallel and Map, and who came after whom.
+
+ministack 1.5.33 records only the top-level states. On AWS every state enters and exits in the
+history, and `previousEventId` tells the branches apart
+(https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html).
+"""
+
+import contextvars
+import copy
+import json
+import threading
+from typing import Any
+
+from ministack.core.responses import now_iso
+from ministack.services import stepfunctions as sfn
+
+# Every branch and every Map item runs in a copy of its parent's context, so that each sees the
+# event it comes after: (execution ARN, event id).
+_last_event: contextvars.ContextVar[tuple[str, int]] = contextvars.ContextVar(
+    "last_event", default=("", 0)
+)
+_lock = threading.Lock()
+_add_event_upstream = sfn._add_event
+
+
+def add_event(
+    execution: dict[str, Any], event_type: str, details: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    arn = execution["executionArn"]
+    owner, previous = _last_event.get()
+    with _lock:  # ids are given by length, and branches write at once
+        event: dict[str, Any] = _add_event_upstream(execution, event_type, details)
+    event["previousEventId"] = previous if owner == arn else event["id"] - 1
+    _last_event.set((arn, event["id"]))
+    return event
+
+
+def run_sub_machine(
+    states: dict[str, Any],
+    start_at: str,
+    input_data: Any,
+    execution: dict[str, Any],
+    ctx: dict[str, Any],
+) -> Any:
+    """Walk the states of one branch or item; returns its output, raises what it fails with."""
+    ctx = {**ctx}  # branches of a Parallel would overwrite each other's State and task token
+    name: str | None = start_at
+    data = copy.deepcopy(input_data)
+    while name:
+        if execution["status"] != "RUNNING":
+            raise sfn._ExecutionError("States.Runtime", f"Execution is {execution['status']}")
+        state = states.get(name)
+        if state is None:
+            raise sfn._ExecutionError("States.Runtime", f"State '{name}' not found")
+        kind = state["Type"]
+        ctx["State"] = {"Name": name, "EnteredTime": now_iso(), "RetryCount": 0}
+        _record(execution, f"{kind}StateEntered", "stateEnteredEventDetails", name, input=data)
+        if kind == "Fail":
+            raise sfn._ExecutionError(*sfn._fail_state_error(state, data, ctx))
+        data, following = _run_state(state, data, execution, ctx)
+        _record(execution, f"{kind}StateExited", "stateExitedEventDetails", name, output=data)
+        name = following
+    return data
+
+
+def _run_state(
+    state: dict[str, Any], data: Any, execution: dict[str, Any], ctx: dict[str, Any]
+) -> tuple[Any, str | None]:
+    kind = state["Type"]
+    if kind == "Succeed":
+        data = sfn._apply_input_path(state, data, ctx)
+        return sfn._apply_output_path(state, data, ctx), None
+    if kind in ("Task", "Parallel", "Map"):
+        output, following = getattr(sfn, f"_execute_{kind.lower()}")(state, data, execution, ctx)
+    elif kind in ("Pass", "Choice", "Wait"):
+        output, following = getattr(sfn, f"_execute_{kind.lower()}")(state, data, ctx)
+    else:
+        raise sfn._ExecutionError("States.Runtime", f"Unknown state type: {kind}")
+    return output, following
+
+
+def _record(
+    execution: dict[str, Any], event_type: str, key: str, name: str, **payload: Any
+) -> None:
+    details = {field: json.dumps(value) for field, value in payload.items()}
+    sfn._add_event(execution, event_type, {key: {"name": name, **details}})
+
+
+def install() -> None:
+    sfn._add_event = add_event
+    sfn._run_sub_machine = run_sub_machine

@@ -1,0 +1,148 @@
+"""Start and stop the process of the local AWS; recover what a killed one left behind."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from local.errors import LocalError
+from local.settings import REGION, ROOT, Settings
+
+READY_SECONDS = 60
+STOP_SECONDS = 10
+
+
+def is_running(settings: Settings) -> bool:
+    return _server(settings) is not None and _answers(settings)
+
+
+def start(settings: Settings) -> None:
+    """Start the local AWS and wait until it answers; raises LocalError with the reason."""
+    stop(settings)  # nothing, or what `kill -9` left
+    _require_free_port(settings)
+    scratch = settings.directory / "tmp"
+    scratch.mkdir(parents=True)
+    with settings.log.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "local.server"],
+            cwd=ROOT,
+            env=_environment(settings),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C in the terminal is not for it
+        )
+    created = psutil.Process(process.pid).create_time()
+    _record(settings).write_text(json.dumps({"pid": process.pid, "created": created}))
+    _wait_until_ready(settings, process)
+
+
+def stop(settings: Settings) -> bool:
+    """End the server and its Lambda workers and remove their files; False if there was nothing."""
+    found = settings.directory.exists()
+    server = _server(settings)
+    if server is not None:
+        server.send_signal(signal.SIGTERM)
+        try:
+            server.wait(STOP_SECONDS)
+        except psutil.TimeoutExpired:
+            server.kill()
+            server.wait(STOP_SECONDS)
+    leftover = list(_workers(settings))
+    for worker in leftover:
+        worker.kill()
+    psutil.wait_procs(leftover, timeout=STOP_SECONDS)
+    shutil.rmtree(settings.directory, ignore_errors=True)
+    return found
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        # A developer's own AWS session is not the local account's.
+        if not name.startswith("AWS_")
+    }
+    return inherited | {
+        "AUTH": "true",  # IAM is enforced
+        "BIND_HOST": "127.0.0.1",
+        "MINISTACK_HOST": "127.0.0.1",
+        "GATEWAY_PORT": str(settings.port),
+        "MINISTACK_REGION": REGION,
+        "SFN_WAIT_SCALE": str(settings.wait_scale),
+        "IOT_MTLS_ENABLED": "0",
+        "SFTP_ENABLED": "0",
+        "DOCKER_HOST": "unix:///nonexistent",  # containers are never used, nor looked for
+        "TMPDIR": str(settings.directory / "tmp"),
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+        "LOG_LEVEL": "INFO",
+    }
+
+
+def _require_free_port(settings: Settings) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", settings.port))
+        except OSError:
+            raise LocalError(
+                f"Port {settings.port} is in use by another program (or another checkout): stop "
+                f"it, or choose a free port, e.g. STEPWORKS_PORT={settings.port + 34} make demo."
+            ) from None
+
+
+def _wait_until_ready(settings: Settings, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            break
+        if _answers(settings):
+            return
+        time.sleep(0.1)
+    tail = settings.log.read_text(errors="replace").strip().splitlines()[-5:]
+    stop(settings)
+    raise LocalError(
+        "The local AWS did not start. Its last words:\n  " + "\n  ".join(tail or ["(none)"])
+    )
+
+
+def _answers(settings: Settings) -> bool:
+    try:
+        with urllib.request.urlopen(f"{settings.endpoint}/_ministack/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _record(settings: Settings) -> Path:
+    return settings.directory / "server.json"
+
+
+def _server(settings: Settings) -> psutil.Process | None:
+    """The server's process if it is alive and really the one that was started here."""
+    try:
+        record = json.loads(_record(settings).read_text())
+        process = psutil.Process(record["pid"])
+        same = abs(process.create_time() - record["created"]) < 1
+    except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
+        return None
+    return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+
+
+def _workers(settings: Settings) -> Iterator[psutil.Process]:
+    """Lambda workers of this local AWS: their script lies in its scratch directory."""
+    scratch = str(settings.directory / "tmp")
+    for process in psutil.process_iter(["cmdline"]):
+        if any(scratch in word for word in process.info["cmdline"] or []):
+            yield process

@@ -1,0 +1,77 @@
+"use strict";
+
+// What the command line needs and serverless.yml cannot say: which stage may be deployed where,
+// which Python is the project's, byte code that stays valid in a zip, and no role that nobody has.
+
+const fs = require("node:fs");
+const path = require("node:path");
+
+class StepworksPlugin {
+  constructor(serverless) {
+    this.serverless = serverless;
+    this.useProjectPython();
+    // A zip has no true file times, so byte code that is checked by time is compiled anew at every
+    // cold start. With this set pip checks it by content (PEP 552, py_compile).
+    process.env.SOURCE_DATE_EPOCH ??= "315532800";
+    this.hooks = {
+      initialize: () => {
+        const [command] = this.serverless.processedInput.commands;
+        if (["deploy", "remove", "rollback"].includes(command)) this.checkTarget();
+      },
+      "before:package:finalize": () => this.dropSharedRole(),
+    };
+  }
+
+  // `invoke local` and the packaging of requirements both look for `python3`: let them find the
+  // one with the project's packages.
+  useProjectPython() {
+    const venv = path.join(this.serverless.serviceDir || process.cwd(), ".venv");
+    if (process.env.VIRTUAL_ENV || !fs.existsSync(venv)) return;
+    process.env.VIRTUAL_ENV = venv;
+    process.env.PATH = [path.join(venv, "bin"), process.env.PATH].join(path.delimiter);
+  }
+
+  // The framework makes one role for all functions; with a role of its own each, nobody assumes it.
+  dropSharedRole() {
+    const template = this.serverless.service.provider.compiledCloudFormationTemplate;
+    delete template.Resources.IamRoleLambdaExecution;
+    if (JSON.stringify(template).includes('"IamRoleLambdaExecution"')) {
+      this.refuse("A function has no role of its own: give it `iamRoleStatements`.");
+    }
+  }
+
+  checkTarget() {
+    const stage = this.serverless.getProvider("aws").getStage();
+    const endpoint = process.env.AWS_ENDPOINT_URL;
+    if (stage === "local" && !endpoint) {
+      this.refuse(
+        "Stage 'local' is for the local AWS, and AWS_ENDPOINT_URL is not set: this would go to your" +
+          " AWS account. Run `make up`, or `eval \"$(make -s env)\"` before calling serverless" +
+          " yourself; for an account, name another stage (`make deploy STAGE=dev`).",
+      );
+    }
+    if (stage !== "local" && endpoint) {
+      this.refuse(
+        `Stage '${stage}' is for an AWS account, and AWS_ENDPOINT_URL sends it to ${endpoint}.` +
+          " Unset AWS_ENDPOINT_URL (open a new terminal, or `unset AWS_ENDPOINT_URL`), or deploy" +
+          " `--stage local`.",
+      );
+    }
+    for (const name of ["emailFrom", "emailTo"]) {
+      if (!this.serverless.service.custom[name]) {
+        this.refuse(
+          `Stage '${stage}' has no ${name}: set ${
+            name === "emailFrom" ? "STEPWORKS_EMAIL_FROM" : "STEPWORKS_EMAIL_TO"
+          }, add it to the stage's params in serverless.yml, or pass --param="${name}=…". ` +
+            "It must be an address that SES may use (docs/operations.md).",
+        );
+      }
+    }
+  }
+
+  refuse(sentence) {
+    throw new this.serverless.classes.Error(sentence);
+  }
+}
+
+module.exports = StepworksPlugin;

@@ -1,0 +1,70 @@
+"""Where the local AWS listens, keeps its files, and what a client needs to talk to it."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.errors import LocalError
+
+ROOT = Path(__file__).resolve().parent.parent
+REGION = "us-east-1"
+STAGE = "local"
+STACK = f"stepworks-{STAGE}"
+DEFAULT_PORT = 4566
+DEFAULT_WAIT_SCALE = 0.01
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One local AWS: two checkouts, or one with two ports, never share a file or a process."""
+
+    port: int = DEFAULT_PORT
+    wait_scale: float = DEFAULT_WAIT_SCALE  # of Wait states and of the pauses between retries
+
+    @classmethod
+    def from_environment(cls) -> "Settings":
+        port = os.environ.get("STEPWORKS_PORT") or str(DEFAULT_PORT)
+        if not port.isdigit() or not 1024 <= int(port) <= 65535:
+            raise LocalError(
+                f"STEPWORKS_PORT is {port!r}: it must be a port number from 1024 to 65535."
+            )
+        scale = os.environ.get("STEPWORKS_WAIT_SCALE") or str(DEFAULT_WAIT_SCALE)
+        try:
+            wait_scale = float(scale)
+        except ValueError:
+            wait_scale = -1.0
+        if not 0 <= wait_scale <= 1:
+            raise LocalError(
+                f"STEPWORKS_WAIT_SCALE is {scale!r}: it must be a number from 0 (no waiting) "
+                "to 1 (real time)."
+            )
+        return cls(int(port), wait_scale)
+
+    @property
+    def endpoint(self) -> str:
+        # The address, not `localhost`: with the name, clients put the bucket in front of it.
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def directory(self) -> Path:
+        """Everything this local AWS writes; gone after `make down`."""
+        return ROOT / ".stepworks" / str(self.port)
+
+    @property
+    def log(self) -> Path:
+        return self.directory / "local-aws.log"
+
+    @property
+    def deploy_log(self) -> Path:
+        return self.directory / "deploy.log"
+
+    def client_environment(self) -> dict[str, str]:
+        """What makes any AWS client, and `serverless`, talk to this local AWS."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "STEPWORKS_STAGE": STAGE,
+        }
