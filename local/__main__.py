@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from local import deploy, process
+from local.aws import Aws
 from local.errors import LocalError
 from local.settings import Settings
 
@@ -38,7 +39,7 @@ def demo(settings: Settings, arguments: argparse.Namespace) -> None:
     from local.demo import run
 
     bring_up(settings)
-    run(settings, quick=arguments.quick, console=console)
+    run(Aws(settings), console, quick=arguments.quick)
 
 
 def bring_up(settings: Settings) -> None:
@@ -54,8 +55,9 @@ def bring_up(settings: Settings) -> None:
 
 
 def print_outputs(settings: Settings) -> None:
-    table = Table("Output", "Value", title="Stack outputs", title_justify="left")
-    for key, value in sorted(deploy.outputs(settings).items()):
+    table = Table("Output", box=None)
+    table.add_column("Value", overflow="fold")
+    for key, value in sorted(Aws(settings).outputs.items()):
         table.add_row(key, value)
     console.print(table)
 

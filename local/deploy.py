@@ -7,12 +7,10 @@ import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import boto3
-
+from local.aws import Aws
 from local.errors import LocalError
-from local.settings import REGION, ROOT, STACK, STAGE, Settings
+from local.settings import ROOT, STAGE, Settings
 
 DEPLOY_SECONDS = 600
 MAIL_DOMAIN = "example.com"  # of every address in the stage's parameters
@@ -39,23 +37,6 @@ def deploy(settings: Settings) -> bool:
     _verify_mail_domain(settings)
     record.write_text(json.dumps(fingerprint))
     return True
-
-
-def outputs(settings: Settings) -> dict[str, str]:
-    """The stack's outputs, by CloudFormation output key."""
-    stacks = client(settings, "cloudformation").describe_stacks(StackName=STACK)["Stacks"]
-    return {item["OutputKey"]: item["OutputValue"] for item in stacks[0].get("Outputs", [])}
-
-
-def client(settings: Settings, service: str) -> Any:
-    """A boto3 client of the local AWS."""
-    return boto3.client(
-        service,
-        endpoint_url=settings.endpoint,
-        region_name=REGION,
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-    )
 
 
 def run_serverless(settings: Settings, *arguments: str) -> None:
@@ -101,7 +82,7 @@ def _reason(log: Path) -> str:
 
 def _verify_mail_domain(settings: Settings) -> None:
     """SES sends from verified identities only; in an account a person does this once."""
-    client(settings, "ses").verify_domain_identity(Domain=MAIL_DOMAIN)
+    Aws(settings).client("ses").verify_domain_identity(Domain=MAIL_DOMAIN)
 
 
 def _fingerprint() -> str:

@@ -1,0 +1,76 @@
+"""One local AWS for the whole run, shared by all workers, started when the first test asks."""
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from local import deploy, process
+from local.aws import Aws
+from local.errors import LocalError
+from local.settings import Settings
+
+RUN_DIRECTORY = "STEPWORKS_TEST_RUN"
+# Ten minutes take three seconds: long enough to look at a waiting execution.
+WAIT_SCALE = 0.005
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if RUN_DIRECTORY not in os.environ:  # workers inherit it
+        os.environ[RUN_DIRECTORY] = tempfile.mkdtemp(prefix="stepworks-tests-")
+        config.stash[_owner] = True
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if config.stash.get(_owner, False):
+        directory = Path(os.environ.pop(RUN_DIRECTORY))
+        if (directory / "stack.json").exists():
+            process.stop(_settings(directory))
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+_owner = pytest.StashKey[bool]()
+
+
+@pytest.fixture(scope="session")
+def aws() -> Aws:
+    """The deployed service on a local AWS of this test run's own."""
+    directory = Path(os.environ[RUN_DIRECTORY])
+    with _locked(directory / "lock"):
+        if (directory / "failed").exists():
+            pytest.fail((directory / "failed").read_text())
+        if not (directory / "stack.json").exists():
+            port = _free_port()
+            (directory / "stack.json").write_text(json.dumps({"port": port}))
+            try:
+                process.start(_settings(directory))
+                deploy.deploy(_settings(directory))
+            except LocalError as error:
+                (directory / "failed").write_text(str(error))
+                raise
+    return Aws(_settings(directory))
+
+
+def _settings(directory: Path) -> Settings:
+    port = json.loads((directory / "stack.json").read_text())["port"]
+    return Settings(port=port, wait_scale=WAIT_SCALE)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

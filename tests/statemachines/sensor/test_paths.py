@@ -1,0 +1,169 @@
+"""Every path of the sensor machine, on moto's engine."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.engine import Run, Task, fails, in_turn, run, succeeds, times_out
+
+FILE = {"bucketName": "source", "objectKey": "day 1.csv", "versionId": "v1", "etag": "e", "size": 9}
+INGESTION = {"stored": 7, "duplicates": 1, "rejected": 0, "sensors": 5, "etag": "e"}
+MOVED = {"bucketName": "target", "objectKey": "processed/day 1.csv"}
+SET_ASIDE = {"moved": True, "bucketName": "target", "objectKey": "failed/day 1.csv"}
+SENT = {"status": "sent", "messageId": "m"}
+ANNOUNCED = ["Set Aside File", "Send Failure Email", "Did Step Functions Stop It?"]
+FAILURE_STATES = [*ANNOUNCED, "File Not Processed"]
+TRANSIENT = [
+    "AwsUnavailableError",
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.TooManyRequestsException",
+]
+STEPS = {  # function: (its state, what it answers when all is well)
+    "processFile": ("Process File", INGESTION),
+    "moveFile": ("Move File", MOVED),
+    "sendEmail": ("Send Email", SENT),
+    "setAsideFile": ("Set Aside File", SET_ASIDE),
+    "sendFailureEmail": ("Send Failure Email", SENT),
+}
+
+
+def sensor(**tasks: Task) -> Run:
+    """Run the machine with all well but for `tasks`."""
+    well = {function: succeeds(answer) for function, (_, answer) in STEPS.items()}
+    return run("sensor", FILE, well | tasks)
+
+
+def broken_before(function: str) -> dict[str, Task]:
+    """What must fail for the machine to come to this function at all."""
+    return (
+        {"processFile": fails("NoValidReadingsError")}
+        if function in ("setAsideFile", "sendFailureEmail")
+        else {}
+    )
+
+
+def test_a_good_file_is_processed_moved_and_reported_after_ten_minutes() -> None:
+    result = sensor()
+
+    assert result.status == "SUCCEEDED"
+    assert result.visited == ["Process File", "Move File", "Wait 10 Minutes", "Send Email"]
+    assert result.waits == [600]
+    assert result.output == FILE | {"ingestion": INGESTION, "moved": MOVED, "email": SENT}
+
+
+def test_every_task_is_told_the_execution_and_the_file() -> None:
+    result = sensor(processFile=succeeds(INGESTION), sendEmail=succeeds(SENT))
+
+    for function, event in result.calls:
+        assert event["source"] == FILE, function
+        assert ":execution:" in event["execution"], function
+    assert result.events_of("moveFile")[0]["ingestion"] == INGESTION
+    assert result.events_of("sendEmail")[0]["moved"] == MOVED
+
+
+def test_a_hand_started_execution_needs_only_bucket_and_key() -> None:
+    by_hand = {"bucketName": "source", "objectKey": "day 1.csv"}
+    tasks = {name: succeeds(answer) for name, (_, answer) in STEPS.items()}
+
+    result = run("sensor", by_hand, tasks)
+
+    assert result.status == "SUCCEEDED"
+    assert result.events_of("processFile")[0]["source"] == by_hand
+
+
+@pytest.mark.parametrize("function", ["processFile", "moveFile"])
+@pytest.mark.parametrize("error", ["SourceObjectMissingError", "Sandbox.Timedout"])
+def test_a_file_that_cannot_be_processed_is_set_aside_and_announced(
+    function: str, error: str
+) -> None:
+    result = sensor(**{function: fails(error, "the reason")})
+
+    assert result.status == "FAILED"
+    assert result.error == error
+    assert json.loads(result.cause or "")["errorMessage"] == "the reason"
+    assert result.visited[-4:] == FAILURE_STATES
+    told: dict[str, Any] = result.events_of("sendFailureEmail")[0]
+    assert told["failure"]["Error"] == error
+    assert told["setAside"] == SET_ASIDE
+    assert len(result.events_of(function)) == 1  # such an error is not retried
+
+
+@pytest.mark.parametrize("function", ["processFile", "moveFile"])
+def test_a_task_that_takes_too_long_is_a_failure_like_another(function: str) -> None:
+    result = sensor(**{function: times_out})
+
+    # No execution may end with a name that begins with `States.`: AWS keeps them for itself.
+    assert (result.status, result.error) == ("FAILED", "TaskStoppedError")
+    assert json.loads(result.cause or "")["Error"] == "States.Timeout"
+    assert result.visited[-4:] == [*ANNOUNCED, "File Not Processed In Time"]
+
+
+def test_setting_aside_knows_when_the_execution_began() -> None:
+    result = sensor(processFile=fails("NoValidReadingsError"))
+
+    assert result.events_of("setAsideFile")[0]["startedAt"].startswith("20")
+
+
+def test_a_report_that_cannot_be_sent_fails_the_execution_and_leaves_the_file_alone() -> None:
+    result = sensor(sendEmail=fails("MessageRejected", "not verified"))
+
+    assert (result.status, result.error) == ("FAILED", "EmailNotSentError")
+    assert json.loads(result.cause or "")["Error"] == "MessageRejected"
+    assert result.visited[-2:] == ["Send Email", "Email Not Sent"]
+    assert not result.events_of("setAsideFile")
+
+
+def test_when_setting_aside_fails_the_mail_says_so_and_the_first_error_stays() -> None:
+    result = sensor(
+        processFile=fails("NoValidReadingsError", "first"), setAsideFile=fails("AccessDenied")
+    )
+
+    assert (result.status, result.error) == ("FAILED", "NoValidReadingsError")
+    assert result.visited[-4:] == FAILURE_STATES
+    assert result.events_of("sendFailureEmail")[0]["setAside"]["Error"] == "AccessDenied"
+
+
+def test_when_the_failure_mail_fails_too_the_first_error_stays() -> None:
+    result = sensor(
+        processFile=fails("NoValidReadingsError", "first"),
+        sendFailureEmail=fails("MessageRejected"),
+    )
+
+    assert (result.status, result.error) == ("FAILED", "NoValidReadingsError")
+    assert "first" in (result.cause or "")
+    assert result.visited[-4:] == FAILURE_STATES
+    assert result.events_of("setAsideFile")  # the file is safe before any mail is tried
+
+
+@pytest.mark.parametrize("function", STEPS)
+@pytest.mark.parametrize("error", TRANSIENT)
+def test_a_passing_fault_is_retried_and_forgotten(function: str, error: str) -> None:
+    state, answer = STEPS[function]
+    recovering = in_turn(fails(error), fails(error), succeeds(answer))
+
+    result = sensor(**broken_before(function), **{function: recovering})
+
+    assert len(result.events_of(function)) == 3
+    assert result.visited.count(state) == 1
+    assert len(result.retries) == 2
+    if not broken_before(function):
+        assert result.status == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("function", STEPS)
+def test_retries_end(function: str) -> None:
+    result = sensor(**broken_before(function), **{function: fails("AwsUnavailableError")})
+
+    assert len(result.events_of(function)) == 6  # the first try and five more
+    assert result.status == "FAILED"
+
+
+def test_a_copy_that_does_not_verify_is_made_again_twice() -> None:
+    result = sensor(moveFile=fails("CopyVerificationError"))
+
+    assert len(result.events_of("moveFile")) == 3
+    assert (result.status, result.error) == ("FAILED", "CopyVerificationError")
