@@ -35,6 +35,7 @@ def complete(
     note yet (`settled`), the noted decision, not the new one, is sent again. A decision that the
     machine no longer waits for makes the request EXPIRED.
     """
+    reason = reason if decision is Status.DECLINED else ""
     decided = store.decide(request.request_id, decision, reason, now())
     current = decided or store.get(request.request_id) or request
     if current.status is Status.PENDING:  # not decided, so its time is over

@@ -53,7 +53,8 @@ def ask(request: SignatureRequest, owner: str, code: str) -> str:
 <h2 id="declining">Do you not want to sign?</h2>
 <form method="post" action="{escape(request.page_url)}">
 {hidden}
-<label for="reason">Reason <span class="hint">(optional; {escape(owner)} will read it)</span></label>
+<label for="reason">Reason \
+<span class="hint">(optional; {escape(owner)} will read it)</span></label>
 <textarea id="reason" name="reason" maxlength="{MAX_REASON}"></textarea>
 <button class="decline" name="decision" value="decline">Decline to sign</button>
 </form>

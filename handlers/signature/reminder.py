@@ -23,13 +23,14 @@ def schedule(request: SignatureRequest, target: Mapping[str, str]) -> None:
     half_time = (request.requested_at + request.expires_at) / 2
     if half_time < now() + 1:
         return
+    at = datetime.fromtimestamp(half_time, UTC)
     try:
         with aws_errors("scheduling a reminder"):
             client("scheduler").create_schedule(
                 Name=request.request_id,
                 GroupName=required("REMINDERS_GROUP"),
                 Description=f"Reminds {request.signer} of a document to sign",
-                ScheduleExpression=f"at({datetime.fromtimestamp(half_time, UTC):%Y-%m-%dT%H:%M:%S})",
+                ScheduleExpression=f"at({at:%Y-%m-%dT%H:%M:%S})",
                 FlexibleTimeWindow={"Mode": "OFF"},
                 ActionAfterCompletion="DELETE",
                 Target={

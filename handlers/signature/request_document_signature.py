@@ -33,8 +33,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     if stored.status is not Status.PENDING:  # answered by an earlier attempt's mail
         deliver(store, stored)
         return {"requestId": stored.request_id}
-    mail = invite(stored, code)
     schedule(stored, field(event, "reminder"))
+    mail = invite(stored, code)
     metrics.add_metric("SignaturesRequested", "Count", 1)
     logger.info("signature requested", request_id=stored.request_id, mail=mail["status"])
     return {"requestId": stored.request_id}
