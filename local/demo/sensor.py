@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -64,7 +65,9 @@ def play(aws: Aws, console: Console, *, quick: bool) -> None:
         console.print(f"Uploading s3://{bucket}/{upload.key} ({lines:,} lines)", soft_wrap=True)
         aws.client("s3").put_object(Bucket=bucket, Key=upload.key, Body=upload.body)
     watch(aws, console, uploads)
-    results = Table("file", "ended", "stored", "rejected", "where it is now", "mail", "took")
+    results = Table(box=box.SIMPLE)
+    for heading in ("file", "ended", "stored", "rejected", "where it is now", "mail", "took"):
+        results.add_column(heading, overflow="fold")
     for upload in uploads:
         results.add_row(*check(aws, upload))
     console.print(results)
@@ -122,7 +125,7 @@ def look_at(aws: Aws, upload: Upload) -> None:
 
 
 def progress(uploads: Iterable[Upload]) -> Table:
-    table = Table("file", *STATES, "took")
+    table = Table("file", *STATES, "took", box=box.SIMPLE)
     for upload in uploads:
         table.add_row(upload.name, *(mark(upload, state) for state in STATES), upload.seconds)
     return table
@@ -134,7 +137,8 @@ def mark(upload: Upload, state: str) -> str:
     following = upload.visited[upload.visited.index(state) + 1 :]
     if not following and not upload.ended:
         return "[yellow]…"
-    return "[red]✗" if following[:1] == ["Set Aside File"] else "[green]✓"
+    failed = following[:1] in (["Set Aside File"], ["Email Not Sent"])
+    return "[red]✗" if failed else "[green]✓"
 
 
 def check(aws: Aws, upload: Upload) -> list[str]:
@@ -157,7 +161,7 @@ def check(aws: Aws, upload: Upload) -> list[str]:
     mails = [mail["Subject"] for mail in aws.mails(upload.key)]
     expect(mails == [subject], f"mails about {upload.key}: {mails}, not one '{subject}'")
     return [
-        *(upload.name, f"[green]{status}" if good else f"{status}, as it should: {error}"),
+        *(upload.name, f"[green]{status}" if good else f"{status} as it should\n{error}"),
         *(f"{len(stored):,}", f"{upload.rejected:,}", place, subject, upload.seconds),
     ]
 

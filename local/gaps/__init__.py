@@ -5,11 +5,11 @@ tests/integration/local/ with two sides: that it fills the gap, and that minista
 that the module goes on the day upstream needs it no more.
 """
 
-from local.gaps import error_names, machine_timeout, nested_history, secure_transport
+from local.gaps import error_names, machine_timeout, nested_history, permissions
 
 
 def install() -> None:
     error_names.install()
     machine_timeout.install()
     nested_history.install()
-    secure_transport.install()
+    permissions.install()
