@@ -5,7 +5,14 @@ tests/integration/local/ with two sides: that it fills the gap, and that minista
 that the module goes on the day upstream needs it no more.
 """
 
-from local.gaps import error_names, machine_timeout, nested_history, permissions
+from local.gaps import (
+    error_names,
+    machine_timeout,
+    nested_history,
+    permissions,
+    rule_invocations,
+    sdk_error_names,
+)
 
 
 def install() -> None:
@@ -13,3 +20,5 @@ def install() -> None:
     machine_timeout.install()
     nested_history.install()
     permissions.install()
+    rule_invocations.install()
+    sdk_error_names.install()
