@@ -21,7 +21,9 @@ KEY_ORDER = [
     *("TimeoutSeconds", "Retry", "Catch", "Next", "End"),
 ]
 # Errors that the services themselves raise.
-SERVICE_ERRORS = re.compile(r"^(States|Lambda|Sandbox|Events|EventBridge|DynamoDB|SNS|Sns|Sfn)\.")
+SERVICE_ERRORS = re.compile(
+    r"^(States|Lambda|Sandbox|Events|EventBridge|DynamoDB|SNS|Sns|Sfn|SQS)\."
+)
 
 
 def of(*states: list[State]) -> Any:
