@@ -5,10 +5,19 @@ tests/integration/local/ with two sides: that it fills the gap, and that minista
 that the module goes on the day upstream needs it no more.
 """
 
-from local.gaps import error_names, machine_timeout, nested_history, permissions
+from local.gaps import (
+    api_request_validation,
+    api_starts_execution,
+    error_names,
+    machine_timeout,
+    nested_history,
+    permissions,
+)
 
 
 def install() -> None:
+    api_request_validation.install()
+    api_starts_execution.install()
     error_names.install()
     machine_timeout.install()
     nested_history.install()
