@@ -59,9 +59,13 @@ def _parameters(stage: str) -> dict[str, Any]:
 
 def definition(machine: str, stage: str = "dev") -> dict[str, Any]:
     """The machine's definition with the stage's parameters; references become local ARNs."""
-    loaded: dict[str, Any] = yaml.load(text(machine), _Loader)
-    filled: dict[str, Any] = _fill(loaded, _parameters(stage))
-    return filled
+    definition: dict[str, Any] = filled(yaml.load(text(machine), _Loader), stage)
+    return definition
+
+
+def filled(value: Any, stage: str) -> Any:
+    """The same with the stage's parameters in the place of `${param:…}`."""
+    return _fill(value, _parameters(stage))
 
 
 def states(machine: str, stage: str = "dev") -> list[State]:
