@@ -48,9 +48,7 @@ def resource(
     """The ARN that a request acts on: for a mail the identity it is sent from."""
     if service == "ses" and _parameter(params, "Action") in _SENDING:
         return f"arn:aws:ses:{region}:{account}:identity/{_parameter(params, 'Source')}"
-    return str(
-        _resource_upstream(service, method, path, headers, body, params, region, account)
-    )
+    return str(_resource_upstream(service, method, path, headers, body, params, region, account))
 
 
 def _parameter(params: dict[str, Any], name: str) -> str:
