@@ -12,6 +12,7 @@ from local.gaps import (
     machine_timeout,
     nested_history,
     permissions,
+    task_tokens,
 )
 
 
@@ -22,3 +23,4 @@ def install() -> None:
     machine_timeout.install()
     nested_history.install()
     permissions.install()
+    task_tokens.install()
