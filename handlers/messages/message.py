@@ -6,8 +6,16 @@ from datetime import datetime
 from typing import Any, Self
 
 from handlers.messages import strict_json
-from handlers.messages.errors import MalformedMessageError
-from handlers.shared.events import field
+from handlers.messages.errors import MalformedMessageError, MessageTooLargeError
+from handlers.shared.events import Event, field
+
+SOURCE = "com.devpost.commonevent"
+DETAIL_TYPE = "message"
+
+MAX_MESSAGE = 200 * 1024  # bytes of JSON, as UTF-8
+# EventBridge takes 256 KiB, and so does every state of the machine, to which the event is the input
+# and which adds the recorder's answer to it (docs/decisions/0018-message-sizes.md).
+MAX_DETAIL = 256 * 1024 - 8 * 1024
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,32 @@ class Record:
             created_at=epoch_milliseconds(field(payload, "createdAt")),
             event=payload["event"],
         )
+
+
+def posted(body: str) -> str:
+    """The message of a request {"message": {…}}, as JSON text.
+
+    MalformedMessageError and MessageTooLargeError say what is wrong with any other.
+    """
+    request = strict_json.parse(body)
+    message = request.get("message") if isinstance(request, dict) else None
+    if not isinstance(message, dict):
+        raise MalformedMessageError('The body must be {"message": {…}}, with any JSON object.')
+    text = strict_json.dump(message)
+    if (size := len(text.encode())) > MAX_MESSAGE:
+        raise MessageTooLargeError(f"The message has {size} bytes of JSON; {MAX_MESSAGE} may be.")
+    return text
+
+
+def carried(message: str) -> Event:
+    """The event that carries a message; MessageTooLargeError if it is larger than an event."""
+    detail = {"message": message}
+    if (size := len(strict_json.dump(detail).encode())) > MAX_DETAIL:
+        raise MessageTooLargeError(
+            f"As a text inside an event the message has {size} bytes; {MAX_DETAIL} may be. "
+            f"Every quotation mark and backslash in it counts twice."
+        )
+    return Event(SOURCE, DETAIL_TYPE, detail)
 
 
 def check(event: Any) -> str:
