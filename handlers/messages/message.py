@@ -13,9 +13,9 @@ SOURCE = "com.devpost.commonevent"
 DETAIL_TYPE = "message"
 
 MAX_MESSAGE = 200 * 1024  # bytes of JSON, as UTF-8
-# EventBridge takes 256 KiB, and so does every state of the machine, to which the event is the input
-# and which adds the recorder's answer to it (docs/decisions/0018-message-sizes.md).
-MAX_DETAIL = 256 * 1024 - 8 * 1024
+# EventBridge takes 256 KiB, and so does every state of the machine, which gets the event and adds
+# what became of it (docs/decisions/0018-message-sizes.md).
+MAX_DETAIL = 256 * 1024 - 16 * 1024
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ logger = logger_for("messages")
 metrics = metrics_for("messages")
 
 # Of what a 500 says: with the largest message it must still fit into a state's 256 KiB.
-MAX_CAUSE = 2_000
+MAX_CAUSE = 1_000
 
 
 @logger.inject_lambda_context(correlation_id_path="Record.messageId")
