@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from tests.unit.fakes import answer
 
 from handlers.shared import events
 from handlers.shared.errors import AwsUnavailableError, InvalidEventError
@@ -18,6 +17,7 @@ from handlers.shared.events import (
     put_events,
     reply,
 )
+from tests.unit.fakes import answer
 
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:machine:one"
 INCOMING = {
