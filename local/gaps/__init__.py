@@ -9,6 +9,7 @@ from local.gaps import (
     api_request_validation,
     api_starts_execution,
     error_names,
+    lambda_workers,
     machine_timeout,
     nested_history,
     permissions,
@@ -20,6 +21,7 @@ def install() -> None:
     api_request_validation.install()
     api_starts_execution.install()
     error_names.install()
+    lambda_workers.install()
     machine_timeout.install()
     nested_history.install()
     permissions.install()
