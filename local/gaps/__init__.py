@@ -12,13 +12,25 @@ from local.gaps import (
     permissions,
     rule_invocations,
     sdk_error_names,
+    api_request_validation,
+    api_starts_execution,
+    error_names,
+    lambda_workers,
+    machine_timeout,
+    nested_history,
+    permissions,
+    task_tokens,
 )
 
 
 def install() -> None:
+    api_request_validation.install()
+    api_starts_execution.install()
     error_names.install()
+    lambda_workers.install()
     machine_timeout.install()
     nested_history.install()
     permissions.install()
     rule_invocations.install()
     sdk_error_names.install()
+    task_tokens.install()

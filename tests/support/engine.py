@@ -90,6 +90,7 @@ class Run:
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # whom, with what
     waits: list[float] = field(default_factory=list)  # seconds of Wait states
     retries: list[float] = field(default_factory=list)  # seconds before each retry
+    sizes: list[int] = field(default_factory=list)  # bytes of what each state got and gave
 
     def events_of(self, called: str) -> list[dict[str, Any]]:
         """What a function was called with, or the details of the events of a detail-type."""
@@ -135,8 +136,13 @@ class Engine:
         result.status = described["status"]
         result.output = json.loads(described["output"]) if "output" in described else None
         result.error, result.cause = described.get("error"), described.get("cause")
-        result.visited = [
-            event["stateEnteredEventDetails"]["name"] for event in self._history(execution)
+        history = self._history(execution)
+        entered = [event.get("stateEnteredEventDetails", {}) for event in history]
+        exited = [event.get("stateExitedEventDetails", {}) for event in history]
+        result.visited = [details["name"] for details in entered if details]
+        result.sizes = [
+            *(len(details["input"].encode()) for details in entered if details),
+            *(len(details["output"].encode()) for details in exited if details),
         ]
         return result
 
@@ -151,8 +157,7 @@ class Engine:
 
     def _history(self, execution: str) -> list[dict[str, Any]]:
         pages = self.states.get_paginator("get_execution_history").paginate(executionArn=execution)
-        events = [event for page in pages for event in page["events"]]
-        return [event for event in events if "stateEnteredEventDetails" in event]
+        return [event for page in pages for event in page["events"]]
 
 
 @contextmanager
