@@ -6,6 +6,8 @@ that the module goes on the day upstream needs it no more.
 """
 
 from local.gaps import (
+    api_request_validation,
+    api_starts_execution,
     error_names,
     machine_timeout,
     nested_history,
@@ -33,4 +35,7 @@ def install() -> None:
     permissions.install()
     rule_invocations.install()
     sdk_error_names.install()
+    machine_timeout.install()
+    nested_history.install()
+    permissions.install()
     task_tokens.install()

@@ -6,6 +6,8 @@
   https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
 - A task's answer acts on the machine that waits for it.
   https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
+- A schedule is one of its group's, not of the group "default".
+  https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridgescheduler.html
 - `aws:SecureTransport` is false, for it speaks plain HTTP, and the buckets' policies deny what is
   not TLS: nothing could read a bucket. What never leaves the machine needs no encryption.
 """
@@ -54,6 +56,10 @@ def resource(
         return f"arn:aws:ses:{region}:{account}:identity/{_parameter(params, 'Source')}"
     if service == "states" and (machine := task_tokens.owner(body)):
         return machine
+    if service == "scheduler" and path.startswith("/schedules/"):
+        group = json.loads(body or b"{}").get("GroupName") or _parameter(params, "groupName")
+        name = path.removeprefix("/schedules/")
+        return f"arn:aws:scheduler:{region}:{account}:schedule/{group or 'default'}/{name}"
     return str(_resource_upstream(service, method, path, headers, body, params, region, account))
 
 

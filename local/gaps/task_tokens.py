@@ -23,11 +23,12 @@ _failure_upstream = sfn._send_task_failure
 
 _machine: contextvars.ContextVar[str] = contextvars.ContextVar("machine_of_this_task", default="")
 _token: contextvars.ContextVar[str] = contextvars.ContextVar("token_of_this_task", default="")
-_owners: dict[str, str] = {}  # of the tokens that are waited for: the machine's ARN
+# The machine's ARN of every token, for good: who answers too late may, and is told that it is late.
+_owners: dict[str, str] = {}
 
 
 def owner(request: bytes) -> str | None:
-    """The ARN of the machine that waits for the token in a request's body."""
+    """The ARN of the machine that made the token in a request's body."""
     try:
         return _owners.get(json.loads(request)["taskToken"])
     except (ValueError, TypeError, KeyError):
@@ -48,7 +49,6 @@ def invoke_with_callback(resource: str, data: Any, token: str, state: dict[str, 
         return _invoke_upstream(resource, data, token, state)
     finally:
         _token.reset(outer)
-        del _owners[token]
 
 
 def call_lambda(function: str, event: Any) -> Any:

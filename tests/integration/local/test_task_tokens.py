@@ -151,6 +151,21 @@ def test_an_answer_acts_on_the_machine_that_waits_for_it(run: Run, asked: list[F
     assert seen == [execution["stateMachineArn"]]
 
 
+@pytest.mark.usefixtures("filled")
+def test_an_answer_that_comes_too_late_is_late_not_forbidden(
+    run: Run, asked: list[Function]
+) -> None:
+    tokens = []
+    asked.append(lambda event: tokens.append(event["token"]))
+
+    execution = run(WAITING)
+
+    assert execution["error"] == "States.Timeout"
+    assert permissions.resource(*request_for(tokens[0])) == execution["stateMachineArn"]
+    _, _, body = task_tokens.send_task_success({"taskToken": tokens[0], "output": "{}"})
+    assert json.loads(body)["__type"] == "TaskTimedOut"
+
+
 def test_upstream_still_does_not_know_whose_a_token_is() -> None:
     """When this fails, ministack knows: `owner` in task_tokens.py can go."""
     assert iam_actions.extract_resource_arn(*request_for("token")) == "*"
