@@ -81,7 +81,9 @@ def main() -> int:
     try:
         COMMANDS[arguments.command](Settings.from_environment(), arguments)
     except LocalError as error:
-        Console(stderr=True, highlight=False).print(f"[red]stepworks:[/red] {error}", soft_wrap=True)
+        Console(stderr=True, highlight=False).print(
+            f"[red]stepworks:[/red] {error}", soft_wrap=True
+        )
         return 1
     except KeyboardInterrupt:
         return 130

@@ -86,9 +86,7 @@ class Aws:
 
     def executions(self, machine_arn: str) -> list[dict[str, Any]]:
         """The machine's executions, the newest first."""
-        return list(
-            self._pages("list_executions", "executions", stateMachineArn=machine_arn)
-        )
+        return list(self._pages("list_executions", "executions", stateMachineArn=machine_arn))
 
     def describe(self, execution_arn: str) -> dict[str, Any]:
         described: dict[str, Any] = self.client("stepfunctions").describe_execution(

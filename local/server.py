@@ -6,7 +6,6 @@ Started by `local.process`, which sets the environment that ministack reads at i
 import asyncio
 import logging
 import os
-import sys
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
@@ -23,8 +22,8 @@ def main() -> None:
     config.bind = [f"127.0.0.1:{os.environ['GATEWAY_PORT']}"]
     config.keep_alive_timeout = 75
     config.graceful_timeout = 1
-    asyncio.run(serve(app, config))  # type: ignore[arg-type]
+    asyncio.run(serve(app, config))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -6,7 +6,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from local import deploy, process
 from local.aws import Aws
 from local.errors import LocalError
 from local.settings import Settings
+from tests.support import packaged
+from tests.support.packaged import Package
 
 RUN_DIRECTORY = "STEPWORKS_TEST_RUN"
 # Ten minutes take three seconds: long enough to look at a waiting execution.
@@ -56,6 +58,18 @@ def aws() -> Aws:
                 (directory / "failed").write_text(str(error))
                 raise
     return Aws(_settings(directory))
+
+
+@pytest.fixture(scope="session")
+def package() -> Callable[[str], Package]:
+    """The package of a stage, made once a run."""
+    directory = Path(os.environ[RUN_DIRECTORY])
+
+    def of_stage(stage: str) -> Package:
+        with _locked(directory / "lock"):
+            return packaged.package(stage, directory / f"package-{stage}")
+
+    return of_stage
 
 
 def _settings(directory: Path) -> Settings:

@@ -7,7 +7,7 @@ and raises LocalError when anything is not as it should be.
 from rich.console import Console
 
 from local.aws import Aws
-from local.demo import sensor
+from local.demo import sensor as sensor
 
 SCENES = (sensor,)
 

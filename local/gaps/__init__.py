@@ -1,19 +1,24 @@
 """What the local AWS lacks and the workflows need.
 
-Each module fills one gap by replacing a named function of ministack at start-up, and has a test
-in tests/integration/local/ that says what it adds; one there fails on the day upstream has it.
+Each module fills one gap by replacing a named function of ministack at start-up, and has a test in
+tests/integration/local/ with two sides: that it fills the gap, and that ministack still has it, so
+that the module goes on the day upstream needs it no more.
 """
 
 from local.gaps import (
     api_request_validation,
     api_starts_execution,
+    error_names,
     machine_timeout,
     nested_history,
+    permissions,
 )
 
 
 def install() -> None:
-    nested_history.install()
-    machine_timeout.install()
-    api_starts_execution.install()
     api_request_validation.install()
+    api_starts_execution.install()
+    error_names.install()
+    machine_timeout.install()
+    nested_history.install()
+    permissions.install()

@@ -52,7 +52,9 @@ def _time_out(arn: str) -> None:
         return
     execution.update(status="TIMED_OUT", error="States.Timeout", stopDate=now_iso())
     sfn._add_event(
-        execution, "ExecutionTimedOut", {"executionTimedOutEventDetails": {"error": "States.Timeout"}}
+        execution,
+        "ExecutionTimedOut",
+        {"executionTimedOutEventDetails": {"error": "States.Timeout"}},
     )
     sfn._emit_execution_status_event(execution)
 

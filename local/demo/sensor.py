@@ -1,0 +1,191 @@
+"""The sensor scene: CSVs are uploaded, and one watches what becomes of each."""
+
+import json
+import random
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from local.aws import Aws
+from local.errors import LocalError
+from local.settings import ROOT
+
+TITLE = "sensor: a CSV uploaded to S3 is stored, moved and reported by mail"
+SAMPLE = ROOT / "events" / "sensor" / "sensor_sample.csv"
+BIG_FILE_ROWS = 50_000
+SCENE_SECONDS = 240
+STATES = [
+    *("Process File", "Move File", "Wait 10 Minutes", "Send Email"),
+    *("Set Aside File", "Send Failure Email"),
+]
+
+
+@dataclass
+class Upload:
+    """A file, what should become of it, and what has so far."""
+
+    key: str
+    body: bytes
+    readings: dict[tuple[str, int], Decimal]  # what the table should hold after it
+    rejected: int = 0
+    execution: dict[str, Any] = field(default_factory=dict)
+    visited: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return self.key.rpartition("/")[2]
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.execution) and self.execution["status"] != "RUNNING"
+
+    @property
+    def seconds(self) -> str:
+        if not self.ended:
+            return ""
+        took = self.execution["stopDate"] - self.execution["startDate"]
+        return f"{took.total_seconds():.1f} s"
+
+
+def play(aws: Aws, console: Console, *, quick: bool) -> None:
+    folder = f"demo-{time.time():.0f}"  # the demo may be run again on the same stack
+    uploads = [sample(f"{folder}/sample.csv"), Upload(f"{folder}/empty.csv", b"", {})]
+    if not quick:
+        uploads.insert(1, big_file(f"{folder}/big.csv"))
+    bucket = aws.outputs["SensorSourceBucket"]
+    for upload in uploads:
+        lines = upload.body.count(b"\n")
+        console.print(f"Uploading s3://{bucket}/{upload.key} ({lines:,} lines)", soft_wrap=True)
+        aws.client("s3").put_object(Bucket=bucket, Key=upload.key, Body=upload.body)
+    watch(aws, console, uploads)
+    results = Table(box=box.SIMPLE)
+    for heading in ("file", "ended", "stored", "rejected", "where it is now", "mail", "took"):
+        results.add_column(heading, overflow="fold")
+    for upload in uploads:
+        results.add_row(*check(aws, upload))
+    console.print(results)
+
+
+def sample(key: str) -> Upload:
+    """The eight rows of the sample; the last one replaces the first."""
+    rows = [line.split(",") for line in SAMPLE.read_text().split()]
+    readings = {(sensor, int(seconds)): Decimal(value) for sensor, seconds, value in rows}
+    return Upload(key, SAMPLE.read_bytes(), readings)
+
+
+def big_file(key: str) -> Upload:
+    """Fifty thousand rows of a hundred sensors, every thousandth of them bad."""
+    chance = random.Random(50_000)
+    lines, readings = [], {}
+    for number in range(BIG_FILE_ROWS):
+        sensor, seconds = f"demo-{number % 100:04d}", 1_483_906_366 + number // 100
+        if number % 1000 == 999:
+            lines.append(f"{sensor},{seconds},{chance.choice(['broken', '', 'NaN'])}")
+        else:
+            value = Decimal(chance.randrange(-5_000, 35_000)) / 100
+            lines.append(f"{sensor},{seconds},{value}")
+            readings[sensor, seconds] = value
+    return Upload(key, "\n".join(lines).encode() + b"\n", readings, BIG_FILE_ROWS - len(readings))
+
+
+def watch(aws: Aws, console: Console, uploads: list[Upload]) -> None:
+    """Show each execution's states as they are entered, until all have ended."""
+    deadline = time.monotonic() + SCENE_SECONDS
+    with Live(progress(uploads), console=console, refresh_per_second=8) as live:
+        while not all(upload.ended for upload in uploads):
+            for upload in uploads:
+                if not upload.ended:
+                    look_at(aws, upload)
+            live.update(progress(uploads))
+            if time.monotonic() > deadline:
+                late = ", ".join(upload.key for upload in uploads if not upload.ended)
+                raise LocalError(f"Still not done after {SCENE_SECONDS} s: {late}.")
+            time.sleep(0.2)
+
+
+def look_at(aws: Aws, upload: Upload) -> None:
+    if not upload.execution:
+        for execution in aws.executions(aws.outputs["SensorStateMachineArn"]):
+            described = aws.describe(execution["executionArn"])
+            if json.loads(described["input"])["objectKey"] == upload.key:
+                upload.execution = described
+                break
+        else:
+            return
+    arn = upload.execution["executionArn"]
+    upload.execution = aws.describe(arn)
+    upload.visited = aws.visited(arn)
+
+
+def progress(uploads: Iterable[Upload]) -> Table:
+    table = Table("file", *STATES, "took", box=box.SIMPLE)
+    for upload in uploads:
+        table.add_row(upload.name, *(mark(upload, state) for state in STATES), upload.seconds)
+    return table
+
+
+def mark(upload: Upload, state: str) -> str:
+    if state not in upload.visited:
+        return ""
+    following = upload.visited[upload.visited.index(state) + 1 :]
+    if not following and not upload.ended:
+        return "[yellow]…"
+    failed = following[:1] in (["Set Aside File"], ["Email Not Sent"])
+    return "[red]✗" if failed else "[green]✓"
+
+
+def check(aws: Aws, upload: Upload) -> list[str]:
+    """A row of what came of the file; LocalError when that is not as it should be."""
+    good = bool(upload.readings)
+    status, error = upload.execution["status"], upload.execution.get("error", "")
+    wanted = ("SUCCEEDED", "") if good else ("FAILED", "NoValidReadingsError")
+    expect((status, error) == wanted, f"{upload.key} ended {status} {error}, not {wanted}")
+    ingestion = json.loads(upload.execution["output"]).get("ingestion", {}) if good else {}
+
+    stored = {key: value for key, value in table(aws, upload).items() if key in upload.readings}
+    expect(stored == upload.readings, f"the table does not hold the readings of {upload.key}")
+    expect(ingestion.get("rejected", 0) == upload.rejected, f"{upload.key}: {ingestion}")
+    if upload.rejected:
+        expect(exists(aws, ingestion["rejectedKey"]), f"{ingestion['rejectedKey']} is missing")
+
+    place = f"{'processed' if good else 'failed'}/{upload.key}"
+    expect(exists(aws, place), f"{place} is not in the target bucket")
+    subject = "File processed" if good else "File not processed"
+    mails = [mail["Subject"] for mail in aws.mails(upload.key)]
+    expect(mails == [subject], f"mails about {upload.key}: {mails}, not one '{subject}'")
+    return [
+        *(upload.name, f"[green]{status}" if good else f"{status} as it should\n{error}"),
+        *(f"{len(stored):,}", f"{upload.rejected:,}", place, subject, upload.seconds),
+    ]
+
+
+def expect(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise LocalError(f"The sensor workflow did not do what it should: {otherwise}.")
+
+
+def table(aws: Aws, upload: Upload) -> dict[tuple[str, int], Decimal]:
+    """What the table holds of the file's sensors."""
+    pages = aws.client("dynamodb").get_paginator("query")
+    found = {}
+    for sensor in {sensor for sensor, _ in upload.readings}:
+        query = pages.paginate(
+            TableName=aws.outputs["SensorReadingsTable"],
+            KeyConditionExpression="sensor_id = :sensor",
+            ExpressionAttributeValues={":sensor": {"S": sensor}},
+        )
+        for item in (item for page in query for item in page["Items"]):
+            found[sensor, int(item["timestamp"]["N"])] = Decimal(item["value"]["N"])
+    return found
+
+
+def exists(aws: Aws, key: str) -> bool:
+    listed = aws.client("s3").list_objects_v2(Bucket=aws.outputs["SensorTargetBucket"], Prefix=key)
+    return key in {item["Key"] for item in listed.get("Contents", [])}

@@ -1,0 +1,40 @@
+"""The class name of what a Lambda function raised, as `errorType`.
+
+ministack 1.5.33 calls every exception of a Python function `Runtime.HandlerError`, so that no
+Retry or Catch of a machine would match by name. The name is the last word of the traceback that
+its worker hands back. On AWS: https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
+"""
+
+from typing import Any
+
+from ministack.services import lambda_svc
+
+_execute_upstream = lambda_svc._execute_function_warm
+
+
+def execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
+    result: dict[str, Any] = _execute_upstream(func, event, request_id)
+    body = result.get("body")
+    if result.get("error") and isinstance(body, dict) and "Traceback" in result.get("log", ""):
+        head, _, trace = result["log"].rpartition("Traceback (most recent call last):\n")
+        name = class_name(trace, body["errorMessage"])
+        if body.get("errorType") == "Runtime.HandlerError" and name:
+            body |= {"errorType": name, "requestId": request_id, "stackTrace": frames(trace)}
+            result["log"] = head + f"[ERROR] {name}: {body['errorMessage']}\n{trace}"
+    return result
+
+
+def class_name(trace: str, message: str) -> str | None:
+    """The exception's class in a formatted traceback that ends `package.Class: message`."""
+    before_message = trace.rstrip("\n").removesuffix(message.rstrip("\n")).rstrip(": ")
+    qualified = before_message.rpartition("\n")[2]
+    return qualified.rpartition(".")[2] if qualified.replace(".", "").isidentifier() else None
+
+
+def frames(trace: str) -> list[str]:
+    lines = trace.splitlines(keepends=True)
+    return [line for line in lines if line.startswith("  ")]
+
+
+def install() -> None:
+    lambda_svc._execute_function_warm = execute

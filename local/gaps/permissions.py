@@ -1,0 +1,62 @@
+"""What policies are matched against where ministack 1.5.33 knows less of a request than AWS.
+
+- `ses:FromAddress` and `events:source` are unknown to it, so that a policy which asks for them
+  allows nothing, and a SendEmail has no resource, so that one which names identities does neither.
+  https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonses.html
+  https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
+- `aws:SecureTransport` is false, for it speaks plain HTTP, and the buckets' policies deny what is
+  not TLS: nothing could read a bucket. What never leaves the machine needs no encryption.
+"""
+
+import json
+from typing import Any
+
+from ministack.core import iam_actions, iam_evaluator
+
+_condition_key_upstream = iam_evaluator._resolve_condition_key
+_request_keys_upstream = iam_actions.request_tag_context
+_resource_upstream = iam_actions.extract_resource_arn
+_SENDING = ("SendEmail", "SendRawEmail")
+
+
+def condition_key(key: str, ctx: Any) -> Any:
+    return "true" if key.lower() == "aws:securetransport" else _condition_key_upstream(key, ctx)
+
+
+def request_keys(service: str, action: str, body: bytes, params: dict[str, Any]) -> dict[str, Any]:
+    """The condition keys that come from a request's own parameters."""
+    keys: dict[str, Any] = _request_keys_upstream(service, action, body, params)
+    if service == "ses" and action.removeprefix("ses:") in _SENDING:
+        keys["ses:fromaddress"] = _parameter(params, "Source")
+    elif action == "events:PutEvents":
+        entries = json.loads(body or b"{}").get("Entries", [])
+        # A statement that allows one source allows no request that has another one in it.
+        keys["events:source"] = ",".join(sorted({entry.get("Source", "") for entry in entries}))
+    return keys
+
+
+def resource(
+    service: str,
+    method: str,
+    path: str,
+    headers: dict[str, str],
+    body: bytes,
+    params: dict[str, Any],
+    region: str,
+    account: str,
+) -> str:
+    """The ARN that a request acts on: for a mail the identity it is sent from."""
+    if service == "ses" and _parameter(params, "Action") in _SENDING:
+        return f"arn:aws:ses:{region}:{account}:identity/{_parameter(params, 'Source')}"
+    return str(_resource_upstream(service, method, path, headers, body, params, region, account))
+
+
+def _parameter(params: dict[str, Any], name: str) -> str:
+    value = params.get(name, "")
+    return str(value[0] if isinstance(value, list) else value)
+
+
+def install() -> None:
+    iam_evaluator._resolve_condition_key = condition_key
+    iam_actions.request_tag_context = request_keys
+    iam_actions.extract_resource_arn = resource

@@ -1,0 +1,209 @@
+"""Starting, recovering and stopping the local AWS, as a person at the terminal does it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import boto3
+import psutil
+import pytest
+from botocore.exceptions import ClientError
+
+from local import process
+from local.aws import until
+from local.errors import LocalError
+from local.settings import REGION, ROOT, Settings
+
+
+@pytest.fixture
+def settings() -> Iterator[Settings]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    settings = Settings(port=port, wait_scale=0)
+    yield settings
+    process.stop(settings)
+
+
+def server(settings: Settings) -> psutil.Process:
+    return psutil.Process(json.loads((settings.directory / "server.json").read_text())["pid"])
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return True
+    return False
+
+
+def local(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "local", *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_it_listens_on_this_machine_alone_and_leaves_nothing(settings: Settings) -> None:
+    process.start(settings)
+    running = server(settings)
+    listening = {c.laddr.ip for c in running.net_connections() if c.status == "LISTEN"}
+
+    assert process.is_running(settings)
+    assert listening == {"127.0.0.1"}
+    assert process.stop(settings)
+
+    assert not running.is_running()
+    assert is_free(settings.port)
+    assert not settings.directory.exists()
+    assert not process.stop(settings)
+
+
+def test_iam_is_enforced(settings: Settings) -> None:
+    process.start(settings)
+    stranger = boto3.client(
+        "sqs",
+        endpoint_url=settings.endpoint,
+        region_name=REGION,
+        aws_access_key_id="AKIANOBODYKNOWSTHIS1",
+        aws_secret_access_key="secret",
+    )
+
+    with pytest.raises(ClientError, match="security token"):
+        stranger.list_queues()
+
+
+def test_two_run_side_by_side(settings: Settings) -> None:
+    other = Settings(port=settings.port + 1, wait_scale=0)
+    try:
+        process.start(settings)
+        process.start(other)
+        process.stop(other)
+        assert process.is_running(settings)
+    finally:
+        process.stop(other)
+
+
+def test_one_that_was_killed_is_recovered_with_its_orphans(settings: Settings) -> None:
+    process.start(settings)
+    first = server(settings)
+    script = settings.directory / "tmp" / "worker.py"
+    script.write_text("import time\ntime.sleep(600)\n")
+    orphan = subprocess.Popen([sys.executable, str(script)])
+    first.send_signal(signal.SIGKILL)
+    first.wait(10)
+    assert not process.is_running(settings)
+
+    process.start(settings)
+
+    assert process.is_running(settings)
+    assert server(settings).pid != first.pid
+    until("the orphan's end", lambda: orphan.poll() is not None, 10)
+
+
+def test_another_process_that_got_the_number_is_not_ended(settings: Settings) -> None:
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    try:
+        settings.directory.mkdir(parents=True)
+        record = {"pid": stranger.pid, "created": 1.0}
+        (settings.directory / "server.json").write_text(json.dumps(record))
+
+        process.stop(settings)
+
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_a_port_in_use_is_said_in_a_sentence(settings: Settings) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", settings.port))
+        taken.listen()
+        answer = local("up", STEPWORKS_PORT=str(settings.port))
+
+    assert answer.returncode == 1
+    assert f"Port {settings.port} is in use" in answer.stderr
+    assert "STEPWORKS_PORT=" in answer.stderr
+    assert "Traceback" not in answer.stdout + answer.stderr
+
+
+def test_a_server_that_dies_says_its_last_words(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/ls")  # exits at once, with a complaint
+
+    with pytest.raises(LocalError, match="did not start"):
+        process.start(settings)
+    assert not settings.directory.exists()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("STEPWORKS_PORT", "http"),
+        ("STEPWORKS_PORT", "80"),
+        ("STEPWORKS_PORT", "70000"),
+        ("STEPWORKS_WAIT_SCALE", "fast"),
+        ("STEPWORKS_WAIT_SCALE", "-1"),
+        ("STEPWORKS_WAIT_SCALE", "2"),
+    ],
+)
+def test_a_wrong_setting_is_said_in_a_sentence(variable: str, value: str) -> None:
+    answer = local("env", **{variable: value})
+
+    assert answer.returncode == 1
+    assert f"{variable} is '{value}'" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+def test_env_makes_any_client_talk_to_the_local_aws() -> None:
+    answer = local("env", STEPWORKS_PORT="4999")
+
+    assert answer.returncode == 0
+    assert "export AWS_ENDPOINT_URL=http://127.0.0.1:4999\n" in answer.stdout
+    assert "export STEPWORKS_STAGE=local\n" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("tool", "version", "said"),
+    [
+        ("python", "3.10.1", "Python 3.11 or later"),
+        ("node", "v18.0.0", "Node.js 20.19 or later is needed, and this is v18.0.0"),
+        ("node", None, "Node.js 20.19 or later with npm is needed, and none was found"),
+    ],
+    ids=["old Python", "old Node", "no Node"],
+)
+def test_a_missing_tool_is_said_in_a_sentence(
+    tmp_path: Path, tool: str, version: str | None, said: str
+) -> None:
+    for name in ("head", "sh"):
+        (tmp_path / name).symlink_to(f"/bin/{name}" if name == "sh" else "/usr/bin/head")
+    fake = f'#!/bin/sh\n[ "$1" = --version ] && echo {version} && exit 0\nexit 1\n'
+    for name in ("python3", "node", "npm") if version else ():
+        (tmp_path / name).write_text(fake)
+        (tmp_path / name).chmod(0o755)
+
+    answer = subprocess.run(
+        [str(ROOT / "local" / "tools.sh"), tool],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert answer.returncode == 1
+    assert said in answer.stderr
+    assert len(answer.stderr.strip().splitlines()) == 1

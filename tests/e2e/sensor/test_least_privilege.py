@@ -1,0 +1,101 @@
+"""Each function of the sensor workflow with its own role: refused whatever is not its work."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.aws import Aws
+
+Attempt = Callable[[Aws, str], Any]
+FUNCTIONS = (
+    "executeWorkflow", "processFile", "moveFile", "setAsideFile", "sendEmail", "sendFailureEmail",
+)  # fmt: skip
+
+
+def start_execution(aws: Aws, function: str) -> Any:
+    return aws.client_as(function, "stepfunctions").start_execution(
+        stateMachineArn=aws.outputs["SensorStateMachineArn"],
+        input='{"bucketName": "none", "objectKey": "none"}',
+    )
+
+
+def read_source(aws: Aws, function: str) -> Any:
+    return aws.client_as(function, "s3").get_object(
+        Bucket=aws.outputs["SensorSourceBucket"], Key="no/such.csv"
+    )
+
+
+def delete_source(aws: Aws, function: str) -> Any:
+    return aws.client_as(function, "s3").delete_object(
+        Bucket=aws.outputs["SensorSourceBucket"], Key="no/such.csv"
+    )
+
+
+def write_target(prefix: str) -> Attempt:
+    def attempt(aws: Aws, function: str) -> Any:
+        return aws.client_as(function, "s3").put_object(
+            Bucket=aws.outputs["SensorTargetBucket"], Key=f"{prefix}/least-privilege", Body=b""
+        )
+
+    return attempt
+
+
+def write_reading(aws: Aws, function: str) -> Any:
+    table = aws.outputs["SensorReadingsTable"]
+    item = {"sensor_id": {"S": "least"}, "timestamp": {"N": "1"}, "value": {"N": "1"}}
+    return aws.client_as(function, "dynamodb").batch_write_item(
+        RequestItems={table: [{"PutRequest": {"Item": item}}]}
+    )
+
+
+def read_readings(aws: Aws, function: str) -> Any:
+    return aws.client_as(function, "dynamodb").scan(TableName=aws.outputs["SensorReadingsTable"])
+
+
+def send_mail(sender: str) -> Attempt:
+    def attempt(aws: Aws, function: str) -> Any:
+        return aws.client_as(function, "ses").send_email(
+            Source=sender,
+            Destination={"ToAddresses": ["operator@example.com"]},
+            Message={"Subject": {"Data": "least"}, "Body": {"Text": {"Data": "privilege"}}},
+        )
+
+    return attempt
+
+
+MOVERS = {"moveFile", "setAsideFile"}
+MAILERS = {"sendEmail", "sendFailureEmail"}
+ATTEMPTS: dict[str, tuple[Attempt, set[str]]] = {
+    "start an execution": (start_execution, {"executeWorkflow"}),
+    "read an uploaded file": (read_source, {"processFile", *MOVERS}),
+    "delete an uploaded file": (delete_source, MOVERS),
+    "write rejected rows": (write_target("rejected"), {"processFile"}),
+    "write a processed file": (write_target("processed"), {"moveFile"}),
+    "write a failed file": (write_target("failed"), {"setAsideFile"}),
+    "write elsewhere": (write_target("elsewhere"), set()),
+    "write a reading": (write_reading, {"processFile"}),
+    "read readings": (read_readings, set()),
+    "send mail": (send_mail("stepworks@example.com"), MAILERS),
+    "send mail as somebody else": (send_mail("somebody@example.com"), set()),
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+def test_a_function_may_do_its_own_work_and_nothing_else(
+    aws: Aws, function: str, attempt: str
+) -> None:
+    act, allowed = ATTEMPTS[attempt]
+
+    assert is_allowed(lambda: act(aws, function)) == (function in allowed)
+
+
+def is_allowed(act: Callable[[], Any]) -> bool:
+    """Whether IAM let the request through; what came of it is another matter."""
+    try:
+        act()
+    except ClientError as error:
+        return error.response["Error"]["Code"] not in ("AccessDenied", "AccessDeniedException")
+    return True

@@ -1,0 +1,291 @@
+"""The sensor workflow from outside: a file is uploaded, and rows, files and mails are looked at."""
+
+import json
+import time
+import uuid
+from typing import Any
+from urllib.parse import quote_plus
+
+import pytest
+
+from local.aws import Aws, until
+from local.settings import ROOT
+
+SAMPLE = (ROOT / "events" / "sensor" / "sensor_sample.csv").read_bytes()
+HAPPY_PATH = ["Process File", "Move File", "Wait 10 Minutes", "Send Email"]
+
+
+@pytest.fixture
+def name() -> str:
+    """Of a sensor and a folder that no other test uses."""
+    return uuid.uuid4().hex[:12]
+
+
+class Sensor:
+    """The workflow's buckets, table and machine on the local AWS."""
+
+    def __init__(self, aws: Aws) -> None:
+        self.aws = aws
+        self.source = aws.outputs["SensorSourceBucket"]
+        self.target = aws.outputs["SensorTargetBucket"]
+        self.machine = aws.outputs["SensorStateMachineArn"]
+        self.s3 = aws.client("s3")
+
+    def upload(self, key: str, body: bytes) -> dict[str, Any]:
+        answer: dict[str, Any] = self.s3.put_object(Bucket=self.source, Key=key, Body=body)
+        return answer
+
+    def executions(self, key: str) -> list[str]:
+        """ARNs of the executions for a key, the oldest first."""
+        found = [
+            execution["executionArn"]
+            for execution in self.aws.executions(self.machine)
+            if self.input_of(execution["executionArn"])["objectKey"] == key
+        ]
+        return found[::-1]
+
+    def input_of(self, arn: str) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads(self.aws.describe(arn)["input"])
+        return loaded
+
+    def wait_for(self, key: str, count: int = 1) -> list[dict[str, Any]]:
+        """The ended executions for a key, once there are `count` of them."""
+        arns = until(
+            f"{count} execution(s) for {key}",
+            lambda: found if len(found := self.executions(key)) >= count else None,
+        )
+        return [self.aws.wait_for_end(arn) for arn in arns]
+
+    def rows(self, sensor: str) -> dict[int, str]:
+        items = self.aws.client("dynamodb").query(
+            TableName=self.aws.outputs["SensorReadingsTable"],
+            KeyConditionExpression="sensor_id = :sensor",
+            ExpressionAttributeValues={":sensor": {"S": sensor}},
+        )["Items"]
+        return {int(item["timestamp"]["N"]): item["value"]["N"] for item in items}
+
+    def body(self, bucket: str, key: str) -> bytes | None:
+        try:
+            content: bytes = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except self.s3.exceptions.NoSuchKey:
+            return None
+        return content
+
+    def subjects(self, key: str) -> list[str]:
+        return [mail["Subject"] for mail in self.aws.mails(key)]
+
+
+@pytest.fixture
+def sensor(aws: Aws) -> Sensor:
+    return Sensor(aws)
+
+
+def test_an_uploaded_file_ends_in_rows_a_moved_file_and_a_mail(sensor: Sensor, name: str) -> None:
+    key = f"{name}/sample.csv"
+    body = f"{name},1483906366,10.10\n{name},1483906376,-5.10\n{name},1483906366,00.35\n".encode()
+
+    sensor.upload(key, body)
+    (execution,) = sensor.wait_for(key)
+
+    assert execution["status"] == "SUCCEEDED"
+    assert sensor.aws.visited(execution["executionArn"]) == HAPPY_PATH
+    assert sensor.rows(name) == {1483906366: "0.35", 1483906376: "-5.1"}
+    assert sensor.body(sensor.source, key) is None
+    assert sensor.body(sensor.target, f"processed/{key}") == body
+    (mail,) = sensor.aws.mails(key)
+    assert mail["Subject"] == "File processed"
+    assert f"processed/{key}" in mail["BodyText"]
+    assert mail["Source"] == "stepworks@example.com"
+
+
+def test_the_sample_is_stored_as_its_last_row_says(sensor: Sensor, name: str) -> None:
+    key = f"{name}/sensor_sample.csv"
+
+    sensor.upload(key, SAMPLE)
+    (execution,) = sensor.wait_for(key)
+
+    ingestion = json.loads(execution["output"])["ingestion"]
+    assert (ingestion["stored"], ingestion["duplicates"], ingestion["sensors"]) == (7, 1, 5)
+    assert sensor.rows("0000-0001")[1483906366] == "0.35"
+
+
+@pytest.mark.parametrize(
+    "file", ["my data/übung +1.csv", "100% & 'more'.CSV"], ids=["blanks and umlauts", "signs"]
+)
+def test_any_key_is_read_as_it_is_written(sensor: Sensor, name: str, file: str) -> None:
+    key = f"{name}/{file}"
+
+    sensor.upload(key, f"{name},1,1\n".encode())
+    (execution,) = sensor.wait_for(key)
+
+    assert execution["status"] == "SUCCEEDED"
+    assert sensor.body(sensor.target, f"processed/{key}") == f"{name},1,1\n".encode()
+    assert sensor.subjects(key) == ["File processed"]
+
+
+def test_bad_rows_are_set_aside_with_their_line_and_reason(sensor: Sensor, name: str) -> None:
+    key = f"{name}/mixed.csv"
+
+    sensor.upload(key, f"{name},1,1\n{name},soon,2\n{name},3\n{name},4,4\n".encode())
+    (execution,) = sensor.wait_for(key)
+
+    ingestion = json.loads(execution["output"])["ingestion"]
+    assert (ingestion["stored"], ingestion["rejected"]) == (2, 2)
+    assert ingestion["rejectedKey"] == f"rejected/{key}.csv"
+    rejected = (sensor.body(sensor.target, ingestion["rejectedKey"]) or b"").decode().splitlines()
+    assert rejected[0] == "line,reason,row"
+    assert [line.split(",")[0] for line in rejected[1:]] == ["2", "3"]
+    assert sensor.rows(name) == {1: "1", 4: "4"}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [(b"", "no rows"), (b"not,a,reading\nat all\n", "rejected")],
+    ids=["empty file", "no valid row"],
+)
+def test_a_file_without_readings_is_set_aside_and_announced(
+    sensor: Sensor, name: str, body: bytes, said: str
+) -> None:
+    key = f"{name}/useless.csv"
+
+    sensor.upload(key, body)
+    (execution,) = sensor.wait_for(key)
+
+    assert (execution["status"], execution["error"]) == ("FAILED", "NoValidReadingsError")
+    assert said in execution["cause"]
+    assert sensor.body(sensor.source, key) is None
+    assert sensor.body(sensor.target, f"failed/{key}") == body
+    (mail,) = sensor.aws.mails(key)
+    assert mail["Subject"] == "File not processed"
+    assert f"failed/{key}" in mail["BodyText"]
+
+
+def test_an_object_that_is_gone_is_announced(sensor: Sensor, name: str) -> None:
+    key = f"{name}/gone.csv"
+    started = sensor.aws.client("stepfunctions").start_execution(
+        stateMachineArn=sensor.machine,
+        input=json.dumps({"bucketName": sensor.source, "objectKey": key}),
+    )
+
+    execution = sensor.aws.wait_for_end(started["executionArn"])
+
+    assert (execution["status"], execution["error"]) == ("FAILED", "SourceObjectMissingError")
+    assert sensor.subjects(key) == ["File not processed"]
+
+
+def test_a_redelivered_event_starts_nothing_twice(sensor: Sensor, name: str) -> None:
+    key = f"{name}/twice +.csv"
+    version = sensor.upload(key, f"{name},1,1\n".encode())
+    (execution,) = sensor.wait_for(key)
+    given = sensor.input_of(execution["executionArn"])
+    assert given["versionId"] == version["VersionId"]
+    event = notification(sensor.source, key, given, sequencer="0055AED6DCD90281E5")
+
+    first = sensor.aws.invoke("executeWorkflow", event)
+    second = sensor.aws.invoke("executeWorkflow", event)
+
+    assert first == second
+    assert len(sensor.executions(key)) == 2  # the upload's own, and one for this event
+
+
+def notification(bucket: str, key: str, given: dict[str, Any], sequencer: str) -> dict[str, Any]:
+    described = {
+        "key": quote_plus(key),
+        "size": given["size"],
+        "eTag": given["etag"],
+        "versionId": given["versionId"],
+        "sequencer": sequencer,
+    }
+    return {"Records": [{"eventName": "ObjectCreated:Put", "eventSource": "aws:s3",
+                         "s3": {"bucket": {"name": bucket}, "object": described}}]}  # fmt: skip
+
+
+def test_a_file_uploaded_again_while_the_first_waits_is_a_file_of_its_own(
+    sensor: Sensor, name: str
+) -> None:
+    key = f"{name}/again.csv"
+    sensor.upload(key, f"{name},1,1\n".encode())
+    (first,) = until("the first to wait", lambda: waiting(sensor, key))
+
+    sensor.upload(key, f"{name},2,2\n".encode())
+    executions = sensor.wait_for(key, count=2)
+
+    assert first == executions[0]["executionArn"]
+    assert [execution["status"] for execution in executions] == ["SUCCEEDED", "SUCCEEDED"]
+    assert sensor.rows(name) == {1: "1", 2: "2"}
+    assert sensor.body(sensor.source, key) is None
+    assert sensor.body(sensor.target, f"processed/{key}") == f"{name},2,2\n".encode()
+    versions = sensor.s3.list_object_versions(Bucket=sensor.target, Prefix=f"processed/{key}")[
+        "Versions"
+    ]
+    assert len(versions) == 2  # the first one is still to be had
+    assert sensor.subjects(key) == ["File processed", "File processed"]
+
+
+def waiting(sensor: Sensor, key: str) -> list[str] | None:
+    found = sensor.executions(key)
+    return found if found and "Wait 10 Minutes" in sensor.aws.visited(found[0]) else None
+
+
+def test_two_versions_uploaded_at_once_are_both_processed(sensor: Sensor, name: str) -> None:
+    key = f"{name}/burst.csv"
+
+    sensor.upload(key, f"{name},1,1\n".encode())
+    sensor.upload(key, f"{name},2,2\n".encode())
+    executions = sensor.wait_for(key, count=2)
+
+    assert [execution["status"] for execution in executions] == ["SUCCEEDED", "SUCCEEDED"]
+    assert sensor.rows(name) == {1: "1", 2: "2"}
+    assert sensor.body(sensor.source, key) is None
+
+
+def test_a_folder_and_other_files_start_nothing(sensor: Sensor, name: str) -> None:
+    sensor.upload(f"{name}/", b"")
+    sensor.upload(f"{name}/readme.txt", b"hello")
+    sensor.upload(f"{name}/last.csv", f"{name},1,1\n".encode())
+    sensor.wait_for(f"{name}/last.csv")
+
+    assert not sensor.executions(f"{name}/")
+    assert not sensor.executions(f"{name}/readme.txt")
+
+
+def test_an_event_that_is_none_lands_in_the_failure_queue(sensor: Sensor, name: str) -> None:
+    """Asynchronously, as S3 calls it: after its retries Lambda hands the event to the queue."""
+    event = {"NoRecords": name}
+    sensor.aws.client("lambda").invoke(
+        FunctionName=sensor.aws.function_name("executeWorkflow"),
+        InvocationType="Event",
+        Payload=json.dumps(event),
+    )
+    sqs = sensor.aws.client("sqs")
+    (queue,) = sqs.list_queues(QueueNamePrefix="stepworks-local-SensorTrigger")["QueueUrls"]
+
+    def failed() -> dict[str, Any] | None:
+        for message in sqs.receive_message(QueueUrl=queue, VisibilityTimeout=0).get("Messages", []):
+            body: dict[str, Any] = json.loads(message["Body"])
+            if body["requestPayload"] == event:
+                return body
+        return None
+
+    body = until("the event in the failure queue", failed)
+
+    assert body["requestContext"]["condition"] == "RetriesExhausted"
+    assert "Records" in body["responsePayload"]["errorMessage"]
+
+
+def test_states_stay_small_on_the_largest_file(sensor: Sensor, name: str) -> None:
+    """AWS takes 256 KiB; ours is 32, so that nothing grows towards it unseen."""
+    key = f"{name}/large.csv"
+    rows = [f"{name},{number},{number}.5" for number in range(20_000)]
+    rows[::100] = [f"{name},never,x" for _ in rows[::100]]
+
+    started = time.monotonic()
+    sensor.upload(key, "\n".join(rows).encode())
+    (execution,) = sensor.wait_for(key)
+
+    assert json.loads(execution["output"])["ingestion"]["stored"] == 19_800
+    assert time.monotonic() - started < 60
+    for event in sensor.aws.history(execution["executionArn"]):
+        for details in event.values():
+            if isinstance(details, dict):
+                assert all(len(str(value)) < 32 * 1024 for value in details.values())

@@ -1,0 +1,132 @@
+"""Every function of the packaged service."""
+
+import re
+import zipfile
+
+import pytest
+
+from tests.support import asl
+from tests.support.packaged import Package, text
+
+FUNCTION = "AWS::Lambda::Function"
+ASYNC_PRINCIPALS = {"s3.amazonaws.com", "sns.amazonaws.com", "events.amazonaws.com"}
+
+
+def test_every_function_has_a_role_of_its_own(dev: Package) -> None:
+    roles = [dev.role_of(properties) for properties in dev.resources(FUNCTION).values()]
+
+    assert len(set(roles)) == len(roles)
+    assert "IamRoleLambdaExecution" not in dev.template["Resources"]  # the framework's shared one
+
+
+def test_every_role_is_somebodys(dev: Package) -> None:
+    template = str(dev.template["Resources"]) + str(dev.template["Outputs"])
+
+    for role in dev.resources("AWS::IAM::Role"):
+        assert f"['{role}', 'Arn']" in template, f"{role} is used by nothing"
+
+
+def test_every_function_has_a_log_group_that_forgets(dev: Package) -> None:
+    groups = {
+        properties["LogGroupName"]: properties.get("RetentionInDays", 0)
+        for properties in dev.resources("AWS::Logs::LogGroup").values()
+    }
+
+    for properties in dev.resources(FUNCTION).values():
+        assert groups[f"/aws/lambda/{properties['FunctionName']}"] > 0
+    assert all(groups.values())
+
+
+def test_every_function_says_what_it_does_and_runs_where_the_design_says(dev: Package) -> None:
+    for properties in dev.resources(FUNCTION).values():
+        assert properties["Description"]
+        assert (properties["Runtime"], properties["Architectures"]) == ("python3.13", ["arm64"])
+        assert len(properties["FunctionName"]) <= 64
+
+
+def test_every_traced_function_may_write_its_traces(dev: Package) -> None:
+    """Lambda refuses to create a traced function whose role may not."""
+    for properties in dev.resources(FUNCTION).values():
+        allowed = {
+            action
+            for statement in dev.statements(dev.role_of(properties))
+            for action in statement.actions
+        }
+        assert properties["TracingConfig"] == {"Mode": "Active"}
+        assert {"xray:PutTraceSegments", "xray:PutTelemetryRecords"} <= allowed
+
+
+def test_every_function_outlives_nobody_waiting_for_it(dev: Package) -> None:
+    """A task waits longer than its function may run, or the function's own error is lost."""
+    timeouts = {
+        properties["FunctionName"].rpartition("-")[2]: properties["Timeout"]
+        for properties in dev.resources(FUNCTION).values()
+    }
+
+    for state in asl.all_states():
+        if state.function and not state.waits_for_token:
+            assert state.body["TimeoutSeconds"] > timeouts[state.function], str(state)
+
+
+def test_every_function_called_without_waiting_has_a_place_for_what_failed(dev: Package) -> None:
+    called = {
+        text(properties["FunctionName"]).removesuffix(".Arn}") + "}"
+        for properties in dev.resources("AWS::Lambda::Permission").values()
+        if properties["Principal"] in ASYNC_PRINCIPALS
+    }
+    covered = {
+        text(properties["FunctionName"])
+        for properties in dev.resources("AWS::Lambda::EventInvokeConfig").values()
+        if properties["DestinationConfig"]["OnFailure"]["Destination"]
+    }
+    names = {
+        f"${{{logical_id}}}": properties["FunctionName"]
+        for logical_id, properties in dev.resources(FUNCTION).items()
+    }
+
+    assert called
+    assert {names.get(name, name) for name in called} <= {names.get(name, name) for name in covered}
+
+
+def test_a_functions_failure_destination_is_one_its_role_may_send_to(dev: Package) -> None:
+    functions = {
+        reference: properties
+        for logical_id, properties in dev.resources(FUNCTION).items()
+        for reference in (f"${{{logical_id}}}", properties["FunctionName"])
+    }
+    for configuration in dev.resources("AWS::Lambda::EventInvokeConfig").values():
+        function = functions[text(configuration["FunctionName"])]
+        destination = text(configuration["DestinationConfig"]["OnFailure"]["Destination"])
+        allowed = [
+            statement
+            for statement in dev.statements(dev.role_of(function))
+            if {"sqs:SendMessage", "sns:Publish"} & set(statement.actions)
+        ]
+
+        assert any(destination in statement.resources for statement in allowed)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [r"\.so$", r"\.(dll|pyd|dylib)$", r"^(boto3|botocore|pytest|moto|ministack|tests|local)/"],
+    ids=["compiled for Linux", "compiled for others", "of no use in a Lambda"],
+)
+def test_package_holds_nothing_that_does_not_belong(dev: Package, pattern: str) -> None:
+    with zipfile.ZipFile(dev.archive) as archive:
+        assert [name for name in archive.namelist() if re.search(pattern, name)] == []
+
+
+def test_byte_code_in_the_package_is_checked_by_content_not_by_time(dev: Package) -> None:
+    """A zip has no true times: by time, all is compiled anew at every cold start (PEP 552)."""
+    with zipfile.ZipFile(dev.archive) as archive:
+        compiled = [name for name in archive.namelist() if name.endswith(".pyc")]
+        flags = {int.from_bytes(archive.read(name)[4:8], "little") for name in compiled}
+
+    assert compiled
+    assert flags == {0b11}
+
+
+def test_package_stays_well_below_what_lambda_takes(dev: Package) -> None:
+    """250 MB unzipped: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+    with zipfile.ZipFile(dev.archive) as archive:
+        assert sum(entry.file_size for entry in archive.infolist()) < 100 * 2**20

@@ -1,0 +1,45 @@
+"""What starts a machine, and what a machine leaves behind, in the packaged service."""
+
+from tests.support.packaged import Package, text
+
+
+def test_every_rule_target_has_a_place_for_what_failed_and_ends_its_retries(dev: Package) -> None:
+    for name, properties in dev.resources("AWS::Events::Rule").items():
+        for target in properties["Targets"]:
+            assert target["DeadLetterConfig"]["Arn"], name
+            assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0, name
+
+
+def test_every_dead_letter_queue_takes_events_from_its_rules(dev: Package) -> None:
+    """EventBridge has no role for it: the queue's own policy must let it in."""
+    queues = {
+        text(target["DeadLetterConfig"]["Arn"])
+        for properties in dev.resources("AWS::Events::Rule").values()
+        for target in properties["Targets"]
+    }
+    open_to_events = {
+        text(statement["Resource"])
+        for properties in dev.resources("AWS::SQS::QueuePolicy").values()
+        for statement in properties["PolicyDocument"]["Statement"]
+        if statement["Principal"] == {"Service": "events.amazonaws.com"}
+    }
+
+    assert queues <= open_to_events
+
+
+def test_every_rule_names_the_source_it_listens_to(dev: Package) -> None:
+    for name, properties in dev.resources("AWS::Events::Rule").items():
+        assert properties["EventPattern"]["source"], name
+
+
+def test_every_machine_is_traced_and_logged_for_a_while(dev: Package) -> None:
+    groups = dev.resources("AWS::Logs::LogGroup")
+    for name, properties in dev.resources("AWS::StepFunctions::StateMachine").items():
+        (destination,) = properties["LoggingConfiguration"]["Destinations"]
+        group = destination["CloudWatchLogsLogGroup"]["LogGroupArn"]["Fn::GetAtt"][0]
+
+        assert properties["TracingConfiguration"] == {"Enabled": True}, name
+        assert properties["LoggingConfiguration"]["Level"] in ("ERROR", "ALL"), name
+        assert groups[group]["RetentionInDays"] > 0, name
+        # A longer list of names would not fit the log delivery's resource policy.
+        assert groups[group]["LogGroupName"].startswith("/aws/vendedlogs/states/"), name

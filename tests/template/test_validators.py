@@ -1,0 +1,82 @@
+"""Other people's judges: statelint, asl-validator and cfn-lint on the packaged service."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import asl
+from tests.support.packaged import ROOT, Package, text
+
+MACHINES = [f"{name.title().replace('-', '')}StateMachine" for name in asl.machines()]
+
+
+ANY_ARN = "arn:aws:lambda:us-east-1:123456789012:function:any"
+
+
+@pytest.fixture(params=MACHINES)
+def definition(request: pytest.FixtureRequest, dev: Package, tmp_path: Path) -> Path:
+    """A packaged definition in a file, with ARNs where CloudFormation would put them."""
+    packaged = re.sub(r"\$\{[\w.]+\}", ANY_ARN, json.dumps(dev.machines()[request.param]))
+    path = tmp_path / f"{request.param}.json"
+    path.write_text(json.dumps(json.loads(packaged, object_hook=_with_float_rates)))
+    return path
+
+
+def _with_float_rates(value: dict[str, Any]) -> dict[str, Any]:
+    """statelint wants a decimal point, which JavaScript's JSON has no way to write for 2.0."""
+    return {key: float(item) if key == "BackoffRate" else item for key, item in value.items()}
+
+
+def judged(*command: str) -> tuple[int, str]:
+    finished = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    return finished.returncode, (finished.stdout + finished.stderr).strip()
+
+
+def tool(name: str) -> str:
+    return str(Path(sys.executable).parent / name)
+
+
+def test_statelint_finds_nothing(definition: Path) -> None:
+    code, said = judged(tool("statelint"), str(definition))
+
+    assert (code, said) == (0, "")
+
+
+def test_asl_validator_finds_nothing(definition: Path) -> None:
+    validator = str(ROOT / "node_modules" / ".bin" / "asl-validator")
+    code, said = judged(validator, "--json-path", str(definition))
+
+    assert code == 0, said
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_cfn_lint_finds_nothing(request: pytest.FixtureRequest, stage: str) -> None:
+    package: Package = request.getfixturevalue(stage)
+    path = package.directory / "cloudformation-template-update-stack.json"
+    # W3005: serverless-iam-roles-per-function says of each function what it depends on, twice.
+    options = ("--regions", "us-east-1", "--ignore-checks", "W3005")
+    code, said = judged(tool("cfn-lint"), *options, "--", str(path))
+
+    assert code == 0, said
+
+
+def test_judges_looked_at_every_machine(dev: Package) -> None:
+    assert sorted(dev.machines()) == sorted(MACHINES)
+
+
+def test_definitions_stay_below_the_quota(dev: Package) -> None:
+    """1 MB: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
+    machines: dict[str, dict[str, Any]] = dev.resources("AWS::StepFunctions::StateMachine")
+    for name, properties in machines.items():
+        assert len(text(properties["DefinitionString"])) < 2**20, name
+
+
+def test_template_stays_below_the_quotas(dev: Package) -> None:
+    """500 resources, 1 MB: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html"""
+    assert len(dev.template["Resources"]) <= 500
+    assert len(json.dumps(dev.template)) < 2**20
