@@ -5,6 +5,7 @@ time a call, which is more than all the rest of a download, and at 50 at once ha
 can do (docs/decisions/0022-hand-sent-put.md).
 """
 
+import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -129,7 +130,8 @@ def _bucket_url(bucket: str) -> str:
 
     def instead_of_sending(request: AWSRequest, **_: Any) -> AWSResponse:
         asked.append(request.url)
-        return AWSResponse(request.url, 200, {}, None)
+        nothing = urllib3.HTTPResponse(io.BytesIO(), preload_content=False)
+        return AWSResponse(request.url, 200, {}, nothing)
 
     s3 = client("s3")
     s3.meta.events.register_first("before-send.s3.HeadBucket", instead_of_sending)
