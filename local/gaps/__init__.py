@@ -12,6 +12,7 @@ from local.gaps import (
     machine_timeout,
     nested_history,
     permissions,
+    start_input_limit,
 )
 
 
@@ -22,3 +23,4 @@ def install() -> None:
     machine_timeout.install()
     nested_history.install()
     permissions.install()
+    start_input_limit.install()

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -31,6 +32,12 @@ class Request(BaseHTTPRequestHandler):
         except OSError:  # the client has gone
             self.close_connection = True
 
+    def do_PUT(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        with self.web.lock:
+            self.web.puts.append(Put(self.path, dict(self.headers.items()), body))
+        self.do_GET()
+
     def answer(self, code: int, body: bytes = b"", **headers: Any) -> None:
         """Answer with a status, a body and headers; `Content_Type` is sent as Content-Type."""
         self.send_response(code)
@@ -44,6 +51,15 @@ class Request(BaseHTTPRequestHandler):
         pass
 
 
+@dataclass(frozen=True)
+class Put:
+    """What was sent by a PUT."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
 class Web:
     """The server: what it answers to which path, and what it was asked."""
 
@@ -53,6 +69,7 @@ class Web:
         self.lock = threading.Lock()
         self.requests: Counter[str] = Counter()  # by path
         self.headers: dict[str, dict[str, str]] = {}  # of the last request for a path
+        self.puts: list[Put] = []
         self.clients: set[Any] = set()  # one for each connection
 
     @property
