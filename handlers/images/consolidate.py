@@ -8,15 +8,13 @@ from handlers.images import report
 from handlers.images.plan import Plan
 from handlers.images.run import PLAN, REPORT, Run
 from handlers.shared.events import field
-from handlers.shared.observability import logger_for, metrics_for
+from handlers.shared.observability import logger_for
 from handlers.shared.settings import required
 
 logger = logger_for("images")
-metrics = metrics_for("images")
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
-@metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     run = Run.of_event(event, required("RUNS_BUCKET"))
     plan = Plan.from_document(run.load(PLAN))

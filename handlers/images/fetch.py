@@ -54,6 +54,13 @@ def backoff(attempt: int) -> float:
     return random.uniform(0, min(8.0, 0.5 * 2**attempt))
 
 
+class _Session(requests.Session):
+    """A session that leaves redirects alone: it would read their bodies, however long."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
 class Fetcher:
     """One pooled session for all threads; nothing is remembered from one answer to the next."""
 
@@ -67,7 +74,7 @@ class Fetcher:
     ) -> None:
         self._limits = limits
         self._pause = pause
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.trust_env = False  # a proxy would connect without our check; no .netrc
         self._session.headers.update(_HEADERS)
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -177,7 +184,11 @@ def _redirect_target(answer: requests.Response) -> str | None:
         return None
     # http.client reads headers as Latin-1, and servers write UTF-8.
     location = answer.headers["Location"].encode("latin-1").decode(errors="replace")
-    return parse_address(urljoin(answer.url, location)).url
+    try:
+        target = urljoin(answer.url, location)
+    except ValueError:
+        raise DownloadError("Not a valid URL") from None
+    return parse_address(target).url
 
 
 def _http_error(answer: requests.Response) -> DownloadError:

@@ -57,7 +57,7 @@ def shortened(messages: Iterable[str], report_uri: str) -> list[str]:
     left = MAX_MESSAGES_BYTES - 400  # for the last one
     more = 0
     for message in messages:
-        left -= len(json.dumps(message)) + 1
+        left -= len(json.dumps(message)) + 2
         if left < 0:
             more += 1
         else:

@@ -1,6 +1,7 @@
 """A web server on this machine that behaves well, badly, or otherwise, as a test needs it."""
 
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 Route = Callable[["Request"], None]
@@ -78,8 +80,11 @@ class Web:
 
 
 @contextmanager
-def serve(routes: dict[str, Route]) -> Iterator[Web]:
-    """A server for the time of `with`; what it has no route for is not found."""
+def serve(routes: dict[str, Route], certificate: Path | None = None) -> Iterator[Web]:
+    """A server for the time of `with`; what it has no route for is not found.
+
+    With a certificate (and its key, in one file) it speaks TLS.
+    """
 
     class Handler(Request):
         pass
@@ -92,6 +97,10 @@ def serve(routes: dict[str, Route]) -> Iterator[Web]:
             pass
 
     server = Server(("127.0.0.1", 0), Handler)
+    if certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate)
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     Handler.web = web = Web(routes, server.server_address[1])
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
@@ -154,7 +163,7 @@ def stops_after(announced: int, body: bytes) -> Route:
 
 def drips(request: Request) -> None:
     """A byte now and then, for ever: never so late that a read would time out."""
-    request.answer(200, b"", Content_Length=1_000_000, Content_Type="image/png")
+    request.answer(200, b"", Content_Length=1000, Content_Type="image/png")
     while True:
         request.wfile.write(b".")
         time.sleep(0.1)
@@ -171,6 +180,10 @@ def drips_headers(request: Request) -> None:
 def endless(request: Request) -> None:
     """A body without an announced length that does not end."""
     request.answer(200, b"", Content_Length=None, Connection="close")
+    write_for_ever(request)
+
+
+def write_for_ever(request: Request) -> None:
     request.close_connection = True
     block = bytes(64 * 1024)
     while True:

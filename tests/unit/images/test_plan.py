@@ -20,8 +20,10 @@ def names(count: int) -> list[str]:
 
 @pytest.mark.parametrize(
     ("paths", "batches", "size"),
-    [(1, 1, 5), (5, 1, 5), (6, 2, 5), (999, 200, 5), (1000, 200, 5), (1001, 167, 6)]
-    + [(2000, 200, 10), (10_000, 200, 50)],
+    [
+        *((1, 1, 5), (5, 1, 5), (6, 2, 5), (999, 200, 5), (1000, 200, 5), (1001, 167, 6)),
+        *((2000, 200, 10), (10_000, 200, 50)),
+    ],
 )
 def test_batches_grow_when_there_would_be_too_many(paths: int, batches: int, size: int) -> None:
     planned = plan(names(paths))
