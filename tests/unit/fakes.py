@@ -1,6 +1,7 @@
 """Fakes that any workflow's tests may need."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -21,10 +22,8 @@ class FakeContext:
 
 def answer(code: str, status: int = 400, message: str = "a message") -> ClientError:
     """An error as AWS answers it."""
-    return ClientError(
-        {
-            "Error": {"Code": code, "Message": message},
-            "ResponseMetadata": {"HTTPStatusCode": status},
-        },
-        "AnOperation",
-    )
+    response: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(response, "AnOperation")
