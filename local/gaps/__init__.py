@@ -9,18 +9,13 @@ from local.gaps import (
     api_request_validation,
     api_starts_execution,
     error_names,
+    lambda_workers,
     machine_timeout,
     nested_history,
     permissions,
     rule_invocations,
     sdk_error_names,
-    api_request_validation,
-    api_starts_execution,
-    error_names,
-    lambda_workers,
-    machine_timeout,
-    nested_history,
-    permissions,
+    start_input_limit,
     task_tokens,
 )
 
@@ -35,7 +30,5 @@ def install() -> None:
     permissions.install()
     rule_invocations.install()
     sdk_error_names.install()
-    machine_timeout.install()
-    nested_history.install()
-    permissions.install()
+    start_input_limit.install()
     task_tokens.install()
