@@ -9,9 +9,13 @@ from local.gaps import (
     api_request_validation,
     api_starts_execution,
     error_names,
+    lambda_workers,
     machine_timeout,
     nested_history,
     permissions,
+    rule_invocations,
+    sdk_error_names,
+    start_input_limit,
     task_tokens,
 )
 
@@ -20,7 +24,11 @@ def install() -> None:
     api_request_validation.install()
     api_starts_execution.install()
     error_names.install()
+    lambda_workers.install()
     machine_timeout.install()
     nested_history.install()
     permissions.install()
+    rule_invocations.install()
+    sdk_error_names.install()
+    start_input_limit.install()
     task_tokens.install()

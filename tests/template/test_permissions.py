@@ -33,6 +33,7 @@ INTEGRATIONS = {
     "dynamodb:updateItem": ("dynamodb:UpdateItem", "TableName"),
     "sns:publish": ("sns:Publish", "TopicArn"),
     "sqs:sendMessage": ("sqs:SendMessage", "QueueUrl"),
+    "aws-sdk:sfn:startExecution": ("states:StartExecution", "StateMachineArn"),
     "aws-sdk:sfn:sendTaskSuccess": ("states:SendTaskSuccess", None),
     "aws-sdk:sfn:sendTaskFailure": ("states:SendTaskFailure", None),
 }

@@ -1,0 +1,27 @@
+"""The time a function has left."""
+
+from typing import Protocol
+
+from handlers.sensor.errors import IngestionTimeoutError
+
+
+class HasRemainingTime(Protocol):
+    """The part of a Lambda context that is needed here."""
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+class Deadline:
+    """The end of the time for work: a tenth of it, ten seconds at most, is kept for cleaning up."""
+
+    def __init__(self, context: HasRemainingTime) -> None:
+        self._context = context
+        self._reserve = min(10_000, context.get_remaining_time_in_millis() // 10)
+
+    def check(self, pause: float = 0.0) -> None:
+        """Raise IngestionTimeoutError unless there is time for a pause of so many seconds."""
+        if self._context.get_remaining_time_in_millis() - pause * 1000 <= self._reserve:
+            raise IngestionTimeoutError(
+                "The time a function has was not enough to store the whole file. What was stored "
+                "stays; starting again stores it once more, to the same result."
+            )

@@ -1,0 +1,207 @@
+"""Moving an object to another bucket: copy, verify, delete, and safe to repeat from any point."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import ClientError
+from s3transfer.exceptions import S3CopyFailedError
+
+from handlers.sensor.errors import (
+    CopyVerificationError,
+    SourceObjectChangedError,
+    SourceObjectMissingError,
+)
+from handlers.sensor.source import ObjectRef, pinned_to, real_version, source_faults
+from handlers.shared.clients import client
+from handlers.shared.errors import aws_errors, error_code, http_status
+from handlers.shared.observability import logger_for
+
+logger = logger_for("sensor")
+
+# S3: CopyObject takes 5 GB at most; a multipart copy takes any size, and parts in parallel.
+_GIB = 1024**3
+_TRANSFER = TransferConfig(multipart_threshold=_GIB, multipart_chunksize=_GIB // 4)
+# What a copy with new metadata must be told again.
+_DESCRIPTION = (
+    "CacheControl",
+    "ContentDisposition",
+    "ContentEncoding",
+    "ContentLanguage",
+    "ContentType",
+)
+_CHECKSUMS = (
+    "ChecksumCRC64NVME",
+    "ChecksumCRC32C",
+    "ChecksumCRC32",
+    "ChecksumSHA256",
+    "ChecksumSHA1",
+)
+_ETAG, _VERSION = "source-etag", "source-version-id"  # the copy's stamp, as user metadata
+
+Head = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Where an object is now."""
+
+    bucket: str
+    key: str
+    version_id: str | None
+    size: int
+
+    @property
+    def uri(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+    def as_dict(self) -> dict[str, Any]:
+        version = {"versionId": self.version_id} if self.version_id else {}
+        return {"bucketName": self.bucket, "objectKey": self.key, "size": self.size} | version
+
+
+def move_object(
+    source: ObjectRef, *, to_bucket: str, prefix: str, started_at: datetime | None = None
+) -> Moved:
+    """Move an object of any size to `<prefix><key>` of another bucket.
+
+    Exactly the pinned object is copied and deleted: by its version id or, where there is none, on
+    condition of its ETag. A newer upload under the same key is never touched. The copy is stamped
+    with the ETag and version of its source, and by that stamp a repetition knows what has been
+    done. Tags are not copied.
+
+    A source without any pin (an execution started by hand) is whatever is there now, unless it
+    came after `started_at`.
+
+    Raises SourceObjectMissingError and SourceObjectChangedError (the object is gone, and so is not
+    where it should be moved to either), SourceAccessDeniedError, CopyVerificationError and
+    AwsUnavailableError.
+    """
+    s3 = client("s3")
+    target = ObjectRef(to_bucket, prefix + source.key)
+    try:
+        with source_faults(source):
+            original = s3.head_object(**source.request(), ChecksumMode="ENABLED")
+        _refuse_newer(source, original, started_at)
+    except (SourceObjectMissingError, SourceObjectChangedError):
+        copy = _copy_head(s3, target)
+        if copy is None or not _was_copied_from(copy, source, started_at):
+            raise
+        logger.info("file was moved before", source=source.uri, target=target.uri)
+        return _moved(target, copy)
+
+    source = pinned_to(source, original)
+    copy = _copy_head(s3, target)
+    if _fault(copy, source, original):
+        _copy(s3, source, original, target)
+        copy = _copy_head(s3, target)
+    if copy is None or (fault := _fault(copy, source, original)):
+        raise CopyVerificationError(f"The copy of {source.uri} at {target.uri} {fault}.")
+    _delete(s3, source)
+    return _moved(target, copy)
+
+
+def _refuse_newer(source: ObjectRef, original: Head, started_at: datetime | None) -> None:
+    pinned = source.version_id or source.etag
+    if not pinned and started_at and original["LastModified"] > started_at:
+        raise SourceObjectChangedError(
+            f"{source.uri} is no longer the file the execution was started for: "
+            f"it was uploaded later, at {original['LastModified']:%Y-%m-%d %H:%M:%S} UTC."
+        )
+
+
+def _copy_head(s3: Any, target: ObjectRef) -> Head | None:
+    with aws_errors(f"looking for {target.uri}"):
+        try:
+            head: Head = s3.head_object(**target.location(), ChecksumMode="ENABLED")
+        except ClientError as error:
+            if http_status(error) == 404:
+                return None
+            raise
+    return head
+
+
+def _was_copied_from(copy: Head, source: ObjectRef, started_at: datetime | None) -> bool:
+    stamp = copy["Metadata"]
+    if _ETAG not in stamp:
+        return False
+    if source.version_id or source.etag:
+        return source.version_id in (None, stamp.get(_VERSION)) and source.etag in (
+            None,
+            stamp[_ETAG],
+        )
+    # S3 keeps whole seconds.
+    return bool(started_at and copy["LastModified"] >= started_at.replace(microsecond=0))
+
+
+def _fault(copy: Head | None, source: ObjectRef, original: Head) -> str | None:
+    """What is wrong with a copy; None if nothing is."""
+    if copy is None:
+        return "is not there"
+    if not _was_copied_from(copy, source, None):
+        return "is one of another file"
+    if copy["ContentLength"] != original["ContentLength"]:
+        return f"has {copy['ContentLength']} bytes, not {original['ContentLength']}"
+    if _has_md5_etag(copy) and _has_md5_etag(original):
+        return None if copy["ETag"] == original["ETag"] else "has another ETag"
+    # A composite checksum depends on the parts an object was uploaded in.
+    if all(head.get("ChecksumType") == "FULL_OBJECT" for head in (copy, original)):
+        for name in _CHECKSUMS:
+            if name in copy and name in original and copy[name] != original[name]:
+                return "has another checksum"
+    return None
+
+
+def _has_md5_etag(head: Head) -> bool:
+    """The ETag is the MD5 of the content: uploaded in one part, and not encrypted by KMS."""
+    return "-" not in head["ETag"] and head.get("ServerSideEncryption", "AES256") == "AES256"
+
+
+def _copy(s3: Any, source: ObjectRef, original: Head, target: ObjectRef) -> None:
+    stamp = {_ETAG: source.etag} | ({_VERSION: source.version_id} if source.version_id else {})
+    described = {name: original[name] for name in _DESCRIPTION if original.get(name)}
+    try:
+        with aws_errors(f"copying {source.uri} to {target.uri}"):
+            s3.copy(
+                source.location(),
+                target.bucket,
+                target.key,
+                ExtraArgs={
+                    "CopySourceIfMatch": original["ETag"],
+                    "MetadataDirective": "REPLACE",
+                    "Metadata": original["Metadata"] | stamp,
+                    "TaggingDirective": "REPLACE",
+                    **described,
+                },
+                Config=_TRANSFER,
+            )
+    except S3CopyFailedError as error:
+        raise CopyVerificationError(str(error)) from error
+    except ClientError as error:
+        if error_code(error) in ("404", "412", "NoSuchKey", "NoSuchVersion", "PreconditionFailed"):
+            raise CopyVerificationError(
+                f"{source.uri} was replaced or deleted while it was copied: {error}"
+            ) from error
+        raise
+
+
+def _delete(s3: Any, source: ObjectRef) -> None:
+    """Delete what was copied, and nothing that was uploaded since."""
+    with aws_errors(f"deleting {source.uri}"):
+        if source.version_id:
+            s3.delete_object(**source.location())
+            return
+        try:
+            s3.delete_object(**source.request())
+        except ClientError as error:
+            # 404: deleted already; 412: another file has taken its place.
+            if http_status(error) not in (404, 412):
+                raise
+            logger.info("source was gone before it was deleted", source=source.uri)
+
+
+def _moved(target: ObjectRef, copy: Head) -> Moved:
+    version_id = real_version(copy.get("VersionId"))
+    return Moved(target.bucket, target.key, version_id, copy["ContentLength"])

@@ -1,0 +1,30 @@
+"""Store the readings of a file."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.sensor.deadline import Deadline
+from handlers.sensor.ingest import ingest
+from handlers.sensor.source import ObjectRef
+from handlers.shared.observability import logger_for, metrics_for
+from handlers.shared.settings import required
+
+logger = logger_for("sensor")
+metrics = metrics_for("sensor")
+
+
+@logger.inject_lambda_context(correlation_id_path="execution")
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    source = ObjectRef.from_event(event)
+    ingestion = ingest(
+        source,
+        table=required("READINGS_TABLE"),
+        target_bucket=required("TARGET_BUCKET"),
+        deadline=Deadline(context),
+    )
+    metrics.add_metric("ReadingsStored", "Count", ingestion.stored)
+    metrics.add_metric("RowsRejected", "Count", ingestion.rejected)
+    logger.info("file stored", source=source.uri, ingestion=ingestion.as_dict())
+    return ingestion.as_dict()

@@ -1,0 +1,139 @@
+"""One line of a file of readings: `<SENSOR_UID>,<TIMESTAMP>,<VALUE>`."""
+
+import re
+from decimal import Decimal
+from typing import NamedTuple
+
+from handlers.sensor.lines import MAX_LINE
+
+MAX_SENSOR_ID = 2048  # bytes; DynamoDB: the longest partition key
+FIRST_TIMESTAMP = -62_135_596_800  # 0001-01-01T00:00:00Z
+LAST_TIMESTAMP = 253_402_300_799  # 9999-12-31T23:59:59Z
+MAX_DIGITS = 38  # DynamoDB: significant digits of a number
+MIN_EXPONENT, MAX_EXPONENT = -130, 125  # DynamoDB: 1E-130 to 9.99…E+125
+
+_BLANKS = " \t"
+# Nearly every line there is: no quotes, no blanks, ASCII, well within every limit,
+# that of the line's length included.
+_COMMON_ROW = re.compile(
+    r"([!#-+\--~]{1,1024}),([0-9]{1,11}),"
+    r"(-?)0{0,18}(0|[1-9][0-9]{0,18})(?:\.([0-9]{0,18}?)0{0,18})?"
+)
+_FIELD = re.compile(r'[ \t]*(?:"((?:[^"\r]|"")*)"|([^",\r]*))[ \t]*(,|$)')
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"([+-]?)(?=\.?[0-9])([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+))?")
+_NAMES_TIME = re.compile(r"time|date|epoch|(?<![a-z])ts(?![a-z])", re.IGNORECASE)
+_NAMES_VALUE = re.compile(r"value|reading|measure", re.IGNORECASE)
+
+
+class Reading(NamedTuple):
+    """A reading as DynamoDB stores it; `value` is a number in its shortest plain form."""
+
+    sensor_id: str
+    timestamp: int
+    value: str
+
+
+class Rejection(NamedTuple):
+    """Why a line is not a reading."""
+
+    reason: str
+
+
+class _InvalidError(ValueError):
+    pass
+
+
+def parse(line: bytes) -> Reading | Rejection | None:
+    """The reading on a line, or why there is none; None for a blank line."""
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        text = None
+    if text is not None and (match := _COMMON_ROW.fullmatch(text)):
+        sensor_id, timestamp, sign, whole, fraction = match.groups()
+        value = f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
+        return Reading(sensor_id, int(timestamp), "0" if value == "-0" else value)
+    try:
+        return _parse(line, text)
+    except _InvalidError as error:
+        return Rejection(str(error))
+
+
+def names_columns(line: bytes) -> bool:
+    """Whether a line is a header: its second field names a time and its third a value."""
+    try:
+        fields = _fields(line.decode())
+    except ValueError:
+        return False
+    return (
+        len(fields) == 3
+        and _NAMES_TIME.search(fields[1]) is not None
+        and _NAMES_VALUE.search(fields[2]) is not None
+    )
+
+
+def _parse(line: bytes, text: str | None) -> Reading | None:
+    if len(line) > MAX_LINE:
+        raise _InvalidError(f"the line is longer than {MAX_LINE} bytes")
+    if text is None:
+        raise _InvalidError("the line is not UTF-8")
+    if not text.strip(_BLANKS):
+        return None
+    fields = _fields(text)
+    if len(fields) != 3:
+        raise _InvalidError(f"there are {len(fields)} fields, not 3")
+    sensor_id, timestamp, value = fields
+    return Reading(_sensor_id(sensor_id), _timestamp(timestamp), _value(value))
+
+
+def _fields(text: str) -> list[str]:
+    if '"' not in text and "\r" not in text:
+        return [field.strip(_BLANKS) for field in text.split(",")]
+    fields, position, separator = [], 0, ","
+    while separator:
+        match = _FIELD.match(text, position)
+        if match is None:
+            raise _InvalidError("the quotes are broken, or there is a stray carriage return")
+        quoted, plain, separator = match.groups()
+        field = plain if quoted is None else quoted.replace('""', '"')
+        fields.append(field.strip(_BLANKS))
+        position = match.end()
+    return fields
+
+
+def _sensor_id(text: str) -> str:
+    if not text:
+        raise _InvalidError("the sensor id is empty")
+    if len(text.encode()) > MAX_SENSOR_ID:
+        raise _InvalidError(f"the sensor id is longer than {MAX_SENSOR_ID} bytes")
+    return text
+
+
+def _timestamp(text: str) -> int:
+    if not _INTEGER.fullmatch(text):
+        raise _InvalidError("the timestamp is not a whole number of seconds")
+    timestamp = int(text)
+    if not FIRST_TIMESTAMP <= timestamp <= LAST_TIMESTAMP:
+        raise _InvalidError("the timestamp is not within the years 1 to 9999")
+    return timestamp
+
+
+def _value(text: str) -> str:
+    """The shortest form of a number, exactly: text throughout, no float and no Decimal context."""
+    match = _NUMBER.fullmatch(text)
+    if match is None:
+        raise _InvalidError("the value is not a decimal number")
+    sign, whole, fraction, power = match.groups(default="")
+    digits = (whole + fraction).lstrip("0")
+    significant = digits.rstrip("0")
+    if not significant:
+        return "0"
+    exponent = int(power or 0) - len(fraction) + len(digits) - len(significant)
+    magnitude = exponent + len(significant) - 1
+    if len(significant) > MAX_DIGITS:
+        raise _InvalidError(f"the value has more than {MAX_DIGITS} significant digits")
+    if not MIN_EXPONENT <= magnitude <= MAX_EXPONENT:
+        raise _InvalidError("the value is too large or too close to zero for DynamoDB")
+    number = Decimal(f"{sign}{significant}E{exponent}")
+    return f"{number:f}" if -20 < magnitude < MAX_DIGITS else str(number)

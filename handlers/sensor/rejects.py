@@ -1,0 +1,104 @@
+"""The rows of a file that were rejected, as a CSV in S3 that is written while they are found."""
+
+import csv
+from types import TracebackType
+from typing import Any, Self
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from handlers.sensor.lines import MAX_LINE
+from handlers.shared.clients import client
+from handlers.shared.errors import aws_errors
+from handlers.shared.observability import logger_for
+
+PART = 5 * 1024 * 1024  # bytes; S3: the smallest part of a multipart upload but the last
+_CSV = "text/csv; charset=utf-8"
+
+logger = logger_for("sensor")
+
+
+class _Utf8Buffer(bytearray):
+    def write(self, text: str) -> None:
+        self += text.encode()
+
+
+class RejectedRows:
+    """`line,reason,row` for each rejected row; no object at all when there is none.
+
+    Bytes that are not UTF-8 are written as \\xNN, carriage returns as \\r, and over-long rows are
+    cut. Whatever ends the `with` by an exception leaves no object and no unfinished upload.
+    """
+
+    def __init__(self, bucket: str, key: str) -> None:
+        self.count = 0
+        self._object = {"Bucket": bucket, "Key": key}
+        self._s3 = client("s3")
+        self._buffer = _Utf8Buffer()
+        self._writer = csv.writer(self._buffer, lineterminator="\n")
+        self._upload: dict[str, str] = {}
+        self._parts: list[dict[str, Any]] = []
+
+    def add(self, line: int, reason: str, row: bytes) -> None:
+        if self.count == 0:
+            self._writer.writerow(("line", "reason", "row"))
+        self.count += 1
+        text = row[:MAX_LINE].decode(errors="backslashreplace").replace("\r", "\\r")
+        self._writer.writerow((line, reason, text))
+        if len(self._buffer) >= PART:
+            self._upload_part()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None and self.count:
+                self._finish()
+        except BaseException:
+            self._abort()
+            raise
+        if error is not None:
+            self._abort()
+
+    def _upload_part(self) -> None:
+        with aws_errors("writing rejected rows"):
+            if not self._upload:
+                # Named, and repeated for each part: the client sends a checksum with every part.
+                created = self._s3.create_multipart_upload(
+                    **self._object, ContentType=_CSV, ChecksumAlgorithm="CRC32"
+                )
+                self._upload = self._object | {"UploadId": created["UploadId"]}
+            number = len(self._parts) + 1
+            part = self._s3.upload_part(**self._upload, PartNumber=number, Body=self._take())
+            sums = {name: part[name] for name in ("ETag", "ChecksumCRC32") if name in part}
+            self._parts.append({"PartNumber": number} | sums)
+
+    def _finish(self) -> None:
+        if not self._upload:
+            with aws_errors("writing rejected rows"):
+                self._s3.put_object(**self._object, ContentType=_CSV, Body=self._take())
+            return
+        if self._buffer:
+            self._upload_part()
+        with aws_errors("writing rejected rows"):
+            self._s3.complete_multipart_upload(
+                **self._upload, MultipartUpload={"Parts": self._parts}
+            )
+
+    def _abort(self) -> None:
+        if not self._upload:
+            return
+        try:
+            self._s3.abort_multipart_upload(**self._upload)
+        except (BotoCoreError, ClientError) as error:  # the bucket's lifecycle will
+            logger.warning("upload of rejected rows not aborted", reason=str(error))
+
+    def _take(self) -> bytes:
+        content = bytes(self._buffer)
+        self._buffer.clear()
+        return content

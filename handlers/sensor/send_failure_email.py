@@ -1,0 +1,20 @@
+"""Say by e-mail that a file could not be processed, and why."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.sensor.reports import failure_report, send
+from handlers.shared.observability import logger_for, metrics_for
+
+logger = logger_for("sensor")
+metrics = metrics_for("sensor")
+
+
+@logger.inject_lambda_context(correlation_id_path="execution")
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
+    outcome = send(failure_report(event), event)
+    metrics.add_metric("EmailsSent", "Count", int(outcome["status"] == "sent"))
+    logger.info("failure reported", outcome=outcome)
+    return outcome

@@ -1,0 +1,150 @@
+"""Readings into DynamoDB: in batches, in parallel, and in order where order matters."""
+
+import random
+import threading
+from collections.abc import Callable
+from queue import Queue
+from types import TracebackType
+from typing import Any, Self
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from handlers.sensor.deadline import Deadline
+from handlers.sensor.readings import Reading
+from handlers.shared.errors import AwsUnavailableError, is_throttling, is_transient
+
+MAX_BATCH = 25  # DynamoDB BatchWriteItem: items in a request
+LANES = 16  # about what one processor can keep busy at 8 ms a request
+_QUEUED = 4  # batches that wait in a lane
+_MAX_FAULTS = 6  # answers in a row that were no answers, until AWS counts as unavailable
+
+_Batch = dict[tuple[str, int], str]
+
+
+def jittered(attempt: int) -> float:
+    """Seconds to wait before an attempt: random, up to 50 ms doubled each time, 5 s at most."""
+    return random.uniform(0, min(5.0, 0.05 * 2**attempt))
+
+
+class ReadingStore:
+    """Writes readings to a table; of two with the same key the one put later stays.
+
+    A key belongs to one lane (a queue and a thread), a lane sends one batch after the other, and a
+    batch holds a key once and is stored whole before the next is sent: so the last one wins
+    whatever the batching. Lanes are chosen by sensor and timestamp together, which spreads a
+    sensor's readings, and so its hot partition, over all of them.
+
+    Throttling is waited out for as long as there is time, then IngestionTimeoutError is raised.
+    What fails in a lane stops the others and is raised by the next `put`, or at the end of `with`,
+    which returns when everything is stored. Memory is bounded: `put` blocks while a lane is full.
+    """
+
+    def __init__(
+        self,
+        dynamodb: Any,
+        table: str,
+        deadline: Deadline,
+        *,
+        lanes: int = LANES,
+        batch_size: int = MAX_BATCH,
+        backoff: Callable[[int], float] = jittered,
+    ) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._deadline = deadline
+        self._batch_size = batch_size
+        self._backoff = backoff
+        self._pending: list[_Batch] = [{} for _ in range(lanes)]
+        self._queues: list[Queue[_Batch | None]] = [Queue(_QUEUED) for _ in range(lanes)]
+        self._threads = [
+            threading.Thread(target=self._run, args=(queue,), daemon=True) for queue in self._queues
+        ]
+        self._stop = threading.Event()
+        self._failure: BaseException | None = None
+
+    def put(self, reading: Reading) -> None:
+        key = (reading.sensor_id, reading.timestamp)
+        lane = hash(key) % len(self._pending)
+        batch = self._pending[lane]
+        batch[key] = reading.value
+        if len(batch) == self._batch_size:
+            self._send(lane)
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                for lane, batch in enumerate(self._pending):
+                    if batch:
+                        self._send(lane)
+        finally:
+            if error is not None:
+                self._stop.set()
+            for queue in self._queues:
+                queue.put(None)
+            for thread in self._threads:
+                thread.join()
+        if error is None:
+            self._raise_failure()
+
+    def _send(self, lane: int) -> None:
+        self._deadline.check()
+        self._queues[lane].put(self._pending[lane])
+        self._pending[lane] = {}
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _run(self, queue: "Queue[_Batch | None]") -> None:
+        # Once stopped, batches are still taken and dropped, so that nobody waits for a full queue.
+        while (batch := queue.get()) is not None:
+            if not self._stop.is_set():
+                try:
+                    self._write(batch)
+                except BaseException as failure:  # raised again by _raise_failure
+                    self._failure = self._failure or failure
+                    self._stop.set()
+
+    def _write(self, batch: _Batch) -> None:
+        """Store a batch whole, waiting out throttling."""
+        left = [_put_request(key, value) for key, value in batch.items()]
+        attempt = faults = 0
+        while left and not self._stop.is_set():
+            self._deadline.check()
+            sent = len(left)
+            try:
+                answer = self._dynamodb.batch_write_item(RequestItems={self._table: left})
+                left = answer.get("UnprocessedItems", {}).get(self._table, [])
+                faults = 0
+            except (BotoCoreError, ClientError) as error:
+                if not is_transient(error):
+                    raise
+                faults = 0 if is_throttling(error) else faults + 1
+                if faults == _MAX_FAULTS:
+                    raise AwsUnavailableError(f"DynamoDB did not answer: {error}") from error
+            if left:
+                attempt = 0 if len(left) < sent else attempt + 1
+                pause = self._backoff(attempt)
+                self._deadline.check(pause)
+                self._stop.wait(pause)
+
+
+def _put_request(key: tuple[str, int], value: str) -> dict[str, Any]:
+    sensor_id, timestamp = key
+    item = {
+        "sensor_id": {"S": sensor_id},
+        "timestamp": {"N": str(timestamp)},
+        "value": {"N": value},
+    }
+    return {"PutRequest": {"Item": item}}

@@ -1,0 +1,143 @@
+"""The sensor workflow's AWS, by moto: buckets, tables, mail and a state machine."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.ses.models import ses_backends
+
+from handlers.shared.clients import client
+from tests.unit.fixtures import context, fresh_clients
+
+__all__ = ["context", "fresh_clients"]
+
+SOURCE, TARGET, KEY = "sensor-source", "sensor-target", "2026/readings (ä).csv"
+EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:stepworks-test-sensor:one"
+
+
+class Killed(BaseException):
+    """The end of a Lambda in the middle of its work."""
+
+
+@dataclass
+class World:
+    """What is in AWS, as tests ask about it."""
+
+    s3: Any
+    dynamodb: Any
+    states: Any
+    state_machine_arn: str
+
+    def upload(self, content: bytes, key: str = KEY) -> dict[str, Any]:
+        """Upload a file to the source bucket: the `source` of an event."""
+        put = self.s3.put_object(Bucket=SOURCE, Key=key, Body=content)
+        source = {"bucketName": SOURCE, "objectKey": key, "etag": put["ETag"].strip('"')}
+        return source | ({"versionId": put["VersionId"]} if "VersionId" in put else {})
+
+    def read(self, bucket: str, key: str) -> bytes | None:
+        try:
+            body: bytes = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        except self.s3.exceptions.NoSuchKey:
+            return None
+        return body
+
+    def keys(self, bucket: str) -> list[str]:
+        return [
+            found["Key"] for found in self.s3.list_objects_v2(Bucket=bucket).get("Contents", [])
+        ]
+
+    def readings(self) -> dict[tuple[str, str], str]:
+        items = self.dynamodb.scan(TableName="readings")["Items"]
+        return {(i["sensor_id"]["S"], i["timestamp"]["N"]): i["value"]["N"] for i in items}
+
+    def executions(self) -> dict[str, Any]:
+        """The input of each execution by its name."""
+        listed = self.states.list_executions(stateMachineArn=self.state_machine_arn)
+        described = (
+            self.states.describe_execution(executionArn=found["executionArn"])
+            for found in listed["executions"]
+        )
+        return {found["name"]: json.loads(found["input"]) for found in described}
+
+    @property
+    def mails(self) -> list[Any]:
+        return list(ses_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].sent_messages)
+
+
+@pytest.fixture(params=["versioned", "unversioned"])
+def versioning(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, fresh_clients: None) -> Iterator[World]:
+    """An AWS where nothing has been uploaded yet; the source bucket keeps versions."""
+    with mock_aws():
+        s3, dynamodb = boto3.client("s3"), boto3.client("dynamodb")
+        states = boto3.client("stepfunctions")
+        for bucket in (SOURCE, TARGET):
+            s3.create_bucket(Bucket=bucket)
+            s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+        _table(dynamodb, "readings", sensor_id="S", timestamp="N")
+        _table(dynamodb, "emails", id="S")
+        ses = boto3.client("ses")
+        for address in ("from@example.com", "to@example.com"):
+            ses.verify_email_identity(EmailAddress=address)
+        machine = states.create_state_machine(
+            name="stepworks-test-sensor",
+            definition='{"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}',
+            roleArn="arn:aws:iam::123456789012:role/machine",
+        )
+        for name, value in {
+            "STATE_MACHINE_ARN": machine["stateMachineArn"],
+            "READINGS_TABLE": "readings",
+            "TARGET_BUCKET": TARGET,
+            "EMAIL_LOG_TABLE": "emails",
+            "EMAIL_FROM": "from@example.com",
+            "EMAIL_TO": "to@example.com",
+        }.items():
+            monkeypatch.setenv(name, value)
+        yield World(s3, dynamodb, states, machine["stateMachineArn"])
+
+
+@pytest.fixture
+def any_world(world: World, versioning: str) -> World:
+    """The same with and without versions in the source bucket."""
+    if versioning == "unversioned":
+        world.s3.delete_bucket(Bucket=SOURCE)
+        world.s3.create_bucket(Bucket=SOURCE)
+    return world
+
+
+@pytest.fixture
+def killed_before(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Kill the Lambda the first time it is about to call an operation."""
+
+    def arrange(service: str, operation: str) -> None:
+        clients = client(service)
+        call = getattr(clients, operation)
+
+        def die(**_: Any) -> None:
+            monkeypatch.setattr(clients, operation, call)
+            raise Killed
+
+        monkeypatch.setattr(clients, operation, die)
+
+    return arrange
+
+
+def _table(dynamodb: Any, name: str, **keys: str) -> None:
+    dynamodb.create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": k, "AttributeType": t} for k, t in keys.items()],
+        KeySchema=[
+            {"AttributeName": k, "KeyType": t}
+            for k, t in zip(keys, ("HASH", "RANGE"), strict=False)
+        ],
+    )

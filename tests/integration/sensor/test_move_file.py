@@ -1,0 +1,205 @@
+"""A processed file is moved: exactly that one, and only once, however often this is tried."""
+
+from typing import Any
+
+import pytest
+from boto3.s3.transfer import TransferConfig
+
+from handlers.sensor import mover
+from handlers.sensor.errors import SourceObjectChangedError, SourceObjectMissingError
+from handlers.sensor.move_file import handler
+from tests.unit.fakes import FakeContext
+
+from .conftest import EXECUTION, KEY, SOURCE, TARGET, Killed, World
+
+MOVED = f"processed/{KEY}"
+
+
+def moved(source: dict[str, Any], context: FakeContext, **ingestion: Any) -> dict[str, Any]:
+    """Move a file of which the event knows nothing but the key, and Process File the rest."""
+    pins = {name: source[name] for name in ("etag", "versionId") if name in source}
+    place = {"bucketName": SOURCE, "objectKey": source["objectKey"]}
+    event = {"execution": EXECUTION, "source": place, "ingestion": pins | ingestion}
+    result: dict[str, Any] = handler(event, context)
+    return result
+
+
+def test_a_file_is_moved(any_world: World, context: FakeContext) -> None:
+    # Given a file
+    source = any_world.upload(b"a,1,1\n")
+
+    # When it is moved
+    result = moved(source, context)
+
+    # Then it is there, and nowhere else, versions included
+    assert any_world.read(TARGET, MOVED) == b"a,1,1\n"
+    assert "Versions" not in any_world.s3.list_object_versions(Bucket=SOURCE)
+    assert "DeleteMarkers" not in any_world.s3.list_object_versions(Bucket=SOURCE)
+    version_id = any_world.s3.head_object(Bucket=TARGET, Key=MOVED)["VersionId"]
+    assert result == {
+        "bucketName": TARGET,
+        "objectKey": MOVED,
+        "versionId": version_id,
+        "size": 6,
+    }
+
+
+def test_again_after_everything_was_done(any_world: World, context: FakeContext) -> None:
+    source = any_world.upload(b"a,1,1\n")
+    first = moved(source, context)
+    assert moved(source, context) == first
+
+
+def test_again_after_being_killed_before_the_source_was_deleted(
+    any_world: World, context: FakeContext, killed_before: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a copy whose source is still there
+    source = any_world.upload(b"a,1,1\n")
+    killed_before("s3", "delete_object")
+    with pytest.raises(Killed):
+        moved(source, context)
+    copy = any_world.s3.head_object(Bucket=TARGET, Key=MOVED)["VersionId"]
+
+    # When the task is retried, then the source goes, and nothing is copied again
+    assert moved(source, context)["versionId"] == copy
+    assert any_world.keys(SOURCE) == []
+
+
+def test_again_after_being_killed_before_the_copy(
+    any_world: World, context: FakeContext, killed_before: Any
+) -> None:
+    source = any_world.upload(b"a,1,1\n")
+    killed_before("s3", "head_object")
+    with pytest.raises(Killed):
+        moved(source, context)
+    assert moved(source, context)["size"] == 6
+
+
+def test_a_newer_version_stays(world: World, context: FakeContext) -> None:
+    older = world.upload(b"a,1,1\n")
+    newer = world.upload(b"newer")
+    moved(older, context)
+    versions = world.s3.list_object_versions(Bucket=SOURCE)["Versions"]
+    assert [version["VersionId"] for version in versions] == [newer["versionId"]]
+    assert world.read(SOURCE, KEY) == b"newer"
+    assert world.read(TARGET, MOVED) == b"a,1,1\n"
+
+
+@pytest.mark.parametrize("versioning", ["unversioned"], indirect=True)
+def test_a_newer_upload_stays_where_there_are_no_versions(
+    any_world: World, context: FakeContext
+) -> None:
+    older = any_world.upload(b"a,1,1\n")
+    any_world.upload(b"newer")
+    with pytest.raises(SourceObjectChangedError):
+        moved(older, context)
+    assert any_world.read(SOURCE, KEY) == b"newer"
+
+
+def test_a_newer_upload_between_copy_and_delete_stays(
+    any_world: World, context: FakeContext, killed_before: Any
+) -> None:
+    # Given a file that was copied, and replaced before it could be deleted
+    older = any_world.upload(b"a,1,1\n")
+    killed_before("s3", "delete_object")
+    with pytest.raises(Killed):
+        moved(older, context)
+    any_world.upload(b"newer")
+
+    # When the task is retried, then it is content with the copy
+    assert moved(older, context)["size"] == 6
+    assert any_world.read(SOURCE, KEY) == b"newer"
+    assert any_world.read(TARGET, MOVED) == b"a,1,1\n"
+
+
+@pytest.mark.parametrize("versioning", ["unversioned"], indirect=True)
+def test_the_condition_of_a_delete_protects_a_newer_upload(
+    any_world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an upload that arrives after everything was looked at
+    older = any_world.upload(b"a,1,1\n")
+    delete = mover._delete
+
+    def upload_first(s3: Any, source: Any) -> None:
+        any_world.upload(b"newer")
+        delete(s3, source)
+
+    monkeypatch.setattr(mover, "_delete", upload_first)
+
+    # When the older one is moved, then the newer stays
+    assert moved(older, context)["size"] == 6
+    assert any_world.read(SOURCE, KEY) == b"newer"
+
+
+def test_a_file_that_is_nowhere(any_world: World, context: FakeContext) -> None:
+    source = any_world.upload(b"a,1,1\n")
+    any_world.s3.delete_object(
+        **{"Bucket": SOURCE, "Key": KEY}
+        | ({"VersionId": source["versionId"]} if "versionId" in source else {})
+    )
+    with pytest.raises(SourceObjectMissingError):
+        moved(source, context)
+
+
+def test_the_copy_of_another_upload_is_not_taken_for_this_one(
+    any_world: World, context: FakeContext
+) -> None:
+    # Given a file that was moved, and another that vanished
+    moved(any_world.upload(b"one"), context)
+    with pytest.raises(SourceObjectMissingError):
+        moved({"objectKey": KEY, "etag": "0" * 32}, context)
+
+
+def test_the_same_content_uploaded_again_is_another_file(
+    world: World, context: FakeContext
+) -> None:
+    # Given two versions with the same content, of which one was moved and the other vanished
+    first, second = world.upload(b"a,1,1\n"), world.upload(b"a,1,1\n")
+    moved(first, context)
+    world.s3.delete_object(Bucket=SOURCE, Key=KEY, VersionId=second["versionId"])
+
+    # When the other is to be moved, then the copy of the first is not taken for it
+    with pytest.raises(SourceObjectMissingError):
+        moved(second, context)
+
+
+def test_an_object_under_the_target_key_that_is_no_copy_is_replaced(
+    any_world: World, context: FakeContext
+) -> None:
+    any_world.s3.put_object(Bucket=TARGET, Key=MOVED, Body=b"a,1,1\n")
+    moved(any_world.upload(b"a,1,1\n"), context)
+    assert "source-etag" in any_world.s3.head_object(Bucket=TARGET, Key=MOVED)["Metadata"]
+
+
+def test_what_describes_an_object_moves_with_it(world: World, context: FakeContext) -> None:
+    world.s3.put_object(
+        Bucket=SOURCE, Key=KEY, Body=b"x", ContentType="text/csv", Metadata={"owner": "me"}
+    )
+    head = world.s3.head_object(Bucket=SOURCE, Key=KEY)
+    moved({"objectKey": KEY, "etag": head["ETag"], "versionId": head["VersionId"]}, context)
+    copy = world.s3.head_object(Bucket=TARGET, Key=MOVED)
+    assert copy["ContentType"] == "text/csv"
+    assert copy["Metadata"]["owner"] == "me"
+
+
+def test_a_file_too_large_for_one_request_is_copied_in_parts(
+    any_world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a limit of 5 MiB instead of gigabytes, and a file of two parts and a bit
+    part = 5 * 1024 * 1024
+    monkeypatch.setattr(
+        mover, "_TRANSFER", TransferConfig(multipart_threshold=part, multipart_chunksize=part)
+    )
+    content = b"0123456789" * (part // 5) + b"end"
+
+    # When it is moved, then it is whole, and stamped as others are
+    moved(any_world.upload(content), context)
+    assert any_world.read(TARGET, MOVED) == content
+    copy = any_world.s3.head_object(Bucket=TARGET, Key=MOVED)
+    assert copy["ETag"].endswith('-3"')
+    assert "source-etag" in copy["Metadata"]
+    assert any_world.keys(SOURCE) == []
+
+
+def test_an_empty_file_is_moved_too(any_world: World, context: FakeContext) -> None:
+    assert moved(any_world.upload(b""), context)["size"] == 0

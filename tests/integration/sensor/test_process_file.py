@@ -1,0 +1,183 @@
+"""A file in S3 becomes readings in DynamoDB."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handlers.sensor.errors import (
+    NoValidReadingsError,
+    SourceAccessDeniedError,
+    SourceObjectChangedError,
+    SourceObjectMissingError,
+)
+from handlers.sensor.process_file import handler
+from handlers.shared.clients import client
+from handlers.shared.errors import AwsUnavailableError, ConfigurationError, InvalidEventError
+from tests.unit.fakes import FakeContext, answer
+
+from .conftest import EXECUTION, KEY, SOURCE, TARGET, World
+
+SAMPLE = Path("events/sensor/sensor_sample.csv")
+
+
+def processed(source: dict[str, Any], context: FakeContext) -> dict[str, Any]:
+    result: dict[str, Any] = handler({"execution": EXECUTION, "source": source}, context)
+    return result
+
+
+def test_the_sample(any_world: World, context: FakeContext) -> None:
+    # Given the sample in the source bucket
+    source = any_world.upload(SAMPLE.read_bytes())
+
+    # When it is processed
+    result = processed(source, context)
+
+    # Then its readings are in the table, and the result tells which object they are from
+    assert any_world.readings() == {
+        ("0000-0001", "1483906366"): "0.35",
+        ("0000-0001", "1483906520"): "27.54",
+        ("0000-0001", "1483908322"): "-12.93",
+        ("0000-0011", "1483906376"): "-5.1",
+        ("0000-0093", "1483906376"): "3.8",
+        ("0000-0107", "1483906520"): "115.45",
+        ("0000-2101", "1483908322"): "340",
+    }
+    assert result.pop("seconds") >= 0
+    assert result == {
+        "stored": 7,
+        "duplicates": 1,
+        "rejected": 0,
+        "sensors": 5,
+        "firstTimestamp": 1483906366,
+        "lastTimestamp": 1483908322,
+    } | {name: source[name] for name in ("etag", "versionId") if name in source}
+    assert any_world.keys(TARGET) == []
+
+
+def test_rejected_rows_are_written_beside_the_readings(world: World, context: FakeContext) -> None:
+    result = processed(world.upload(b"a,1,2\nrubbish\n"), context)
+    assert result["rejectedKey"] == f"rejected/{KEY}.csv"
+    assert world.read(TARGET, f"rejected/{KEY}.csv") == (
+        b'line,reason,row\n2,"there are 1 fields, not 3",rubbish\n'
+    )
+
+
+def test_numbers_at_the_limits_are_stored_exactly(world: World, context: FakeContext) -> None:
+    digits = "1." + "2" * 37
+    processed(world.upload(f"a,1,{digits}\nb,-62135596800,-1E+125\n".encode()), context)
+    assert world.readings()["a", "1"] == digits
+
+
+def test_the_same_file_twice_leaves_the_same_table(world: World, context: FakeContext) -> None:
+    source = world.upload(b"a,1,1\na,2,2\na,1,3\n")
+    first = processed(source, context)
+    table = world.readings()
+    second = processed(source, context)
+    assert world.readings() == table == {("a", "1"): "3", ("a", "2"): "2"}
+    assert first | {"seconds": 0} == second | {"seconds": 0}
+
+
+def test_started_by_hand_it_takes_what_is_there_and_says_what_that_was(
+    any_world: World, context: FakeContext
+) -> None:
+    uploaded = any_world.upload(b"a,1,1\n")
+    result = processed({"bucketName": SOURCE, "objectKey": KEY}, context)
+    assert result["etag"] == uploaded["etag"]
+    assert result.get("versionId") == uploaded.get("versionId")
+
+
+def test_a_newer_upload_does_not_take_the_place_of_the_version(
+    world: World, context: FakeContext
+) -> None:
+    older = world.upload(b"a,1,1\n")
+    world.upload(b"a,1,2\n")
+    processed(older, context)
+    assert world.readings() == {("a", "1"): "1"}
+
+
+def test_without_versions_a_replaced_file_is_noticed(world: World, context: FakeContext) -> None:
+    older = world.upload(b"a,1,1\n")
+    del older["versionId"]
+    world.upload(b"a,1,2\n")
+    with pytest.raises(SourceObjectChangedError, match=f"s3://{SOURCE}/2026/readings"):
+        processed(older, context)
+    assert world.readings() == {}
+
+
+def test_a_missing_file(any_world: World, context: FakeContext) -> None:
+    with pytest.raises(SourceObjectMissingError, match=f"There is no s3://{SOURCE}/none.csv"):
+        processed({"bucketName": SOURCE, "objectKey": "none.csv"}, context)
+
+
+def test_a_deleted_version(world: World, context: FakeContext) -> None:
+    source = world.upload(b"a,1,1\n")
+    world.s3.delete_object(Bucket=SOURCE, Key=KEY, VersionId=source["versionId"])
+    with pytest.raises(SourceObjectMissingError):
+        processed(source, context)
+
+
+@pytest.mark.parametrize("by_version", [False, True], ids=["key", "version"])
+def test_a_delete_marker(world: World, context: FakeContext, by_version: bool) -> None:
+    world.upload(b"a,1,1\n")
+    marker = world.s3.delete_object(Bucket=SOURCE, Key=KEY)["VersionId"]
+    source = {"bucketName": SOURCE, "objectKey": KEY}
+    with pytest.raises(SourceObjectMissingError):
+        processed(source | ({"versionId": marker} if by_version else {}), context)
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        pytest.param(answer("AccessDenied", 403), SourceAccessDeniedError, id="denied"),
+        pytest.param(answer("SlowDown", 503), AwsUnavailableError, id="busy"),
+        pytest.param(answer("MethodNotAllowed", 405), SourceObjectMissingError, id="marker"),
+        pytest.param(
+            answer("InvalidArgument", 400, "Invalid version id specified"),
+            SourceObjectMissingError,
+            id="no-version-id-at-all",
+        ),
+    ],
+)
+def test_other_answers_of_s3(
+    world: World,
+    context: FakeContext,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    raised: type[Exception],
+) -> None:
+    def fail(**_: Any) -> None:
+        raise error
+
+    source = world.upload(b"a,1,1\n")
+    monkeypatch.setattr(client("s3"), "get_object", fail)
+    with pytest.raises(raised, match=f"s3://{SOURCE}/2026/readings"):
+        processed(source, context)
+
+
+def test_an_empty_file(world: World, context: FakeContext) -> None:
+    with pytest.raises(NoValidReadingsError, match="has no rows"):
+        processed(world.upload(b""), context)
+
+
+def test_many_rejected_rows_are_one_object(world: World, context: FakeContext) -> None:
+    row = b"x" * 4000
+    result = processed(world.upload(b"a,1,1\n" + (row + b"\n") * 1400), context)
+    written = world.read(TARGET, result["rejectedKey"])
+    assert written
+    assert written.count(row) == result["rejected"] == 1400
+    assert "Uploads" not in world.s3.list_multipart_uploads(Bucket=TARGET)
+
+
+@pytest.mark.parametrize("variable", ["READINGS_TABLE", "TARGET_BUCKET"])
+def test_a_missing_setting_is_named(
+    world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.delenv(variable)
+    with pytest.raises(ConfigurationError, match=variable):
+        processed(world.upload(b"a,1,1\n"), context)
+
+
+def test_an_event_without_a_source_is_refused(world: World, context: FakeContext) -> None:
+    with pytest.raises(InvalidEventError, match="source"):
+        handler({"execution": EXECUTION}, context)

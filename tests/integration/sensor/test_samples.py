@@ -1,0 +1,50 @@
+"""The sample events work, one after the other, as the workflow would have it."""
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.fakes import FakeContext
+
+from .conftest import World
+
+SAMPLES = Path("events/sensor")
+
+
+def invoke(name: str, context: FakeContext) -> Any:
+    """What `serverless invoke local -p events/sensor/<name>.json` does."""
+    module = importlib.import_module(f"handlers.sensor.{name.replace('-', '_')}")
+    return module.handler(json.loads((SAMPLES / f"{name}.json").read_text()), context)
+
+
+@pytest.fixture
+def uploaded(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
+    """The sample in a bucket of the name the samples use."""
+    source = json.loads((SAMPLES / "process-file.json").read_text())["source"]
+    moved = json.loads((SAMPLES / "send-email.json").read_text())["moved"]
+    for bucket in (source["bucketName"], moved["bucketName"]):
+        world.s3.create_bucket(Bucket=bucket)
+    monkeypatch.setenv("TARGET_BUCKET", moved["bucketName"])
+    content = (SAMPLES / "sensor_sample.csv").read_bytes()
+    world.s3.put_object(Bucket=source["bucketName"], Key=source["objectKey"], Body=content)
+    return world
+
+
+def test_the_way_of_a_file(uploaded: World, context: FakeContext) -> None:
+    assert len(invoke("execute-workflow", context)["started"]) == 1
+    ingestion = invoke("process-file", context)
+    moved = invoke("move-file", context)
+    assert invoke("send-email", context)["status"] == "sent"
+
+    sample = json.loads((SAMPLES / "send-email.json").read_text())
+    assert ingestion | {"seconds": 0} == sample["ingestion"] | {"seconds": 0}
+    assert moved == sample["moved"]
+
+
+def test_the_way_of_a_file_that_fails(uploaded: World, context: FakeContext) -> None:
+    set_aside = invoke("set-aside-file", context)
+    assert invoke("send-failure-email", context)["status"] == "sent"
+    assert set_aside == json.loads((SAMPLES / "send-failure-email.json").read_text())["setAside"]

@@ -1,0 +1,32 @@
+"""A failed file is reported once, and apart from a success."""
+
+import json
+
+from handlers.sensor.send_failure_email import handler
+from tests.unit.fakes import FakeContext
+
+from .conftest import EXECUTION, KEY, SOURCE, TARGET, World
+
+EVENT = {
+    "execution": EXECUTION,
+    "source": {"bucketName": SOURCE, "objectKey": KEY},
+    "failure": {
+        "Error": "NoValidReadingsError",
+        "Cause": json.dumps({"errorMessage": "The file has no rows."}),
+    },
+    "setAside": {"moved": True, "bucketName": TARGET, "objectKey": f"failed/{KEY}"},
+}
+
+
+def test_a_mail_says_why_and_where(world: World, context: FakeContext) -> None:
+    assert handler(EVENT, context)["status"] == "sent"
+    (mail,) = world.mails
+    assert mail.subject == "File not processed"
+    assert "The file has no rows." in mail.body
+    assert f"s3://{TARGET}/failed/{KEY}" in mail.body
+
+
+def test_a_retry_sends_nothing(world: World, context: FakeContext) -> None:
+    first = handler(EVENT, context)
+    assert handler(EVENT, context) == first
+    assert len(world.mails) == 1

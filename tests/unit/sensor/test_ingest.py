@@ -1,0 +1,267 @@
+"""A file into the table: the counts, the faults, and in bounded memory."""
+
+import tracemalloc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from functools import partial
+from typing import Any
+
+import pytest
+from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from urllib3.exceptions import SSLError
+
+from handlers.sensor import ingest as module
+from handlers.sensor import rejects, source
+from handlers.sensor.deadline import Deadline
+from handlers.sensor.errors import IngestionTimeoutError, NoValidReadingsError
+from handlers.sensor.ingest import Ingestion, ingest
+from handlers.sensor.source import ObjectRef
+from handlers.sensor.store import ReadingStore
+from handlers.shared.errors import AwsUnavailableError
+from tests.unit.fakes import FakeContext
+
+from .fakes import FakeBody, FakeDynamoDB, FakeS3
+
+FILE = ObjectRef("bucket", "file.csv")
+REJECTED = "rejected/file.csv.csv"
+
+
+@contextmanager
+def aws(s3: FakeS3, dynamodb: FakeDynamoDB, **options: Any) -> Iterator[None]:
+    """The fakes in place of AWS, and the store with other options."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "client", lambda service: s3)
+        patch.setattr(rejects, "client", lambda service: s3)
+        patch.setattr(module, "client", lambda service, bulk: dynamodb)
+        patch.setattr(module, "ReadingStore", partial(ReadingStore, **options))
+        yield
+
+
+def ingested(
+    chunks: Iterable[bytes],
+    dynamodb: FakeDynamoDB,
+    s3: FakeS3 | None = None,
+    context: FakeContext | None = None,
+    **options: Any,
+) -> Ingestion:
+    s3 = s3 or FakeS3()
+    s3.body = s3.body or FakeBody(chunks)
+    with aws(s3, dynamodb, **{"backoff": lambda _: 0.0} | options):
+        return ingest(
+            FILE,
+            table="readings",
+            target_bucket="target",
+            deadline=Deadline(context or FakeContext()),
+        )
+
+
+def test_the_result_says_what_became_of_the_file() -> None:
+    # Given a file with a header, a blank line, two rows for one key and a row that is none
+    content = b"sensor,timestamp,value\na,2,1.50\n\nb,1,2\na,2,1.7\nnonsense\n"
+    dynamodb, s3 = FakeDynamoDB(), FakeS3()
+
+    # When it is ingested
+    result = ingested([content], dynamodb, s3).as_dict()
+
+    # Then the later row stays, and each row is accounted for
+    assert dynamodb.items == {("a", 2): "1.7", ("b", 1): "2"}
+    assert result.pop("seconds") >= 0
+    assert result == {
+        "stored": 2,
+        "duplicates": 1,
+        "rejected": 1,
+        "rejectedKey": REJECTED,
+        "sensors": 2,
+        "firstTimestamp": 1,
+        "lastTimestamp": 2,
+        "etag": "the-etag",
+        "versionId": "the-version",
+    }
+    assert s3.objects[REJECTED] == b'line,reason,row\n6,"there are 1 fields, not 3",nonsense\n'
+    assert s3.body
+    assert s3.body.closed
+
+
+def test_a_file_without_rejected_rows_has_no_rejected_key() -> None:
+    s3 = FakeS3()
+    assert "rejectedKey" not in ingested([b"a,1,2"], FakeDynamoDB(), s3).as_dict()
+    assert s3.objects == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "rejected"),
+    [
+        pytest.param(b"\n\nid,time,value\na,1,2", 0, id="header-after-blank-lines"),
+        pytest.param(b"\xef\xbb\xbfid,time,value\na,1,2", 0, id="header-after-a-bom"),
+        pytest.param(b"a,1,2\nid,time,value", 1, id="header-after-a-reading"),
+        pytest.param(b"rubbish\nid,time,value\na,1,2", 2, id="header-after-rubbish"),
+        pytest.param(b"id,time,value\nid,time,value\na,1,2", 1, id="header-twice"),
+    ],
+)
+def test_only_a_first_line_that_names_the_columns_is_skipped(content: bytes, rejected: int) -> None:
+    assert ingested([content], FakeDynamoDB()).rejected == rejected
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(b"", "s3://bucket/file.csv has no rows.", id="empty"),
+        pytest.param(b"\n \n", "s3://bucket/file.csv has no rows.", id="blank"),
+        pytest.param(b"id,time,value\n", "s3://bucket/file.csv has no rows.", id="header-only"),
+        pytest.param(
+            b"x\ny\n",
+            "s3://bucket/file.csv has no valid reading: 2 rows were rejected, "
+            "see s3://target/rejected/file.csv.csv.",
+            id="rubbish",
+        ),
+    ],
+)
+def test_a_file_without_a_reading_fails(content: bytes, message: str) -> None:
+    s3 = FakeS3()
+    with pytest.raises(NoValidReadingsError) as raised:
+        ingested([content], FakeDynamoDB(), s3)
+    assert str(raised.value) == message
+    assert (REJECTED in s3.objects) == ("rejected" in message)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(ReadTimeoutError(endpoint_url="s3"), id="read-timeout"),
+        pytest.param(ResponseStreamingError(error="reset"), id="reset"),
+        pytest.param(IncompleteReadError(actual_bytes=1, expected_bytes=2), id="short"),
+        pytest.param(SSLError("bad record"), id="tls"),
+    ],
+)
+def test_a_connection_that_breaks_in_the_middle_is_transient(error: Exception) -> None:
+    # Given a stream that breaks after a reading and a rejected row
+    s3 = FakeS3(FakeBody([b"a,1,2\nrubbish\n"], breaks_with=error))
+
+    # When it is ingested, then the task may be retried, and nothing half-done is left
+    with pytest.raises(AwsUnavailableError, match=r"reading s3://bucket/file\.csv"):
+        ingested([], FakeDynamoDB(), s3)
+    assert s3.objects == {}
+    assert s3.body
+    assert s3.body.closed
+
+
+@pytest.mark.parametrize("row", [b"a,%d,1\n", b"rubbish %d\n"], ids=["readings", "rejected"])
+def test_time_that_runs_out_is_noticed(row: bytes) -> None:
+    # Given a file that never ends, and time that does
+    context = FakeContext()
+
+    def endless() -> Iterator[bytes]:
+        number = 0
+        while True:
+            number += 1
+            context.remaining_ms -= 1_000
+            yield b"".join(row % (100 * number + i) for i in range(100))
+
+    # When it is ingested, then it fails before the time is over
+    with pytest.raises(IngestionTimeoutError):
+        ingested(endless(), FakeDynamoDB(), context=context)
+    assert context.remaining_ms > 0
+
+
+def test_the_same_file_again_leaves_the_same_table() -> None:
+    content = b"a,1,1\nb,1,2\na,1,3\nc,1,4\n"
+    dynamodb = FakeDynamoDB()
+    ingested([content], dynamodb)
+    once = dict(dynamodb.items)
+    ingested([content], dynamodb)
+    assert dynamodb.items == once
+
+
+def test_a_large_file_takes_little_memory() -> None:
+    # Given 20 MB of rows, one in ten rejected, made while they are read
+    rows = 200_000
+
+    def content() -> Iterator[bytes]:
+        for start in range(0, rows, 1000):
+            yield b"".join(
+                b"%s,%s,1\n" % (b"s%03d" % (i % 50) * 20, b"x" if i % 10 == 0 else b"%d" % i)
+                for i in range(start, start + 1000)
+            )
+
+    sink = FakeDynamoDB(keeps=False)
+
+    # When it is ingested
+    tracemalloc.start()
+    result = ingested(content(), sink)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    # Then all rows were seen, and only a fraction of the file was in memory
+    assert (result.stored, result.rejected) == (rows * 9 // 10, rows // 10)
+    assert peak < 10 * 1024 * 1024
+
+
+sensors = st.sampled_from(["a", "b", "0000-0001", "Zürich", "a,b"])
+valid = st.tuples(
+    sensors,
+    st.integers(-3, 5),
+    st.decimals(allow_nan=False, allow_infinity=False, places=2, min_value=-99, max_value=99),
+)
+invalid = st.sampled_from([b"rubbish", b"a,1", b"a,x,1", b"a,1,x", b"\xff,1,1", b'"a,1,1', b",1,1"])
+blank = st.sampled_from([b"", b"  "])
+endings = st.sampled_from([b"\n", b"\r\n"])
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    rows=st.lists(valid | invalid | blank, min_size=1, max_size=120),
+    ending=endings,
+    bom=st.booleans(),
+    chunk=st.integers(1, 400),
+    lanes=st.integers(1, 6),
+    batch_size=st.integers(1, 25),
+    trouble=st.integers(0, 45),
+    seed=st.integers(),
+)
+def test_the_table_is_what_a_dict_would_be(
+    rows: list[tuple[str, int, Decimal] | bytes],
+    ending: bytes,
+    bom: bool,
+    chunk: int,
+    lanes: int,
+    batch_size: int,
+    trouble: int,
+    seed: int,
+) -> None:
+    # Given any rows, and what a plain dict makes of them
+    table: dict[tuple[str, int], Decimal] = {}
+    lines, valid_rows, rejected = [], 0, 0
+    for row in rows:
+        if isinstance(row, bytes):
+            lines.append(row)
+            rejected += bool(row.strip())
+        else:
+            sensor, time, value = row
+            table[sensor, time] = value
+            valid_rows += 1
+            field = f'"{sensor}"' if "," in sensor else sensor
+            lines.append(f"{field},{time},{value}".encode())
+    content = b"\xef\xbb\xbf" * bom + ending.join(lines)
+    chunks = [content[at : at + chunk] for at in range(0, len(content), chunk)]
+    dynamodb, s3 = FakeDynamoDB(trouble=trouble, seed=seed), FakeS3()
+
+    # When they are ingested, in whatever chunks, lanes and batches
+    if not table:
+        with pytest.raises(NoValidReadingsError):
+            ingested(chunks, dynamodb, s3, lanes=lanes, batch_size=batch_size)
+        assert dynamodb.items == {}
+        return
+    result = ingested(chunks, dynamodb, s3, lanes=lanes, batch_size=batch_size)
+
+    # Then the table is that dict, and the counts agree
+    assert {key: Decimal(value) for key, value in dynamodb.items.items()} == table
+    times = [time for _, time in table]
+    assert (result.stored, result.duplicates) == (len(table), valid_rows - len(table))
+    assert result.sensors == len({sensor for sensor, _ in table})
+    assert (result.first_timestamp, result.last_timestamp) == (min(times), max(times))
+    assert result.rejected == rejected
+    written = s3.objects.get(REJECTED, b"")
+    assert written.count(b"\n") == (rejected + 1 if rejected else 0)

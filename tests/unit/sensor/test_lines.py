@@ -1,0 +1,63 @@
+"""Lines of a stream, numbered, however it comes in chunks."""
+
+import tracemalloc
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handlers.sensor.lines import numbered_lines
+
+
+def split(content: bytes, size: int) -> list[bytes]:
+    return [content[at : at + size] for at in range(0, len(content), size)]
+
+
+@pytest.mark.parametrize(
+    ("content", "lines"),
+    [
+        pytest.param(b"", [], id="nothing"),
+        pytest.param(b"a\nb\n", [b"a", b"b"], id="lf"),
+        pytest.param(b"a\r\nb\r\n", [b"a", b"b"], id="crlf"),
+        pytest.param(b"a\nb", [b"a", b"b"], id="no-last-line-break"),
+        pytest.param(b"a\n\n\nb", [b"a", b"", b"", b"b"], id="blank-lines-count"),
+        pytest.param(b"\xef\xbb\xbfa\n\xef\xbb\xbfb", [b"a", b"\xef\xbb\xbfb"], id="bom-at-start"),
+        pytest.param(b"a\rb\n", [b"a\rb"], id="carriage-return-inside"),
+        pytest.param(b"12345\n123456\n", [b"12345", b"123456"], id="at-and-over-the-limit"),
+        pytest.param(b"12345\r\n1", [b"12345", b"1"], id="line-ending-does-not-count"),
+        pytest.param(b"\xef\xbb\xbf12345\r\n1", [b"12345", b"1"], id="bom-does-not-count"),
+        pytest.param(b"123456789\n1", [b"123456", b"1"], id="far-over-the-limit-is-cut"),
+        pytest.param(b"1" * 99 + b"\r\n2", [b"111111", b"2"], id="cut-and-then-another"),
+        pytest.param(b"1" * 99, [b"111111"], id="cut-at-the-end"),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+def test_lines(content: bytes, lines: list[bytes], size: int) -> None:
+    numbered = list(numbered_lines(split(content, size), limit=5))
+    assert numbered == list(enumerate(lines, 1))
+
+
+@given(st.binary(max_size=200), st.integers(1, 50), st.integers(1, 20))
+def test_chunks_make_no_difference(content: bytes, size: int, limit: int) -> None:
+    assert list(numbered_lines(split(content, size), limit)) == list(
+        numbered_lines([content], limit)
+    )
+
+
+def test_a_gigantic_line_takes_no_memory() -> None:
+    # Given 64 MiB without a line break, made while they are read
+    def content() -> Iterator[bytes]:
+        for _ in range(64):
+            yield b"x" * 1024 * 1024
+        yield b"\nlast"
+
+    # When its lines are read
+    tracemalloc.start()
+    lengths = [len(line) for _, line in numbered_lines(content())]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    # Then there are two, and a few chunks were in memory at once
+    assert lengths == [4097, 4]
+    assert peak < 8 * 1024 * 1024

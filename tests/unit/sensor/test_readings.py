@@ -1,0 +1,204 @@
+"""What is a reading, and why a line is none."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handlers.sensor.readings import Reading, Rejection, names_columns, parse
+
+LAST = 253_402_300_799
+FIRST = -62_135_596_800
+
+
+@pytest.mark.parametrize(
+    ("line", "reading"),
+    [
+        ("0000-0001,1483906366,27.54", ("0000-0001", 1483906366, "27.54")),
+        (" 0000-0001 ,\t1483906366 , 27.54\t", ("0000-0001", 1483906366, "27.54")),
+        ('"0000-0001","1483906366","27.54"', ("0000-0001", 1483906366, "27.54")),
+        (' "a" , "1" ,\t"2"\t', ("a", 1, "2")),
+        ('"a,b",1,2', ("a,b", 1, "2")),
+        ('"a ""b""",1,2', ('a "b"', 1, "2")),
+        ("Zürich 7,1,2", ("Zürich 7", 1, "2")),
+        ("a,-1,2", ("a", -1, "2")),
+        ("a,+1,2", ("a", 1, "2")),
+        ("a,0001,2", ("a", 1, "2")),
+        (f"a,{LAST},2", ("a", LAST, "2")),
+        (f"a,{FIRST},2", ("a", FIRST, "2")),
+        ("x" * 2048 + ",1,2", ("x" * 2048, 1, "2")),
+        ("ü" * 1024 + ",1,2", ("ü" * 1024, 1, "2")),
+    ],
+    ids=[
+        "plain",
+        "blanks",
+        "quoted",
+        "blanks-around-quotes",
+        "comma-in-quotes",
+        "quotes-in-quotes",
+        "not-ascii",
+        "before-1970",
+        "plus-sign",
+        "leading-zeros",
+        "last-second-of-9999",
+        "first-second-of-1",
+        "longest-sensor-id",
+        "longest-sensor-id-in-bytes",
+    ],
+)
+def test_accepted(line: str, reading: tuple[str, int, str]) -> None:
+    assert parse(line.encode()) == Reading(*reading)
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        ("10.10", "10.1"),
+        ("-5.10", "-5.1"),
+        ("00.35", "0.35"),
+        ("-0.35", "-0.35"),
+        ("100", "100"),
+        ("1e3", "1000"),
+        ("-1.5E-3", "-0.0015"),
+        ("+7", "7"),
+        (".5", "0.5"),
+        ("5.", "5"),
+        ("0", "0"),
+        ("-0", "0"),
+        ("-0.00", "0"),
+        ("000", "0"),
+        ("9" * 38, "9" * 38),
+        ("0." + "9" * 38, "0." + "9" * 38),
+        ("1" + "0" * 100, "1E+100"),
+        ("0" * 100 + "1." + "0" * 100, "1"),
+        ("1" + "0" * 30, "1" + "0" * 30),
+        ("12345678901234567890.123456789012345678", "12345678901234567890.123456789012345678"),
+        ("1E-130", "1E-130"),
+        ("9." + "9" * 37 + "E+125", "9." + "9" * 37 + "E+125"),
+        ("-1E-130", "-1E-130"),
+        ("0.0000001", "0.0000001"),
+        ("1E-19", "0.0000000000000000001"),
+        ("1E-20", "1E-20"),
+        ("1E37", "1" + "0" * 37),
+    ],
+)
+def test_values_are_stored_exactly_in_their_shortest_form(written: str, stored: str) -> None:
+    assert parse(f"a,1,{written}".encode()) == Reading("a", 1, stored)
+    assert Decimal(written) == Decimal(stored)
+
+
+def test_zero_is_zero_whatever_its_exponent() -> None:
+    assert parse(b"a,1,0e999999999999999999999") == Reading("a", 1, "0")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"a,1", "2 fields, not 3"),
+        (b"a,1,2,3", "4 fields, not 3"),
+        (b"a;1;2", "1 fields, not 3"),
+        (b"a,1,2,", "4 fields, not 3"),
+        (b",1,2", "sensor id is empty"),
+        (b'" ",1,2', "sensor id is empty"),
+        (b"x" * 2049 + b",1,2", "longer than 2048 bytes"),
+        ("ü".encode() * 1025 + b",1,2", "longer than 2048 bytes"),
+        (b"a,,2", "whole number"),
+        (b"a,1.5,2", "whole number"),
+        (b"a,1e3,2", "whole number"),
+        (b"a,1_000,2", "whole number"),
+        (b"a,noon,2", "whole number"),
+        ("a,١٢,2".encode(), "whole number"),
+        (f"a,{LAST + 1},2".encode(), "years 1 to 9999"),
+        (f"a,{FIRST - 1},2".encode(), "years 1 to 9999"),
+        (b"a," + b"9" * 4000 + b",2", "years 1 to 9999"),
+        (b"a,1,", "decimal number"),
+        (b"a,1,warm", "decimal number"),
+        (b"a,1,NaN", "decimal number"),
+        (b"a,1,-Infinity", "decimal number"),
+        (b"a,1,1_0", "decimal number"),
+        (b"a,1,0x10", "decimal number"),
+        (b"a,1,.", "decimal number"),
+        (b"a,1,1e", "decimal number"),
+        (b"a,1,--1", "decimal number"),
+        ("a,1,٣".encode(), "decimal number"),
+        (b"a,1,2\xc2\xa0", "decimal number"),
+        (b"a,1," + b"9" * 39, "38 significant digits"),
+        (b"a,1,1." + b"1" * 38, "38 significant digits"),
+        (b"a,1,1E126", "too large or too close to zero"),
+        (b"a,1,1E-131", "too large or too close to zero"),
+        (b"a,1,1e99999999999999999999", "too large or too close to zero"),
+        (b"\xff\xfe,1,2", "not UTF-8"),
+        (b"x" * 4097, "longer than 4096 bytes"),
+        (b"a,1," + b"0" * 4093, "longer than 4096 bytes"),
+        (b'"a,1,2', "quotes are broken"),
+        (b'a",1,2', "quotes are broken"),
+        (b'"a"b,1,2', "quotes are broken"),
+        (b'a"b"c,1,2', "quotes are broken"),
+        (b"a\rb,1,2", "stray carriage return"),
+    ],
+    ids=lambda value: None if isinstance(value, bytes) else value,
+)
+def test_rejected(line: bytes, reason: str) -> None:
+    row = parse(line)
+    assert isinstance(row, Rejection)
+    assert reason in row.reason
+
+
+@pytest.mark.parametrize("line", [b"", b"   ", b" \t "], ids=["empty", "blanks", "blanks-and-tab"])
+def test_a_blank_line_is_nothing(line: bytes) -> None:
+    assert parse(line) is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sensor_id,timestamp,value",
+        "SENSOR_UID,TIMESTAMP,VALUE",
+        '"Sensor","Time (s)","Reading"',
+        "id, ts ,measurement",
+        "id,sensor_ts,value",
+        "id,date,measured",
+    ],
+)
+def test_a_line_that_names_the_columns(line: str) -> None:
+    assert names_columns(line.encode())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"a,b,c",
+        b"garbage",
+        b"a,1483906366,warm",
+        b"a,noon,27.54",
+        b"id,units,value",
+        b"sensor_id,timestamp",
+        b"sensor_id,timestamp,value,unit",
+        b"sensor_id,timestamp,\xff value",
+        b'sensor_id,"timestamp,value',
+    ],
+)
+def test_a_line_that_does_not(line: bytes) -> None:
+    assert not names_columns(line)
+
+
+numbers = st.builds(
+    lambda sign, digits, exponent: Decimal(f"{sign}{digits}E{exponent}"),
+    st.sampled_from(["", "-"]),
+    st.integers(1, 10**38 - 1),
+    st.integers(-120, 80),
+)
+
+
+@given(numbers, st.sampled_from(["{}", "{:f}", "{:E}", "000{:f}"]))
+def test_every_number_dynamodb_can_hold_is_kept_exactly(number: Decimal, form: str) -> None:
+    written = form.format(number) if number > 0 else str(number)
+    row = parse(f"a,1,{written}".encode())
+    assert isinstance(row, Reading)
+    assert Decimal(row.value) == number
+
+
+@given(st.binary(max_size=60))
+def test_no_line_is_too_strange(line: bytes) -> None:
+    assert isinstance(parse(line), Reading | Rejection | None)

@@ -1,0 +1,104 @@
+"""Rejected rows are written while they are found, in whatever number."""
+
+import csv
+import io
+
+import pytest
+
+from handlers.sensor import rejects
+from handlers.sensor.rejects import PART, RejectedRows
+from handlers.shared.errors import AwsUnavailableError
+
+from .fakes import FakeS3
+
+KEY = "rejected/file.csv.csv"
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> FakeS3:
+    fake = FakeS3()
+    monkeypatch.setattr(rejects, "client", lambda service: fake)
+    return fake
+
+
+def test_none_is_no_object(s3: FakeS3) -> None:
+    with RejectedRows("bucket", KEY):
+        pass
+    assert s3.objects == {}
+
+
+@pytest.mark.parametrize(
+    ("row", "written"),
+    [
+        pytest.param(b"a,1", "a,1", id="plain"),
+        pytest.param(b'a,"1', 'a,"1', id="broken-quotes"),
+        pytest.param("Zürich".encode(), "Zürich", id="utf-8"),
+        pytest.param(b"\xffa\xfe", r"\xffa\xfe", id="not-utf-8"),
+        pytest.param(b"a\rb", r"a\rb", id="carriage-return"),
+        pytest.param(b"a\0b", "a\0b", id="nul"),
+        pytest.param(b"x" * 4097, "x" * 4096, id="over-long"),
+        pytest.param(b"=1+1", "=1+1", id="formula"),
+    ],
+)
+def test_few_are_one_object(s3: FakeS3, row: bytes, written: str) -> None:
+    # When a row is rejected
+    with RejectedRows("bucket", KEY) as rows:
+        rows.add(7, "a reason, with a comma", row)
+
+    # Then any reader of CSV finds it again
+    text = io.StringIO(s3.objects[KEY].decode(), newline="")
+    assert list(csv.reader(text)) == [
+        ["line", "reason", "row"],
+        ["7", "a reason, with a comma", written],
+    ]
+
+
+def test_many_are_uploaded_in_parts(s3: FakeS3) -> None:
+    # Given rows of two parts and a bit
+    count = 2 * PART // 4000 + 100
+
+    # When they are rejected, then parts go out meanwhile
+    with RejectedRows("bucket", KEY) as rows:
+        for line in range(count):
+            rows.add(line, "long", b"x" * 4000)
+        assert len(s3.uploads[KEY]) == 2
+
+    # And at the end all of them are one object
+    lines = s3.objects[KEY].splitlines()
+    assert len(lines) == count + 1
+    assert lines[-1] == f"{count - 1},long,".encode() + b"x" * 4000
+    assert rows.count == count
+
+
+def reject_and_fail(parts: int) -> None:
+    with RejectedRows("bucket", KEY) as rows:
+        for line in range(parts * PART // 4000 + 2):
+            rows.add(line, "long", b"x" * 4000)
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize("parts", [0, 1], ids=["none-uploaded", "a-part-uploaded"])
+def test_a_failure_leaves_nothing(s3: FakeS3, parts: int) -> None:
+    with pytest.raises(ZeroDivisionError):
+        reject_and_fail(parts)
+    assert (s3.objects, s3.uploads) == ({}, {})
+
+
+@pytest.mark.parametrize(
+    ("operation", "rows"),
+    [("put_object", 1), ("upload_part", 1400), ("complete_multipart_upload", 1400)],
+)
+def test_a_failing_upload_leaves_nothing(s3: FakeS3, operation: str, rows: int) -> None:
+    s3.fails_on = operation
+    with (
+        pytest.raises(AwsUnavailableError, match="writing rejected rows"),
+        RejectedRows("bucket", KEY) as rejected,
+    ):
+        list(map(rejected.add, range(rows), ["long"] * rows, [b"x" * 4000] * rows))
+    assert (s3.objects, s3.uploads) == ({}, {})
+
+
+def test_an_upload_that_cannot_even_be_aborted_does_not_hide_the_failure(s3: FakeS3) -> None:
+    s3.fails_on = "abort_multipart_upload"
+    with pytest.raises(ZeroDivisionError):
+        reject_and_fail(1)

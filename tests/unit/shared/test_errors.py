@@ -1,0 +1,85 @@
+"""Which errors of AWS are worth another attempt, and what they are called."""
+
+import pytest
+from botocore.exceptions import (
+    ConnectionClosedError,
+    EndpointConnectionError,
+    IncompleteReadError,
+    NoCredentialsError,
+    ReadTimeoutError,
+)
+from urllib3.exceptions import SSLError
+
+from handlers.shared.errors import (
+    AwsUnavailableError,
+    PermanentError,
+    TransientError,
+    aws_errors,
+    is_throttling,
+)
+from tests.unit.fakes import answer
+
+URL = "https://sqs.us-east-1.amazonaws.com"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(answer("ThrottlingException"), id="throttling"),
+        pytest.param(answer("ProvisionedThroughputExceededException"), id="throughput"),
+        pytest.param(answer("Whatever", 429), id="status-429"),
+        pytest.param(answer("InternalError", 500), id="status-500"),
+        pytest.param(answer("SlowDown", 503), id="slow-down"),
+        pytest.param(answer("ConditionalRequestConflict", 409), id="two-at-once"),
+        pytest.param(EndpointConnectionError(endpoint_url=URL), id="no-connection"),
+        pytest.param(ReadTimeoutError(endpoint_url=URL), id="read-timeout"),
+        pytest.param(ConnectionClosedError(endpoint_url=URL), id="connection-closed"),
+        pytest.param(IncompleteReadError(actual_bytes=1, expected_bytes=2), id="short-body"),
+        pytest.param(SSLError("bad record"), id="broken-tls-in-a-body"),
+    ],
+)
+def test_what_passes_is_raised_as_aws_unavailable(error: Exception) -> None:
+    # When AWS answers so, or not at all
+    with pytest.raises(AwsUnavailableError) as raised, aws_errors("reading s3://bucket/key"):
+        raise error
+
+    # Then the error says what was tried and what came back
+    assert isinstance(raised.value, TransientError)
+    assert "while reading s3://bucket/key" in str(raised.value)
+    assert str(error) in str(raised.value)
+    assert raised.value.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(answer("AccessDenied", 403), id="access-denied"),
+        pytest.param(answer("ValidationException"), id="validation"),
+        pytest.param(NoCredentialsError(), id="no-credentials"),
+        pytest.param(KeyError("a bug"), id="a-bug"),
+    ],
+)
+def test_what_does_not_pass_stays_what_it_is(error: Exception) -> None:
+    with pytest.raises(type(error)) as raised, aws_errors("doing something"):
+        raise error
+    assert raised.value is error
+
+
+def test_translating_is_a_decorator_too() -> None:
+    @aws_errors("calling")
+    def call() -> None:
+        raise answer("Throttling")
+
+    with pytest.raises(AwsUnavailableError):
+        call()
+
+
+def test_a_fault_inside_aws_is_not_throttling() -> None:
+    assert is_throttling(answer("ThrottlingException"))
+    assert not is_throttling(answer("InternalServerError", 500))
+
+
+@pytest.mark.parametrize("error", [TransientError, PermanentError, AwsUnavailableError])
+def test_an_error_without_a_message_says_something_all_the_same(error: type[Exception]) -> None:
+    assert str(error())
+    assert str(error("this")) == "this"

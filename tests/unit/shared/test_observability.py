@@ -1,0 +1,46 @@
+"""Every log line says which execution it belongs to."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+from aws_lambda_powertools import Logger
+
+from handlers.shared.observability import logger_for, metrics_for
+from tests.unit.fakes import FakeContext
+
+EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:machine:name"
+
+
+def test_the_execution_is_in_every_line(context: FakeContext) -> None:
+    # Given a handler that logs a field
+    lines = io.StringIO()
+    logger = Logger(service="observability-test", stream=lines)
+
+    @logger.inject_lambda_context(correlation_id_path="execution")
+    def handler(event: dict[str, Any], context: FakeContext) -> None:
+        logger_for("observability-test").info("done", stored=3)
+
+    # When it runs in an execution
+    handler({"execution": EXECUTION, "secret": "hush"}, context)
+
+    # Then its line has both, and nothing else of the event
+    line = json.loads(lines.getvalue())
+    assert (line["correlation_id"], line["stored"]) == (EXECUTION, 3)
+    assert "hush" not in lines.getvalue()
+
+
+def test_metrics_go_under_the_service_and_the_workflow(
+    context: FakeContext, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = metrics_for("observability-test")
+
+    @metrics.log_metrics
+    def handler(event: dict[str, Any], context: FakeContext) -> None:
+        metrics.add_metric("FilesStarted", "Count", 2)
+
+    handler({}, context)
+    published = json.loads(capsys.readouterr().out)
+    assert published["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Stepworks"
+    assert (published["service"], published["FilesStarted"]) == ("observability-test", [2])
