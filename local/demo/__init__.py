@@ -8,8 +8,9 @@ from rich.console import Console
 
 from local.aws import Aws
 from local.demo import sensor as sensor
+from local.demo import signature as signature
 
-SCENES = (sensor,)
+SCENES = (sensor, signature)
 
 
 def run(aws: Aws, console: Console, *, quick: bool) -> None:
