@@ -372,6 +372,31 @@ def test_a_crash_between_noting_and_telling(
     ]
 
 
+def test_a_request_that_a_crash_left_behind_comes_before_newer_ones_that_are_finished(
+    world: World, ask: Any, completing: Any, context: FakeContext
+) -> None:
+    ask(ONE, "token 1", enteredAt=iso(time.time() - 60))
+    world.store.decide(ONE, Status.SIGNED, "", time.time())
+    ask(TWO, "token 2")
+    settle(context, "EXPIRED", TWO)
+
+    answer = completing(documentId="3")
+
+    assert (answer["requestId"], answer["status"]) == (ONE, "SIGNED")
+    assert [token for token, _ in world.machine.told] == ["token 1"]
+
+
+def test_a_task_that_is_tried_again_is_answered_whatever_was_told_before(
+    world: World, ask: Any, completing: Any
+) -> None:
+    ask(token="first")
+    completing(documentId="3")
+
+    ask(token="second")
+
+    assert [token for token, _ in world.machine.told] == ["first", "second"]
+
+
 def test_a_crash_after_telling_is_seen_by_what_the_machine_has_noted(
     world: World, ask: Any, completing: Any, context: FakeContext
 ) -> None:
