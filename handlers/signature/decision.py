@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from handlers.shared.observability import logger_for
 from handlers.shared.task_tokens import Failure, Outcome, Success, answer
 from handlers.signature.errors import SignatureDeclinedError, SignatureRequestCancelledError
-from handlers.signature.request import SignatureRequest, Status, iso, now
+from handlers.signature.request import SignatureRequest, Status, now, signature_of
 from handlers.signature.store import RequestStore
 
 logger = logger_for("signature")
@@ -94,13 +94,3 @@ def _outcome(request: SignatureRequest) -> Outcome:
     if request.status is Status.DECLINED:
         return Failure(SignatureDeclinedError.__name__, request.reason or NO_REASON)
     return Success(signature_of(request.signer, request.document_id, request.finished_at or now()))
-
-
-def signature_of(signer: str, document_id: str, at: float) -> dict[str, str]:
-    """A signature as an execution's output has it."""
-    return {
-        "signer": signer,
-        "documentId": document_id,
-        "signature": f"{signer} signed {document_id}",
-        "signedAt": iso(at),
-    }

@@ -84,6 +84,16 @@ def document_id(event: Mapping[str, Any]) -> str:
     return text
 
 
+def signature_of(signer: str, document_id: str, at: float) -> dict[str, str]:
+    """A signature as an execution's output has it."""
+    return {
+        "signer": signer,
+        "documentId": document_id,
+        "signature": f"{signer} signed {document_id}",
+        "signedAt": iso(at),
+    }
+
+
 def now() -> float:
     return time.time()
 

@@ -7,8 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for
-from handlers.signature.decision import signature_of
-from handlers.signature.request import document_id, now
+from handlers.signature.request import document_id, now, signature_of
 
 logger = logger_for("signature")
 
