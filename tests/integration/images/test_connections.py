@@ -180,9 +180,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def fetched_over_tls(host: str, certificate: Path, trusted: bool) -> bytes:
     """What a host of that name, which is really this machine, answers."""
-    one, sink = fetcher(lambda *_: ["127.0.0.1"]), io.BytesIO()
-    if trusted:
-        one._session.verify = str(certificate)
+    one = fetcher(lambda *_: ["127.0.0.1"], trusted=str(certificate) if trusted else True)
+    sink = io.BytesIO()
     with (
         web.serve({"/x": web.file(b"over TLS")}, certificate) as server,
         Watchdog() as watchdog,
