@@ -66,7 +66,7 @@ def play(aws: Aws, console: Console, *, quick: bool) -> None:
         aws.client("s3").put_object(Bucket=bucket, Key=upload.key, Body=upload.body)
     watch(aws, console, uploads)
     results = Table(box=box.SIMPLE)
-    for heading in ("file", "ended", "stored", "rejected", "where it is now", "mail", "took"):
+    for heading in ("file", "ended", "stored", "rejected", "now in", "mail", "took"):
         results.add_column(heading, overflow="fold")
     for upload in uploads:
         results.add_row(*check(aws, upload))
@@ -155,14 +155,15 @@ def check(aws: Aws, upload: Upload) -> list[str]:
     if upload.rejected:
         expect(exists(aws, ingestion["rejectedKey"]), f"{ingestion['rejectedKey']} is missing")
 
-    place = f"{'processed' if good else 'failed'}/{upload.key}"
+    folder = "processed/" if good else "failed/"
+    place = folder + upload.key
     expect(exists(aws, place), f"{place} is not in the target bucket")
     subject = "File processed" if good else "File not processed"
     mails = [mail["Subject"] for mail in aws.mails(upload.key)]
     expect(mails == [subject], f"mails about {upload.key}: {mails}, not one '{subject}'")
     return [
         *(upload.name, f"[green]{status}" if good else f"{status} as it should\n{error}"),
-        *(f"{len(stored):,}", f"{upload.rejected:,}", place, subject, upload.seconds),
+        *(f"{len(stored):,}", f"{upload.rejected:,}", folder, subject, upload.seconds),
     ]
 
 
