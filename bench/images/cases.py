@@ -117,7 +117,7 @@ def download_batch(concurrency: int, urls: list[str], s3: str) -> Callable[[], N
         Run("runs", execution).save(
             PLAN, Plan(base, tuple(paths), concurrency, len(paths)).as_document()
         )
-        result = handler({"execution": execution, "batch": 0}, _Context())  # type: ignore[arg-type]
+        result = handler({"execution": execution, "batch": 0}, _Context())
         assert result["succeeded"] == len(given), result
 
     invoke("warm-up", urls[:2])

@@ -11,6 +11,10 @@ from local.demo import messages as messages
 from local.demo import sensor as sensor
 
 SCENES = (sensor, messages)
+from local.demo import images as images
+from local.demo import sensor as sensor
+
+SCENES = (sensor, images)
 
 
 def run(aws: Aws, console: Console, *, quick: bool) -> None:
