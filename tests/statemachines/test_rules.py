@@ -22,7 +22,7 @@ KEY_ORDER = [
 ]
 # Errors that the services themselves raise.
 SERVICE_ERRORS = re.compile(
-    r"^(States|Lambda|Sandbox|Events|EventBridge|DynamoDB|SNS|Sns|Sfn|SQS)\."
+    r"^(States|Lambda|Runtime|Sandbox|Events|EventBridge|DynamoDB|SNS|Sns|Sfn|SQS)\."
 )
 
 

@@ -74,7 +74,7 @@ class Run:
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # function, event
     waits: list[float] = field(default_factory=list)  # seconds of Wait states
     retries: list[float] = field(default_factory=list)  # seconds before each retry
-    sizes: list[int] = field(default_factory=list)  # bytes of what each state got and gave
+    sizes: dict[str, int] = field(default_factory=dict)  # of each state's largest output, in bytes
 
     def events_of(self, function: str) -> list[dict[str, Any]]:
         return [event for name, event in self.calls if name == function]
@@ -117,14 +117,13 @@ class Engine:
         result.status = described["status"]
         result.output = json.loads(described["output"]) if "output" in described else None
         result.error, result.cause = described.get("error"), described.get("cause")
-        history = self._history(execution)
-        entered = [event.get("stateEnteredEventDetails", {}) for event in history]
-        exited = [event.get("stateExitedEventDetails", {}) for event in history]
-        result.visited = [details["name"] for details in entered if details]
-        result.sizes = [
-            *(len(details["input"].encode()) for details in entered if details),
-            *(len(details["output"].encode()) for details in exited if details),
-        ]
+        for event in self._history(execution):
+            if "stateEnteredEventDetails" in event:
+                result.visited.append(event["stateEnteredEventDetails"]["name"])
+            elif "stateExitedEventDetails" in event:
+                exited = event["stateExitedEventDetails"]
+                size = len(exited["output"].encode())
+                result.sizes[exited["name"]] = max(size, result.sizes.get(exited["name"], 0))
         return result
 
     def _wait_for(self, execution: str) -> dict[str, Any]:
