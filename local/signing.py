@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
 from local import api
@@ -73,11 +73,10 @@ class Signing:
 
     def decide(self, link: str, decision: str, reason: str = "") -> api.Answer:
         """What a browser gets after a button was pressed on the page of a link."""
-        path, _, query = self._path(link).partition("?")
-        fields = {"code": parse_qs(query).get("code", [""])[0], "decision": decision}
-        if reason:
-            fields["reason"] = reason
-        return api.call(self.aws, "POST", path, urlencode(fields), credentials=None, headers=FORM)
+        fields = {"decision": decision} | ({"reason": reason} if reason else {})
+        return api.call(
+            self.aws, "POST", self._path(link), urlencode(fields), credentials=None, headers=FORM
+        )
 
     def _path(self, link: str) -> str:
         return link.removeprefix(self.aws.outputs["ApiUrl"])

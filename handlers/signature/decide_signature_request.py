@@ -22,7 +22,7 @@ metrics = metrics_for("signature")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     store, fields = RequestStore(required("SIGNATURE_REQUESTS_TABLE")), form(event)
     try:
-        request = request_of(store, event, fields.get("code", ""))
+        request = request_of(store, event)
         if request is None:
             return page(404, pages.not_found())
         decision = DECISIONS.get(fields.get("decision", ""))

@@ -33,12 +33,11 @@ section { margin-top: 2rem; padding-top: 1.5rem; border-top: 1px solid var(--lin
 """
 
 
-def ask(request: SignatureRequest, owner: str, code: str) -> str:
+def ask(request: SignatureRequest, owner: str) -> str:
     """What is to be signed, and two forms: the one signs, the other declines.
 
-    They go to the page's own path, wherever that is, and leave the query behind.
+    They go to the page's own address, and so with its code, which the page itself does not have.
     """
-    hidden = f'<input type="hidden" name="code" value="{escape(code)}">'
     return _page(
         f"Sign document {request.document_id}",
         f"""<dl>
@@ -47,15 +46,13 @@ def ask(request: SignatureRequest, owner: str, code: str) -> str:
 <dt>Asked by</dt><dd>{escape(owner)}</dd>
 <dt>Until</dt><dd>{escape(readable(request.expires_at))}</dd>
 </dl>
-<form method="post" action="{escape(request.request_id)}">
-{hidden}
+<form method="post">
 <button class="sign" name="decision" value="sign">Sign document {escape(request.document_id)}\
 </button>
 </form>
 <section aria-labelledby="declining">
 <h2 id="declining">Do you not want to sign?</h2>
-<form method="post" action="{escape(request.request_id)}">
-{hidden}
+<form method="post">
 <label for="reason">Reason \
 <span class="hint">(optional; {escape(owner)} will read it)</span></label>
 <textarea id="reason" name="reason" maxlength="{MAX_REASON}"></textarea>

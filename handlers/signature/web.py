@@ -39,10 +39,6 @@ def page(status: int, html: str) -> dict[str, Any]:
     return {"statusCode": status, "headers": HEADERS, "body": html}
 
 
-def query(event: Mapping[str, Any], name: str) -> str:
-    return str((event.get("queryStringParameters") or {}).get(name) or "")
-
-
 def form(event: Mapping[str, Any]) -> dict[str, str]:
     """The fields of a form that was sent; none if it is no form, or too large for ours."""
     headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
@@ -55,8 +51,9 @@ def form(event: Mapping[str, Any]) -> dict[str, str]:
     return dict(parse_qsl(body, keep_blank_values=True))
 
 
-def request_of(store: RequestStore, event: Mapping[str, Any], code: str) -> SignatureRequest | None:
+def request_of(store: RequestStore, event: Mapping[str, Any]) -> SignatureRequest | None:
     """The request whose page this is, if the code is one of its own and its time is not over."""
+    code = str((event.get("queryStringParameters") or {}).get("code") or "")
     request_id = str((event.get("pathParameters") or {}).get("requestId") or "")
     request = store.get(request_id) if _REQUEST_ID.fullmatch(request_id) else None
     known = is_one_of(code, request.code_hashes if request else ())

@@ -8,6 +8,7 @@ that the module goes on the day upstream needs it no more.
 from local.gaps import (
     api_request_validation,
     api_starts_execution,
+    code_on_disk,
     error_names,
     lambda_workers,
     machine_timeout,
@@ -23,6 +24,7 @@ from local.gaps import (
 def install() -> None:
     api_request_validation.install()
     api_starts_execution.install()
+    code_on_disk.install()
     error_names.install()
     lambda_workers.install()
     machine_timeout.install()
