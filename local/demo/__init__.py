@@ -7,9 +7,10 @@ and raises LocalError when anything is not as it should be.
 from rich.console import Console
 
 from local.aws import Aws
+from local.demo import cookies as cookies
 from local.demo import sensor as sensor
 
-SCENES = (sensor,)
+SCENES = (sensor, cookies)
 
 
 def run(aws: Aws, console: Console, *, quick: bool) -> None:
