@@ -12,6 +12,10 @@ from local.demo import messages as messages
 from local.demo import sensor as sensor
 
 SCENES = (sensor, messages, images)
+from local.demo import cookies as cookies
+from local.demo import sensor as sensor
+
+SCENES = (sensor, cookies)
 
 
 def run(aws: Aws, console: Console, *, quick: bool) -> None:
