@@ -1,6 +1,6 @@
 """The mail to a document's owner when it was not signed."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -13,7 +13,7 @@ from handlers.signature.request import Status
 def announce(event: Mapping[str, Any]) -> dict[str, str]:
     """Tell the owner who has not signed and why, at most once an execution (see `send_once`)."""
     document, execution = field(event, "documentId"), field(event, "execution")
-    gathered: Sequence[Mapping[str, str]] = field(event, "gathered")
+    gathered: list[Mapping[str, str]] = list(field(event, "gathered").values())
     declined = any(one["outcome"] == Status.DECLINED for one in gathered)
     subject = f"Document {document} was {'declined' if declined else 'not signed'}"
     lead = f"{subject}. It needed {len(gathered)} signatures:"

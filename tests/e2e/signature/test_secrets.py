@@ -1,4 +1,4 @@
-"""Task tokens and codes: nowhere but in the table (codes hashed) and in the links of Bob's mails."""
+"""Task tokens and codes: nowhere but in the table (codes hashed) and in links of Bob's mails."""
 
 import json
 from collections.abc import Iterator
