@@ -1,12 +1,12 @@
 """What the cookies workflow asks of AWS, in the packaged template."""
 
 import re
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.support import asl, packaged
+from tests.support import asl
 from tests.support.packaged import Package, text
 
 RULE, FUNCTION = "AWS::Events::Rule", "AWS::Lambda::Function"
@@ -171,10 +171,9 @@ def test_parameters_reach_the_machine_and_its_functions(dev: Package) -> None:
     assert str(variables["TOLERATED_FAILURE_SHARE"]) == "0"
 
 
-def test_parameters_may_be_given_on_the_command_line(tmp_path: Path) -> None:
-    changed = packaged.package(
+def test_parameters_may_be_given_on_the_command_line(package: Callable[..., Package]) -> None:
+    changed = package(
         "dev",
-        tmp_path,
         cookiesMaxConcurrency="5",
         cookiesTaskTimeoutSeconds="1200",
         cookiesToleratedFailureShare="0.1",
