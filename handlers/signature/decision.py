@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass
 
+from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.observability import logger_for
 from handlers.shared.task_tokens import Failure, Outcome, Success, answer
 from handlers.signature.errors import SignatureDeclinedError, SignatureRequestCancelledError
@@ -31,9 +32,9 @@ def complete(
     """Decide on a request, once; or finish what an earlier call began; or say what it is already.
 
     At least once: the decision is noted under the condition that the request is pending, and only
-    then sent to the machine. Whoever comes second finds it noted: if the machine has not taken
-    note yet (`settled`), the noted decision, not the new one, is sent again. A decision that the
-    machine no longer waits for makes the request EXPIRED.
+    then sent to the machine. Whoever comes second finds it noted; if the machine may not have heard
+    of it, the noted decision, not the new one, is sent again. A decision that the machine no longer
+    waits for makes the request EXPIRED.
     """
     reason = reason if decision is Status.DECLINED else ""
     decided = store.decide(request.request_id, decision, reason, now())
@@ -63,7 +64,7 @@ def deliver(store: RequestStore, request: SignatureRequest) -> SignatureRequest:
     until = time.monotonic() + PATIENCE_SECONDS
     while request.is_open:
         if answer(request.task_token, _outcome(request)):
-            return request
+            return _note_told(store, request)
         request = _wait_for_news(store, request, until)
     return request
 
@@ -76,6 +77,14 @@ def cancel(store: RequestStore, request: SignatureRequest, reason: str) -> Signa
     if cancelled.task_token:
         answer(cancelled.task_token, Failure(SignatureRequestCancelledError.__name__, reason))
     return cancelled
+
+
+def _note_told(store: RequestStore, request: SignatureRequest) -> SignatureRequest:
+    try:
+        return store.note_told(request) or store.get(request.request_id) or request
+    except AwsUnavailableError:  # the machine knows, and will note it itself
+        logger.warning("not noted that the machine was told", request_id=request.request_id)
+        return request
 
 
 def _wait_for_news(

@@ -29,8 +29,9 @@ class Status(StrEnum):
 class SignatureRequest:
     """A request as it is stored; times are seconds since 1970.
 
-    The decision is taken when the status says so, and final when the machine has noted it
-    (`settled`): until then the machine may not have heard of it, or may have heard too late.
+    The decision is taken when the status says so; `told`, when the machine has taken it; and final
+    when the machine itself has noted it (`settled`). Before, the machine may not have heard of it,
+    or may have heard too late.
     """
 
     request_id: str
@@ -40,6 +41,7 @@ class SignatureRequest:
     requested_at: float
     expires_at: float
     status: Status = Status.PENDING
+    told: bool = False
     settled: bool = False
     finished_at: float | None = None
     reason: str = ""
@@ -54,7 +56,7 @@ class SignatureRequest:
     def is_open(self) -> bool:
         """Something is left to do: the decision, or telling the machine."""
         return self.status is Status.PENDING or (
-            self.status in (Status.SIGNED, Status.DECLINED) and not self.settled
+            self.status in (Status.SIGNED, Status.DECLINED) and not (self.told or self.settled)
         )
 
     def public(self) -> dict[str, Any]:

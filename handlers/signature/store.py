@@ -85,7 +85,7 @@ class RequestStore:
             "SET documentId = :document, signer = :signer, execution = :execution,"
             " requestedAt = :requested, expiresAt = :expires, pageUrl = :url, taskToken = :token,"
             " expiration = :expiration, #status = if_not_exists(#status, :pending)"
-            " ADD codeHashes :hashes",
+            " REMOVE told ADD codeHashes :hashes",
             f"attribute_not_exists(requestId) OR #status = :pending OR ({_UNSETTLED_DECISION})",
             {
                 ":document": {"S": request.document_id},
@@ -129,13 +129,27 @@ class RequestStore:
             },
         )
 
+    def note_told(self, request: SignatureRequest) -> SignatureRequest | None:
+        """The machine has taken the decision; None if the request has changed since."""
+        return self._update(
+            request.request_id,
+            "SET told = :yes",
+            "#status = :status AND taskToken = :token",
+            {
+                ":yes": {"BOOL": True},
+                ":status": {"S": request.status},
+                ":token": {"S": request.task_token},
+            },
+        )
+
     def expire(self, request: SignatureRequest, at: float) -> SignatureRequest | None:
-        """The time is over: whatever this request is, unless it has changed since or is settled."""
+        """The time is over; None if the request has changed since, or the machine has taken it."""
         return self._update(
             request.request_id,
             "SET #status = :expired, finishedAt = :now, expiration = :expiration"
             " REMOVE reason, taskToken",
-            "#status = :status AND taskToken = :token AND attribute_not_exists(settled)",
+            "#status = :status AND taskToken = :token AND attribute_not_exists(told)"
+            " AND attribute_not_exists(settled)",
             {
                 ":expired": {"S": Status.EXPIRED},
                 ":status": {"S": request.status},
@@ -227,6 +241,7 @@ def _request(item: Item) -> SignatureRequest:
         requested_at=float(item["requestedAt"]["N"]),
         expires_at=float(item["expiresAt"]["N"]),
         status=Status(text("status")),
+        told="told" in item,
         settled="settled" in item,
         finished_at=float(item["finishedAt"]["N"]) if "finishedAt" in item else None,
         reason=text("reason"),

@@ -1,0 +1,119 @@
+"""The signature workflow's AWS, by moto: the table as it is deployed, mail and schedules."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.ses.models import ses_backends
+
+from handlers.shared.task_tokens import Failure, Outcome
+from handlers.signature import decision
+from handlers.signature.request import SignatureRequest
+from handlers.signature.store import RequestStore
+from tests.support import asl
+from tests.unit.fixtures import context, fresh_clients
+
+__all__ = ["context", "fresh_clients"]
+
+TABLE, GROUP = "signature-requests", "signature-reminders"
+EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:stepworks-test-signature:one"
+TABLE_KEYS = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+
+
+@dataclass
+class FakeMachine:
+    """Who waits with which token, and what each was told."""
+
+    waiting: set[str] = field(default_factory=set)
+    told: list[tuple[str, Outcome]] = field(default_factory=list)
+
+    def answer(self, token: str, outcome: Outcome) -> bool:
+        if token not in self.waiting:
+            return False
+        self.waiting.remove(token)
+        self.told.append((token, outcome))
+        return True
+
+    def failures(self) -> list[str]:
+        return [outcome.error for _, outcome in self.told if isinstance(outcome, Failure)]
+
+
+@dataclass
+class World:
+    """What is in AWS, as tests ask about it."""
+
+    dynamodb: Any
+    scheduler: Any
+    machine: FakeMachine
+    store: RequestStore
+
+    def item(self, request_id: str) -> dict[str, Any]:
+        key = {"requestId": {"S": request_id}}
+        found: dict[str, Any] = self.dynamodb.get_item(TableName=TABLE, Key=key)["Item"]
+        return found
+
+    def request(self, request_id: str) -> SignatureRequest:
+        found = self.store.get(request_id)
+        assert found is not None
+        return found
+
+    def mails(self) -> list[Any]:
+        return list(ses_backends[DEFAULT_ACCOUNT_ID]["us-east-1"].sent_messages)
+
+    def code(self, number: int = 0) -> str:
+        """The code in the link of a mail."""
+        match = re.search(r"\?code=([\w-]+)", json.dumps(self.mails()[number].body))
+        assert match is not None
+        return match[1]
+
+    def schedules(self) -> list[dict[str, Any]]:
+        listed = self.scheduler.list_schedules(GroupName=GROUP)["Schedules"]
+        return [
+            self.scheduler.get_schedule(GroupName=GROUP, Name=found["Name"]) for found in listed
+        ]
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, fresh_clients: None) -> Iterator[World]:
+    """An AWS where nobody has been asked for anything yet."""
+    machine = FakeMachine()
+    monkeypatch.setattr(decision, "answer", machine.answer)
+    monkeypatch.setattr(decision, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(decision, "PAUSE_SECONDS", 0.02)
+    with mock_aws():
+        dynamodb, scheduler = boto3.client("dynamodb"), boto3.client("scheduler")
+        described = deployed_table()
+        dynamodb.create_table(TableName=TABLE, **{key: described[key] for key in TABLE_KEYS})
+        dynamodb.create_table(
+            TableName="emails",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        )
+        scheduler.create_schedule_group(Name=GROUP)
+        for address in ("from@example.com", "bob@example.com", "owner@example.com"):
+            boto3.client("ses").verify_email_identity(EmailAddress=address)
+        for name, value in {
+            "SIGNATURE_REQUESTS_TABLE": TABLE,
+            "REMINDERS_GROUP": GROUP,
+            "EMAIL_LOG_TABLE": "emails",
+            "EMAIL_FROM": "from@example.com",
+            "SIGNER_EMAIL": "bob@example.com",
+            "OWNER_EMAIL": "owner@example.com",
+        }.items():
+            monkeypatch.setenv(name, value)
+        yield World(dynamodb, scheduler, machine, RequestStore(TABLE))
+
+
+def deployed_table() -> dict[str, Any]:
+    resources = (asl.ROOT / "handlers" / "signature" / "resources.yml").read_text()
+    loaded = yaml.load(resources, asl.Loader)
+    properties: dict[str, Any] = loaded["Resources"]["SignatureRequestsTable"]["Properties"]
+    return properties

@@ -1,0 +1,595 @@
+"""Asking, deciding, settling: what is in the table, who is told, and what a crash leaves behind."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from handlers.shared.errors import AwsUnavailableError, InvalidEventError
+from handlers.shared.task_tokens import Failure, Success
+from handlers.signature import (
+    announce_unsigned_document,
+    cancel_signature_request,
+    complete_signature_request,
+    invitation,
+    remind_signer,
+    request_document_signature,
+    settle_signature_request,
+)
+from handlers.signature.codes import is_one_of
+from handlers.signature.decision import complete, deliver
+from handlers.signature.errors import (
+    InvalidDocumentIdError,
+    SignatureRequestCancelledError,
+    SignatureRequestNotFoundError,
+)
+from handlers.signature.request import KEPT_SECONDS, Status, iso
+from handlers.signature.store import RequestStore
+from tests.unit.fakes import FakeContext
+
+from .conftest import EXECUTION, World
+
+WEEK = 7 * 24 * 3600
+ONE, TWO = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
+
+
+class Killed(BaseException):
+    """The end of a Lambda in the middle of its work."""
+
+
+def asking(request_id: str = ONE, token: str = "token", **changes: Any) -> dict[str, Any]:
+    """What the machine asks the function with."""
+    return {
+        "execution": EXECUTION,
+        "enteredAt": iso(time.time()),
+        "timeoutSeconds": WEEK,
+        "taskToken": token,
+        "requestId": request_id,
+        "documentId": "3",
+        "signer": "Bob",
+        "apiUrl": "https://api.example.com/dev",
+        "reminder": {"functionArn": "arn:f", "roleArn": "arn:r", "failureQueueArn": "arn:q"},
+    } | changes
+
+
+@pytest.fixture
+def ask(world: World, context: FakeContext) -> Any:
+    def run(request_id: str = ONE, token: str = "token", **changes: Any) -> Any:
+        world.machine.waiting.add(token)
+        return request_document_signature.handler(asking(request_id, token, **changes), context)
+
+    return run
+
+
+# -- Asking ---------------------------------------------------------------------------------------
+
+
+def test_a_request_is_stored_mailed_and_to_be_reminded_of(world: World, ask: Any) -> None:
+    assert ask() == {"requestId": ONE}
+
+    stored = world.request(ONE)
+    assert (stored.status, stored.document_id, stored.signer) == (Status.PENDING, "3", "Bob")
+    assert stored.task_token == "token"
+    assert stored.expires_at - stored.requested_at == WEEK
+    assert stored.page_url == f"https://api.example.com/dev/signatures/{ONE}"
+    (mail,) = world.mails()
+    assert (mail.destinations["ToAddresses"], mail.subject) == (
+        ["bob@example.com"],
+        "Please sign document 3",
+    )
+    assert f"https://api.example.com/dev/signatures/{ONE}?code={world.code()}" in mail.body
+    assert "owner@example.com" in mail.body
+
+
+def test_only_a_hash_of_the_code_is_stored(world: World, ask: Any) -> None:
+    ask()
+
+    assert len(world.code()) == 43
+    assert world.code() not in str(world.item(ONE))
+    assert len(world.request(ONE).code_hashes) == 1
+
+
+def test_the_reminder_is_due_at_half_the_time_and_then_forgotten(world: World, ask: Any) -> None:
+    ask(enteredAt="2100-01-01T00:00:00.000Z", timeoutSeconds=3600)
+
+    (schedule,) = world.schedules()
+    assert schedule["ScheduleExpression"] == "at(2100-01-01T00:30:00)"
+    assert schedule["ActionAfterCompletion"] == "DELETE"
+    assert schedule["Target"]["Input"] == f'{{"requestId": "{ONE}"}}'
+    assert schedule["Target"]["DeadLetterConfig"] == {"Arn": "arn:q"}
+
+
+def test_a_request_of_a_second_has_no_reminder(world: World, ask: Any) -> None:
+    ask(timeoutSeconds=1)
+
+    assert world.schedules() == []
+
+
+def test_a_request_that_is_never_finished_is_forgotten_as_well(world: World, ask: Any) -> None:
+    ask(enteredAt="2026-01-31T12:00:00.000Z", timeoutSeconds=60)
+
+    assert int(world.item(ONE)["expiration"]["N"]) == 1_769_860_860 + KEPT_SECONDS
+
+
+def test_two_requests_never_overwrite_each_other(world: World, ask: Any) -> None:
+    ask(ONE, "token 1")
+    ask(TWO, "token 2")
+
+    assert world.request(ONE).task_token == "token 1"
+    assert world.request(TWO).task_token == "token 2"
+    assert len(world.mails()) == len(world.schedules()) == 2
+
+
+@pytest.mark.parametrize("bad", ["", "a b", "x" * 129, "<script>", "3\n", None, True, 3.5, ["3"]])
+def test_what_is_no_document_id_is_not_asked_about(world: World, ask: Any, bad: Any) -> None:
+    with pytest.raises(InvalidDocumentIdError):
+        ask(documentId=bad)
+
+    assert world.mails() == []
+
+
+# -- Asking again: the task is retried ------------------------------------------------------------
+
+
+def test_a_retry_exchanges_the_token_and_mails_no_second_time(world: World, ask: Any) -> None:
+    ask(token="first")
+    code = world.code()
+    ask(token="second")
+
+    assert world.request(ONE).task_token == "second"
+    assert len(world.mails()) == len(world.schedules()) == 1
+    assert complete(world.store, world.request(ONE), Status.SIGNED).decided_now
+    assert [token for token, _ in world.machine.told] == ["second"]
+    assert code == world.code()  # the link in the one mail is still good
+
+
+def test_a_retry_after_a_mail_that_was_not_sent_sends_one_whose_link_works(
+    world: World, ask: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def throttled(*_: Any, **__: Any) -> Any:
+        raise AwsUnavailableError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(request_document_signature, "invite", throttled)
+        with pytest.raises(AwsUnavailableError):
+            ask(token="first")
+    ask(token="second")
+
+    assert len(world.mails()) == 1
+    assert is_one_of(world.code(), world.request(ONE).code_hashes)
+
+
+def test_a_signer_who_decided_between_two_attempts_is_not_lost(world: World, ask: Any) -> None:
+    ask(token="first")
+    world.machine.waiting.clear()  # its attempt has failed after the mail was sent
+    noted = world.store.decide(ONE, Status.SIGNED, "", time.time())
+    assert noted is not None
+
+    ask(token="second")
+
+    assert [token for token, _ in world.machine.told] == ["second"]
+    assert len(world.mails()) == 1
+
+
+def test_a_request_that_was_cancelled_first_is_never_sent(
+    world: World, ask: Any, context: FakeContext
+) -> None:
+    cancel_signature_request.handler(
+        {
+            "execution": EXECUTION,
+            "requestId": ONE,
+            "documentId": "3",
+            "signer": "Bob",
+            "reason": "Alice could not sign the document",
+        },
+        context,
+    )
+
+    with pytest.raises(SignatureRequestCancelledError):
+        ask()
+
+    assert world.mails() == []
+    assert world.request(ONE).status is Status.CANCELLED
+
+
+# -- Deciding -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def completing(world: World, context: FakeContext) -> Any:
+    def run(**event: Any) -> Any:
+        return complete_signature_request.handler(event, context)
+
+    return run
+
+
+def test_signing_tells_the_machine_the_signature(world: World, ask: Any, completing: Any) -> None:
+    ask()
+
+    answer = completing(documentId="3")
+
+    assert (answer["outcome"], answer["status"]) == ("COMPLETED", "SIGNED")
+    assert answer["message"] == "Bob has signed document 3."
+    ((token, outcome),) = world.machine.told
+    assert token == "token"
+    assert isinstance(outcome, Success)
+    assert outcome.output == {
+        "signer": "Bob",
+        "documentId": "3",
+        "signature": "Bob signed 3",
+        "signedAt": answer["finishedAt"],
+    }
+
+
+def test_a_number_is_the_document_as_well(ask: Any, completing: Any) -> None:
+    ask()
+
+    assert completing(documentId=3)["outcome"] == "COMPLETED"
+
+
+@pytest.mark.parametrize(
+    ("given", "cause"), [({"reason": " too dear "}, "too dear"), ({}, "no reason was given")]
+)
+def test_declining_tells_the_machine_the_reason(
+    world: World, ask: Any, completing: Any, given: dict[str, str], cause: str
+) -> None:
+    ask()
+
+    answer = completing(requestId=ONE, decision="decline", **given)
+
+    assert (answer["outcome"], answer["status"]) == ("COMPLETED", "DECLINED")
+    assert world.machine.told == [("token", Failure("SignatureDeclinedError", cause))]
+
+
+def test_no_answer_has_a_token_or_a_hash(world: World, ask: Any, completing: Any) -> None:
+    ask()
+    ask(TWO, "token 2")
+
+    answers = [completing(documentId="3"), completing(requestId=ONE), completing(requestId=ONE)]
+
+    secrets = {"token", *world.request(TWO).code_hashes}
+    assert not [secret for secret in secrets if secret in str(answers)]
+
+
+def test_several_pending_requests_are_listed_and_none_is_touched(
+    world: World, ask: Any, completing: Any
+) -> None:
+    ask(ONE, "token 1")
+    ask(TWO, "token 2")
+
+    answer = completing(documentId="3")
+
+    assert answer["outcome"] == "SEVERAL_PENDING"
+    assert set(answer["requestIds"]) == {ONE, TWO}
+    assert world.machine.told == []
+
+
+def test_of_several_requests_the_one_that_is_pending_is_meant(ask: Any, completing: Any) -> None:
+    ask(ONE, "token 1")
+    ask(TWO, "token 2")
+    completing(requestId=ONE)
+
+    assert completing(documentId="3")["requestId"] == TWO
+
+
+@pytest.mark.parametrize("second", ["sign", "decline"])
+@pytest.mark.parametrize("noted_by_the_machine", [True, False], ids=["noted", "not noted yet"])
+def test_a_second_call_answers_that_it_is_finished(
+    world: World,
+    ask: Any,
+    completing: Any,
+    context: FakeContext,
+    second: str,
+    noted_by_the_machine: bool,
+) -> None:
+    ask()
+    completing(documentId="3")
+    if noted_by_the_machine:
+        settle(context, "SIGNED")
+
+    answer = completing(documentId="3", decision=second)
+
+    assert (answer["outcome"], answer["status"]) == ("ALREADY_FINISHED", "SIGNED")
+    assert "was finished at" in answer["message"]
+    assert len(world.machine.told) == 1
+
+
+@pytest.mark.parametrize("event", [{"documentId": "4"}, {"requestId": "none"}])
+def test_an_unknown_request_is_an_error(completing: Any, event: dict[str, str]) -> None:
+    with pytest.raises(SignatureRequestNotFoundError):
+        completing(**event)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"decision": "perhaps"},
+        {"decision": None},
+        {"decision": "decline", "reason": 3},
+        {"decision": "decline", "reason": "x" * 501},
+    ],
+)
+def test_a_decision_that_is_none_is_refused(
+    world: World, ask: Any, completing: Any, event: dict[str, Any]
+) -> None:
+    ask()
+
+    with pytest.raises(InvalidEventError):
+        completing(documentId="3", **event)
+
+    assert world.request(ONE).status is Status.PENDING
+
+
+def test_an_event_about_nothing_is_refused(completing: Any) -> None:
+    with pytest.raises(InvalidDocumentIdError):
+        completing()
+
+
+def test_after_the_deadline_it_is_too_late(world: World, ask: Any, completing: Any) -> None:
+    ask(enteredAt=iso(time.time() - 60), timeoutSeconds=59)
+
+    answer = completing(documentId="3")
+
+    assert (answer["outcome"], answer["status"]) == ("TOO_LATE", "EXPIRED")
+    assert world.machine.told == []
+    assert "taskToken" not in world.item(ONE)
+
+
+def test_a_token_that_nobody_waits_for_makes_the_request_expire(
+    world: World, ask: Any, completing: Any
+) -> None:
+    ask()
+    world.machine.waiting.clear()
+
+    answer = completing(documentId="3")
+
+    assert (answer["outcome"], answer["status"]) == ("TOO_LATE", "EXPIRED")
+    assert world.request(ONE).status is Status.EXPIRED
+
+
+# -- A crash anywhere is repaired by calling again ------------------------------------------------
+
+
+def test_a_crash_between_noting_and_telling(
+    world: World, ask: Any, completing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask()
+
+    def die(*_: Any) -> Any:
+        raise Killed
+
+    with monkeypatch.context() as dying:
+        dying.setattr("handlers.signature.decision.answer", die)
+        with pytest.raises(Killed):
+            completing(documentId="3", decision="decline", reason="the first one counts")
+
+    answer = completing(documentId="3", decision="sign")
+
+    assert (answer["outcome"], answer["status"]) == ("ALREADY_FINISHED", "DECLINED")
+    assert world.machine.told == [
+        ("token", Failure("SignatureDeclinedError", "the first one counts"))
+    ]
+
+
+def test_a_crash_after_telling_is_seen_by_what_the_machine_has_noted(
+    world: World, ask: Any, completing: Any, context: FakeContext
+) -> None:
+    """The token is used up, which alone would look like a timeout."""
+    ask()
+    world.store.decide(ONE, Status.SIGNED, "", time.time())
+    world.machine.waiting.clear()
+    settle(context, "SIGNED")
+
+    answer = completing(documentId="3")
+
+    assert (answer["outcome"], answer["status"]) == ("ALREADY_FINISHED", "SIGNED")
+
+
+def test_a_decision_that_the_machine_has_taken_stands_though_nobody_could_note_it(
+    world: World, ask: Any, completing: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask()
+
+    def unavailable(*_: Any) -> Any:
+        raise AwsUnavailableError
+
+    monkeypatch.setattr(RequestStore, "note_told", unavailable)
+
+    assert completing(documentId="3")["outcome"] == "COMPLETED"
+    assert len(world.machine.told) == 1
+
+
+def test_a_machine_that_takes_its_time_to_note_is_waited_for(
+    world: World, ask: Any, context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask()
+    decided = world.store.decide(ONE, Status.SIGNED, "", time.time())
+    assert decided is not None
+    world.machine.waiting.clear()
+    looks = []
+    get = RequestStore.get
+
+    def get_and_settle_at_the_third(store: RequestStore, request_id: str) -> Any:
+        looks.append(request_id)
+        if len(looks) == 3:
+            settle(context, "SIGNED")
+        return get(store, request_id)
+
+    monkeypatch.setattr(RequestStore, "get", get_and_settle_at_the_third)
+
+    assert deliver(world.store, decided).status is Status.SIGNED
+
+
+def test_a_new_token_is_answered_in_place_of_the_old_one(
+    world: World, ask: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(token="first")
+    decided = world.store.decide(ONE, Status.SIGNED, "", time.time())
+    assert decided is not None
+    world.machine.waiting = {"second"}
+    changed = replace(world.request(ONE), task_token="second")
+    world.dynamodb.update_item(
+        TableName="signature-requests",
+        Key={"requestId": {"S": ONE}},
+        UpdateExpression="SET taskToken = :token",
+        ExpressionAttributeValues={":token": {"S": changed.task_token}},
+    )
+
+    assert deliver(world.store, decided).status is Status.SIGNED
+    assert [token for token, _ in world.machine.told] == ["second"]
+
+
+def test_whatever_was_believed_the_machines_note_is_final(
+    world: World, ask: Any, completing: Any, context: FakeContext
+) -> None:
+    ask()
+    world.machine.waiting.clear()
+    assert completing(documentId="3")["status"] == "EXPIRED"
+
+    settle(context, "SIGNED")
+
+    assert world.request(ONE).status is Status.SIGNED
+    assert completing(documentId="3")["outcome"] == "ALREADY_FINISHED"
+
+
+# -- Settling and cancelling ----------------------------------------------------------------------
+
+
+def settle(context: FakeContext, outcome: str, request_id: str = ONE) -> Any:
+    event = {"execution": EXECUTION, "requestId": request_id, "outcome": outcome}
+    return settle_signature_request.handler(event, context)
+
+
+@pytest.mark.parametrize("outcome", ["SIGNED", "DECLINED", "EXPIRED", "CANCELLED"])
+def test_what_is_settled_has_no_token_and_is_forgotten_after_thirty_days(
+    world: World, ask: Any, context: FakeContext, outcome: str
+) -> None:
+    ask()
+
+    for _ in range(2):  # at least once
+        assert settle(context, outcome) == {"requestId": ONE, "status": outcome}
+
+    assert "taskToken" not in world.item(ONE)
+    left = int(world.item(ONE)["expiration"]["N"]) - time.time()
+    assert KEPT_SECONDS - 10 < left <= KEPT_SECONDS + 1
+    assert world.request(ONE).settled
+
+
+def test_a_request_that_was_never_stored_needs_no_note(world: World, context: FakeContext) -> None:
+    assert settle(context, "CANCELLED")["status"] == "NONE"
+    assert world.store.get(ONE) is None
+
+
+def test_cancelling_ends_the_task_that_waits(world: World, ask: Any, context: FakeContext) -> None:
+    ask()
+    event = asking() | {"reason": "Alice could not sign the document"}
+
+    for _ in range(2):  # at least once
+        cancelled = cancel_signature_request.handler(event, context)
+
+    assert cancelled == {"requestId": ONE, "status": "CANCELLED"}
+    assert world.machine.failures() == ["SignatureRequestCancelledError"]
+
+
+def test_what_is_decided_is_not_cancelled(
+    world: World, ask: Any, completing: Any, context: FakeContext
+) -> None:
+    ask()
+    completing(documentId="3")
+
+    cancelled = cancel_signature_request.handler(asking() | {"reason": "too late"}, context)
+
+    assert cancelled["status"] == "SIGNED"
+    assert len(world.machine.told) == 1
+
+
+# -- The reminder ---------------------------------------------------------------------------------
+
+
+def test_a_reminder_has_a_link_of_its_own_and_is_sent_once(
+    world: World, ask: Any, context: FakeContext
+) -> None:
+    ask()
+
+    for _ in range(2):  # at least once
+        assert remind_signer.handler({"requestId": ONE}, context) == {"reminded": True}
+
+    _, reminder = world.mails()
+    assert reminder.subject == "Reminder: please sign document 3"
+    assert world.code(0) != world.code(1)
+    for number in (0, 1):
+        assert is_one_of(world.code(number), world.request(ONE).code_hashes)
+
+
+@pytest.mark.parametrize("why", ["signed", "expired", "unknown"])
+def test_who_need_not_decide_is_not_reminded(
+    world: World, ask: Any, completing: Any, context: FakeContext, why: str
+) -> None:
+    if why == "signed":
+        ask()
+        completing(documentId="3")
+    elif why == "expired":
+        ask(enteredAt=iso(time.time() - 60), timeoutSeconds=59)
+    before = len(world.mails())
+
+    assert remind_signer.handler({"requestId": ONE}, context) == {"reminded": False}
+    assert len(world.mails()) == before
+
+
+def test_who_decides_while_the_reminder_is_written_is_not_reminded(
+    world: World, ask: Any, completing: Any, context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask()
+
+    get = RequestStore.get
+
+    def get_then_sign(store: RequestStore, request_id: str) -> Any:
+        found = get(store, request_id)
+        monkeypatch.setattr(RequestStore, "get", get)
+        completing(documentId="3")
+        return found
+
+    monkeypatch.setattr(RequestStore, "get", get_then_sign)
+
+    assert remind_signer.handler({"requestId": ONE}, context) == {"reminded": False}
+    assert len(world.mails()) == 1
+
+
+# -- Announcing -----------------------------------------------------------------------------------
+
+
+def gathered(outcome: str, says: str) -> dict[str, Any]:
+    return {
+        "execution": EXECUTION,
+        "documentId": "3",
+        "gathered": {
+            "alice": {"signer": "Alice", "outcome": "SIGNED", "says": "Alice signed"},
+            "bob": {"signer": "Bob", "outcome": outcome, "says": says},
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("outcome", "subject"),
+    [
+        ("DECLINED", "Document 3 was declined"),
+        ("EXPIRED", "Document 3 was not signed"),
+        ("CANCELLED", "Document 3 was not signed"),
+    ],
+)
+def test_the_owner_is_told_once_who_is_missing_and_why(
+    world: World, context: FakeContext, outcome: str, subject: str
+) -> None:
+    for _ in range(2):  # at least once
+        announce_unsigned_document.handler(gathered(outcome, "Bob <did> not"), context)
+
+    (mail,) = world.mails()
+    assert (mail.destinations["ToAddresses"], mail.subject) == (["owner@example.com"], subject)
+    assert "Alice signed." in mail.body
+    assert "Bob &lt;did&gt; not." in mail.body
+    assert EXECUTION in mail.body
+
+
+def test_people_read_times_as_people_do() -> None:
+    assert invitation.readable(1_769_860_800) == "Saturday, 31 January 2026, 12:00 UTC"

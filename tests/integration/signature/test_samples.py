@@ -1,0 +1,62 @@
+"""The sample events work with their functions, one after the other."""
+
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.fakes import FakeContext
+
+from .conftest import World
+
+SAMPLES = Path("events/signature")
+
+
+def invoke(name: str, context: FakeContext, sample: str | None = None) -> Any:
+    """What `serverless invoke local -p events/signature/<sample>.json` does."""
+    module = importlib.import_module(f"handlers.signature.{name.replace('-', '_')}")
+    return module.handler(json.loads((SAMPLES / f"{sample or name}.json").read_text()), context)
+
+
+@pytest.fixture(autouse=True)
+def far_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The samples' Bob has had since January 2026."""
+    for module in ("decision", "web", "complete_signature_request", "remind_signer", "reminder"):
+        monkeypatch.setattr(f"handlers.signature.{module}.now", lambda: 1_769_900_000.0)
+
+
+def test_the_way_of_a_document(world: World, context: FakeContext) -> None:
+    world.machine.waiting.add("by-hand-so-nobody-waits")
+
+    assert invoke("sign-document", context)["signature"] == "Alice signed 3"
+    assert invoke("request-document-signature", context)["requestId"].endswith("3")
+    assert invoke("remind-signer", context) == {"reminded": True}
+    assert '"documentId": "3"' in invoke("list-signature-requests", context)["body"]
+    assert invoke("show-signature-request", context)["statusCode"] == 404  # not the mail's code
+    assert invoke("decide-signature-request", context)["statusCode"] == 404
+    assert invoke("complete-signature-request", context)["outcome"] == "COMPLETED"
+    assert invoke("settle-signature-request", context)["status"] == "SIGNED"
+
+
+def test_the_way_of_a_document_that_is_not_signed(world: World, context: FakeContext) -> None:
+    world.machine.waiting.add("by-hand-so-nobody-waits")
+
+    invoke("request-document-signature", context)
+    declined = invoke("complete-signature-request", context, "decline-signature-request")
+    assert (declined["status"], declined["reason"]) == (
+        "DECLINED",
+        "The price is not what we agreed on",
+    )
+    assert invoke("announce-unsigned-document", context)["status"] == "sent"
+
+
+def test_a_request_that_is_cancelled(world: World, context: FakeContext) -> None:
+    assert invoke("cancel-signature-request", context)["status"] == "CANCELLED"
+
+
+def test_every_sample_is_used() -> None:
+    text = Path(__file__).read_text()
+
+    assert [path.stem for path in SAMPLES.glob("*.json") if f'"{path.stem}"' not in text] == []

@@ -1,0 +1,192 @@
+"""What the signature workflow asks of AWS, in the packaged template."""
+
+from typing import Any
+
+import pytest
+
+from tests.support import asl
+from tests.support.packaged import Package, text
+
+STAGES = ("dev", "prod", "local")
+TABLE = "SignatureRequestsTable"
+MACHINE = "stateMachine:stepworks-dev-signature"
+
+
+def properties(template: dict[str, Any], name: str) -> dict[str, Any]:
+    found: dict[str, Any] = template["Resources"][name]["Properties"]
+    return found
+
+
+def allowed(dev: Package, function: str) -> dict[str, list[str]]:
+    """Resources by action, of a function's own role; traces and logs aside."""
+    logical_id = f"{function[0].upper()}{function[1:]}LambdaFunction"
+    found: dict[str, list[str]] = {}
+    for statement in dev.statements(dev.role_of(properties(dev.template, logical_id))):
+        for action in statement.actions:
+            if not action.startswith(("logs:", "xray:")):
+                found.setdefault(action, []).extend(statement.resources)
+    return found
+
+
+# -- Who may do what ------------------------------------------------------------------------------
+
+
+def test_the_function_that_shows_the_page_can_change_nothing(dev: Package) -> None:
+    assert set(allowed(dev, "showSignatureRequest")) == {"dynamodb:GetItem"}
+
+
+def test_the_function_that_lists_sees_an_index_without_secrets_and_no_more(dev: Package) -> None:
+    (resource,) = allowed(dev, "listSignatureRequests")["dynamodb:Query"]
+
+    assert set(allowed(dev, "listSignatureRequests")) == {"dynamodb:Query"}
+    assert resource == f"${{{TABLE}.Arn}}/index/byStatus"
+
+
+def test_alices_function_may_do_nothing(dev: Package) -> None:
+    assert allowed(dev, "signDocument") == {}
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        "requestDocumentSignature",
+        "cancelSignatureRequest",
+        "completeSignatureRequest",
+        "decideSignatureRequest",
+    ],
+)
+def test_answers_go_to_this_machine_only(dev: Package, function: str) -> None:
+    for action, resources in allowed(dev, function).items():
+        if action.startswith("states:"):
+            assert all(resource.endswith(MACHINE) for resource in resources)
+
+
+def test_the_machine_is_the_one_whose_name_the_policies_have(template: dict[str, Any]) -> None:
+    machine = properties(template, "SignatureStateMachine")
+
+    assert MACHINE.endswith(machine["StateMachineName"])
+
+
+def test_who_cancels_cannot_sign(dev: Package) -> None:
+    assert "states:SendTaskSuccess" not in allowed(dev, "cancelSignatureRequest")
+
+
+def test_reminders_are_scheduled_in_their_own_group_for_their_own_role(dev: Package) -> None:
+    granted = allowed(dev, "requestDocumentSignature")
+
+    assert granted["scheduler:CreateSchedule"][0].endswith("schedule/${SignatureReminders}/*")
+    assert granted["iam:PassRole"] == ["${SignatureReminderRole.Arn}"]
+    statements = dev.statements("SignatureReminderRole")
+    assert {(action, *one.resources) for one in statements for action in one.actions} == {
+        ("lambda:InvokeFunction", "${RemindSignerLambdaFunction.Arn}"),
+        ("sqs:SendMessage", "${SignatureReminderFailureQueue.Arn}"),
+    }
+
+
+# -- What is kept ---------------------------------------------------------------------------------
+
+
+def test_indexes_hold_no_secrets(template: dict[str, Any]) -> None:
+    for index in properties(template, TABLE)["GlobalSecondaryIndexes"]:
+        assert index["Projection"]["ProjectionType"] == "INCLUDE"
+        assert not {"taskToken", "codeHashes", "pageUrl"} & set(
+            index["Projection"]["NonKeyAttributes"]
+        )
+
+
+def test_requests_are_forgotten_by_their_time_to_live(template: dict[str, Any]) -> None:
+    assert properties(template, TABLE)["TimeToLiveSpecification"] == {
+        "AttributeName": "expiration",
+        "Enabled": True,
+    }
+
+
+def test_the_machines_log_has_no_data_and_so_no_tokens(template: dict[str, Any]) -> None:
+    logging = properties(template, "SignatureStateMachine")["LoggingConfiguration"]
+
+    assert logging["IncludeExecutionData"] is False
+    assert logging["Level"] == "ERROR"
+
+
+# -- How long -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_machine_outlives_bob_by_a_day_and_the_deadline_is_the_tasks_own(stage: str) -> None:
+    definition = asl.definition("signature", stage)
+    (bob,) = (state for state in asl.states("signature", stage) if state.waits_for_token)
+
+    assert bob.body["TimeoutSeconds"] == bob.body["Parameters"]["Payload"]["timeoutSeconds"]
+    assert definition["TimeoutSeconds"] >= bob.body["TimeoutSeconds"] + 24 * 3600
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_bob_has_seven_days(stage: str) -> None:
+    (bob,) = (state for state in asl.states("signature", stage) if state.waits_for_token)
+
+    assert bob.body["TimeoutSeconds"] == 7 * 24 * 3600
+
+
+def test_bob_is_told_where_the_api_is(dev: Package) -> None:
+    branches = dev.machines()["SignatureStateMachine"]["States"]["Gather Signatures"]["Branches"]
+    payload = branches[1]["States"]["Bob Signature"]["Parameters"]["Payload"]
+
+    assert payload["apiUrl"] == text(dev.template["Outputs"]["ApiUrl"]["Value"])
+
+
+def test_outputs_name_the_machine_the_table_and_the_api(template: dict[str, Any]) -> None:
+    assert template["Outputs"].keys() >= {
+        "SignatureStateMachineArn",
+        "SignatureRequestsTable",
+        "ApiUrl",
+    }
+
+
+# -- What API Gateway lets through ----------------------------------------------------------------
+
+
+def test_a_document_is_a_string_or_a_whole_number_and_nothing_beside_it(
+    template: dict[str, Any],
+) -> None:
+    method = properties(template, "ApiGatewayMethodDocumentsPost")
+    model = method["RequestModels"]["application/json"]["Ref"]
+    schema = properties(template, model)["Schema"]
+
+    assert schema["required"] == ["documentId"]
+    assert schema["additionalProperties"] is False
+    assert schema["properties"].keys() == {"documentId"}
+    assert schema["properties"]["documentId"]["type"] == ["string", "integer"]
+    assert schema["properties"]["documentId"]["pattern"] == "^[A-Za-z0-9_.:-]{1,128}$"
+
+
+def test_the_api_starts_this_machine_in_a_role_that_can_do_nothing_else(dev: Package) -> None:
+    method = properties(dev.template, "ApiGatewayMethodDocumentsPost")
+    (template,) = method["Integration"]["RequestTemplates"].values()
+    (statement,) = dev.statements("SignatureApiRole")
+
+    assert method["Integration"]["Credentials"] == {"Fn::GetAtt": ["SignatureApiRole", "Arn"]}
+    assert "${SignatureStateMachine}" in text(template)
+    assert (statement.actions, statement.resources) == (
+        ("states:StartExecution",),
+        ("${SignatureStateMachine}",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("method", "authorization"),
+    [
+        ("ApiGatewayMethodDocumentsPost", "AWS_IAM"),
+        ("ApiGatewayMethodSignaturesGet", "AWS_IAM"),
+        ("ApiGatewayMethodSignaturesRequestidVarGet", "NONE"),  # the code in the link is the key
+        ("ApiGatewayMethodSignaturesRequestidVarPost", "NONE"),
+    ],
+)
+def test_only_bobs_page_is_open(template: dict[str, Any], method: str, authorization: str) -> None:
+    assert properties(template, method)["AuthorizationType"] == authorization
+
+
+def test_functions_answer_before_api_gateway_gives_up(template: dict[str, Any]) -> None:
+    """29 seconds: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html"""
+    for name in ("Show", "Decide"):
+        assert properties(template, f"{name}SignatureRequestLambdaFunction")["Timeout"] < 29
+    assert properties(template, "ListSignatureRequestsLambdaFunction")["Timeout"] < 29
