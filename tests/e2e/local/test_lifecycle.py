@@ -21,12 +21,15 @@ from local.errors import LocalError
 from local.settings import REGION, ROOT, Settings
 
 
-@pytest.fixture
-def settings() -> Iterator[Settings]:
+def settings_with_free_port() -> Settings:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = Settings(port=port, wait_scale=0)
+        return Settings(port=probe.getsockname()[1], wait_scale=0)
+
+
+@pytest.fixture
+def settings() -> Iterator[Settings]:
+    settings = settings_with_free_port()
     yield settings
     process.stop(settings)
 
@@ -86,9 +89,9 @@ def test_iam_is_enforced(settings: Settings) -> None:
 
 
 def test_two_run_side_by_side(settings: Settings) -> None:
-    other = Settings(port=settings.port + 1, wait_scale=0)
+    process.start(settings)
+    other = settings_with_free_port()
     try:
-        process.start(settings)
         process.start(other)
         process.stop(other)
         assert process.is_running(settings)
