@@ -20,6 +20,7 @@ SOURCES = (
     "package-lock.json",
     "requirements.txt",
     "local/serverless-plugin.js",
+    "local/serverless-rest-api.js",
     "handlers",
     "statemachines",
     "events",

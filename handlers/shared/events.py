@@ -84,7 +84,7 @@ def _entry(bus: str, event: Event) -> Entry:
         "EventBusName": bus,
         "Source": event.source,
         "DetailType": event.detail_type,
-        "Detail": json.dumps(event.detail, separators=(",", ":")),
+        "Detail": json.dumps(event.detail, ensure_ascii=False, separators=(",", ":")),
     }
     if (size := _size(entry)) > MAX_BYTES:
         raise EventTooLargeError(

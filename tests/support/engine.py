@@ -90,6 +90,7 @@ class Run:
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # whom, with what
     waits: list[float] = field(default_factory=list)  # seconds of Wait states
     retries: list[float] = field(default_factory=list)  # seconds before each retry
+    sizes: dict[str, int] = field(default_factory=dict)  # of each state's largest output, in bytes
 
     def events_of(self, called: str) -> list[dict[str, Any]]:
         """What a function was called with, or the details of the events of a detail-type."""
@@ -135,9 +136,13 @@ class Engine:
         result.status = described["status"]
         result.output = json.loads(described["output"]) if "output" in described else None
         result.error, result.cause = described.get("error"), described.get("cause")
-        result.visited = [
-            event["stateEnteredEventDetails"]["name"] for event in self._history(execution)
-        ]
+        for event in self._history(execution):
+            if "stateEnteredEventDetails" in event:
+                result.visited.append(event["stateEnteredEventDetails"]["name"])
+            elif "stateExitedEventDetails" in event:
+                exited = event["stateExitedEventDetails"]
+                size = len(exited["output"].encode())
+                result.sizes[exited["name"]] = max(size, result.sizes.get(exited["name"], 0))
         return result
 
     def _wait_for(self, execution: str) -> dict[str, Any]:
@@ -151,8 +156,7 @@ class Engine:
 
     def _history(self, execution: str) -> list[dict[str, Any]]:
         pages = self.states.get_paginator("get_execution_history").paginate(executionArn=execution)
-        events = [event for page in pages for event in page["events"]]
-        return [event for event in events if "stateEnteredEventDetails" in event]
+        return [event for page in pages for event in page["events"]]
 
 
 @contextmanager

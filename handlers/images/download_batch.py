@@ -1,0 +1,62 @@
+"""Download the images of a batch into their bucket."""
+
+import time
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.images.connections import resolve_any, resolve_public
+from handlers.images.downloads import Downloads
+from handlers.images.fetch import Fetcher, Limits
+from handlers.images.image_store import ImageStore
+from handlers.images.outcome import is_success
+from handlers.images.plan import Plan
+from handlers.images.run import PLAN, Run, result_name
+from handlers.shared.events import field
+from handlers.shared.observability import logger_for, metrics_for
+from handlers.shared.settings import required
+
+logger = logger_for("images")
+metrics = metrics_for("images")
+
+_RESERVE_SECONDS = 60  # for the last image's way into S3, with retries, and for the result
+
+
+@logger.inject_lambda_context(correlation_id_path="execution")
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    run, batch = Run.of_event(event, required("RUNS_BUCKET")), int(field(event, "batch"))
+    plan = Plan.from_document(run.load(PLAN))
+    downloads = Downloads(
+        fetcher(plan.concurrency),
+        ImageStore(required("IMAGES_BUCKET"), run.name, connections=plan.concurrency),
+        concurrency=plan.concurrency,
+        item_seconds=float(required("ITEM_SECONDS")),
+        ends_at=_ends_at(context),
+        only_missing=not run.is_first(f"batch-{batch}"),
+    )
+    outcomes = downloads.run(plan.urls_of(batch))
+    results = run.save(result_name(batch), outcomes)
+    succeeded = sum(map(is_success, outcomes))
+    metrics.add_metric("ImagesDownloaded", "Count", succeeded)
+    metrics.add_metric("DownloadsFailed", "Count", len(outcomes) - succeeded)
+    logger.info("batch downloaded", batch=batch, succeeded=succeeded, results=results)
+    return {
+        "results": result_name(batch),
+        "succeeded": succeeded,
+        "failed": len(outcomes) - succeeded,
+    }
+
+
+def fetcher(connections: int) -> Fetcher:
+    limits = Limits(
+        max_bytes=int(required("MAX_BYTES")), read_seconds=float(required("READ_SECONDS"))
+    )
+    allow_private = required("ALLOW_PRIVATE_HOSTS") == "true"
+    resolve = resolve_any if allow_private else resolve_public
+    return Fetcher(resolve, limits, connections=connections)
+
+
+def _ends_at(context: LambdaContext) -> float:
+    remaining = context.get_remaining_time_in_millis() / 1000
+    return time.monotonic() + remaining - min(_RESERVE_SECONDS, remaining / 10)

@@ -1,0 +1,94 @@
+"""A batch of downloads: many at once, each with its own outcome."""
+
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from typing import IO
+
+from handlers.images.errors import DownloadError
+from handlers.images.fetch import Fetcher
+from handlers.images.image_store import ImageStore
+from handlers.images.outcome import Outcome, failure, success
+from handlers.images.resource import resource
+from handlers.images.time_limit import Watchdog
+from handlers.shared.observability import logger_for
+
+logger = logger_for("images")
+
+# Images up to this size never touch the disk; with 64 at once they take 16 MiB of memory.
+_IN_MEMORY = 256 * 1024
+
+
+class Downloads:
+    """Downloads resources into the store, `concurrency` at a time.
+
+    An image is spooled before it is stored: so no half of one is ever seen in the bucket, a store
+    that has to be tried again needs no second download, and none is held in memory.
+    """
+
+    def __init__(
+        self,
+        fetcher: Fetcher,
+        store: ImageStore,
+        *,
+        concurrency: int,
+        item_seconds: float,
+        ends_at: float,
+        only_missing: bool = False,
+    ) -> None:
+        """`ends_at`, a time.monotonic(), is when everything is over; an image takes at most
+        `item_seconds`. With `only_missing` what this run has stored before is left alone."""
+        self._fetcher = fetcher
+        self._store = store
+        self._concurrency = concurrency
+        self._item_seconds = item_seconds
+        self._ends_at = ends_at
+        self._only_missing = only_missing
+        self._watchdog = Watchdog()
+
+    def run(self, urls: Sequence[str]) -> list[Outcome]:
+        """The outcomes, in the order of the URLs. One that fails does not concern the others."""
+        with (
+            closing(self._fetcher),
+            closing(self._store),
+            self._watchdog,
+            ThreadPoolExecutor(min(self._concurrency, len(urls))) as pool,
+        ):
+            return list(pool.map(self._outcome, urls))
+
+    def _outcome(self, url: str) -> Outcome:
+        try:
+            return self._download(url)
+        except DownloadError as error:
+            logger.info("not downloaded", url=url, reason=error.what, status=error.status)
+            return failure(url, error)
+        except Exception as error:  # whatever it is, the other items come first
+            logger.exception("not downloaded", url=url)
+            return failure(url, DownloadError(f"Unexpected {type(error).__name__}"))
+
+    def _download(self, url: str) -> Outcome:
+        wanted = resource(url)
+        if self._only_missing and (stored := self._store.find(wanted.key)):
+            return success(url, stored)
+        ends_at = min(self._ends_at, time.monotonic() + self._item_seconds)
+        with (
+            tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool,
+            self._watchdog.limit(ends_at) as limit,
+        ):
+            fetched = self._fetcher.fetch(wanted.address, spool, limit)
+            stored = self._store.put(
+                wanted.key,
+                _rewound(spool, fetched.size),
+                size=fetched.size,
+                content_type=fetched.content_type,
+                content_encoding=fetched.content_encoding,
+            )
+        return success(url, stored)
+
+
+def _rewound(spool: IO[bytes], size: int) -> IO[bytes] | bytes:
+    """A file for a large body; a small one, in memory anyway, as it is sent fastest."""
+    spool.seek(0)
+    return spool.read() if size <= _IN_MEMORY else spool

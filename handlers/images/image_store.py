@@ -1,0 +1,160 @@
+"""Images into their bucket.
+
+The requests are signed here and sent by urllib3: boto3's `put_object` takes more processor time
+than all the rest of a download, and at 50 at once halves what a Lambda can do
+(docs/decisions/0022-put-without-boto3.md).
+"""
+
+import hashlib
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import IO, Any
+from urllib.parse import quote, urlsplit
+
+import boto3
+import certifi
+import urllib3
+from botocore.awsrequest import AWSRequest, AWSResponse
+from botocore.exceptions import ClientError
+from urllib3.exceptions import HTTPError
+
+from handlers.images.errors import DownloadError
+from handlers.images.put_signature import signed_headers
+from handlers.shared.clients import client
+from handlers.shared.errors import aws_errors, http_status
+
+_DEFAULT_TYPE = "application/octet-stream"
+_HEADER = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,254}[\x21-\x7e])?")
+_RETRIES = urllib3.Retry(
+    total=3,
+    allowed_methods={"PUT"},
+    status_forcelist={500, 502, 503, 504},
+    backoff_factor=0.1,
+    backoff_max=2,
+    backoff_jitter=0.2,
+    respect_retry_after_header=False,
+    raise_on_status=False,
+)
+_TIMEOUT = urllib3.Timeout(connect=3, read=10)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """An image in the bucket."""
+
+    key: str
+    size: int
+    content_type: str
+    stored_at: str  # ISO 8601, UTC
+
+
+class ImageStore:
+    """Stores what one run downloads; thread-safe. The same image again replaces itself."""
+
+    def __init__(self, bucket: str, run: str, *, connections: int) -> None:
+        self._bucket = bucket
+        self._run = quote(run, safe="")
+        url = urlsplit(_bucket_url(bucket))
+        self._host, self._folder = url.netloc, url.path
+        self._session = boto3.Session()
+        self._region = client("s3").meta.region_name
+        manager = urllib3.PoolManager(
+            maxsize=connections, retries=_RETRIES, timeout=_TIMEOUT, ca_certs=certifi.where()
+        )
+        self._pool = manager.connection_from_url(url.geturl())
+
+    def put(
+        self,
+        key: str,
+        body: IO[bytes] | bytes,
+        *,
+        size: int,
+        content_type: str | None,
+        content_encoding: str | None,
+    ) -> Stored:
+        """Store an image. Raises DownloadError when S3 does not take it."""
+        described = _clean(content_type) or _DEFAULT_TYPE
+        headers = {
+            "Content-Type": described,
+            "Content-Length": str(size),
+            "x-amz-meta-run": self._run,
+        }
+        if encoding := _clean(content_encoding):
+            headers["Content-Encoding"] = encoding
+        path = f"{self._folder}/{quote(key, safe='/~')}"
+        try:
+            answer = self._pool.request(
+                "PUT",
+                path,
+                body=body,
+                headers=signed_headers(
+                    headers,
+                    host=self._host,
+                    path=path,
+                    body_sha256=_sha256(body),
+                    region=self._region,
+                    credentials=self._session.get_credentials().get_frozen_credentials(),
+                ),
+                redirect=False,
+            )
+        except HTTPError as error:
+            raise DownloadError("Could not be stored, S3 did not answer") from error
+        if answer.status != 200:
+            code = re.search(rb"<Code>(\w+)</Code>", answer.data)
+            reason = code[1].decode() if code else f"status {answer.status}"
+            raise DownloadError(f"Could not be stored, S3 says {reason}")
+        return Stored(key, size, described, _iso(datetime.now(UTC)))
+
+    def find(self, key: str) -> Stored | None:
+        """The image that this very run has stored under the key, if it has."""
+        with aws_errors(f"looking for s3://{self._bucket}/{key}"):
+            try:
+                head: Mapping[str, Any] = client("s3").head_object(Bucket=self._bucket, Key=key)
+            except ClientError as error:
+                if http_status(error) == 404:
+                    return None
+                raise
+        if head["Metadata"].get("run") != self._run:
+            return None
+        return Stored(key, head["ContentLength"], head["ContentType"], _iso(head["LastModified"]))
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+def _sha256(body: IO[bytes] | bytes) -> str:
+    if isinstance(body, bytes):
+        return hashlib.sha256(body).hexdigest()
+    digest = hashlib.file_digest(body, "sha256")  # type: ignore[arg-type]
+    body.seek(0)
+    return digest.hexdigest()
+
+
+def _clean(header: str | None) -> str:
+    """A header that may be sent on, empty otherwise: it was written by a stranger."""
+    return header if header and _HEADER.fullmatch(header) else ""
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _bucket_url(bucket: str) -> str:
+    """Where the bucket is. botocore knows, for every partition, region and endpoint."""
+    asked: list[str] = []
+
+    def instead_of_sending(request: AWSRequest, **_: Any) -> AWSResponse:
+        asked.append(request.url)
+        nothing = urllib3.HTTPResponse(io.BytesIO(), preload_content=False)
+        return AWSResponse(request.url, 200, {}, nothing)
+
+    s3 = client("s3")
+    s3.meta.events.register_first("before-send.s3.HeadBucket", instead_of_sending)
+    try:
+        s3.head_bucket(Bucket=bucket)
+    finally:
+        s3.meta.events.unregister("before-send.s3.HeadBucket", instead_of_sending)
+    return asked[0].rstrip("/")

@@ -1,0 +1,28 @@
+"""What became of one resource: an item of a batch's result and of the run's report."""
+
+from typing import Any
+
+from handlers.images.errors import DownloadError
+from handlers.images.image_store import Stored
+
+Outcome = dict[str, Any]
+
+
+def success(url: str, stored: Stored) -> Outcome:
+    return {
+        "url": url,
+        "statusCode": 200,
+        "filename": stored.key,
+        "bytes": stored.size,
+        "contentType": stored.content_type,
+        "downloadedAt": stored.stored_at,
+    }
+
+
+def failure(url: str, error: DownloadError) -> Outcome:
+    """`statusCode` is null where no server answered."""
+    return {"url": url, "statusCode": error.status, "message": f"{error.what}: {url}"}
+
+
+def is_success(outcome: Outcome) -> bool:
+    return "filename" in outcome

@@ -1,0 +1,65 @@
+"""The report of a run: one outcome for every path that was asked for."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from handlers.images.errors import DownloadError
+from handlers.images.outcome import Outcome, failure, is_success
+from handlers.images.plan import Plan
+from handlers.images.run import Run
+
+# What goes on in the execution, and from there into one message of SNS (262,144 bytes at most).
+MAX_MESSAGES_BYTES = 24 * 1024
+_READERS = 16
+
+
+def consolidate(run: Run, plan: Plan, batches: Sequence[Mapping[str, Any]]) -> list[Outcome]:
+    """The outcomes of all batches, a duplicate's as often as it was asked for, in that order.
+
+    `batches` is what the Map gives: for each batch {"results": name of its document} or, for one
+    that was lost, {"error": name}. Its items then count as failed, though some may have been
+    stored.
+    """
+    with ThreadPoolExecutor(_READERS) as pool:
+        numbered = enumerate(batches)
+        outcomes = pool.map(lambda given: _outcomes(run, plan, *given), numbered)
+        by_url = {outcome["url"]: outcome for batch in outcomes for outcome in batch}
+    return [by_url[url] for url in plan.requested_urls]
+
+
+def _outcomes(run: Run, plan: Plan, batch: int, given: Mapping[str, Any]) -> list[Outcome]:
+    if "error" not in given:
+        outcomes: list[Outcome] = run.load(given["results"])
+        return outcomes
+    lost = DownloadError(f"Lost with its batch ({given['error']})")
+    return [failure(url, lost) for url in plan.urls_of(batch)]
+
+
+def summary(outcomes: Sequence[Outcome], report_uri: str) -> dict[str, Any]:
+    """What of a report goes on from state to state."""
+    counts = Counter(map(is_success, outcomes))
+    messages = [outcome["message"] for outcome in outcomes if not is_success(outcome)]
+    return {
+        "requested": len(outcomes),
+        "downloaded": counts[True],
+        "failed": counts[False],
+        "report": report_uri,
+        "messages": shortened(messages, report_uri),
+    }
+
+
+def shortened(messages: Iterable[str], report_uri: str) -> list[str]:
+    """As many as fit into MAX_MESSAGES_BYTES; then how many more there are, and where."""
+    kept: list[str] = []
+    left = MAX_MESSAGES_BYTES - 400  # for the last one
+    more = 0
+    for message in messages:
+        left -= len(json.dumps(message)) + 2
+        if left < 0:
+            more += 1
+        else:
+            kept.append(message)
+    return [*kept, f"and {more:,} more, see {report_uri}"] if more else kept

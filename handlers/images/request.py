@@ -1,0 +1,89 @@
+"""The request for a run of downloads, as it came, checked.
+
+The gateway checks the same by `request.schema.json`; an execution started by hand has only this.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from handlers.images.errors import InvalidDownloadRequestError
+
+MAX_PATHS = 10_000
+MAX_CONCURRENCY = 64
+MAX_LENGTH = 1024  # characters, of the base URL and of a path
+
+# No user and password, no query, no fragment.
+_BASE_URL = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\\\s]+(/[^?#\\\s]*)?")
+# RFC 3986, "path-noscheme": what begins with a slash or has a colon in its first segment would be
+# an address of its own.
+_RELATIVE_PATH = re.compile(
+    r"[^/\\:?#\x00-\x20][^/\\:?#\x00-\x1f]*([/?][^\\#\x00-\x1f]*)?",
+)
+_FIELDS = {"baseUrl", "resourcePaths", "lambdaConcur"}
+
+
+@dataclass(frozen=True)
+class DownloadRequest:
+    """What is to be downloaded, in the order asked for, and how many at once."""
+
+    base_url: str
+    resource_paths: tuple[str, ...]  # with duplicates
+    concurrency: int  # requests that one Lambda has open at a time
+
+    @classmethod
+    def from_event(cls, event: Any) -> Self:
+        """Raises InvalidDownloadRequestError, which says what is wrong."""
+        if not isinstance(event, Mapping):
+            raise InvalidDownloadRequestError("The request is not an object.")
+        if unknown := sorted(set(event) - _FIELDS):
+            raise InvalidDownloadRequestError(f"The request has unknown fields: {unknown}.")
+        if missing := sorted(_FIELDS - set(event)):
+            raise InvalidDownloadRequestError(f"The request lacks {', '.join(missing)}.")
+        return cls(
+            _base_url(event["baseUrl"]),
+            _resource_paths(event["resourcePaths"]),
+            _concurrency(event["lambdaConcur"]),
+        )
+
+
+def _base_url(value: Any) -> str:
+    if not _is_text(value) or not _BASE_URL.fullmatch(value):
+        raise InvalidDownloadRequestError(
+            "baseUrl must be an http or https address without credentials, query and fragment, of "
+            f"at most {MAX_LENGTH:,} characters."
+        )
+    return str(value)
+
+
+def _resource_paths(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not 1 <= len(value) <= MAX_PATHS:
+        raise InvalidDownloadRequestError(f"resourcePaths must be a list of 1 to {MAX_PATHS:,}.")
+    for index, path in enumerate(value):
+        if not _is_text(path) or not _RELATIVE_PATH.fullmatch(path):
+            raise InvalidDownloadRequestError(
+                f"resourcePaths[{index}] must be a path relative to baseUrl, of at most "
+                f"{MAX_LENGTH:,} characters."
+            )
+    return tuple(value)
+
+
+def _concurrency(value: Any) -> int:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or not 1 <= value <= MAX_CONCURRENCY:
+        raise InvalidDownloadRequestError(
+            f"lambdaConcur must be a whole number from 1 to {MAX_CONCURRENCY}."
+        )
+    return int(value)
+
+
+def _is_text(value: Any) -> bool:
+    """A string that is not too long and can be written in UTF-8 (JSON allows half a character)."""
+    if not isinstance(value, str) or len(value) > MAX_LENGTH:
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

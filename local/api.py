@@ -1,0 +1,59 @@
+"""Requests to the REST API, signed with IAM credentials (Signature Version 4) or not at all."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from local.aws import Aws
+from local.settings import REGION
+
+ANSWER_SECONDS = 30
+ROOT = Credentials("test", "test")  # of the local account: may do everything
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+def call(
+    aws: Aws,
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    credentials: Credentials | None = ROOT,
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """Send a request to a path below ApiUrl; `credentials=None` leaves it unsigned.
+
+    A body that is no text is sent as JSON.
+    """
+    data = body if body is None or isinstance(body, (str, bytes)) else json.dumps(body)
+    sent = {"Content-Type": "application/json"} if data is not None else {}
+    request = AWSRequest(method, aws.outputs["ApiUrl"] + path, {**sent, **(headers or {})}, data)
+    if credentials is not None:
+        SigV4Auth(credentials, "execute-api", REGION).add_auth(request)
+    response = requests.request(
+        method,
+        request.url,
+        headers=dict(request.headers),
+        data=data,
+        allow_redirects=False,
+        timeout=ANSWER_SECONDS,
+    )
+    return Answer(response.status_code, response.headers, response.text)

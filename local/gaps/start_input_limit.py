@@ -1,0 +1,30 @@
+"""The size of an execution's input: 262,144 bytes of UTF-8 at most, as on AWS.
+
+ministack 1.5.33 takes any. Whoever starts an execution with more hears it here as there: the API
+answers 400 with this message.
+https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+"""
+
+from typing import Any
+
+from ministack.core.responses import error_response_json
+from ministack.services import stepfunctions as sfn
+
+MOST = 262_144
+
+_start_upstream = sfn._start_execution
+
+
+def start_execution(data: dict[str, Any]) -> Any:
+    if len(data.get("input", "").encode()) > MOST:
+        return error_response_json(
+            "ValidationException",
+            "1 validation error detected: Value at 'input' failed to satisfy constraint: "
+            f"Member must have length less than or equal to {MOST}",
+            400,
+        )
+    return _start_upstream(data)
+
+
+def install() -> None:
+    sfn._start_execution = start_execution

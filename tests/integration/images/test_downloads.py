@@ -1,0 +1,219 @@
+"""A batch: each item has its own outcome, whatever happens to the others."""
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import IO, Any, cast
+
+import pytest
+
+from handlers.images.downloads import Downloads
+from handlers.images.errors import DownloadError
+from handlers.images.image_store import ImageStore, Stored
+from tests.support import web
+from tests.support.web import Web
+
+from .conftest import fetcher
+
+PNG = bytes(range(256)) * 40
+
+
+class FakeStore:
+    """A bucket in memory, which breaks for keys in `breaks`."""
+
+    def __init__(self, **breaks: Exception) -> None:
+        self.images: dict[str, bytes] = {}
+        self.types: dict[str, str | None] = {}
+        self.breaks = breaks
+        self.found: dict[str, Stored] = {}
+        self.closed = False
+
+    def put(self, key: str, body: IO[bytes] | bytes, *, size: int, **described: Any) -> Stored:
+        name = key.rpartition("/")[2]
+        if name in self.breaks:
+            raise self.breaks[name]
+        content = body if isinstance(body, bytes) else body.read()
+        assert len(content) == size
+        self.images[key] = content
+        self.types[key] = described["content_type"]
+        return Stored(key, size, str(described["content_type"]), "2026-11-21T10:00:00Z")
+
+    def find(self, key: str) -> Stored | None:
+        return self.found.get(key)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def server() -> Iterator[Web]:
+    with web.serve({f"/{name}.png": web.file(PNG + name.encode()) for name in "abcdef"}) as web_:
+        yield web_
+
+
+def download(
+    server: Web,
+    *paths: str,
+    store: FakeStore | None = None,
+    concurrency: int = 4,
+    item_seconds: float = 5,
+    seconds: float = 30,
+    only_missing: bool = False,
+) -> list[dict[str, Any]]:
+    downloads = Downloads(
+        fetcher(),
+        cast(ImageStore, store or FakeStore()),
+        concurrency=concurrency,
+        item_seconds=item_seconds,
+        ends_at=time.monotonic() + seconds,
+        only_missing=only_missing,
+    )
+    return downloads.run([path if ":" in path else f"{server.url}/{path}" for path in paths])
+
+
+def test_all_succeed(server: Web) -> None:
+    store = FakeStore()
+    outcomes = download(server, "a.png", "b.png", store=store)
+
+    host = f"127.0.0.1:{server.port}"
+    assert outcomes == [
+        {
+            "url": f"http://{host}/{name}.png",
+            "statusCode": 200,
+            "filename": f"{host}/{name}.png",
+            "bytes": len(PNG) + 1,
+            "contentType": "image/png",
+            "downloadedAt": "2026-11-21T10:00:00Z",
+        }
+        for name in "ab"
+    ]
+    assert store.images == {f"{host}/{name}.png": PNG + name.encode() for name in "ab"}
+    assert store.closed
+
+
+def test_one_bad_item_never_fails_the_batch(server: Web) -> None:
+    server.routes |= {
+        "/hangs": web.hangs,
+        "/resets": web.resets,
+        "/short": web.stops_after(9, b"short"),
+        "/huge": web.status(200, b"", Content_Length=100_000_000),
+        "/endless": web.endless,
+        "/broken": web.status(500),
+        "/moved": web.redirect("file:///etc/passwd"),
+    }
+    bad = {
+        "missing": (404, "Could not find"),
+        "hangs": (None, "Silent for 0.5 s"),
+        "resets": (None, "Broken answer"),
+        "short": (None, "Broken answer"),
+        "huge": (200, "Larger than 100,000 bytes"),
+        "endless": (200, "Larger than 100,000 bytes"),
+        "broken": (500, "HTTP error 500 - Internal Server Error"),
+        "moved": (None, "Neither http nor https"),
+        "http://does-not-exist.invalid/": (None, "Unknown host does-not-exist.invalid"),
+        "http://x:99999/": (None, "Not a valid URL"),
+    }
+    outcomes = download(server, "a.png", *bad, "b.png", concurrency=20)
+
+    assert [outcomes[0]["statusCode"], outcomes[-1]["statusCode"]] == [200, 200]
+    for outcome, (path, (status, what)) in zip(outcomes[1:-1], bad.items(), strict=True):
+        url = path if ":" in path else f"{server.url}/{path}"
+        assert outcome == {"url": url, "statusCode": status, "message": f"{what}: {url}"}
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (DownloadError("Could not be stored, S3 says SlowDown"), "S3 says SlowDown: http"),
+        (MemoryError(), "Unexpected MemoryError: http"),
+    ],
+    ids=["S3", "a bug"],
+)
+def test_a_store_that_fails_fails_only_that_item(
+    server: Web, error: Exception, message: str
+) -> None:
+    store = FakeStore(**{"b.png": error})
+    outcomes = download(server, "a.png", "b.png", "c.png", store=store)
+
+    assert ["filename" in outcome for outcome in outcomes] == [True, False, True]
+    assert message in outcomes[1]["message"]
+
+
+def test_a_large_image_goes_through_a_file(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above what is kept in memory the store is given a file, below it bytes."""
+    given: list[type] = []
+    put = FakeStore.put
+
+    def noted(store: FakeStore, key: str, body: IO[bytes] | bytes, **options: Any) -> Stored:
+        given.append(type(body))
+        return put(store, key, body, **options)
+
+    monkeypatch.setattr(FakeStore, "put", noted)
+    monkeypatch.setattr("handlers.images.downloads._IN_MEMORY", 50_000)
+    server.routes["/large"] = web.file(bytes(99_999))
+    store = FakeStore()
+    download(server, "a.png", "large", store=store, concurrency=1)
+
+    assert given[0] is bytes
+    assert given[1] is not bytes
+    assert len(store.images[f"127.0.0.1:{server.port}/large"]) == 99_999
+
+
+def test_as_many_at_once_as_asked_for_and_no_more(server: Web) -> None:
+    at_once, most, lock = 0, 0, threading.Lock()
+    together = threading.Barrier(3)
+
+    def route(request: web.Request) -> None:
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        together.wait(5)
+        with lock:
+            at_once -= 1
+        request.answer(200, b"x")
+
+    server.routes |= {f"/{number}": route for number in range(9)}
+    download(server, *map(str, range(9)), concurrency=3)
+
+    assert most == 3
+    assert len(server.clients) <= 3
+
+
+def test_what_is_not_done_in_time_has_failed_and_the_rest_is_kept(server: Web) -> None:
+    server.routes["/drips"] = web.drips
+    started = time.monotonic()
+    outcomes = download(
+        server, "a.png", "drips", "b.png", concurrency=1, item_seconds=60, seconds=1
+    )
+
+    assert time.monotonic() - started < 3
+    assert [outcome.get("message", "").partition(":")[0] for outcome in outcomes] == [
+        *("", "Out of time", "Out of time"),
+    ]
+
+
+def test_one_slow_item_does_not_take_the_time_of_the_others(server: Web) -> None:
+    server.routes["/drips"] = web.drips
+    outcomes = download(server, "drips", "a.png", "b.png", concurrency=1, item_seconds=1)
+
+    assert ["filename" in outcome for outcome in outcomes] == [False, True, True]
+
+
+def test_a_retry_downloads_only_what_is_missing(server: Web) -> None:
+    store = FakeStore()
+    done = Stored(f"127.0.0.1:{server.port}/a.png", 3, "image/png", "2026-11-21T09:00:00Z")
+    store.found[done.key] = done
+    outcomes = download(server, "a.png", "b.png", store=store, only_missing=True)
+
+    assert server.requests == {"/b.png": 1}
+    assert outcomes[0]["downloadedAt"] == "2026-11-21T09:00:00Z"
+    assert outcomes[0]["bytes"] == 3
+    assert outcomes[1]["bytes"] == len(PNG) + 1
+
+
+def test_a_first_run_does_not_even_look(server: Web) -> None:
+    store = FakeStore()
+    store.found[f"127.0.0.1:{server.port}/a.png"] = Stored("old", 3, "x", "y")
+
+    assert download(server, "a.png", store=store)[0]["bytes"] == len(PNG) + 1

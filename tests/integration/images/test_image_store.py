@@ -1,0 +1,155 @@
+"""Images into S3 by a request of our own, which must be as good as botocore's."""
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from handlers.images.errors import DownloadError
+from handlers.images.image_store import ImageStore, _bucket_url
+from handlers.shared.clients import client
+from tests.support import web
+from tests.support.web import Put, Route, Web
+
+PNG = bytes(range(256)) * 40
+KEY = "flags.example:8080/a%20b/ä (1).png?1f"
+CREDENTIALS = Credentials("test", "test")  # what the tests' environment says
+ERROR = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch, fresh_clients: None) -> Iterator[Web]:
+    """An S3 that takes everything, until told otherwise."""
+    with web.serve({}) as server:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        yield server
+
+
+def stored(server: Web, *routes: Route, body: Any = PNG, **given: Any) -> Put:
+    """Put an image to an S3 that answers like this: what it was sent last."""
+    path = "/images/" + KEY.replace("%", "%25").replace(" ", "%20").replace("?", "%3F")
+    path = path.replace("ä", "%C3%A4").replace("(", "%28").replace(")", "%29").replace(":", "%3A")
+    server.routes[path] = web.in_turn(*(routes or (web.status(200),)))
+    ImageStore("images", "run-1", connections=2).put(
+        KEY, body, **{"size": len(PNG), "content_type": None, "content_encoding": None} | given
+    )
+    return server.puts[-1]
+
+
+def test_the_image_lands_under_its_key(s3: Web) -> None:
+    put = stored(s3)
+
+    assert unquote(put.path) == f"/images/{KEY}"
+    assert put.body == PNG
+    assert put.headers["x-amz-meta-run"] == "run-1"
+
+
+def test_a_file_is_sent_as_it_is_read(s3: Web) -> None:
+    put = stored(s3, body=io.BytesIO(PNG))
+
+    assert put.body == PNG
+    assert put.headers["Content-Length"] == str(len(PNG))
+    assert "Transfer-Encoding" not in put.headers
+
+
+def test_the_signature_is_what_s3_calculates_from_what_it_received(s3: Web) -> None:
+    put = stored(s3, content_type="image/png", content_encoding="br")
+    authorization = put.headers["Authorization"]
+    signed = authorization.partition("SignedHeaders=")[2].partition(",")[0].split(";")
+
+    # As S3 does it: the same algorithm over the request that arrived.
+    received = AWSRequest("PUT", f"{s3.url}{put.path}", {}, put.body)
+    for name in signed:
+        received.headers[name] = next(v for k, v in put.headers.items() if k.lower() == name)
+    received.context["timestamp"] = put.headers["X-Amz-Date"]
+    judge = S3SigV4Auth(CREDENTIALS, "s3", "us-east-1")
+    expected = judge.signature(
+        judge.string_to_sign(received, judge.canonical_request(received)), received
+    )
+
+    assert authorization.endswith(f"Signature={expected}")
+    assert {"host", "x-amz-content-sha256", "content-type", "x-amz-meta-run"} <= set(signed)
+    # S3 refuses a body whose hash is another one.
+    assert put.headers["X-Amz-Content-SHA256"] == hashlib.sha256(PNG).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("image/gif", "image/gif"),
+        ("text/html; charset=utf-8", "text/html; charset=utf-8"),
+        (None, "application/octet-stream"),
+        ("", "application/octet-stream"),
+        ("image/gif\r\nx-amz-acl: public-read", "application/octet-stream"),
+        ("Bild/ä", "application/octet-stream"),
+        ("x" * 300, "application/octet-stream"),
+    ],
+    ids=["image", "parameters", "none", "empty", "two headers", "not ASCII", "too long"],
+)
+def test_content_type_is_kept_if_it_is_one(s3: Web, given: str | None, kept: str) -> None:
+    put = stored(s3, content_type=given)
+
+    assert put.headers["Content-Type"] == kept
+    assert "x-amz-acl" not in put.headers
+
+
+@pytest.mark.parametrize(("given", "kept"), [("gzip", "gzip"), (None, None), ("\n", None)])
+def test_content_encoding_is_kept(s3: Web, given: str | None, kept: str | None) -> None:
+    assert stored(s3, content_encoding=given).headers.get("Content-Encoding") == kept
+
+
+@pytest.mark.parametrize("as_body", [bytes, io.BytesIO], ids=["bytes", "file"])
+@pytest.mark.parametrize(
+    "trouble",
+    [web.status(503), web.status(500), web.resets],
+    ids=["busy", "broken", "reset"],
+)
+def test_what_passes_is_tried_again_with_the_whole_body(
+    s3: Web, trouble: Route, as_body: Callable[[bytes], Any]
+) -> None:
+    put = stored(s3, trouble, trouble, web.status(200), body=as_body(PNG))
+
+    assert len(s3.puts) == 3
+    assert put.body == PNG
+
+
+@pytest.mark.parametrize(
+    ("answer", "requests", "what"),
+    [
+        (web.status(403, ERROR), 1, "Could not be stored, S3 says AccessDenied"),
+        (web.status(503, b"<Code>SlowDown</Code>"), 4, "Could not be stored, S3 says SlowDown"),
+        (web.status(307, Location="http://127.0.0.1:1/"), 1, "S3 says status 307"),
+        (web.resets, 4, "Could not be stored, S3 did not answer"),
+    ],
+    ids=["denied", "busy", "redirect", "no answer"],
+)
+def test_what_s3_does_not_take_is_one_failed_item(
+    s3: Web, answer: Route, requests: int, what: str
+) -> None:
+    with pytest.raises(DownloadError, match=what):
+        stored(s3, answer)
+    assert len(s3.puts) == requests
+
+
+@pytest.mark.parametrize(
+    ("region", "url"),
+    [
+        ("us-east-1", "https://images.s3.amazonaws.com"),
+        ("eu-central-1", "https://images.s3.eu-central-1.amazonaws.com"),
+        ("cn-north-1", "https://images.s3.cn-north-1.amazonaws.com.cn"),
+    ],
+)
+def test_on_aws_the_bucket_is_a_host_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, fresh_clients: None, region: str, url: str
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    client.cache_clear()
+
+    assert _bucket_url("images") == url
+    assert _bucket_url("images") == url  # nothing of the first question is left behind

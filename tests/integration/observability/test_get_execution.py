@@ -1,0 +1,162 @@
+"""What people outside see of an execution, on moto's Step Functions."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from handlers.observability.executions import without_tokens
+from handlers.observability.get_execution import handler
+from handlers.shared.clients import client
+from handlers.shared.errors import AwsUnavailableError
+from tests.unit.fakes import FakeContext, answer
+from tests.unit.fixtures import context, fresh_clients
+
+__all__ = ["context", "fresh_clients"]
+
+ARN = "arn:aws:states:us-east-1:123456789012:execution:stepworks-test-images:one"
+TOKEN = "AQCEAAAAKgAAAAMAAAAA"
+INPUT = {"secret": "not for everybody"}
+
+
+class World:
+    """A machine that does as told, and requests as API Gateway hands them on."""
+
+    def __init__(self, context: FakeContext) -> None:
+        self.states = boto3.client("stepfunctions")
+        self.context = context
+
+    def execution(self, state: dict[str, Any]) -> str:
+        machine = self.states.create_state_machine(
+            name="stepworks-test-images",
+            definition=json.dumps({"StartAt": "Only", "States": {"Only": state}}),
+            roleArn="arn:aws:iam::123456789012:role/machine",
+        )["stateMachineArn"]
+        arn: str = self.states.start_execution(stateMachineArn=machine, input=json.dumps(INPUT))[
+            "executionArn"
+        ]
+        for _ in range(500):
+            if self.states.describe_execution(executionArn=arn)["status"] != "RUNNING":
+                break
+        return arn
+
+    def get(self, parameter: str) -> tuple[int, Any]:
+        event = {
+            "pathParameters": {"executionArn": parameter},
+            "requestContext": {"requestId": "request-1"},
+        }
+        answered = handler(event, self.context)
+        return answered["statusCode"], json.loads(answered["body"])
+
+
+@pytest.fixture
+def world(fresh_clients: None, context: FakeContext) -> Iterator[World]:
+    with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
+        yield World(context)
+
+
+def test_a_success_has_its_output_and_never_its_input(world: World) -> None:
+    arn = world.execution({"Type": "Pass", "Result": {"images": 3}, "End": True})
+
+    status, body = world.get(arn)
+
+    assert status == 200
+    assert body == {
+        "executionArn": arn,
+        "status": "SUCCEEDED",
+        "startDate": body["startDate"],
+        "stopDate": body["stopDate"],
+        "output": {"images": 3},
+    }
+    assert body["startDate"] <= body["stopDate"]
+    assert body["startDate"].endswith("Z")
+
+
+def test_a_failure_has_its_error_and_cause(world: World) -> None:
+    arn = world.execution({"Type": "Fail", "Error": "DownloadsFailedError", "Cause": "some"})
+
+    _, body = world.get(arn)
+
+    assert (body["status"], body["error"], body["cause"]) == (
+        *("FAILED", "DownloadsFailedError", "some"),
+    )
+    assert "output" not in body
+
+
+def test_an_execution_that_runs_has_no_end_yet(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arn = world.execution({"Type": "Pass", "End": True})
+    described = client("stepfunctions").describe_execution(executionArn=arn)
+    running = described | {"status": "RUNNING", "stopDate": None, "output": None}
+    monkeypatch.setattr(client("stepfunctions"), "describe_execution", lambda **_: running)
+
+    _, body = world.get(arn)
+
+    assert set(body) == {"executionArn", "status", "startDate"}
+
+
+@pytest.mark.parametrize("handed_on", [str, lambda arn: quote(arn, safe="")], ids=["plain", "%3A"])
+def test_the_arn_may_come_encoded(world: World, handed_on: Callable[[str], str]) -> None:
+    """API Gateway may hand a path parameter on as it came, or decoded."""
+    arn = world.execution({"Type": "Pass", "End": True})
+
+    assert world.get(handed_on(arn))[0] == 200
+
+
+@pytest.mark.parametrize("parameter", [ARN, "nonsense", "arn:aws:s3:::bucket", "x" * 2000])
+def test_what_is_not_there_is_not_found(world: World, parameter: str) -> None:
+    assert world.get(parameter) == (404, {"message": "There is no such execution."})
+
+
+def test_what_may_not_be_seen_looks_as_if_it_were_not_there(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denied(**_: Any) -> None:
+        raise answer("AccessDeniedException")
+
+    monkeypatch.setattr(client("stepfunctions"), "describe_execution", denied)
+
+    assert world.get(ARN) == (404, {"message": "There is no such execution."})
+
+
+@pytest.mark.parametrize(
+    ("code", "error"), [("ThrottlingException", AwsUnavailableError), ("Other", Exception)]
+)
+def test_other_errors_are_errors(
+    world: World, monkeypatch: pytest.MonkeyPatch, code: str, error: type[Exception]
+) -> None:
+    def fails(**_: Any) -> None:
+        raise answer(code)
+
+    monkeypatch.setattr(client("stepfunctions"), "describe_execution", fails)
+
+    with pytest.raises(error):
+        world.get(ARN)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"Type": "Pass", "Result": {"TaskToken": TOKEN, "name": "x"}, "End": True},
+        {"Type": "Pass", "Result": {"a": [{"MyTaskToken": TOKEN}]}, "End": True},
+        {"Type": "Pass", "Result": {"detail": json.dumps({"token": TOKEN})}, "End": True},
+        {"Type": "Fail", "Error": "E", "Cause": json.dumps({"input": {"taskToken": TOKEN}})},
+    ],
+    ids=["output", "nested", "JSON in a string", "cause"],
+)
+def test_tokens_are_never_shown(world: World, state: dict[str, Any]) -> None:
+    _, body = world.get(world.execution(state))
+
+    assert TOKEN not in json.dumps(body)
+    assert "(not shown)" in json.dumps(body)
+
+
+def test_words_about_tokens_stay() -> None:
+    said = {"cause": "The task token has expired", "list": ["token", 3, None, True]}
+
+    assert without_tokens(said) == said

@@ -1,0 +1,29 @@
+"""Who may ask what has become of an execution, and of which ones."""
+
+from tests.support import asl
+from tests.support.packaged import Package
+
+ROUTE = "ApiGatewayMethodExecutionsExecutionarnVarGet"
+
+
+def test_only_signed_requests_may_ask(dev: Package) -> None:
+    method = dev.template["Resources"][ROUTE]["Properties"]
+
+    assert method["AuthorizationType"] == "AWS_IAM"
+
+
+def test_executions_of_our_machines_can_be_described_and_of_no_others(dev: Package) -> None:
+    function = dev.template["Resources"]["GetExecutionLambdaFunction"]["Properties"]
+    statements = [
+        statement
+        for statement in dev.statements(dev.role_of(function))
+        if not statement.actions[0].startswith(("xray:", "logs:"))
+    ]
+    prefix = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:execution:"
+    workflows = {"sensor", "signature", "cookies", "messages", "images"}
+
+    (statement,) = statements
+    assert statement.actions == ("states:DescribeExecution",)
+    assert set(statement.resources) == {f"{prefix}stepworks-dev-{name}:*" for name in workflows}
+    express = {"cookies-starter", "task-finisher"}  # whose executions cannot be described
+    assert set(asl.machines()) - workflows == express
