@@ -11,8 +11,10 @@ from local.demo import cookies as cookies
 from local.demo import images as images
 from local.demo import messages as messages
 from local.demo import sensor as sensor
+from local.demo import signature as signature
 
 SCENES = (sensor, cookies, messages, images)
+SCENES = (sensor, signature)
 
 
 def run(aws: Aws, console: Console, *, quick: bool) -> None:
