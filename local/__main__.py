@@ -7,7 +7,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.table import Table
 
-from local import deploy, process
+from local import deploy, dlq, process
 from local.aws import Aws
 from local.errors import LocalError
 from local.settings import Settings
@@ -42,6 +42,12 @@ def demo(settings: Settings, arguments: argparse.Namespace) -> None:
     run(Aws(settings), console, quick=arguments.quick)
 
 
+def dead_letters(settings: Settings, given: argparse.Namespace) -> None:
+    """look at dead letters, and send them again where they came from"""
+    if not dlq.run(settings, given, console):
+        sys.exit(1)
+
+
 def bring_up(settings: Settings) -> None:
     if process.is_running(settings):
         console.print(f"The local AWS is running at {settings.endpoint}.")
@@ -67,6 +73,7 @@ COMMANDS: dict[str, Callable[[Settings, argparse.Namespace], None]] = {
     "down": down,
     "env": env,
     "demo": demo,
+    "dlq": dead_letters,
 }
 
 
@@ -77,6 +84,8 @@ def main() -> int:
         command = commands.add_parser(name, help=function.__doc__)
         if name == "demo":
             command.add_argument("--quick", action="store_true", help="leave out the big file")
+        if name == "dlq":
+            dlq.arguments(command)
     arguments = parser.parse_args()
     try:
         COMMANDS[arguments.command](Settings.from_environment(), arguments)

@@ -80,6 +80,9 @@ def _environment(settings: Settings) -> dict[str, str]:
         "GATEWAY_PORT": str(settings.port),
         "MINISTACK_REGION": REGION,
         "SFN_WAIT_SCALE": str(settings.wait_scale),
+        # What Lambda waits before it invokes again what failed: a minute, then twice as long.
+        "LAMBDA_ASYNC_RETRY_BASE_SECONDS": str(60 * settings.wait_scale),
+        "LAMBDA_ASYNC_RETRY_MAX_SECONDS": str(300 * settings.wait_scale),
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "DOCKER_HOST": "unix:///nonexistent",  # containers are never used, nor looked for

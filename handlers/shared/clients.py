@@ -15,8 +15,9 @@ _DEFAULT = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
 )
 _SPECIAL = {
-    # CopyObject of a gigabyte answers when it is done.
-    "s3": Config(read_timeout=60),
+    # CopyObject of a gigabyte answers when it is done. Presigned URLs are otherwise of signature
+    # version 2, which buckets made since 2020 refuse, and go to us-east-1 first.
+    "s3": Config(read_timeout=60, signature_version="s3v4", s3={"addressing_style": "virtual"}),
     # SendEmail has no idempotency token: a second attempt could be a second mail.
     "ses": Config(retries={"mode": "standard", "total_max_attempts": 1}),
 }

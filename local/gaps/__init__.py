@@ -8,19 +8,29 @@ that the module goes on the day upstream needs it no more.
 from local.gaps import (
     api_request_validation,
     api_starts_execution,
+    code_on_disk,
     error_names,
+    lambda_workers,
     machine_timeout,
     nested_history,
     permissions,
+    rule_invocations,
+    sdk_error_names,
     start_input_limit,
+    task_tokens,
 )
 
 
 def install() -> None:
     api_request_validation.install()
     api_starts_execution.install()
+    code_on_disk.install()
     error_names.install()
+    lambda_workers.install()
     machine_timeout.install()
     nested_history.install()
     permissions.install()
+    rule_invocations.install()
+    sdk_error_names.install()
     start_input_limit.install()
+    task_tokens.install()

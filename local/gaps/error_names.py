@@ -3,6 +3,8 @@
 ministack 1.5.33 calls every exception of a Python function `Runtime.HandlerError`, so that no
 Retry or Catch of a machine would match by name. The name is the last word of the traceback that
 its worker hands back. On AWS: https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
+
+Nor does it name, to a machine, a call that was refused because there were too many at once.
 """
 
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 from ministack.services import lambda_svc
 
 _execute_upstream = lambda_svc._execute_function_warm
+_throttle_upstream = lambda_svc._throttle_response
 
 
 def execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
@@ -36,5 +39,12 @@ def frames(trace: str) -> list[str]:
     return [line for line in lines if line.startswith("  ")]
 
 
+def throttled(reason_code: str, msg: str, retry_after: int = 1) -> dict[str, Any]:
+    result: dict[str, Any] = _throttle_upstream(reason_code, msg, retry_after)
+    result["body"] |= {"errorType": "Lambda.TooManyRequestsException", "errorMessage": msg}
+    return result
+
+
 def install() -> None:
     lambda_svc._execute_function_warm = execute
+    lambda_svc._throttle_response = throttled

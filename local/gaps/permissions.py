@@ -4,6 +4,10 @@
   allows nothing, and a SendEmail has no resource, so that one which names identities does neither.
   https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonses.html
   https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
+- A task's answer acts on the machine that waits for it.
+  https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
+- A schedule is one of its group's, not of the group "default".
+  https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridgescheduler.html
 - `aws:SecureTransport` is false, for it speaks plain HTTP, and the buckets' policies deny what is
   not TLS: nothing could read a bucket. What never leaves the machine needs no encryption.
 """
@@ -12,6 +16,8 @@ import json
 from typing import Any
 
 from ministack.core import iam_actions, iam_evaluator
+
+from local.gaps import task_tokens
 
 _condition_key_upstream = iam_evaluator._resolve_condition_key
 _request_keys_upstream = iam_actions.request_tag_context
@@ -45,9 +51,15 @@ def resource(
     region: str,
     account: str,
 ) -> str:
-    """The ARN that a request acts on: for a mail the identity it is sent from."""
+    """The ARN that a request acts on."""
     if service == "ses" and _parameter(params, "Action") in _SENDING:
         return f"arn:aws:ses:{region}:{account}:identity/{_parameter(params, 'Source')}"
+    if service == "states" and (machine := task_tokens.owner(body)):
+        return machine
+    if service == "scheduler" and path.startswith("/schedules/"):
+        group = json.loads(body or b"{}").get("GroupName") or _parameter(params, "groupName")
+        name = path.removeprefix("/schedules/")
+        return f"arn:aws:scheduler:{region}:{account}:schedule/{group or 'default'}/{name}"
     return str(_resource_upstream(service, method, path, headers, body, params, region, account))
 
 

@@ -22,7 +22,7 @@ KEY_ORDER = [
 ]
 # Errors that the services themselves raise.
 SERVICE_ERRORS = re.compile(
-    r"^(States|Lambda|Runtime|Sandbox|Events|EventBridge|DynamoDB|SNS|Sns|Sfn)\."
+    r"^(States|Lambda|Runtime|Sandbox|Events|EventBridge|DynamoDB|SNS|Sns|Sfn|SQS)\."
 )
 
 
@@ -181,23 +181,44 @@ def test_fail_names_error_and_cause(state: State) -> None:
 
 @of([state for state in STATES if "ErrorPath" in state.body])
 def test_fail_never_repeats_a_reserved_error_name(state: State) -> None:
-    """Error names of one's own may not begin with `States.`: a Choice stands before the Fail.
+    """Error names of one's own may not begin with `States.`: a Choice stands before the Fail, or
+    the machine itself has named every error that can be there.
 
     https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
     """
     before = [body for body in state.scope.values() if state.name in asl.successors(body)]
 
-    for body in before:
-        assert body["Type"] == "Choice"
-        assert body["Default"] == state.name
-        assert {
-            "Variable": state.body["ErrorPath"],
-            "StringMatches": "States.*",
-        }.items() <= body["Choices"][0].items()
+    assert all(asks_for_reserved_names(body, state) for body in before) or names_written_to(
+        state.body["ErrorPath"].removesuffix(".Error"), state.scope
+    ) <= {*ERROR_CLASSES, *ends_with(state.scope)}
+
+
+def asks_for_reserved_names(body: dict[str, Any], fail: State) -> bool:
+    asked = {"Variable": fail.body["ErrorPath"], "StringMatches": "States.*"}
+    return (
+        body["Type"] == "Choice"
+        and body["Default"] == fail.name
+        and asked.items() <= body["Choices"][0].items()
+    )
+
+
+def names_written_to(path: str, scope: dict[str, Any]) -> set[str]:
+    """The names of the errors that Catches and states put at a path; `?` for an unknown one."""
+    rules = [rule for body in scope.values() for rule in body.get("Catch", [])]
+    caught = {name for rule in rules if rule["ResultPath"] == path for name in rule["ErrorEquals"]}
+    states = [body for body in scope.values() if body.get("ResultPath") == path]
+    return caught | {body.get("Parameters", {}).get("Error", "?") for body in states}
+
+
+def ends_with(scope: dict[str, Any]) -> set[str]:
+    """The names that a machine gives to errors: constants of its Pass states."""
+    passes = [body for body in scope.values() if body["Type"] == "Pass"]
+    named = {body.get("Parameters", {}).get("Error", "") for body in passes}
+    return {name for name in named if re.fullmatch(r"[A-Z]\w+Error", name)}
 
 
 def is_announcement(state: State) -> bool:
-    return bool(re.match(r"(Send|Publish|Announce|Report|Record) ", state.name))
+    return bool(re.match(r"(Send|Publish|Announce|Report|Record|Keep) ", state.name))
 
 
 # An announcement that fails has nothing left to announce it with.

@@ -53,15 +53,19 @@ def text(machine: str) -> str:
 
 @cache
 def _parameters(stage: str) -> dict[str, Any]:
-    params = yaml.load((ROOT / "serverless.yml").read_text(), _Loader)["params"]
+    params = yaml.load((ROOT / "serverless.yml").read_text(), Loader)["params"]
     return {**params["default"], **params.get(stage, {})}
 
 
 def definition(machine: str, stage: str = "dev") -> dict[str, Any]:
     """The machine's definition with the stage's parameters; references become local ARNs."""
-    loaded: dict[str, Any] = yaml.load(text(machine), _Loader)
-    filled: dict[str, Any] = _fill(loaded, _parameters(stage))
-    return filled
+    definition: dict[str, Any] = filled(yaml.load(text(machine), Loader), stage)
+    return definition
+
+
+def filled(value: Any, stage: str) -> Any:
+    """The same with the stage's parameters in the place of `${param:…}`."""
+    return _fill(value, _parameters(stage))
 
 
 def states(machine: str, stage: str = "dev") -> list[State]:
@@ -104,7 +108,7 @@ def _fill(value: Any, parameters: dict[str, Any]) -> Any:
     return value
 
 
-class _Loader(yaml.SafeLoader):
+class Loader(yaml.SafeLoader):
     """YAML with CloudFormation's short tags."""
 
 
@@ -120,6 +124,6 @@ def _scalar(loader: yaml.Loader, node: yaml.ScalarNode) -> str:
     return str(loader.construct_scalar(node))
 
 
-_Loader.add_constructor("!GetAtt", _get_att)
-_Loader.add_constructor("!Ref", _scalar)
-_Loader.add_constructor("!Sub", _scalar)
+Loader.add_constructor("!GetAtt", _get_att)
+Loader.add_constructor("!Ref", _scalar)
+Loader.add_constructor("!Sub", _scalar)

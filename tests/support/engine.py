@@ -1,4 +1,7 @@
-"""Run a machine on moto's Step Functions engine, its Lambda tasks answered by fakes.
+"""Run a machine on moto's Step Functions engine, its tasks answered by fakes.
+
+A fake answers for a Lambda function, by its key, or for an event that waits with a task token, by
+its detail-type.
 
 moto's engine is checked against AWS by its authors, so it is the judge of what a definition
 means. Retries and Waits take no time here; how long they would have been is recorded.
@@ -15,9 +18,14 @@ from unittest.mock import patch
 
 import boto3
 from moto import mock_aws
+from moto.core import DEFAULT_ACCOUNT_ID
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
+    state_task_service_events,
+)
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function import wait_function
+from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from tests.support import asl
 
@@ -49,6 +57,14 @@ def times_out(_: dict[str, Any]) -> Any:
     raise TimeoutError
 
 
+class EventRefusedError(Exception):
+    """EventBridge does not take the event: `FailedEntryCount` is not 0."""
+
+
+def refused(_: dict[str, Any]) -> Any:
+    raise EventRefusedError
+
+
 def in_turn(*tasks: Task) -> Task:
     """The first call goes to the first task, and so on; the last one answers all that follow."""
     remaining = list(tasks)
@@ -71,19 +87,21 @@ class Run:
     error: str | None = None
     cause: str | None = None
     visited: list[str] = field(default_factory=list)  # names of states, in order of entering
-    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # function, event
+    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # whom, with what
     waits: list[float] = field(default_factory=list)  # seconds of Wait states
     retries: list[float] = field(default_factory=list)  # seconds before each retry
     sizes: dict[str, int] = field(default_factory=dict)  # of each state's largest output, in bytes
 
-    def events_of(self, function: str) -> list[dict[str, Any]]:
-        return [event for name, event in self.calls if name == function]
+    def events_of(self, called: str) -> list[dict[str, Any]]:
+        """What a function was called with, or the details of the events of a detail-type."""
+        return [event for name, event in self.calls if name == called]
 
 
 def run(machine: str, input_: dict[str, Any], tasks: dict[str, Task], stage: str = "dev") -> Run:
-    """Run the machine to its end; `tasks` maps a function's key to what answers for it.
+    """Run the machine to its end; `tasks` maps a function's key, or the detail-type of an event,
+    to what answers for it.
 
-    A function that the machine calls and `tasks` lacks fails the run.
+    What the machine calls and `tasks` lacks fails the run.
     """
     with engine() as active:
         return active.run(asl.definition(machine, stage), input_, tasks)
@@ -109,7 +127,8 @@ class Engine:
             definition=json.dumps(definition),
             roleArn=f"arn:aws:iam::{asl.ACCOUNT}:role/machine",
         )["stateMachineArn"]
-        with _answered_by(tasks, result), _no_time(result):
+        bus = Bus(tasks, result)
+        with _answered_by(tasks, result), _on_bus(bus), _no_time(result):
             execution = self.states.start_execution(
                 stateMachineArn=machine, input=json.dumps(input_)
             )["executionArn"]
@@ -156,6 +175,47 @@ def _answered_by(tasks: dict[str, Task], result: Run) -> Iterator[None]:
         return answer | {"FunctionError": "Unhandled", "Payload": failure}
 
     with patch.object(lambda_eval_utils, "_invoke_lambda_function", invoke):
+        yield
+
+
+class Bus:
+    """PutEvents for tasks that wait with a token: the answer is there before they look for it."""
+
+    def __init__(self, tasks: dict[str, Task], result: Run) -> None:
+        # Not by its client: moto's API loses the cause of a failure.
+        self._states = stepfunctions_parser_backends[DEFAULT_ACCOUNT_ID][asl.REGION]
+        self._tasks = tasks
+        self._result = result
+
+    def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:
+        results = [self._put(entry["DetailType"], json.loads(entry["Detail"])) for entry in Entries]
+        return {
+            "FailedEntryCount": sum("ErrorCode" in result for result in results),
+            "Entries": results,
+        }
+
+    def _put(self, detail_type: str, detail: dict[str, Any]) -> dict[str, Any]:
+        self._result.calls.append((detail_type, detail))
+        token = detail["TaskToken"]
+        try:
+            output = json.dumps(self._tasks[detail_type](detail))
+            self._states.send_task_success(token, output)
+        except TaskError as error:
+            self._states.send_task_failure(token, error.name, str(error))
+        except EventRefusedError:
+            return {"ErrorCode": "InternalFailure", "ErrorMessage": "not now"}
+        except KeyError:
+            cause = f"no fake answers {detail_type}"
+            self._states.send_task_failure(token, "NoSuchFake", cause)
+        return {"EventId": f"event-{time.monotonic_ns()}"}
+
+
+@contextmanager
+def _on_bus(bus: Any) -> Iterator[None]:
+    def client_for(**_: Any) -> Any:
+        return bus
+
+    with patch.object(state_task_service_events, "boto_client_for", client_for):
         yield
 
 

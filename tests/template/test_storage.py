@@ -74,4 +74,7 @@ def test_outputs_are_those_of_the_contract(template: dict[str, Any]) -> None:
         "SensorTargetBucket",
         "SensorReadingsTable",
         "SensorStateMachineArn",
+        "CookiesStateMachineArn",
+        "CookiesBucket",
+        "TaskFinisherStateMachineArn",
     }

@@ -59,7 +59,8 @@ def test_cfn_lint_finds_nothing(request: pytest.FixtureRequest, stage: str) -> N
     package: Package = request.getfixturevalue(stage)
     path = package.directory / "cloudformation-template-update-stack.json"
     # W3005: serverless-iam-roles-per-function says of each function what it depends on, twice.
-    options = ("--regions", "us-east-1", "--ignore-checks", "W3005")
+    # E3601: does not know that a Succeed state may name its query language, as the plugin has it.
+    options = ("--regions", "us-east-1", "--ignore-checks", "W3005", "E3601")
     code, said = judged(tool("cfn-lint"), *options, "--", str(path))
 
     assert code == 0, said

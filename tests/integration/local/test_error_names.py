@@ -63,3 +63,16 @@ def test_all_else_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch, result: dict
 def test_upstream_still_lacks_it() -> None:
     """When this fails, ministack names errors itself: local/gaps/error_names.py can go."""
     assert "Runtime.HandlerError" in lambda_svc._execute_function_warm.__code__.co_consts
+
+
+def test_a_refused_call_is_named_as_machines_know_it() -> None:
+    """https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html"""
+    body = error_names.throttled("ConcurrentInvocationLimitExceeded", "Rate Exceeded")["body"]
+
+    assert body["errorType"] == "Lambda.TooManyRequestsException"
+    assert body["__type"] == "TooManyRequestsException"
+
+
+def test_upstream_still_does_not_name_a_refused_call() -> None:
+    """When this fails, ministack names it: `throttled` in error_names.py can go."""
+    assert "errorType" not in error_names._throttle_upstream("Reason", "Rate Exceeded")["body"]

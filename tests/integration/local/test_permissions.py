@@ -13,6 +13,17 @@ from local.gaps import permissions
 MAIL = {"Action": ["SendEmail"], "Source": ["stepworks@example.com"]}
 SENT = ("ses", "POST", "/", {}, urlencode(MAIL, doseq=True).encode(), MAIL, "us-east-1", "1")
 
+SCHEDULED = (
+    "scheduler",
+    "POST",
+    "/schedules/one",
+    {},
+    b'{"GroupName": "ours"}',
+    {},
+    "eu-west-1",
+    "1",
+)
+
 
 def put_events(*sources: str) -> bytes:
     return json.dumps({"Entries": [{"Source": source} for source in sources]}).encode()
@@ -20,6 +31,22 @@ def put_events(*sources: str) -> bytes:
 
 def test_a_mail_acts_on_the_identity_it_is_sent_from() -> None:
     assert permissions.resource(*SENT) == "arn:aws:ses:us-east-1:1:identity/stepworks@example.com"
+
+
+def test_a_schedule_is_one_of_its_group() -> None:
+    deleted = (
+        "scheduler",
+        "DELETE",
+        "/schedules/one",
+        {},
+        b"",
+        {"groupName": ["ours"]},
+        "eu-west-1",
+        "1",
+    )
+
+    for request in (SCHEDULED, deleted):
+        assert permissions.resource(*request) == "arn:aws:scheduler:eu-west-1:1:schedule/ours/one"
 
 
 def test_a_mail_carries_its_sender_as_a_condition_key() -> None:
@@ -59,6 +86,7 @@ def test_upstream_still_lacks_it() -> None:
     upstream = iam_actions.request_tag_context
 
     assert iam_actions.extract_resource_arn(*SENT) == "*"
+    assert "default" in iam_actions.extract_resource_arn(*SCHEDULED)
     assert "ses:fromaddress" not in upstream("ses", "ses:SendEmail", b"", MAIL)
     assert "events:source" not in upstream("events", "events:PutEvents", put_events("a"), {})
     assert iam_evaluator._resolve_condition_key("aws:SecureTransport", plain) == "false"

@@ -1,0 +1,96 @@
+"""The files of an execution: `<execution name>/…` in the bucket.
+
+Every key follows from the event alone, so that writing again changes nothing.
+"""
+
+import json
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from handlers.cookies.errors import ResultMissingError
+from handlers.shared.clients import client
+from handlers.shared.errors import InvalidEventError, aws_errors, http_status
+
+URL_SECONDS = 15 * 60
+REPORT = "0-cookies.json"
+_LONGEST_SLUG = 60
+_NAMELESS = "nobody"
+
+
+@dataclass(frozen=True)
+class Person:
+    """The n-th name of an execution's list; names may repeat, numbers do not."""
+
+    execution: str
+    n: int
+    name: str
+
+    @classmethod
+    def from_detail(cls, detail: Mapping[str, Any]) -> "Person":
+        n, name = detail["n"], detail["name"]
+        if type(n) is not int or n < 0 or not isinstance(name, str):
+            raise InvalidEventError("`n` must be a whole number from 0, and `name` a text.")
+        return cls(detail["execution"], n, name)
+
+    @property
+    def basic_key(self) -> str:
+        return self._key("basic")
+
+    @property
+    def final_key(self) -> str:
+        return self._key("final")
+
+    def _key(self, stage: str) -> str:
+        return f"{folder(self.execution)}/{stage}-{self.n}-{slug(self.name)}.json"
+
+
+def folder(execution: str) -> str:
+    """The name of an execution, by its ARN."""
+    return execution.rpartition(":")[2]
+
+
+def report_key(execution: str) -> str:
+    return f"{folder(execution)}/{REPORT}"
+
+
+def slug(name: str) -> str:
+    """What of a name can stand in a key anywhere: lower-case letters, digits and hyphens."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    words = re.sub(r"[^a-z0-9]+", "-", re.sub(r"['’`]", "", plain)).strip("-")
+    return words[:_LONGEST_SLUG].strip("-") or _NAMELESS
+
+
+def write(bucket: str, key: str, content: Mapping[str, Any]) -> None:
+    with aws_errors(f"writing s3://{bucket}/{key}"):
+        client("s3").put_object(
+            Bucket=bucket,
+            Key=key,
+            Body=json.dumps(content, indent=2).encode(),
+            ContentType="application/json",
+        )
+
+
+def read(bucket: str, key: str) -> dict[str, Any]:
+    """The content of a file; ResultMissingError if there is none."""
+    with aws_errors(f"reading s3://{bucket}/{key}"):
+        try:
+            body = client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+        except ClientError as error:
+            if http_status(error) == 404:
+                raise ResultMissingError(f"s3://{bucket}/{key} is missing.") from error
+            raise
+    content: dict[str, Any] = json.loads(body)
+    return content
+
+
+def presigned_get(bucket: str, key: str) -> str:
+    """A URL that reads the file for 15 minutes: a secret."""
+    url: str = client("s3").generate_presigned_url(
+        "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=URL_SECONDS
+    )
+    return url

@@ -1,0 +1,22 @@
+"""Say whose cookies are counted."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.cookies.people import names_for
+from handlers.cookies.tasks import finish, task
+from handlers.shared.observability import logger_for, metrics_for
+
+logger = logger_for("cookies")
+metrics = metrics_for("cookies")
+
+
+@logger.inject_lambda_context(correlation_id_path="detail.execution")
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    detail = task(event, "input")
+    names = names_for(detail["input"], execution=detail["execution"])
+    finish(event, {"names": names}, fn="getMultiple")
+    metrics.add_metric("PeopleListed", "Count", len(names))
+    logger.info("people listed", count=len(names))

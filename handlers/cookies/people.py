@@ -1,0 +1,67 @@
+"""People who do not exist: their names and profiles, the same for the same seed.
+
+Nothing here is left to chance, so that an event that comes twice has one answer.
+"""
+
+import json
+import random
+from collections.abc import Mapping
+from typing import Any
+
+from faker import Faker
+
+from handlers.cookies.errors import InvalidRequestError, TooManyNamesError
+
+MOST_MADE_UP = 19  # unless a number is asked for
+# The machine carries the names, and what became of each, in every state's output: 32 KiB at most.
+MAX_NAMES = 350
+MAX_NAMES_BYTES = 14 * 1024
+
+
+def names_for(request: Mapping[str, Any], *, execution: str) -> list[str]:
+    """Whose cookies are counted.
+
+    `names` are taken as they are. Otherwise `count` people are made up, or 0 to 19, from `seed`,
+    or from the execution.
+    """
+    names = _given(request) if "names" in request else _made_up(request, execution)
+    size = len(json.dumps(names, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    if len(names) > MAX_NAMES or size > MAX_NAMES_BYTES:
+        raise TooManyNamesError(
+            f"{len(names)} names in {size} bytes: a report has at most {MAX_NAMES} names "
+            f"and {MAX_NAMES_BYTES} bytes of them."
+        )
+    return names
+
+
+def profile_of(n: int, name: str) -> dict[str, str]:
+    """Who the n-th person is."""
+    fake = _fake(f"{n}/{name}")
+    return {"name": name, "company": fake.company(), "city": fake.city()}
+
+
+def _given(request: Mapping[str, Any]) -> list[str]:
+    names = request["names"]
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise InvalidRequestError("`names` must be a list of texts.")
+    return names
+
+
+def _made_up(request: Mapping[str, Any], execution: str) -> list[str]:
+    seed, count = request.get("seed", execution), request.get("count")
+    if type(seed) not in (int, str):
+        raise InvalidRequestError("`seed` must be a whole number or a text.")
+    if count is None:
+        count = random.Random(f"{seed}").randint(0, MOST_MADE_UP)
+    if type(count) is not int or count < 0:
+        raise InvalidRequestError("`count` must be a whole number, 0 or more.")
+    if count > MAX_NAMES:
+        raise TooManyNamesError(f"{count} names: a report has at most {MAX_NAMES}.")
+    fake = _fake(f"{seed}")
+    return [fake.name() for _ in range(count)]
+
+
+def _fake(seed: str) -> Faker:
+    fake = Faker("en_US")
+    fake.seed_instance(seed)
+    return fake

@@ -1,0 +1,31 @@
+"""Store a person's profile."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.cookies.files import Person, presigned_get, write
+from handlers.cookies.people import profile_of
+from handlers.cookies.tasks import announce, task
+from handlers.shared.events import reply
+from handlers.shared.observability import logger_for, metrics_for
+from handlers.shared.settings import required
+
+logger = logger_for("cookies")
+metrics = metrics_for("cookies")
+
+
+@logger.inject_lambda_context(correlation_id_path="detail.execution")
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    person = Person.from_detail(task(event, "n", "name"))
+    bucket = required("BUCKET")
+    write(bucket, person.basic_key, profile_of(person.n, person.name))
+    stored = {
+        "n": person.n,
+        "name": person.name,
+        "profileUrl": presigned_get(bucket, person.basic_key),
+    }
+    announce(reply(event, "task.process.single.post", stored, fn="processSingle"))
+    metrics.add_metric("ProfilesStored", "Count", 1)
+    logger.info("profile stored", n=person.n, key=person.basic_key)

@@ -1,0 +1,41 @@
+"""Tell the machine that a function has failed for good: a `task.failed` for the waiting task.
+
+Lambda's failure destination is the queue that calls this. A batch is done whole or again whole:
+an event that is put twice changes nothing. What no task waits for goes to the dead-letter queue as
+it is.
+"""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.cookies.failures import task_failed
+from handlers.cookies.tasks import announce
+from handlers.shared.clients import client
+from handlers.shared.errors import InvalidEventError, aws_errors
+from handlers.shared.observability import logger_for, metrics_for
+from handlers.shared.settings import required
+
+logger = logger_for("cookies")
+metrics = metrics_for("cookies")
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    failures, nobodys = [], []
+    for record in event["Records"]:
+        try:
+            failures.append(task_failed(record["body"]))
+        except InvalidEventError as error:
+            logger.error("no task to fail", reason=str(error), message_id=record["messageId"])
+            nobodys.append(record["body"])
+    announce(*failures)
+    for body in nobodys:
+        with aws_errors("sending to the dead-letter queue"):
+            client("sqs").send_message(QueueUrl=required("DEAD_LETTER_QUEUE_URL"), MessageBody=body)
+    metrics.add_metric("TasksFailed", "Count", len(failures))
+    for failure in failures:
+        logger.warning(
+            "task failed", execution=failure.detail["execution"], error=failure.detail["error"]
+        )

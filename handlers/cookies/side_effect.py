@@ -1,0 +1,27 @@
+"""Do a slow thing that nobody waits for, and say when it is done."""
+
+import time
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.cookies.tasks import announce, notice
+from handlers.shared.events import reply
+from handlers.shared.observability import logger_for, metrics_for
+from handlers.shared.settings import required
+
+logger = logger_for("cookies")
+metrics = metrics_for("cookies")
+
+
+@logger.inject_lambda_context(correlation_id_path="detail.execution")
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    detail = notice(event, "n")
+    time.sleep(float(required("SIDE_EFFECT_SECONDS")))  # stands for whatever takes its time
+    done = reply(
+        event, "async.complete", {"n": detail["n"]}, fn="sideEffect", without=["TaskToken"]
+    )
+    announce(done)
+    metrics.add_metric("SideEffects", "Count", 1)
+    logger.info("side effect done", n=detail["n"])

@@ -1,0 +1,29 @@
+"""Answer with the record of a message."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.messages.store import MessageStore
+from handlers.shared.api import Answer, answer, refusal, unavailable
+from handlers.shared.clients import client
+from handlers.shared.errors import TransientError
+from handlers.shared.events import field
+from handlers.shared.observability import logger_for
+from handlers.shared.settings import required
+
+logger = logger_for("messages")
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
+def handler(event: dict[str, Any], context: LambdaContext) -> Answer:
+    """GET → 200 {"messageId", "createdAt", "event", "receivedAt"}; 404 while there is none."""
+    message_id = field(field(event, "pathParameters"), "messageId")
+    try:
+        found = MessageStore(client("dynamodb"), required("MESSAGES_TABLE")).find(message_id)
+    except TransientError as error:
+        logger.warning("record not read", reason=str(error))
+        return unavailable("The record could not be read. Try again later.")
+    if found is None:
+        return refusal(404, "No message with this id is recorded, or not yet.")
+    return answer(200, found)

@@ -1,0 +1,38 @@
+"""Put a message that was posted on the common bus."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.messages.errors import MalformedMessageError, MessageTooLargeError
+from handlers.messages.message import carried, posted
+from handlers.shared.api import Answer, answer, body_text, refusal, unavailable
+from handlers.shared.errors import InvalidEventError, TransientError
+from handlers.shared.events import put_events
+from handlers.shared.observability import logger_for, metrics_for
+from handlers.shared.settings import required
+
+logger = logger_for("messages")
+metrics = metrics_for("messages")
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> Answer:
+    """POST {"message": {…}} → 202 {"messageId": the id of the event that carries it}.
+
+    At least once: who gets 503, or no answer, and posts again may find the message recorded twice,
+    under two ids.
+    """
+    try:
+        (message_id,) = put_events(required("BUS_NAME"), [carried(posted(body_text(event)))])
+    except (InvalidEventError, MalformedMessageError) as error:
+        return refusal(400, str(error))
+    except MessageTooLargeError as error:
+        return refusal(413, str(error))
+    except TransientError as error:
+        logger.warning("message not put", reason=str(error))
+        return unavailable("The message was not accepted. Try again later.")
+    logger.info("message put", message_id=message_id)
+    metrics.add_metric("MessagesPublished", "Count", 1)
+    return answer(202, {"messageId": message_id})

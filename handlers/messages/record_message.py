@@ -1,0 +1,61 @@
+"""Record a message and answer the machine that waits for it."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.messages.message import Record
+from handlers.messages.store import MessageStore
+from handlers.shared.clients import client
+from handlers.shared.errors import TransientError
+from handlers.shared.events import field
+from handlers.shared.observability import logger_for, metrics_for
+from handlers.shared.settings import required
+from handlers.shared.task_tokens import Failure, Outcome, Success, answer, shortened
+
+logger = logger_for("messages")
+metrics = metrics_for("messages")
+
+# Of what a 500 says: with the largest message it must still fit into a state's 256 KiB.
+MAX_CAUSE = 1_000
+
+
+@logger.inject_lambda_context(correlation_id_path="Record.messageId")
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    token = field(event, "MyTaskToken")
+    outcome = outcome_of(event)
+    if not answer(token, outcome):
+        logger.warning("nobody waits for this answer any more")
+
+
+def outcome_of(event: dict[str, Any]) -> Outcome:
+    """Record the message; whatever comes of it is the answer, never an exception.
+
+    Success with {"StatusCode": 200, "Payload": {"messageId", "createdAt", "alreadyRecorded"}};
+    Success with {"StatusCode": 500, "Payload": {"error", "cause"}} for what will not get better;
+    Failure for what may, so that the machine's Retry comes back with another token.
+    """
+    try:
+        record = Record.from_payload(field(event, "Record"))
+        is_new = MessageStore(client("dynamodb"), required("MESSAGES_TABLE")).record(record)
+    except TransientError as error:
+        logger.warning("message not recorded now", reason=str(error))
+        return Failure.of(error)
+    except Exception as error:
+        logger.exception("message not recorded")
+        metrics.add_metric("MessagesNotRecorded", "Count", 1)
+        failure = {"error": type(error).__name__, "cause": shortened(str(error), MAX_CAUSE)}
+        return Success({"StatusCode": 500, "Payload": failure})
+    logger.info("message recorded" if is_new else "message was recorded before")
+    metrics.add_metric("MessagesRecorded", "Count", int(is_new))
+    return Success(
+        {
+            "StatusCode": 200,
+            "Payload": {
+                "messageId": record.message_id,
+                "createdAt": record.created_at,
+                "alreadyRecorded": not is_new,
+            },
+        }
+    )

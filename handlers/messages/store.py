@@ -1,0 +1,56 @@
+"""Records of messages in DynamoDB."""
+
+import json
+import time
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from handlers.messages import strict_json
+from handlers.messages.message import Record
+from handlers.shared.errors import aws_errors, error_code
+
+
+class MessageStore:
+    """The table of records: partition key `messageId` (S), `createdAt` and `receivedAt` (N, epoch
+    ms), and `event`, the message as JSON text (S), so that nothing of it is lost: DynamoDB's own
+    maps refuse empty keys, numbers of more than 38 digits and more than 32 levels.
+    """
+
+    def __init__(self, dynamodb: Any, table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+
+    @aws_errors("recording a message")
+    def record(self, record: Record) -> bool:
+        """Keep a record; False if one with this id is there already, which then stays as it is."""
+        try:
+            self._dynamodb.put_item(
+                TableName=self._table,
+                Item={
+                    "messageId": {"S": record.message_id},
+                    "createdAt": {"N": str(record.created_at)},
+                    "event": {"S": strict_json.dump(record.event)},
+                    "receivedAt": {"N": str(time.time_ns() // 1_000_000)},
+                },
+                ConditionExpression="attribute_not_exists(messageId)",
+            )
+        except ClientError as error:
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
+            return False
+        return True
+
+    @aws_errors("reading a message")
+    def find(self, message_id: str) -> dict[str, Any] | None:
+        """The record as JSON: {messageId, createdAt, event, receivedAt}."""
+        answer = self._dynamodb.get_item(
+            TableName=self._table, Key={"messageId": {"S": message_id}}, ConsistentRead=True
+        )
+        item = answer.get("Item")
+        return item and {
+            "messageId": item["messageId"]["S"],
+            "createdAt": int(item["createdAt"]["N"]),
+            "event": json.loads(item["event"]["S"]),
+            "receivedAt": int(item["receivedAt"]["N"]),
+        }

@@ -1,0 +1,20 @@
+"""Tell a document's owner that it was not signed, and why."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.shared.observability import logger_for, metrics_for
+from handlers.signature.announcement import announce
+
+logger = logger_for("signature")
+metrics = metrics_for("signature")
+
+
+@logger.inject_lambda_context(correlation_id_path="execution")
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
+    outcome = announce(event)
+    metrics.add_metric("DocumentsNotSigned", "Count", 1)
+    logger.info("owner told", outcome=outcome)
+    return outcome

@@ -1,0 +1,39 @@
+"""The mail to a document's owner when it was not signed."""
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+from handlers.shared.events import field
+from handlers.shared.mail import Mail, send_once
+from handlers.shared.settings import required
+from handlers.signature.request import Status
+
+
+def announce(event: Mapping[str, Any]) -> dict[str, str]:
+    """Tell the owner who has not signed and why, at most once an execution (see `send_once`)."""
+    document, execution = field(event, "documentId"), field(event, "execution")
+    gathered: list[Mapping[str, str]] = list(field(event, "gathered").values())
+    declined = any(one["outcome"] == Status.DECLINED for one in gathered)
+    subject = f"Document {document} was {'declined' if declined else 'not signed'}"
+    lead = f"{subject}. It needed {len(gathered)} signatures:"
+    says = [f"{one['says']}." for one in gathered]
+    advice = (
+        "What to do: once the matter is settled, start the document again. Signatures that were "
+        "given are not carried over."
+    )
+    items = "".join(f"<li>{escape(one)}</li>" for one in says)
+    mail = Mail(
+        sender=required("EMAIL_FROM"),
+        recipient=required("OWNER_EMAIL"),
+        subject=subject,
+        text="\n\n".join(
+            [lead, "\n".join(f"- {one}" for one in says), advice, f"Execution: {execution}"]
+        )
+        + "\n",
+        html=(
+            f'<!doctype html><html lang="en"><body><p>{escape(lead)}</p><ul>{items}</ul>'
+            f"<p>{escape(advice)}</p><p>Execution: {escape(execution)}</p></body></html>"
+        ),
+    )
+    return send_once(mail, key=f"unsigned-document#{execution}")

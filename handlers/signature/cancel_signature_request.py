@@ -1,0 +1,34 @@
+"""Withdraw a request for a signature that is of no use any more."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.shared.events import field
+from handlers.shared.observability import logger_for
+from handlers.shared.settings import required
+from handlers.signature.decision import cancel
+from handlers.signature.request import SignatureRequest, now
+from handlers.signature.store import RequestStore
+
+logger = logger_for("signature")
+
+
+@logger.inject_lambda_context(correlation_id_path="execution")
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
+    """At least once. A request that was not sent yet never will be."""
+    at = now()
+    request = SignatureRequest(
+        request_id=field(event, "requestId"),
+        document_id=field(event, "documentId"),
+        signer=field(event, "signer"),
+        execution=field(event, "execution"),
+        requested_at=at,
+        expires_at=at,
+    )
+    store = RequestStore(required("SIGNATURE_REQUESTS_TABLE"))
+    cancelled = cancel(store, request, field(event, "reason"))
+    logger.info(
+        "signature request cancelled", request_id=request.request_id, status=cancelled.status
+    )
+    return {"requestId": cancelled.request_id, "status": cancelled.status}

@@ -1,0 +1,106 @@
+"""Sign or decline in a signer's name, for whoever may invoke this function."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.shared.errors import InvalidEventError
+from handlers.shared.observability import logger_for, metrics_for
+from handlers.shared.settings import required
+from handlers.signature.decision import DECISIONS, Completion, complete
+from handlers.signature.errors import SignatureRequestNotFoundError
+from handlers.signature.request import (
+    MAX_REASON,
+    SignatureRequest,
+    Status,
+    document_id,
+    iso,
+    now,
+)
+from handlers.signature.store import RequestStore
+
+logger = logger_for("signature")
+metrics = metrics_for("signature")
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Complete the request {"requestId": …}, or the one pending request of {"documentId": …}.
+
+    Optional: "decision", "sign" (the default) or "decline", and for that a "reason". The answer's
+    `outcome` is COMPLETED, ALREADY_FINISHED, TOO_LATE or SEVERAL_PENDING (nothing was done:
+    choose one of `requestIds`); `message` says it in words, and the rest is the request.
+    SignatureRequestNotFoundError if there is none.
+    """
+    decision, reason = _decision(event), _reason(event)
+    store = RequestStore(required("SIGNATURE_REQUESTS_TABLE"))
+    candidates = _candidates(store, event)
+    if len(candidates) > 1:
+        return _several(candidates)
+    completion = complete(store, candidates[0], decision, reason)
+    metrics.add_metric("SignaturesDecided", "Count", int(completion.decided_now))
+    return _answer(completion)
+
+
+def _decision(event: Mapping[str, Any]) -> Status:
+    chosen = event.get("decision", "sign")
+    if chosen not in DECISIONS:
+        raise InvalidEventError("The decision must be sign or decline.")
+    return DECISIONS[chosen]
+
+
+def _reason(event: Mapping[str, Any]) -> str:
+    reason = event.get("reason") or ""
+    if not isinstance(reason, str) or len(reason) > MAX_REASON:
+        raise InvalidEventError(f"The reason must be a text of {MAX_REASON} characters at most.")
+    return reason.strip()
+
+
+def _candidates(store: RequestStore, event: Mapping[str, Any]) -> list[SignatureRequest]:
+    """The request that is meant, or those among which the caller must choose."""
+    if request_id := event.get("requestId"):
+        found = store.get(str(request_id))
+        if found is None:
+            raise SignatureRequestNotFoundError(f"There is no signature request {request_id}.")
+        return [found]
+    document = document_id(event)
+    requests = store.of_document(document)
+    if not requests:
+        raise SignatureRequestNotFoundError(f"No signature is requested for document {document}.")
+    pending = [request for request in requests if request.is_pending(now())]
+    undelivered = [request for request in requests if request.is_open]
+    return pending or undelivered[:1] or requests[:1]
+
+
+def _several(pending: list[SignatureRequest]) -> dict[str, Any]:
+    document = pending[0].document_id
+    return {
+        "outcome": "SEVERAL_PENDING",
+        "message": (
+            f"{len(pending)} signatures are requested for document {document}: say which one with "
+            "requestId."
+        ),
+        "documentId": document,
+        "requestIds": [request.request_id for request in pending],
+    }
+
+
+def _answer(completion: Completion) -> dict[str, Any]:
+    request = completion.request
+    signer, document = request.signer, request.document_id
+    when = iso(request.finished_at or request.expires_at)
+    done = {
+        Status.SIGNED: f"{signer} has signed document {document}.",
+        Status.DECLINED: f"{signer} has declined to sign document {document}.",
+        Status.EXPIRED: f"The time to sign document {document} was over at {when}.",
+        Status.CANCELLED: f"Document {document} no longer needs {signer}'s signature.",
+    }[request.status]
+    if completion.decided_now:
+        outcome, message = "COMPLETED", done
+    elif request.status is Status.EXPIRED:
+        outcome, message = "TOO_LATE", f"{done} The request has expired."
+    else:
+        outcome, message = "ALREADY_FINISHED", f"{done} The request was finished at {when}."
+    return {"outcome": outcome, "message": message} | request.public()

@@ -1,0 +1,39 @@
+"""What a signer chose on the page: to sign, or to decline."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.shared.errors import AwsUnavailableError
+from handlers.shared.observability import logger_for, metrics_for
+from handlers.shared.settings import required
+from handlers.signature import pages
+from handlers.signature.decision import DECISIONS, complete
+from handlers.signature.request import MAX_REASON, Status
+from handlers.signature.store import RequestStore
+from handlers.signature.web import form, page, request_of
+
+logger = logger_for("signature")
+metrics = metrics_for("signature")
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    store, fields = RequestStore(required("SIGNATURE_REQUESTS_TABLE")), form(event)
+    try:
+        request = request_of(store, event)
+        if request is None:
+            return page(404, pages.not_found())
+        decision = DECISIONS.get(fields.get("decision", ""))
+        if decision is None:
+            return page(400, pages.unclear())
+        reason = fields.get("reason", "").strip()[:MAX_REASON]
+        completion = complete(store, request, decision, reason)
+    except AwsUnavailableError:
+        logger.exception("decision not completed")
+        return page(503, pages.unavailable())
+    if completion.request.status is Status.EXPIRED:
+        return page(404, pages.not_found())
+    metrics.add_metric("SignaturesDecided", "Count", int(completion.decided_now))
+    return page(200, pages.decided(completion.request, just_now=completion.decided_now))

@@ -1,0 +1,50 @@
+"""The mails that ask a signer: the first one, and the reminder."""
+
+from datetime import UTC, datetime
+from html import escape
+from urllib.parse import quote
+
+from handlers.shared.mail import Mail, send_once
+from handlers.shared.settings import required
+from handlers.signature.request import SignatureRequest
+
+
+def invite(request: SignatureRequest, code: str) -> dict[str, str]:
+    """Ask the signer, at most once a request (see `send_once`)."""
+    return _send(request, code, "Please sign", "signature-request")
+
+
+def remind(request: SignatureRequest, code: str) -> dict[str, str]:
+    """Ask once more, at most once a request."""
+    return _send(request, code, "Reminder: please sign", "signature-reminder")
+
+
+def readable(seconds: float) -> str:
+    """A time for people: Saturday, 31 January 2026, 12:00 UTC."""
+    return f"{datetime.fromtimestamp(seconds, UTC):%A, %-d %B %Y, %H:%M} UTC"
+
+
+def _send(request: SignatureRequest, code: str, asking: str, kind: str) -> dict[str, str]:
+    owner, link = required("OWNER_EMAIL"), f"{request.page_url}?code={quote(code)}"
+    lines = [
+        f"Hello {request.signer},",
+        f"{owner} asks you to sign document {request.document_id}.",
+        f"Open this page to sign it, or to decline, before {readable(request.expires_at)}:",
+    ]
+    after = (
+        "The link is for you alone: whoever has it can sign in your name. Opening it signs nothing "
+        "yet. If you did not expect this mail, you need not do anything."
+    )
+    paragraphs = "".join(f"<p>{escape(line)}</p>" for line in lines)
+    mail = Mail(
+        sender=required("EMAIL_FROM"),
+        recipient=required("SIGNER_EMAIL"),
+        subject=f"{asking} document {request.document_id}",
+        text="\n\n".join([*lines, link, after]) + "\n",
+        html=(
+            f'<!doctype html><html lang="en"><body>{paragraphs}'
+            f'<p><a href="{escape(link)}">Sign or decline document '
+            f"{escape(request.document_id)}</a></p><p>{escape(after)}</p></body></html>"
+        ),
+    )
+    return send_once(mail, key=f"{kind}#{request.request_id}")

@@ -1,0 +1,84 @@
+"""List signature requests by their status, page by page."""
+
+import base64
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.shared.errors import AwsUnavailableError, InvalidEventError
+from handlers.shared.observability import logger_for
+from handlers.shared.settings import required
+from handlers.signature.request import Status
+from handlers.signature.store import Key, RequestStore
+
+logger = logger_for("signature")
+
+DEFAULT_LIMIT, MAX_LIMIT = 50, 100
+# A key of the index byStatus: its attributes, their types, and what they look like.
+_KEY = {
+    "requestId": ("S", re.compile(r"[0-9A-Za-z-]{1,64}")),
+    "status": ("S", re.compile(r"[A-Z]{1,16}")),
+    "requestedAt": ("N", re.compile(r"[0-9]{1,16}(\.[0-9]{1,6})?")),
+}
+
+
+@logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """The requests with a `status`, the newest first, and `nextToken` if there may be more."""
+    given = event.get("queryStringParameters") or {}
+    try:
+        status, limit = _status(given), _limit(given)
+        start = _start(given, status)
+        found = RequestStore(required("SIGNATURE_REQUESTS_TABLE")).with_status(status, limit, start)
+    except InvalidEventError as error:
+        return _json(400, {"message": str(error)})
+    except AwsUnavailableError:
+        logger.exception("requests not listed")
+        return _json(503, {"message": "Try again later."})
+    listed: dict[str, Any] = {"requests": [request.public() for request in found.requests]}
+    if found.next_key:
+        listed["nextToken"] = base64.urlsafe_b64encode(json.dumps(found.next_key).encode()).decode()
+    return _json(200, listed)
+
+
+def _status(given: Mapping[str, str]) -> Status:
+    try:
+        return Status(given.get("status", "pending").upper())
+    except ValueError:
+        choices = ", ".join(status.lower() for status in Status)
+        raise InvalidEventError(f"status must be one of {choices}.") from None
+
+
+def _limit(given: Mapping[str, str]) -> int:
+    limit = given.get("limit", str(DEFAULT_LIMIT))
+    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= MAX_LIMIT):
+        raise InvalidEventError(f"limit must be a number from 1 to {MAX_LIMIT}.")
+    return int(limit)
+
+
+def _start(given: Mapping[str, str], status: Status) -> Key | None:
+    """Where the page begins: a key of the index, as an earlier answer gave it out."""
+    if not (token := given.get("nextToken")):
+        return None
+    try:
+        key = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
+        values = {name: str(key[name][kind]) for name, (kind, _) in _KEY.items()}
+    except (ValueError, KeyError, TypeError):
+        values = {}
+    ours = values.get("status") == status and all(
+        looks.fullmatch(values[name]) for name, (_, looks) in _KEY.items()
+    )
+    if not ours:
+        raise InvalidEventError("nextToken is not one that this list has given.")
+    return {name: {kind: values[name]} for name, (kind, _) in _KEY.items()}
+
+
+def _json(status: int, body: Any) -> dict[str, Any]:
+    return {
+        "statusCode": status,
+        "headers": {"Content-Type": "application/json", "Cache-Control": "no-store"},
+        "body": json.dumps(body),
+    }

@@ -1,0 +1,37 @@
+"""Remind a signer who has not decided yet."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.shared.events import field
+from handlers.shared.observability import logger_for, metrics_for
+from handlers.shared.settings import required
+from handlers.signature.codes import hash_of, new_code
+from handlers.signature.invitation import remind
+from handlers.signature.request import now
+from handlers.signature.store import RequestStore
+
+logger = logger_for("signature")
+metrics = metrics_for("signature")
+
+
+@logger.inject_lambda_context(correlation_id_path="requestId")
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """At least once: the schedule may call twice, the mail is sent once.
+
+    The reminder's link has a code of its own, for the first one's is known to nobody but the
+    signer. Both work.
+    """
+    store, code = RequestStore(required("SIGNATURE_REQUESTS_TABLE")), new_code()
+    request = store.get(field(event, "requestId"))
+    if request and request.is_pending(now()):
+        request = store.add_code(request.request_id, hash_of(code))
+    if request is None or not request.is_pending(now()):
+        logger.info("nothing to remind of")
+        return {"reminded": False}
+    mail = remind(request, code)
+    metrics.add_metric("SignersReminded", "Count", 1)
+    logger.info("signer reminded", execution=request.execution, mail=mail["status"])
+    return {"reminded": True}

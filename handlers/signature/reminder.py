@@ -1,0 +1,49 @@
+"""The reminder: EventBridge Scheduler calls remindSigner when half the time is over."""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+
+from botocore.exceptions import ClientError
+
+from handlers.shared.clients import client
+from handlers.shared.errors import aws_errors, error_code
+from handlers.shared.events import field
+from handlers.shared.settings import required
+from handlers.signature.request import SignatureRequest, now
+
+RETRIED_SECONDS = 3600
+
+
+def schedule(request: SignatureRequest, target: Mapping[str, str]) -> None:
+    """Have the signer reminded, once a request; `target` names the function and what it needs.
+
+    A request that is shorter than two seconds has no half worth a mail.
+    """
+    half_time = (request.requested_at + request.expires_at) / 2
+    if half_time < now() + 1:
+        return
+    at = datetime.fromtimestamp(half_time, UTC)
+    try:
+        with aws_errors("scheduling a reminder"):
+            client("scheduler").create_schedule(
+                Name=request.request_id,
+                GroupName=required("REMINDERS_GROUP"),
+                Description=f"Reminds {request.signer} of a document to sign",
+                ScheduleExpression=f"at({at:%Y-%m-%dT%H:%M:%S})",
+                FlexibleTimeWindow={"Mode": "OFF"},
+                ActionAfterCompletion="DELETE",
+                Target={
+                    "Arn": field(target, "functionArn"),
+                    "RoleArn": field(target, "roleArn"),
+                    "Input": json.dumps({"requestId": request.request_id}),
+                    "DeadLetterConfig": {"Arn": field(target, "failureQueueArn")},
+                    "RetryPolicy": {
+                        "MaximumEventAgeInSeconds": RETRIED_SECONDS,
+                        "MaximumRetryAttempts": 20,
+                    },
+                },
+            )
+    except ClientError as error:
+        if error_code(error) != "ConflictException":  # scheduled by an earlier attempt
+            raise

@@ -1,0 +1,103 @@
+"""A request for a signature: who is to sign what, until when, and what became of it."""
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from handlers.signature.errors import InvalidDocumentIdError
+
+KEPT_SECONDS = 30 * 24 * 3600  # after a request is finished
+MAX_REASON = 500  # characters of a decline
+_DOCUMENT_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+
+
+class Status(StrEnum):
+    """PENDING until the signer decides, the time is over or the request is withdrawn."""
+
+    PENDING = "PENDING"
+    SIGNED = "SIGNED"
+    DECLINED = "DECLINED"
+    EXPIRED = "EXPIRED"
+    CANCELLED = "CANCELLED"
+
+
+@dataclass(frozen=True)
+class SignatureRequest:
+    """A request as it is stored; times are seconds since 1970.
+
+    The decision is taken when the status says so, and final when the machine has noted it
+    (`settled`): until then the machine may not have heard of it, or may have heard too late.
+    """
+
+    request_id: str
+    document_id: str
+    signer: str
+    execution: str
+    requested_at: float
+    expires_at: float
+    status: Status = Status.PENDING
+    settled: bool = False
+    finished_at: float | None = None
+    reason: str = ""
+    page_url: str = ""
+    task_token: str = ""
+    code_hashes: frozenset[str] = frozenset()
+
+    def is_pending(self, now: float) -> bool:
+        return self.status is Status.PENDING and now < self.expires_at
+
+    @property
+    def is_open(self) -> bool:
+        """Something is left to do: the decision, or telling the machine."""
+        return self.status is Status.PENDING or (
+            self.status in (Status.SIGNED, Status.DECLINED) and not self.settled
+        )
+
+    def public(self) -> dict[str, Any]:
+        """What anybody who may list requests may see: no token, no hash of a code."""
+        shown: dict[str, Any] = {
+            "requestId": self.request_id,
+            "documentId": self.document_id,
+            "signer": self.signer,
+            "status": self.status.value,
+            "requestedAt": iso(self.requested_at),
+            "expiresAt": iso(self.expires_at),
+            "execution": self.execution,
+        }
+        if self.finished_at is not None:
+            shown["finishedAt"] = iso(self.finished_at)
+        if self.reason:
+            shown["reason"] = self.reason
+        return shown
+
+
+def document_id(event: Mapping[str, Any]) -> str:
+    """The `documentId` of an event; a whole number becomes a string."""
+    given = event.get("documentId")
+    text = str(given) if isinstance(given, int) and not isinstance(given, bool) else given
+    if not isinstance(text, str) or not _DOCUMENT_ID.fullmatch(text):
+        raise InvalidDocumentIdError
+    return text
+
+
+def signature_of(signer: str, document_id: str, at: float) -> dict[str, str]:
+    """A signature as an execution's output has it."""
+    return {
+        "signer": signer,
+        "documentId": document_id,
+        "signature": f"{signer} signed {document_id}",
+        "signedAt": iso(at),
+    }
+
+
+def now() -> float:
+    return time.time()
+
+
+def iso(seconds: float) -> str:
+    """A time as people and machines read it: 2026-01-31T12:00:00Z."""
+    return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")

@@ -1,0 +1,22 @@
+"""Sign a document in the name of a signer who is always there."""
+
+import time
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.shared.events import field
+from handlers.shared.observability import logger_for
+from handlers.signature.request import document_id, now, signature_of
+
+logger = logger_for("signature")
+
+SIGNING_SECONDS = 1.0  # what a signing service with a key of its own would take
+
+
+@logger.inject_lambda_context(correlation_id_path="execution")
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
+    document, signer = document_id(event), field(event, "signer")
+    time.sleep(SIGNING_SECONDS)
+    logger.info("document signed", document_id=document, signer=signer)
+    return signature_of(signer, document, now())

@@ -1,0 +1,69 @@
+"""Requests from a signer's browser, and answers to it.
+
+Events and answers are those of a REST API's Lambda proxy integration, payload 1.0.
+"""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from handlers.signature.codes import is_one_of
+from handlers.signature.pages import STYLE
+from handlers.signature.request import SignatureRequest, Status, now
+from handlers.signature.store import RequestStore
+
+MAX_FORM = 10_000  # bytes
+_REQUEST_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
+_STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+HEADERS = {
+    "Content-Type": "text/html; charset=utf-8",
+    # Nothing is loaded, run or framed; forms go to where the page came from.
+    "Content-Security-Policy": (
+        f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",  # the address of the page holds the code
+    "Strict-Transport-Security": "max-age=63072000",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+
+
+def page(status: int, html: str) -> dict[str, Any]:
+    """An answer that a browser shows."""
+    return {"statusCode": status, "headers": HEADERS, "body": html}
+
+
+def form(event: Mapping[str, Any]) -> dict[str, str]:
+    """The fields of a form that was sent; none if it is no form, or too large for ours."""
+    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
+    kind = str(headers.get("content-type", "")).partition(";")[0].strip().lower()
+    body = event.get("body") or ""
+    if event.get("isBase64Encoded"):
+        body = base64.b64decode(body).decode(errors="replace")
+    if kind != "application/x-www-form-urlencoded" or len(body) > MAX_FORM:
+        return {}
+    return dict(parse_qsl(body, keep_blank_values=True))
+
+
+def request_of(store: RequestStore, event: Mapping[str, Any]) -> SignatureRequest | None:
+    """The request whose page this is, if the code is one of its own and its time is not over."""
+    code = str((event.get("queryStringParameters") or {}).get("code") or "")
+    request_id = str((event.get("pathParameters") or {}).get("requestId") or "")
+    request = store.get(request_id) if _REQUEST_ID.fullmatch(request_id) else None
+    known = is_one_of(code, request.code_hashes if request else ())
+    if request is None or not known or _is_over(request):
+        return None
+    return request
+
+
+def _is_over(request: SignatureRequest) -> bool:
+    """Nobody decided in time."""
+    return request.status is Status.EXPIRED or (
+        request.status is Status.PENDING and not request.is_pending(now())
+    )

@@ -1,0 +1,238 @@
+"""`python -m local dlq …`: look at dead letters, and send them again where they came from.
+
+On the local AWS, or with `--stage dev` on your AWS account, with the session you are in.
+"""
+
+import argparse
+import json
+import os
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from local.aws import Aws
+from local.dead_letters import Clients, DeadLetter, DeadLetterQueue, Redriven
+from local.errors import LocalError
+from local.settings import REGION, STAGE, Settings
+
+SERVICE = "stepworks"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
+    for name, action in ACTIONS.items():
+        sub = actions.add_parser(name, help=action.__doc__, description=action.__doc__)
+        sub.add_argument(
+            "--queue",
+            required=name != "list",
+            help="an output of the stack (MessagesDeadLetterQueueUrl), a queue's name or its URL",
+        )
+        sub.add_argument("--stage", default=STAGE, help=f"whose queue it is (default: {STAGE})")
+        if name == "list":
+            continue
+        chosen = sub.add_mutually_exclusive_group(required=name == "redrive")
+        chosen.add_argument(
+            "--message",
+            action="append",
+            metavar="ID",
+            default=[],
+            help="only this one; the beginning of its id will do; may be given several times",
+        )
+        if name == "redrive":
+            chosen.add_argument("--all", action="store_true", help="every one that is there")
+            sub.add_argument(
+                "--wait",
+                type=float,
+                default=30,
+                metavar="SECONDS",
+                help="for the executions that were started to end (default: 30)",
+            )
+
+
+def run(settings: Settings, given: argparse.Namespace, console: Console) -> bool:
+    """Do what was asked; False if anything could not be done."""
+    account = Account(given.stage, settings)
+    try:
+        return ACTIONS[given.action](account, given, console)
+    except (BotoCoreError, ClientError) as error:
+        raise LocalError(f"AWS refused: {error}") from None
+
+
+class Account:
+    """The stack of a stage: on the local AWS, or in the account of one's AWS session."""
+
+    def __init__(self, stage: str, settings: Settings) -> None:
+        self.stack = f"{SERVICE}-{stage}"
+        self.clients: Clients = Aws(settings).client
+        if stage != STAGE:
+            if "AWS_ENDPOINT_URL" in os.environ:
+                raise LocalError(
+                    f"Stage {stage} is in an AWS account, and AWS_ENDPOINT_URL leads elsewhere: "
+                    "unset it, or leave out --stage."
+                )
+            session = boto3.Session()
+            region = session.region_name or REGION
+            self.clients = lambda service: session.client(service, region_name=region)
+
+    def queue(self, name: str) -> DeadLetterQueue:
+        """A queue by an output of the stack, its logical id, its own name or its URL."""
+        if name.startswith(("http://", "https://")):
+            return DeadLetterQueue(name, self.clients)
+        ours = self.queues()
+        for known in (name, name.removesuffix("Url")):
+            if known in ours:
+                return ours[known]
+        sqs = self.clients("sqs")
+        try:
+            return DeadLetterQueue(sqs.get_queue_url(QueueName=name)["QueueUrl"], self.clients)
+        except sqs.exceptions.QueueDoesNotExist:
+            raise LocalError(
+                f"There is no queue {name}. The stack {self.stack} has: {', '.join(sorted(ours))}."
+            ) from None
+
+    def queues(self) -> dict[str, DeadLetterQueue]:
+        """The stack's queues, by logical id."""
+        pages = self.clients("cloudformation").get_paginator("list_stack_resources")
+        return {
+            resource["LogicalResourceId"]: DeadLetterQueue(
+                resource["PhysicalResourceId"], self.clients
+            )
+            for page in pages.paginate(StackName=self.stack)
+            for resource in page["StackResourceSummaries"]
+            if resource["ResourceType"] == "AWS::SQS::Queue"
+        }
+
+
+# -- What can be done -----------------------------------------------------------------------------
+
+
+def list_letters(account: Account, given: argparse.Namespace, console: Console) -> bool:
+    """what is in a queue, one line each; without --queue, how many are in each of the stack"""
+    if given.queue is None:
+        counts = Table("Queue", "Dead letters", box=None)
+        for name, queue in sorted(account.queues().items()):
+            counts.add_row(name, str(queue.count()))
+        console.print(counts)
+        return True
+    letters = account.queue(given.queue).look()
+    if not letters:
+        console.print("There are no dead letters.")
+        return True
+    table = Table("Id", "Since (UTC)", "Error", box=None)
+    for letter in letters:
+        error = Text(letter.error or "unknown", "bold")
+        error.append(f" for {short(letter.origin) or 'nobody knows whom'}\n", "not bold")
+        error.append(letter.reason.partition("\n")[0], "not bold dim")
+        table.add_row(letter.id[:8], f"{letter.sent_at:%Y-%m-%d %H:%M:%S}", error)
+    console.print(table)
+    return True
+
+
+def show_letters(account: Account, given: argparse.Namespace, console: Console) -> bool:
+    """all that is known of dead letters, and what is in them"""
+    for letter in chosen(account.queue(given.queue).look(), given.message):
+        console.rule(f"[bold]{letter.id}", align="left")
+        facts = {
+            "since": f"{letter.sent_at:%Y-%m-%d %H:%M:%S} UTC",
+            "error": letter.error,
+            "why": letter.reason,
+            "meant for": letter.origin,
+            "execution": letter.attributes.get("EXECUTION_ARN", ""),
+            "rule": letter.attributes.get("RULE_ARN", ""),
+        }
+        for name, fact in facts.items():
+            if fact:
+                console.print(Text(f"{name + ':':<11}{fact}"), soft_wrap=True)
+        if isinstance(letter.content, str):
+            console.print(Text(letter.content), soft_wrap=True)
+        else:
+            console.print_json(json.dumps(without_secrets(letter.content)))
+    return True
+
+
+def redrive_letters(account: Account, given: argparse.Namespace, console: Console) -> bool:
+    """send dead letters again to where they came from, and say what became of it"""
+    queue = account.queue(given.queue)
+    with queue.held() as letters:
+        wanted = letters if given.all else chosen(letters, given.message)
+        if not wanted:
+            console.print("There are no dead letters.")
+            return True
+        results = list(queue.redrive(wanted))
+    outcomes = ends(account.clients, results, given.wait)
+    table = Table("Id", "Sent again", "What became of it", box=None)
+    for result in results:
+        outcome = outcomes.get(result.execution or "", "")
+        sent = Text("yes", "green") if result.done else Text("no", "red")
+        became = Text(": ".join(filter(None, (result.what, outcome))))
+        table.add_row(result.letter.id[:8], sent, became)
+    console.print(table)
+    sent_again = sum(result.done for result in results)
+    failed_again = sum(outcome.startswith("FAILED") for outcome in outcomes.values())
+    console.print(
+        f"{sent_again} of {len(results)} sent again"
+        + (f"; {failed_again} failed again and may be back in the queue." if failed_again else ".")
+    )
+    return sent_again == len(results) and not failed_again
+
+
+ACTIONS: dict[str, Callable[[Account, argparse.Namespace, Console], bool]] = {
+    "list": list_letters,
+    "show": show_letters,
+    "redrive": redrive_letters,
+}
+
+
+def chosen(letters: list[DeadLetter], wanted: list[str]) -> list[DeadLetter]:
+    """The letters whose ids begin so, or all if none is named."""
+    for beginning in wanted:
+        found = [letter.id for letter in letters if letter.id.startswith(beginning)]
+        if len(found) != 1:
+            what = "no dead letter" if not found else "more than one dead letter"
+            raise LocalError(f"There is {what} whose id begins with {beginning}.")
+    return [letter for letter in letters if not wanted or letter.id.startswith(tuple(wanted))]
+
+
+def without_secrets(value: Any) -> Any:
+    """A dead letter's content without what opens doors: task tokens and signatures of URLs."""
+    if isinstance(value, dict):
+        return {
+            key: "…" if key.lower().endswith("tasktoken") else without_secrets(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [without_secrets(item) for item in value]
+    if isinstance(value, str):
+        return re.sub(r"(X-Amz-Signature|Signature)=[^&\s]+", r"\1=…", value)
+    return value
+
+
+def ends(clients: Clients, results: Iterable[Redriven], seconds: float) -> dict[str, str]:
+    """How the executions that were started have ended, or that they run still."""
+    states = clients("stepfunctions")
+    outcomes = {result.execution: "" for result in results if result.execution}
+    deadline = time.monotonic() + seconds
+    while True:
+        for execution, outcome in outcomes.items():
+            if not outcome or outcome == "RUNNING":
+                outcomes[execution] = ended(states.describe_execution(executionArn=execution))
+        if "RUNNING" not in outcomes.values() or time.monotonic() > deadline:
+            return outcomes
+        time.sleep(0.5)
+
+
+def ended(described: dict[str, Any]) -> str:
+    error = described.get("error")
+    return f"{described['status']} ({error})" if error else str(described["status"])
+
+
+def short(arn: str) -> str:
+    """The name at the end of an ARN."""
+    return arn.removesuffix(":$LATEST").rpartition(":")[2]

@@ -1,0 +1,86 @@
+"""Task tokens: whose they are, one answer to each, and functions that fail instead of answering.
+
+ministack 1.5.33
+- does not know which machine a token belongs to, so that a policy which allows SendTaskSuccess for
+  that machine allows nothing;
+- takes a second answer, and lets it replace the first for as long as the machine has not looked;
+- waits for the answer of a function that has failed. On AWS the task fails with the function's
+  error: a callback is waited for once the call itself has succeeded.
+"""
+
+import contextvars
+import json
+from typing import Any
+
+from ministack.core.responses import error_response_json
+from ministack.services import stepfunctions as sfn
+
+_execute_upstream = sfn._execute_task
+_invoke_upstream = sfn._invoke_with_callback
+_call_upstream = sfn._call_lambda
+_success_upstream = sfn._send_task_success
+_failure_upstream = sfn._send_task_failure
+
+_machine: contextvars.ContextVar[str] = contextvars.ContextVar("machine_of_this_task", default="")
+_token: contextvars.ContextVar[str] = contextvars.ContextVar("token_of_this_task", default="")
+# The machine's ARN of every token, for good: who answers too late may, and is told that it is late.
+_owners: dict[str, str] = {}
+
+
+def owner(request: bytes) -> str | None:
+    """The ARN of the machine that made the token in a request's body."""
+    try:
+        return _owners.get(json.loads(request)["taskToken"])
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def execute_task(
+    state: dict[str, Any], data: Any, execution: dict[str, Any], ctx: dict[str, Any]
+) -> Any:
+    _machine.set(execution["stateMachineArn"])
+    return _execute_upstream(state, data, execution, ctx)
+
+
+def invoke_with_callback(resource: str, data: Any, token: str, state: dict[str, Any]) -> Any:
+    _owners[token] = _machine.get()
+    outer = _token.set(token)
+    try:
+        return _invoke_upstream(resource, data, token, state)
+    finally:
+        _token.reset(outer)
+
+
+def call_lambda(function: str, event: Any) -> Any:
+    try:
+        return _call_upstream(function, event)
+    except sfn._ExecutionError as error:
+        waiting = sfn._task_tokens.get(_token.get())
+        if waiting and not waiting["event"].is_set():
+            waiting["error"] = {"Error": error.error, "Cause": error.cause}
+            waiting["event"].set()
+        raise
+
+
+def send_task_success(data: dict[str, Any]) -> Any:
+    return _answered(data) or _success_upstream(data)
+
+
+def send_task_failure(data: dict[str, Any]) -> Any:
+    return _answered(data) or _failure_upstream(data)
+
+
+def _answered(data: dict[str, Any]) -> Any:
+    """What AWS says to an answer that comes after the first one; None to the first."""
+    waiting = sfn._task_tokens.get(data.get("taskToken"))
+    if waiting is None or waiting["event"].is_set():
+        return error_response_json("TaskTimedOut", "Provided task does not exist anymore", 400)
+    return None
+
+
+def install() -> None:
+    sfn._execute_task = execute_task
+    sfn._invoke_with_callback = invoke_with_callback
+    sfn._call_lambda = call_lambda
+    sfn._send_task_success = send_task_success
+    sfn._send_task_failure = send_task_failure

@@ -1,0 +1,142 @@
+"""The signature workflow as people see it: documents, mails, links and pages."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+from uuid import uuid4
+
+from local import api
+from local.aws import Aws, until
+from local.errors import LocalError
+
+ANSWERING = (  # the functions that answer the machine
+    "requestDocumentSignature",
+    "cancelSignatureRequest",
+    "completeSignatureRequest",
+    "decideSignatureRequest",
+)
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+class Signing:
+    """Documents to sign on one local AWS."""
+
+    def __init__(self, aws: Aws) -> None:
+        self.aws = aws
+        self.machine = aws.outputs["SignatureStateMachineArn"]
+
+    # -- The one who wants signatures ----------------------------------------------------------
+
+    def start(self, document: str | int) -> str:
+        """Ask for the signatures of a document through the API; the execution's ARN."""
+        answer = api.call(self.aws, "POST", "/documents", {"documentId": document})
+        if answer.status != 200:
+            raise LocalError(f"POST /documents was answered with {answer.status}: {answer.text}")
+        return str(answer.json["executionArn"])
+
+    def listed(self, status: str, document: str) -> list[dict[str, Any]]:
+        """The requests with a status that are about a document, over all pages of the list."""
+        found, query = [], {"status": status}
+        while True:
+            answer = api.call(self.aws, "GET", f"/signatures?{urlencode(query)}").json
+            found += [item for item in answer["requests"] if item["documentId"] == document]
+            if "nextToken" not in answer:
+                return found
+            query["nextToken"] = answer["nextToken"]
+
+    # -- The one who is asked --------------------------------------------------------------------
+
+    def links(self, document: str, subject: str = "Please sign") -> list[str]:
+        """The links in the mails about a document that there are by now."""
+        return [
+            link[0]
+            for mail in self.aws.mails(f"{subject} document {document}")
+            if mail["Subject"] == f"{subject} document {document}"
+            and (link := re.search(r"https?://\S+\?code=\S+", mail["BodyText"]))
+        ]
+
+    def link(self, document: str, count: int = 1) -> str:
+        """The link in the first mail about a document, once there are `count` of them."""
+
+        def mailed() -> list[str] | None:
+            found = self.links(document)
+            return found if len(found) >= count else None
+
+        return until(f"{count} mail(s) about document {document}", mailed)[0]
+
+    def open(self, link: str) -> api.Answer:
+        """What a browser gets that follows a link."""
+        return api.call(self.aws, "GET", self._path(link), credentials=None)
+
+    def decide(self, link: str, decision: str, reason: str = "") -> api.Answer:
+        """What a browser gets after a button was pressed on the page of a link."""
+        fields = {"decision": decision} | ({"reason": reason} if reason else {})
+        return api.call(
+            self.aws, "POST", self._path(link), urlencode(fields), credentials=None, headers=FORM
+        )
+
+    def _path(self, link: str) -> str:
+        return link.removeprefix(self.aws.outputs["ApiUrl"])
+
+    # -- A shorter time to sign ------------------------------------------------------------------
+
+    @contextmanager
+    def hurried(self, seconds: int) -> Iterator[str]:
+        """A machine like the deployed one, but that waits for so many seconds only; its ARN."""
+        states = self.aws.client("stepfunctions")
+        original = states.describe_state_machine(stateMachineArn=self.machine)
+        definition = json.loads(original["definition"])
+        for branch in definition["States"]["Gather Signatures"]["Branches"]:
+            for state in branch["States"].values():
+                if state.get("Resource", "").endswith(".waitForTaskToken"):
+                    state["TimeoutSeconds"] = seconds
+                    state["Parameters"]["Payload"]["timeoutSeconds"] = seconds
+        name = f"signature-{uuid4().hex[:8]}"
+        copy = states.create_state_machine(
+            name=name, definition=json.dumps(definition), roleArn=original["roleArn"]
+        )["stateMachineArn"]
+        try:
+            with self._answered_by_our_functions(copy, name):
+                yield copy
+        finally:
+            states.delete_state_machine(stateMachineArn=copy)
+
+    @contextmanager
+    def _answered_by_our_functions(self, machine: str, policy: str) -> Iterator[None]:
+        """The functions may answer the deployed machine only: let them answer another, too."""
+        iam = self.aws.client("iam")
+        statement = {
+            "Effect": "Allow",
+            "Action": ["states:SendTaskSuccess", "states:SendTaskFailure"],
+            "Resource": machine,
+        }
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        roles = [self._role(function) for function in ANSWERING]
+        for role in roles:
+            iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=document)
+        try:
+            yield
+        finally:
+            for role in roles:
+                iam.delete_role_policy(RoleName=role, PolicyName=policy)
+
+    def _role(self, function: str) -> str:
+        configuration = self.aws.client("lambda").get_function_configuration(
+            FunctionName=self.aws.function_name(function)
+        )
+        return str(configuration["Role"].rpartition("/")[2])
+
+    def start_on(self, machine: str, document: str | int) -> str:
+        """Start an execution without the API."""
+        return str(
+            self.aws.client("stepfunctions").start_execution(
+                stateMachineArn=machine, input=json.dumps({"documentId": document})
+            )["executionArn"]
+        )
+
+
+def request_id(link: str) -> str:
+    return urlsplit(link).path.rpartition("/")[2]

@@ -1,0 +1,289 @@
+"""The messages workflow from outside: messages are posted and put, and records are looked at."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from local import api
+from local.aws import Aws, until
+from local.errors import LocalError
+from tests.e2e.messages.messages import Messages, event
+
+HAPPY_PATH = ["Check Message", "Record Message", "Check Status?", "Job Succeed"]
+FAILED_PATH = ["Explain Failure", "Keep Message", "Job Failed"]
+MESSAGE = {"text": 'Grüße, "日本" 🙂 \\ \n', "numbers": [1, -2.5, 3e-7], "nothing": None, "": {}}
+
+
+# -- Good messages --------------------------------------------------------------------------------
+
+
+def test_a_posted_message_is_recorded_and_can_be_read(messages: Messages) -> None:
+    message_id = messages.post(MESSAGE)
+
+    record = messages.wait_for_record(message_id)
+    execution = messages.execution_of(message_id)
+    started_with = json.loads(execution["input"])
+    created = datetime.fromisoformat(started_with["time"]).timestamp() * 1000
+    assert record["event"] == MESSAGE
+    assert (record["messageId"], record["createdAt"]) == (message_id, created)
+    assert record["receivedAt"] >= record["createdAt"]
+    assert execution["status"] == "SUCCEEDED"
+    assert messages.aws.visited(execution["executionArn"]) == HAPPY_PATH
+    assert json.loads(started_with["detail"]["message"]) == MESSAGE
+    assert started_with["source"] == "com.devpost.commonevent"
+
+
+def test_a_message_is_kept_with_types_that_can_be_asked_for(messages: Messages) -> None:
+    message_id = messages.post(MESSAGE)
+
+    messages.wait_for_record(message_id)
+    item: Any = messages.item(message_id)
+
+    assert {name: set(value) for name, value in item.items()} == {
+        "messageId": {"S"},
+        "createdAt": {"N"},
+        "event": {"S"},
+        "receivedAt": {"N"},
+    }
+
+
+def test_any_producer_may_put_a_message_itself(messages: Messages) -> None:
+    message_id = messages.put({"message": json.dumps([MESSAGE]), "more": "fields"})
+
+    assert messages.wait_for_record(message_id)["event"] == [MESSAGE]
+
+
+def test_events_of_other_sources_are_none_of_its_business(messages: Messages) -> None:
+    other = messages.put({"message": "{}"}, source="com.devpost.otherevent")
+
+    ours = messages.put({"message": "{}"})
+
+    messages.wait_for_record(ours)
+    assert messages.get(other).status == 404
+
+
+def test_an_event_that_comes_twice_is_recorded_once(messages: Messages) -> None:
+    delivered = event(json.dumps(MESSAGE))
+
+    first = messages.start(delivered)
+    recorded = messages.item(delivered["id"])
+    second = messages.start(delivered)
+
+    assert (first["status"], second["status"]) == ("SUCCEEDED", "SUCCEEDED")
+    assert recorded
+    assert messages.item(delivered["id"]) == recorded
+    again = json.loads(second["output"])["recordResult"]
+    assert (again["StatusCode"], again["Payload"]["alreadyRecorded"]) == (200, True)
+
+
+def test_the_largest_message_goes_all_the_way(messages: Messages) -> None:
+    largest = {"a": "ü" * (100 * 1024 - 4)}
+    assert len(json.dumps(largest, ensure_ascii=False, separators=(",", ":")).encode()) == 204_800
+
+    message_id = messages.post(largest)
+
+    assert messages.wait_for_record(message_id)["event"] == largest
+
+
+def test_two_hundred_messages_at_once_are_each_recorded_once(messages: Messages) -> None:
+    numbers = range(200)
+    with ThreadPoolExecutor(50) as pool:
+        ids = list(pool.map(lambda n: messages.post({"many": n}), numbers))
+
+    def recorded() -> Counter[int] | None:
+        found = [json.loads(item["event"]["S"]) for item in messages.items()]
+        counted = Counter(one["many"] for one in found if isinstance(one, dict) and "many" in one)
+        return counted if counted.total() >= len(numbers) else None
+
+    assert until("200 records", recorded) == Counter(numbers)
+    assert len(set(ids)) == 200
+    assert {n: messages.wait_for_record(ids[n])["event"] for n in (0, 99, 199)} == {
+        n: {"many": n} for n in (0, 99, 199)
+    }
+
+
+# -- Requests that are refused ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("verb", "path"), [("POST", "/messages"), ("GET", "/messages/any")])
+def test_an_unsigned_request_is_refused(aws: Aws, verb: str, path: str) -> None:
+    assert api.call(aws, verb, path, {"message": {}}, credentials=None).status == 403
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ("{", 400),
+        ({"message": "text"}, 400),
+        ({"no": "message"}, 400),
+        ({"message": {"a": "x" * 204_800}}, 413),
+        ({"message": {"a": '"' * 100_000}}, 413),
+    ],
+    ids=["no JSON", "no object", "no message", "too long", "too many quotes"],
+)
+def test_a_bad_request_is_told_why(aws: Aws, body: Any, status: int) -> None:
+    answer = api.call(aws, "POST", "/messages", body)
+
+    assert answer.status == status
+    assert answer.json["message"]
+
+
+def test_a_message_that_is_not_there_is_a_404(messages: Messages) -> None:
+    assert messages.get("no-such-message").status == 404
+
+
+# -- Failures -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def copy(messages: Messages) -> Iterator[Any]:
+    """Make a copy of the machine that asks another function to record."""
+    states = messages.aws.client("stepfunctions")
+    original = states.describe_state_machine(stateMachineArn=messages.machine)
+    made = []
+
+    def make(function: str, seconds: int = 60) -> str:
+        definition = json.loads(original["definition"])
+        task = definition["States"]["Record Message"]
+        task["TimeoutSeconds"] = seconds
+        recorder = task["Parameters"]["FunctionName"]
+        task["Parameters"]["FunctionName"] = recorder.replace("recordMessage", function)
+        made.append(
+            states.create_state_machine(
+                name=f"copy-with-{function}",
+                definition=json.dumps(definition),
+                roleArn=original["roleArn"],
+            )["stateMachineArn"]
+        )
+        return str(made[-1])
+
+    yield make
+    for arn in made:
+        states.delete_state_machine(stateMachineArn=arn)
+
+
+@pytest.mark.xdist_group("messages-dead-letters")  # looking at them hides them from others
+class TestFailures:
+    def test_a_malformed_message_fails_the_job_and_is_kept(self, messages: Messages) -> None:
+        message_id = messages.put({"message": "{this is not JSON"})
+
+        execution = messages.execution_of(message_id)
+
+        assert (execution["status"], execution["error"]) == ("FAILED", "MalformedMessageError")
+        assert "not JSON" in execution["cause"]
+        visited = messages.aws.visited(execution["executionArn"])
+        assert visited == ["Check Message", "Keep Message", "Job Failed"]
+        letter = messages.wait_for_dead_letter(message_id)
+        assert letter.content == json.loads(execution["input"])
+        assert (letter.error, letter.origin) == ("MalformedMessageError", messages.machine)
+        assert letter.attributes["EXECUTION_ARN"] == execution["executionArn"]
+        assert messages.get(message_id).status == 404
+
+    def test_a_write_that_is_refused_for_good_is_a_500_and_the_event_is_kept(
+        self, messages: Messages
+    ) -> None:
+        """DynamoDB takes no key of more than 2,048 bytes."""
+        unwritable = event("{}", id="x" * 2049)
+
+        execution = messages.start(unwritable)
+
+        assert (execution["status"], execution["error"]) == ("FAILED", "MessageNotRecordedError")
+        assert json.loads(execution["cause"])["StatusCode"] == 500
+        visited = messages.aws.visited(execution["executionArn"])
+        assert visited == [*HAPPY_PATH[:3], *FAILED_PATH]
+        assert messages.wait_for_dead_letter(unwritable["id"]).content == unwritable
+
+    def test_a_recorder_that_crashes_fails_the_job_at_once_and_the_event_is_kept(
+        self, messages: Messages, copy: Any
+    ) -> None:
+        delivered = event("{}")
+
+        execution = messages.start(delivered, copy("getMessage"))
+
+        assert (execution["status"], execution["error"]) == ("FAILED", "MessageNotRecordedError")
+        assert json.loads(execution["cause"])["Error"] == "InvalidEventError"
+        assert messages.wait_for_dead_letter(delivered["id"]).content == delivered
+
+    def test_a_recorder_that_never_answers_fails_the_job_and_the_event_is_kept(
+        self, messages: Messages, copy: Any
+    ) -> None:
+        delivered = event("{}")
+
+        execution = messages.start(delivered, copy("publishMessage", seconds=2))
+
+        assert (execution["status"], execution["error"]) == ("FAILED", "MessageNotRecordedError")
+        assert json.loads(execution["cause"])["Error"] == "States.Timeout"
+        visited = messages.aws.visited(execution["executionArn"])
+        assert visited == [*HAPPY_PATH[:2], *FAILED_PATH]
+        assert messages.wait_for_dead_letter(delivered["id"]).content == delivered
+
+    def test_a_dead_letter_is_listed_shown_and_redriven(self, messages: Messages) -> None:
+        """As EventBridge leaves an event that it could not deliver."""
+        undelivered = event(json.dumps(MESSAGE))
+        letter_id = messages.aws.client("sqs").send_message(
+            QueueUrl=messages.dead_letters.url,
+            MessageBody=json.dumps(undelivered),
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value}
+                for name, value in {
+                    "ERROR_CODE": "THROTTLING",
+                    "ERROR_MESSAGE": "Rate exceeded",
+                    "TARGET_ARN": messages.machine,
+                    "RULE_ARN": self.rule_arn(messages),
+                }.items()
+            },
+        )["MessageId"]
+
+        listed = dlq(messages.aws, "list")
+        shown = dlq(messages.aws, "show", "--message", letter_id)
+        redriven = dlq(messages.aws, "redrive", "--message", letter_id)
+
+        assert letter_id[:8] in listed
+        assert "THROTTLING" in listed
+        assert undelivered["id"] in shown
+        assert "started an execution: SUCCEEDED" in redriven
+        assert messages.wait_for_record(undelivered["id"])["event"] == MESSAGE
+        assert letter_id not in {letter.id for letter in messages.dead_letters.look()}
+
+    def test_what_fails_again_is_back_in_the_queue_and_the_command_says_so(
+        self, messages: Messages
+    ) -> None:
+        message_id = messages.put({"message": "still not JSON"})
+        first = messages.wait_for_dead_letter(message_id)
+
+        with pytest.raises(LocalError, match="exit 1"):
+            dlq(messages.aws, "redrive", "--message", first.id)
+
+        assert messages.wait_for_dead_letter(message_id).id != first.id
+
+    @staticmethod
+    def rule_arn(messages: Messages) -> str:
+        rules = messages.aws.client("events").list_rules(EventBusName=messages.bus)["Rules"]
+        (arn,) = [rule["Arn"] for rule in rules]
+        return str(arn)
+
+
+def dlq(aws: Aws, action: str, *words: str) -> str:
+    """What `python -m local dlq` prints; LocalError if it does not exit with 0."""
+    finished = subprocess.run(
+        [
+            *(sys.executable, "-m", "local", "dlq", action),
+            *("--queue", "MessagesDeadLetterQueueUrl", *words),
+        ],
+        env={**os.environ, "STEPWORKS_PORT": str(aws.settings.port), "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if finished.returncode:
+        raise LocalError(f"exit {finished.returncode}: {finished.stdout}{finished.stderr}")
+    return finished.stdout

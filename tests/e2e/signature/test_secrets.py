@@ -1,0 +1,142 @@
+"""Task tokens and codes: nowhere but in the table (codes hashed) and in links of Bob's mails."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import uuid4
+
+import pytest
+
+from local import api
+from local.aws import Aws
+from local.signing import Signing, request_id
+
+
+@dataclass
+class Traces:
+    """What a few documents have left behind, and the secrets that must not be in it."""
+
+    signing: Signing
+    executions: list[str] = field(default_factory=list)
+    answers: list[str] = field(default_factory=list)
+    codes: dict[str, str] = field(default_factory=dict)  # by the subject of the mail it is in
+    tokens: list[str] = field(default_factory=list)
+
+    def sign(self, document: str, decision: str) -> None:
+        signing = self.signing
+        self.executions.append(signing.start(document))
+        link = signing.link(document)
+        self._note(link, f"Please sign document {document}")
+        self.tokens.append(item(signing.aws, link)["taskToken"]["S"])
+        signing.aws.invoke("remindSigner", {"requestId": request_id(link)})
+        (reminder,) = signing.links(document, "Reminder: please sign")
+        self._note(reminder, f"Reminder: please sign document {document}")
+        wrong = f"{link[:-1]}{'a' if link[-1] != 'a' else 'b'}"
+        self._keep(
+            signing.open(link),
+            signing.open(wrong),
+            signing.decide(wrong, "sign"),
+            signing.decide(link, "perhaps"),
+            api.call(signing.aws, "GET", "/signatures?status=pending&limit=1"),
+            signing.decide(reminder, decision, "why not"),
+            signing.decide(link, "sign"),
+            signing.open(link),
+        )
+        signing.aws.wait_for_end(self.executions[-1])
+        completed = signing.aws.invoke("completeSignatureRequest", {"documentId": document})
+        self.answers.append(json.dumps(completed))
+        for status in ("pending", "signed", "declined"):
+            self._keep(api.call(signing.aws, "GET", f"/signatures?status={status}"))
+
+    def _note(self, link: str, subject: str) -> None:
+        self.codes[subject] = parse_qs(urlsplit(link).query)["code"][0]
+
+    def _keep(self, *answers: api.Answer) -> None:
+        self.answers += [f"{dict(answer.headers)}{answer.text}" for answer in answers]
+
+
+def item(aws: Aws, link: str) -> dict[str, Any]:
+    found: dict[str, Any] = aws.client("dynamodb").get_item(
+        TableName=aws.outputs["SignatureRequestsTable"],
+        Key={"requestId": {"S": request_id(link)}},
+        ConsistentRead=True,
+    )["Item"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def traces(aws: Aws) -> Traces:
+    found = Traces(Signing(aws))
+    run = uuid4().hex[:8]
+    for decision in ("sign", "decline"):
+        found.sign(f"secret-{run}-{decision}", decision)
+    return found
+
+
+def logs(aws: Aws) -> Iterator[str]:
+    client = aws.client("logs")
+    for group in client.describe_log_groups(logGroupNamePrefix="/aws/lambda/")["logGroups"]:
+        pages = client.get_paginator("filter_log_events").paginate(
+            logGroupName=group["logGroupName"]
+        )
+        yield from (event["message"] for page in pages for event in page["events"])
+
+
+def executions(traces: Traces) -> Iterator[str]:
+    for arn in traces.executions:
+        yield json.dumps(traces.signing.aws.describe(arn), default=str)
+        yield json.dumps(traces.signing.aws.history(arn), default=str)
+
+
+def table(traces: Traces, output: str) -> Iterator[str]:
+    aws = traces.signing.aws
+    pages = aws.client("dynamodb").get_paginator("scan").paginate(TableName=aws.outputs[output])
+    yield from (json.dumps(page["Items"]) for page in pages)
+
+
+def found_in(secrets: list[str], texts: Iterator[str] | list[str]) -> list[str]:
+    texts = list(texts)
+    assert texts, "nothing to look at"
+    return [secret for secret in secrets for text in texts if secret in text]
+
+
+def test_there_are_secrets_to_look_for(traces: Traces) -> None:
+    assert len(set(traces.codes.values())) == 4
+    assert all(len(code) == 43 for code in traces.codes.values())  # 256 bits
+    assert len(set(traces.tokens)) == 2
+
+
+def test_logs_have_none(traces: Traces) -> None:
+    secrets = [*traces.tokens, *traces.codes.values()]
+    aws = traces.signing.aws
+
+    assert found_in(secrets, logs(aws)) == []
+    assert found_in(secrets, [aws.settings.log.read_text(errors="replace")]) == []
+
+
+def test_answers_of_the_api_have_none(traces: Traces) -> None:
+    assert found_in([*traces.tokens, *traces.codes.values()], traces.answers) == []
+
+
+def test_executions_and_their_history_have_none(traces: Traces) -> None:
+    assert found_in([*traces.tokens, *traces.codes.values()], executions(traces)) == []
+
+
+def test_the_table_has_only_hashes_and_no_tokens_of_what_is_finished(traces: Traces) -> None:
+    assert (
+        found_in([*traces.tokens, *traces.codes.values()], table(traces, "SignatureRequestsTable"))
+        == []
+    )
+
+
+def test_mails_have_no_tokens_and_each_code_is_in_one_link_to_bob(traces: Traces) -> None:
+    mails = traces.signing.aws.mails()
+
+    assert found_in(traces.tokens, [json.dumps(mail) for mail in mails]) == []
+    for subject, code in traces.codes.items():
+        (mail,) = [mail for mail in mails if code in json.dumps(mail)]
+        assert (mail["To"], mail["Subject"]) == (["bob@example.com"], subject)
+        assert mail["BodyText"].count(code) == 1
+        assert f"?code={code}" in mail["BodyText"]

@@ -1,0 +1,175 @@
+"""Task tokens: whose they are, one answer each, and functions that fail instead of answering."""
+
+import json
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ministack.core import iam_actions
+from ministack.services import stepfunctions as sfn
+
+from local.gaps import permissions, task_tokens
+from tests.integration.local.conftest import Run
+
+Function = Callable[[dict[str, Any]], Any]
+WAITING = {
+    "StartAt": "Ask",
+    "States": {
+        "Ask": {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken",
+            "Parameters": {
+                "FunctionName": "arn:aws:lambda:us-east-1:000000000000:function:asked",
+                "Payload": {"token.$": "$$.Task.Token"},
+            },
+            "TimeoutSeconds": 1,
+            "End": True,
+        }
+    },
+}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Function]:
+    """What the function does that the machine calls."""
+    does: list[Function] = []
+
+    def call(_: str, event: dict[str, Any]) -> Any:
+        return does[0](event)
+
+    monkeypatch.setattr(sfn, "_resolve_lambda_function_ref", lambda value, **_: value)
+    monkeypatch.setattr(sfn, "_call_lambda", call)
+    monkeypatch.setattr(task_tokens, "_call_upstream", call)
+    return does
+
+
+@pytest.fixture
+def filled(asked: list[Function], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sfn, "_execute_task", task_tokens.execute_task)
+    monkeypatch.setattr(sfn, "_invoke_with_callback", task_tokens.invoke_with_callback)
+    monkeypatch.setattr(sfn, "_call_lambda", task_tokens.call_lambda)
+
+
+def fail(_: dict[str, Any]) -> None:
+    raise sfn._ExecutionError("BrokenError", "it broke")
+
+
+def request_for(
+    token: str,
+) -> tuple[str, str, str, dict[str, str], bytes, dict[str, str], str, str]:
+    body = json.dumps({"taskToken": token, "output": "{}"}).encode()
+    return ("states", "POST", "/", {}, body, {}, "us-east-1", "000000000000")
+
+
+# -- A function that fails ------------------------------------------------------------------------
+
+
+def test_upstream_still_waits_for_a_function_that_has_failed(
+    run: Run, asked: list[Function]
+) -> None:
+    """When this fails, ministack fails the task: `call_lambda` in task_tokens.py can go."""
+    asked.append(fail)
+
+    assert run(WAITING)["error"] == "States.Timeout"
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_function_that_fails_fails_its_task(run: Run, asked: list[Function]) -> None:
+    asked.append(fail)
+
+    execution = run(WAITING)
+
+    assert (execution["error"], execution["cause"]) == ("BrokenError", "it broke")
+
+
+@pytest.mark.usefixtures("filled")
+def test_an_answer_before_the_failure_counts(run: Run, asked: list[Function]) -> None:
+    def answer_and_fail(event: dict[str, Any]) -> None:
+        task_tokens.send_task_success({"taskToken": event["token"], "output": '{"done": true}'})
+        fail(event)
+
+    asked.append(answer_and_fail)
+
+    execution = run(WAITING)
+
+    assert (execution["status"], json.loads(execution["output"])) == ("SUCCEEDED", {"done": True})
+
+
+# -- One answer -----------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("filled")
+def test_the_first_answer_counts_and_the_second_is_refused(run: Run, asked: list[Function]) -> None:
+    answers = []
+
+    def answer_twice(event: dict[str, Any]) -> None:
+        answers.append(task_tokens.send_task_success({"taskToken": event["token"]}))
+        answers.append(task_tokens.send_task_failure({"taskToken": event["token"]}))
+
+    asked.append(answer_twice)
+
+    execution = run(WAITING)
+
+    assert execution["status"] == "SUCCEEDED"
+    assert [status for status, _, _ in answers] == [200, 400]
+    assert json.loads(answers[1][2])["__type"] == "TaskTimedOut"
+
+
+def test_an_answer_to_an_unknown_token_is_refused() -> None:
+    status, _, body = task_tokens.send_task_success({"taskToken": "unknown", "output": "{}"})
+
+    assert (status, json.loads(body)["__type"]) == (400, "TaskTimedOut")
+
+
+def test_upstream_still_takes_a_second_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When this fails, ministack refuses it: `send_task_success` and `_failure` here can go."""
+    waiting = {"event": threading.Event(), "result": None, "error": None}
+    monkeypatch.setitem(sfn._task_tokens, "token", waiting)
+
+    sfn._send_task_success({"taskToken": "token", "output": "{}"})
+    status, _, _ = sfn._send_task_failure({"taskToken": "token", "error": "E"})
+
+    assert (status, waiting["error"]["Error"]) == (200, "E")
+
+
+# -- Whose it is ----------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("filled")
+def test_an_answer_acts_on_the_machine_that_waits_for_it(run: Run, asked: list[Function]) -> None:
+    seen = []
+
+    def look(event: dict[str, Any]) -> None:
+        seen.append(permissions.resource(*request_for(event["token"])))
+        task_tokens.send_task_success({"taskToken": event["token"], "output": "{}"})
+
+    asked.append(look)
+
+    execution = run(WAITING)
+
+    assert seen == [execution["stateMachineArn"]]
+
+
+@pytest.mark.usefixtures("filled")
+def test_an_answer_that_comes_too_late_is_late_not_forbidden(
+    run: Run, asked: list[Function]
+) -> None:
+    tokens = []
+    asked.append(lambda event: tokens.append(event["token"]))
+
+    execution = run(WAITING)
+
+    assert execution["error"] == "States.Timeout"
+    assert permissions.resource(*request_for(tokens[0])) == execution["stateMachineArn"]
+    _, _, body = task_tokens.send_task_success({"taskToken": tokens[0], "output": "{}"})
+    assert json.loads(body)["__type"] == "TaskTimedOut"
+
+
+def test_upstream_still_does_not_know_whose_a_token_is() -> None:
+    """When this fails, ministack knows: `owner` in task_tokens.py can go."""
+    assert iam_actions.extract_resource_arn(*request_for("token")) == "*"
+
+
+def test_nobody_owns_an_unknown_token() -> None:
+    assert permissions.resource(*request_for("unknown")) == "*"

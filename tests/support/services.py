@@ -1,0 +1,93 @@
+"""Services that a machine calls by itself, as fakes on moto's engine.
+
+Step Functions names an error after the class of its exception, so each error here has its own.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import patch
+
+from botocore.exceptions import ClientError
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
+    state_task_service_aws_sdk,
+    state_task_service_sqs,
+)
+
+OK = {"ResponseMetadata": {"HTTPStatusCode": 200, "RequestId": "r"}}
+
+
+def error(name: str) -> ClientError:
+    """An error that a service answers with, of a class of that name."""
+    metadata = {"HTTPStatusCode": 400, "RequestId": "r"}
+    kind: Callable[..., ClientError] = type(name, (ClientError,), {})
+    return kind({"Error": {"Code": name, "Message": name}, "ResponseMetadata": metadata}, "call")
+
+
+@dataclass
+class FakeStepFunctions:
+    """Tasks that wait, and executions by name; a token has one answer, a name one execution."""
+
+    waiting: set[str] = field(default_factory=set)
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    executions: dict[str, Any] = field(default_factory=dict)
+    troubles: list[ClientError] = field(default_factory=list)  # what the next calls fail with
+
+    # Parameters are named as in a definition, where every one begins with a capital.
+    def send_task_success(self, TaskToken: str, Output: str) -> Any:
+        return self._answer(TaskToken, {"output": json.loads(Output)})
+
+    def send_task_failure(self, TaskToken: str, Error: str, Cause: str) -> Any:
+        return self._answer(TaskToken, {"error": Error, "cause": Cause})
+
+    def start_execution(self, StateMachineArn: str, Name: str, Input: str) -> Any:
+        self._fail()
+        if Name in self.executions:
+            raise error("ExecutionAlreadyExists")
+        self.executions[Name] = json.loads(Input)
+        return {"executionArn": f"{StateMachineArn}:{Name}", **OK}
+
+    def _answer(self, token: str, answer: dict[str, Any]) -> Any:
+        self._fail()
+        if token not in self.waiting:
+            raise error("TaskTimedOut")
+        self.waiting.remove(token)
+        self.answers.append({"token": token, **answer})
+        return OK
+
+    def _fail(self) -> None:
+        if self.troubles:
+            raise self.troubles.pop(0)
+
+
+@dataclass
+class FakeQueues:
+    """SendMessage; the messages by queue."""
+
+    messages: list[tuple[str, Any]] = field(default_factory=list)
+    trouble: ClientError | None = None
+
+    def send_message(self, QueueUrl: str, MessageBody: str) -> Any:
+        if self.trouble:
+            raise self.trouble
+        self.messages.append((QueueUrl, json.loads(MessageBody)))
+        return {"MessageId": "m", **OK}
+
+
+@contextmanager
+def called(states: FakeStepFunctions, queues: FakeQueues) -> Iterator[None]:
+    """What a machine on moto's engine calls is answered by these."""
+
+    def states_client(**_: Any) -> FakeStepFunctions:
+        return states
+
+    def queues_client(**_: Any) -> FakeQueues:
+        return queues
+
+    with (
+        patch.object(state_task_service_aws_sdk, "boto_client_for", states_client),
+        patch.object(state_task_service_sqs, "boto_client_for", queues_client),
+    ):
+        yield

@@ -1,0 +1,175 @@
+"""A message: from what was posted to the event that carries it, and to the record of it."""
+
+import json
+from typing import Any
+
+import pytest
+
+from handlers.messages.errors import MalformedMessageError, MessageTooLargeError
+from handlers.messages.message import (
+    MAX_DETAIL,
+    MAX_MESSAGE,
+    Record,
+    carried,
+    check,
+    epoch_milliseconds,
+    posted,
+)
+from handlers.shared.errors import InvalidEventError
+from tests.support import catalogue
+
+EVENT = {
+    "id": "e1",
+    "time": "2025-01-01T00:00:00Z",
+    "source": "com.devpost.commonevent",
+    "detail-type": "message",
+    "detail": {"message": '{"a": 1}'},
+}
+PAYLOAD = {"messageId": "e1", "createdAt": "2025-01-01T00:00:00Z", "event": {"a": 1}}
+
+
+def body(message: Any) -> str:
+    return json.dumps({"message": message}, ensure_ascii=False)
+
+
+# -- What is posted ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "message",
+    [{}, {"a": [1, 2.5, None, True]}, {"": {"ä": '"quotes" \\ 🙂\n'}}],
+    ids=["empty", "values", "texts"],
+)
+def test_any_object_can_be_posted_and_is_carried_as_text(message: Any) -> None:
+    event = carried(posted(body(message)))
+
+    assert (event.source, event.detail_type) == ("com.devpost.commonevent", "message")
+    assert json.loads(event.detail["message"]) == message
+    catalogue.validate(event.source, event.detail_type, event.detail)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "null", "[]", '"text"', "{}", body("text"), body(["a"]), body(None), body(1)],
+)
+def test_what_is_no_object_is_refused(text: str) -> None:
+    with pytest.raises(MalformedMessageError):
+        posted(text)
+
+
+def test_two_hundred_kilobytes_are_taken_and_one_byte_more_is_not() -> None:
+    """200 * 1024 bytes of JSON."""
+    room = MAX_MESSAGE - len('{"a":""}')
+
+    text = posted(body({"a": "x" * room}))
+
+    assert len(text) == 200 * 1024
+    assert carried(text)
+    with pytest.raises(MessageTooLargeError, match="204801 bytes"):
+        posted(body({"a": "x" * (room + 1)}))
+
+
+def test_spaces_between_do_not_count() -> None:
+    message = {"a": "x" * (MAX_MESSAGE - 10)}
+
+    assert posted(json.dumps({"message": message}, indent=100))
+
+
+@pytest.mark.parametrize("letter", ["ä", "日", "🙂"])
+def test_what_counts_are_bytes_and_characters_are_not_escaped(letter: str) -> None:
+    room = (MAX_MESSAGE - len('{"a":""}')) // len(letter.encode())
+
+    event = carried(posted(body({"a": letter * room})))
+
+    assert letter in event.detail["message"]
+    with pytest.raises(MessageTooLargeError):
+        posted(body({"a": letter * (room + 1)}))
+
+
+def test_a_message_of_many_quotes_that_no_event_can_hold_is_refused_with_the_reason() -> None:
+    text = posted(body({"a": ["" for _ in range(60_000)]}))
+    assert len(text) < MAX_MESSAGE
+
+    with pytest.raises(MessageTooLargeError, match="counts twice"):
+        carried(text)
+
+
+def test_an_event_is_filled_to_its_last_byte() -> None:
+    quotes = (MAX_DETAIL - len(json.dumps({"message": '{"a":""}'}, separators=(",", ":")))) // 4
+
+    assert carried(posted(body({"a": '"' * quotes})))
+    with pytest.raises(MessageTooLargeError):
+        carried(posted(body({"a": '"' * (quotes + 1)})))
+
+
+# -- What the machine gets --------------------------------------------------------------------
+
+
+def test_a_good_event_is_known_by_its_id() -> None:
+    assert check(EVENT) == "e1"
+
+
+@pytest.mark.parametrize("text", ["null", "1", '"a"', "[]", "{}", " {} "])
+def test_any_json_is_a_message(text: str) -> None:
+    assert check(EVENT | {"detail": {"message": text}}) == "e1"
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"detail": {"message": "{bad"}}, "not JSON"),
+        ({"detail": {"message": ""}}, "no message"),
+        ({"detail": {"message": {"a": 1}}}, "no message"),
+        ({"detail": {"message": None}}, "no message"),
+        ({"detail": {}}, "no message"),
+        ({"detail": None}, "no message"),
+        ({"detail": "text"}, "no message"),
+        ({"id": None}, "no id"),
+        ({"id": 1}, "no id"),
+        ({"time": None}, "no time"),
+        ({"time": "yesterday"}, "ISO 8601"),
+        ({"time": "2025-01-01T00:00:00"}, "no time zone"),
+    ],
+    ids=str,
+)
+def test_any_other_event_is_malformed(change: dict[str, Any], what: str) -> None:
+    with pytest.raises(MalformedMessageError, match=what):
+        check(EVENT | change)
+
+
+@pytest.mark.parametrize("event", [None, [], "text", {}], ids=str)
+def test_what_is_no_event_at_all_is_malformed(event: Any) -> None:
+    with pytest.raises(MalformedMessageError):
+        check(event)
+
+
+# -- What is recorded -------------------------------------------------------------------------
+
+
+def test_a_record_is_what_the_machine_sends() -> None:
+    assert Record.from_payload(PAYLOAD) == Record("e1", 1_735_689_600_000, {"a": 1})
+
+
+def test_null_is_a_message_and_nothing_is_none() -> None:
+    assert Record.from_payload(PAYLOAD | {"event": None}).event is None
+    with pytest.raises(InvalidEventError, match="no event"):
+        Record.from_payload({k: v for k, v in PAYLOAD.items() if k != "event"})
+
+
+@pytest.mark.parametrize("missing", ["messageId", "createdAt"])
+def test_a_payload_that_lacks_a_field_is_refused(missing: str) -> None:
+    with pytest.raises(InvalidEventError, match=missing):
+        Record.from_payload(PAYLOAD | {missing: None})
+
+
+@pytest.mark.parametrize(
+    ("time", "milliseconds"),
+    [
+        ("1970-01-01T00:00:00Z", 0),
+        ("2025-01-01T00:00:00Z", 1_735_689_600_000),
+        ("2025-01-01T00:00:00.1239Z", 1_735_689_600_124),
+        ("2025-01-01T02:00:00+02:00", 1_735_689_600_000),
+    ],
+)
+def test_times_are_epoch_milliseconds(time: str, milliseconds: int) -> None:
+    assert epoch_milliseconds(time) == milliseconds

@@ -1,0 +1,65 @@
+"""JSON that every part of the way can read."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handlers.messages.errors import MalformedMessageError
+from handlers.messages.strict_json import MAX_DEPTH, dump, parse
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+def nested(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
+@given(JSON)
+def test_any_json_comes_out_as_it_went_in(value: Any) -> None:
+    assert parse(dump(value)) == value
+    assert json.loads(dump(value)) == value
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "{", "{'a': 1}", '{"a": 1,}', '{"a": 1} 2', "undefined", '"\x01"', "01", "[1,,2]"],
+)
+def test_what_is_not_json_is_refused(text: str) -> None:
+    with pytest.raises(MalformedMessageError, match="not JSON"):
+        parse(text)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 5000])
+def test_numbers_that_no_double_can_hold_are_refused(number: str) -> None:
+    with pytest.raises(MalformedMessageError):
+        parse(f'{{"a": {number}}}')
+
+
+def test_half_a_surrogate_pair_is_refused() -> None:
+    with pytest.raises(MalformedMessageError, match="surrogate"):
+        parse(r'{"a": "\ud83d"}')
+
+
+def test_a_whole_surrogate_pair_is_a_character() -> None:
+    assert parse(r'"\ud83d\ude42"') == "🙂"
+
+
+def test_depth_is_limited() -> None:
+    assert parse(nested(MAX_DEPTH))
+    for depth in (MAX_DEPTH + 1, 100_000):
+        with pytest.raises(MalformedMessageError, match="deep"):
+            parse(nested(depth))
+
+
+def test_text_is_as_short_as_may_be() -> None:
+    assert dump({"a": [1, 2.5], "ä": None}) == '{"a":[1,2.5],"ä":null}'

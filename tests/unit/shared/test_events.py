@@ -1,0 +1,213 @@
+"""Events on their way out: their envelope, and how they are put on a bus."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from handlers.shared import events
+from handlers.shared.errors import AwsUnavailableError, InvalidEventError
+from handlers.shared.events import (
+    MAX_BYTES,
+    MAX_ENTRIES,
+    Event,
+    EventsNotPutError,
+    EventTooLargeError,
+    put_events,
+    reply,
+)
+from tests.unit.fakes import answer
+
+EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:machine:one"
+INCOMING = {
+    "source": "orders",
+    "detail-type": "order.placed",
+    "detail": {
+        "execution": EXECUTION,
+        "stateName": "Place Order",
+        "TaskToken": "a token",
+        "secretUrl": "https://example.com/?signature=s",
+        "amount": 1,
+    },
+}
+
+
+@dataclass
+class FakeEventBridge:
+    """PutEvents, with the limits of the real one; refuses entries of the sources it is told to."""
+
+    refuses: set[str] = field(default_factory=set)
+    requests: list[list[dict[str, str]]] = field(default_factory=list)
+    fails_with: Exception | None = None
+
+    def put_events(self, Entries: list[dict[str, str]]) -> dict[str, Any]:
+        if self.fails_with:
+            raise self.fails_with
+        assert 0 < len(Entries) <= 10
+        assert sum(size(entry) for entry in Entries) <= 256 * 1024
+        self.requests.append(Entries)
+        results = [
+            {"ErrorCode": "ThrottlingException", "ErrorMessage": "slower"}
+            if entry["Source"] in self.refuses
+            else {"EventId": f"id-{len(self.requests)}-{index}"}
+            for index, entry in enumerate(Entries)
+        ]
+        refused = sum("ErrorCode" in result for result in results)
+        return {"FailedEntryCount": refused, "Entries": results}
+
+    @property
+    def entries(self) -> list[dict[str, str]]:
+        return [entry for request in self.requests for entry in request]
+
+
+def size(entry: dict[str, str]) -> int:
+    return 14 + sum(len(entry[name].encode()) for name in ("Source", "DetailType", "Detail"))
+
+
+@pytest.fixture
+def bridge(monkeypatch: pytest.MonkeyPatch) -> FakeEventBridge:
+    fake = FakeEventBridge()
+    monkeypatch.setattr(events, "client", {"events": fake}.__getitem__)
+    return fake
+
+
+def some(count: int, source: str = "orders", **detail: Any) -> list[Event]:
+    return [Event(source, "order.placed", {"n": n, **detail}) for n in range(count)]
+
+
+# -- The envelope ---------------------------------------------------------------------------------
+
+
+def test_a_reply_carries_what_ties_it_to_the_waiting_task_and_says_where_it_comes_from() -> None:
+    event = reply(INCOMING, "order.paid", {"paid": True}, fn="pay")
+
+    assert (event.source, event.detail_type) == ("orders", "order.paid")
+    assert event.detail == {
+        "execution": EXECUTION,
+        "stateName": "Place Order",
+        "TaskToken": "a token",
+        "paid": True,
+        "meta": {
+            "fn": "pay",
+            "incoming": "order.placed",
+            "outgoing": "order.paid",
+            "execution": EXECUTION,
+        },
+    }
+
+
+def test_own_fields_win_over_those_that_came() -> None:
+    event = reply(INCOMING, "order.paid", {"stateName": "Another"}, fn="pay")
+
+    assert event.detail["stateName"] == "Another"
+
+
+def test_nothing_but_correlation_is_passed_on() -> None:
+    event = reply(INCOMING, "order.paid", {}, fn="pay")
+
+    assert set(event.detail) == {"execution", "stateName", "TaskToken", "meta"}
+
+
+def test_a_token_that_nobody_there_needs_stays_behind() -> None:
+    event = reply(INCOMING, "order.logged", {}, fn="log", without=["TaskToken"])
+
+    assert "a token" not in json.dumps(event.detail)
+
+
+@pytest.mark.parametrize(
+    ("incoming", "missing"),
+    [
+        pytest.param({}, "detail", id="nothing"),
+        pytest.param({**INCOMING, "detail": {}}, "execution", id="no-execution"),
+        pytest.param(
+            {name: INCOMING[name] for name in ("detail", "source")}, "detail-type", id="no-type"
+        ),
+        pytest.param(
+            {name: INCOMING[name] for name in ("detail", "detail-type")}, "source", id="no-source"
+        ),
+    ],
+)
+def test_what_is_no_event_cannot_be_answered(incoming: dict[str, Any], missing: str) -> None:
+    with pytest.raises(InvalidEventError, match=f"no {missing}"):
+        reply(incoming, "order.paid", {}, fn="pay")
+
+
+# -- Putting --------------------------------------------------------------------------------------
+
+
+def test_an_event_is_put_on_the_bus_as_json(bridge: FakeEventBridge) -> None:
+    ids = put_events("a-bus", [Event("orders", "order.placed", {"name": 'Åsa "🍪" O’Neil'})])
+
+    (entry,) = bridge.entries
+    assert ids == ["id-1-0"]
+    assert (entry["EventBusName"], entry["Source"], entry["DetailType"]) == (
+        "a-bus",
+        "orders",
+        "order.placed",
+    )
+    assert json.loads(entry["Detail"]) == {"name": 'Åsa "🍪" O’Neil'}
+
+
+@pytest.mark.parametrize(
+    ("count", "requests"), [(0, []), (1, [1]), (10, [10]), (11, [10, 1]), (25, [10, 10, 5])]
+)
+def test_events_go_ten_at_a_time_and_in_order(
+    bridge: FakeEventBridge, count: int, requests: list[int]
+) -> None:
+    ids = put_events("a-bus", some(count))
+
+    assert [len(request) for request in bridge.requests] == requests
+    assert [json.loads(entry["Detail"])["n"] for entry in bridge.entries] == list(range(count))
+    assert len(set(ids)) == count
+
+
+def test_a_request_stays_below_what_eventbridge_takes_at_once(bridge: FakeEventBridge) -> None:
+    put_events("a-bus", some(5, padding="x" * (MAX_BYTES // 2 - 200)))
+
+    assert [len(request) for request in bridge.requests] == [2, 2, 1]
+
+
+def test_the_largest_event_that_eventbridge_takes_is_put(bridge: FakeEventBridge) -> None:
+    event = padded_to(MAX_BYTES)
+
+    put_events("a-bus", [event])
+
+    assert size(bridge.entries[0]) == MAX_BYTES
+
+
+def test_one_byte_more_is_refused_before_anything_is_put(bridge: FakeEventBridge) -> None:
+    with pytest.raises(EventTooLargeError, match=r"order\.placed has 262145 bytes"):
+        put_events("a-bus", [*some(12), padded_to(MAX_BYTES + 1)])
+
+    assert not bridge.requests
+
+
+def padded_to(total: int) -> Event:
+    around = 14 + len("orders") + len("order.placed") + len('{"pad":""}')
+    return Event("orders", "order.placed", {"pad": "x" * (total - around)})
+
+
+def test_an_event_that_is_refused_is_an_error(bridge: FakeEventBridge) -> None:
+    bridge.refuses = {"strangers"}
+
+    with pytest.raises(EventsNotPutError, match="refused 1 of 3 events: ThrottlingException") as e:
+        put_events("a-bus", [*some(2), *some(1, "strangers", secret="s3cret")])
+
+    assert "s3cret" not in str(e.value)
+
+
+def test_nothing_is_put_after_a_request_that_was_refused(bridge: FakeEventBridge) -> None:
+    bridge.refuses = {"strangers"}
+
+    with pytest.raises(EventsNotPutError):
+        put_events("a-bus", [*some(1, "strangers"), *some(MAX_ENTRIES)])
+
+    assert len(bridge.requests) == 1
+
+
+def test_eventbridge_out_of_reach_is_a_passing_fault(bridge: FakeEventBridge) -> None:
+    bridge.fails_with = answer("InternalException", 500)
+
+    with pytest.raises(AwsUnavailableError, match="putting 2 events"):
+        put_events("a-bus", some(2))
