@@ -13,8 +13,7 @@ from local.demo import messages as messages
 from local.demo import sensor as sensor
 from local.demo import signature as signature
 
-SCENES = (sensor, cookies, messages, images)
-SCENES = (sensor, signature)
+SCENES = (sensor, signature, cookies, messages, images)
 
 
 def run(aws: Aws, console: Console, *, quick: bool) -> None:
