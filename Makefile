@@ -27,7 +27,7 @@ up: setup ## start the local AWS and deploy what has changed
 down: ## stop the local AWS; nothing is left behind
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m local down; else echo "Nothing was running."; fi
 
-env: $(VENV)/.ready ## print exports for AWS clients: eval "$$(make -s env)"
+env: $(VENV)/.ready ## print exports for AWS clients: eval "$(make -s env)"
 	@$(PYTHON) -m local env
 
 test: setup ## the whole test suite
@@ -45,16 +45,17 @@ bench: setup ## benchmarks: a table, and JSON in bench/results/
 deploy: setup ## to your AWS account: make deploy STAGE=dev
 	@npx serverless deploy --stage $(STAGE)
 
-clean: down ## remove all that was installed or built
+clean: ## stop all of this checkout's local AWSs and remove what was installed or built
+	@if [ -x $(PYTHON) ]; then $(PYTHON) -m local down --all; fi
 	@rm -rf $(VENV) node_modules .serverless .stepworks .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(VENV)/.ready: requirements.txt requirements-dev.txt
-	@python="$$(local/tools.sh python)" && echo "Setting up $(VENV) with $$("$$python" --version) …" \
+	@python="$$(local/tools.sh python)" && echo "Setting up $(VENV) with $$("$$python" --version) …" >&2 \
 	  && "$$python" -m venv --clear $(VENV) \
 	  && $(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 node_modules/.ready: package.json package-lock.json
-	@local/tools.sh node >/dev/null && echo "Installing the Serverless Framework (osls) …" \
+	@local/tools.sh node >/dev/null && echo "Installing the Serverless Framework (osls) …" >&2 \
 	  && npm ci --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@

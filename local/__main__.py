@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable
 
 from rich.console import Console
-from rich.table import Table
 
 from local import deploy, dlq, process
 from local.aws import Aws
@@ -21,9 +20,10 @@ def up(settings: Settings, _: argparse.Namespace) -> None:
     print_outputs(settings)
 
 
-def down(settings: Settings, _: argparse.Namespace) -> None:
+def down(settings: Settings, given: argparse.Namespace) -> None:
     """stop the local AWS and remove all it has written"""
-    stopped = process.stop(settings)
+    ports = process.ports() if given.all else [settings.port]
+    stopped = [port for port in ports if process.stop(Settings(port=port))]
     console.print("Stopped; nothing is left." if stopped else "Nothing was running.")
 
 
@@ -51,6 +51,12 @@ def dead_letters(settings: Settings, given: argparse.Namespace) -> None:
 def bring_up(settings: Settings) -> None:
     if process.is_running(settings):
         console.print(f"The local AWS is running at {settings.endpoint}.")
+        scale = process.wait_scale(settings)
+        if scale != settings.wait_scale:
+            console.print(
+                f"It was started with STEPWORKS_WAIT_SCALE={scale:g} and keeps it: "
+                "`make down` first to change it."
+            )
     else:
         with console.status("Starting the local AWS …"):
             process.start(settings)
@@ -61,11 +67,10 @@ def bring_up(settings: Settings) -> None:
 
 
 def print_outputs(settings: Settings) -> None:
-    table = Table("Output", box=None)
-    table.add_column("Value", overflow="fold")
-    for key, value in sorted(Aws(settings).outputs.items()):
-        table.add_row(key, value)
-    console.print(table)
+    outputs = Aws(settings).outputs
+    width = max(map(len, outputs))
+    for key, value in sorted(outputs.items()):
+        console.print(f"{key:{width}}  {value}", soft_wrap=True, highlight=False)
 
 
 COMMANDS: dict[str, Callable[[Settings, argparse.Namespace], None]] = {
@@ -84,6 +89,8 @@ def main() -> int:
         command = commands.add_parser(name, help=function.__doc__)
         if name == "demo":
             command.add_argument("--quick", action="store_true", help="leave out the big file")
+        if name == "down":
+            command.add_argument("--all", action="store_true", help="of every port")
         if name == "dlq":
             dlq.arguments(command)
     arguments = parser.parse_args()

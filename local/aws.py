@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 import boto3
+from botocore.exceptions import ClientError
 
 from local.errors import LocalError
 from local.settings import REGION, STACK, STAGE, Settings
@@ -40,6 +41,13 @@ class Aws:
         """The stack's outputs, by CloudFormation output key."""
         stacks = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
         return {item["OutputKey"]: item["OutputValue"] for item in stacks[0].get("Outputs", [])}
+
+    def is_deployed(self) -> bool:
+        """Whether there is a stack: somebody may have removed it by `serverless remove`."""
+        try:
+            return bool(self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"])
+        except ClientError:
+            return False
 
     def client(self, service: str) -> Any:
         """A boto3 client with the rights of the account's root."""

@@ -1,7 +1,6 @@
 """Deploy to the local AWS with the real command line, and only when something has changed."""
 
 import hashlib
-import json
 import os
 import re
 import subprocess
@@ -31,12 +30,12 @@ def deploy(settings: Settings) -> bool:
     """Bring the stack up to date; False if it already was. Raises LocalError with the reason."""
     fingerprint = _fingerprint()
     record = settings.directory / "deployed.json"
-    if record.exists() and json.loads(record.read_text()) == fingerprint:
+    if record.exists() and record.read_text() == fingerprint and Aws(settings).is_deployed():
         return False
     record.unlink(missing_ok=True)
     run_serverless(settings, "deploy", "--stage", STAGE)
     _verify_mail_domain(settings)
-    record.write_text(json.dumps(fingerprint))
+    record.write_text(fingerprint)
     return True
 
 

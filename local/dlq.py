@@ -6,6 +6,7 @@ On the local AWS, or with `--stage dev` on your AWS account, with the session yo
 import argparse
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -152,7 +153,7 @@ def show_letters(account: Account, given: argparse.Namespace, console: Console) 
         if isinstance(letter.content, str):
             console.print(Text(letter.content), soft_wrap=True)
         else:
-            console.print_json(json.dumps(letter.content))
+            console.print_json(json.dumps(without_secrets(letter.content)))
     return True
 
 
@@ -197,6 +198,20 @@ def chosen(letters: list[DeadLetter], wanted: list[str]) -> list[DeadLetter]:
             what = "no dead letter" if not found else "more than one dead letter"
             raise LocalError(f"There is {what} whose id begins with {beginning}.")
     return [letter for letter in letters if not wanted or letter.id.startswith(tuple(wanted))]
+
+
+def without_secrets(value: Any) -> Any:
+    """A dead letter's content without what opens doors: task tokens and signatures of URLs."""
+    if isinstance(value, dict):
+        return {
+            key: "…" if key.lower().endswith("tasktoken") else without_secrets(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [without_secrets(item) for item in value]
+    if isinstance(value, str):
+        return re.sub(r"(X-Amz-Signature|Signature)=[^&\s]+", r"\1=…", value)
+    return value
 
 
 def ends(clients: Clients, results: Iterable[Redriven], seconds: float) -> dict[str, str]:

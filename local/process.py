@@ -1,6 +1,5 @@
 """Start and stop the process of the local AWS; recover what a killed one left behind."""
 
-import json
 import os
 import shutil
 import signal
@@ -11,7 +10,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import psutil
 
@@ -34,7 +32,7 @@ def start(settings: Settings) -> None:
     scratch.mkdir(parents=True)
     with settings.log.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "local.server"],
+            [sys.executable, *_command(settings.port), str(settings.wait_scale)],
             cwd=ROOT,
             env=_environment(settings),
             stdin=subprocess.DEVNULL,
@@ -42,8 +40,6 @@ def start(settings: Settings) -> None:
             stderr=subprocess.STDOUT,
             start_new_session=True,  # Ctrl-C in the terminal is not for it
         )
-    created = psutil.Process(process.pid).create_time()
-    _record(settings).write_text(json.dumps({"pid": process.pid, "created": created}))
     _wait_until_ready(settings, process)
 
 
@@ -87,6 +83,8 @@ def _environment(settings: Settings) -> dict[str, str]:
         "SFTP_ENABLED": "0",
         "DOCKER_HOST": "unix:///nonexistent",  # containers are never used, nor looked for
         "TMPDIR": str(settings.directory / "tmp"),
+        "STATE_DIR": str(settings.directory / "tmp" / "state"),
+        "S3_DATA_DIR": str(settings.directory / "tmp" / "s3"),
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
         "LOG_LEVEL": "INFO",
@@ -128,19 +126,38 @@ def _answers(settings: Settings) -> bool:
         return False
 
 
-def _record(settings: Settings) -> Path:
-    return settings.directory / "server.json"
+def _command(port: int) -> list[str]:
+    return ["-m", "local.server", str(port)]
 
 
 def _server(settings: Settings) -> psutil.Process | None:
-    """The server's process if it is alive and really the one that was started here."""
-    try:
-        record = json.loads(_record(settings).read_text())
-        process = psutil.Process(record["pid"])
-        same = abs(process.create_time() - record["created"]) < 1
-    except (OSError, ValueError, KeyError, psutil.NoSuchProcess):
-        return None
-    return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+    """The server's process: by its command line and folder, for a file with its id may be lost."""
+    return next((server for server, port in _servers() if port == settings.port), None)
+
+
+def _servers() -> Iterator[tuple[psutil.Process, int]]:
+    """The servers of this checkout and their ports."""
+    for process in psutil.process_iter(["cmdline", "cwd", "status"]):
+        words = process.info["cmdline"] or []
+        if (
+            words[1:3] == _command(0)[:2]
+            and len(words) == 5
+            and process.info["cwd"] == str(ROOT)
+            and process.info["status"] != psutil.STATUS_ZOMBIE
+        ):
+            yield process, int(words[3])
+
+
+def wait_scale(settings: Settings) -> float:
+    """The scale that the running server was started with."""
+    server = _server(settings)
+    return float(server.cmdline()[4]) if server else settings.wait_scale
+
+
+def ports() -> list[int]:
+    """Of every local AWS of this checkout, running or killed."""
+    left = (ROOT / ".stepworks").glob("[0-9]*")
+    return sorted({port for _, port in _servers()} | {int(folder.name) for folder in left})
 
 
 def _workers(settings: Settings) -> Iterator[psutil.Process]:

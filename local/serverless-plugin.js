@@ -1,10 +1,14 @@
 "use strict";
 
 // What the command line needs and serverless.yml cannot say: which stage may be deployed where,
-// which Python is the project's, byte code that stays valid in a zip, and no role that nobody has.
+// which Python is the project's, byte code that stays valid in a zip, numbers that `--param` makes
+// texts of, and no role that nobody has.
 
 const fs = require("node:fs");
 const path = require("node:path");
+
+// The fields of a state machine that are whole numbers.
+const NUMBERS = new Set(["HeartbeatSeconds", "MaxConcurrency", "Seconds", "TimeoutSeconds"]);
 
 class StepworksPlugin {
   constructor(serverless) {
@@ -15,6 +19,7 @@ class StepworksPlugin {
     process.env.SOURCE_DATE_EPOCH ??= "315532800";
     this.hooks = {
       initialize: () => {
+        this.readNumbers(this.serverless.configurationInput.stepFunctions);
         const [command] = this.serverless.processedInput.commands;
         if (["deploy", "remove", "rollback"].includes(command)) this.checkTarget();
       },
@@ -29,6 +34,14 @@ class StepworksPlugin {
     if (process.env.VIRTUAL_ENV || !fs.existsSync(venv)) return;
     process.env.VIRTUAL_ENV = venv;
     process.env.PATH = [path.join(venv, "bin"), process.env.PATH].join(path.delimiter);
+  }
+
+  // `--param="sensorWaitSeconds=60"` is a text, and a state machine wants a number there.
+  readNumbers(value) {
+    for (const [key, item] of Object.entries(value ?? {})) {
+      if (typeof item === "object") this.readNumbers(item);
+      else if (NUMBERS.has(key) && /^\d+$/.test(item)) value[key] = Number(item);
+    }
   }
 
   // The framework makes one role for all functions; with a role of its own each, nobody assumes it.

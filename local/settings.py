@@ -24,7 +24,7 @@ class Settings:
     @classmethod
     def from_environment(cls) -> "Settings":
         port = os.environ.get("STEPWORKS_PORT") or str(DEFAULT_PORT)
-        if not port.isdigit() or not 1024 <= int(port) <= 65535:
+        if not (port.isascii() and port.isdigit()) or not 1024 <= int(port) <= 65535:
             raise LocalError(
                 f"STEPWORKS_PORT is {port!r}: it must be a port number from 1024 to 65535."
             )

@@ -61,13 +61,14 @@ def aws() -> Aws:
 
 
 @pytest.fixture(scope="session")
-def package() -> Callable[[str], Package]:
-    """The package of a stage, made once a run."""
+def package() -> Callable[..., Package]:
+    """The package of a stage, its parameters perhaps overridden; each made once a run."""
     directory = Path(os.environ[RUN_DIRECTORY])
 
-    def of_stage(stage: str) -> Package:
+    def of_stage(stage: str, **parameters: str) -> Package:
+        name = "-".join(("package", stage, *parameters))
         with _locked(directory / "lock"):
-            return packaged.package(stage, directory / f"package-{stage}")
+            return packaged.package(stage, directory / name, **parameters)
 
     return of_stage
 

@@ -24,6 +24,8 @@ def names_for(request: Mapping[str, Any], *, execution: str) -> list[str]:
     `names` are taken as they are. Otherwise `count` people are made up, or 0 to 19, from `seed`,
     or from the execution.
     """
+    if not isinstance(request, Mapping):
+        raise InvalidRequestError("The input must be an object.")
     names = _given(request) if "names" in request else _made_up(request, execution)
     size = len(json.dumps(names, ensure_ascii=False).encode("utf-8", "surrogatepass"))
     if len(names) > MAX_NAMES or size > MAX_NAMES_BYTES:

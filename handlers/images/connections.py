@@ -67,9 +67,10 @@ class _CheckedConnection(HTTPConnection):
         raise NewConnectionError(self, str(problem)) from problem
 
     def request(self, *args: Any, **options: Any) -> None:
-        if limit := current_limit():
-            limit.watch(self)
         super().request(*args, **options)
+        # The socket, not this connection, which lets go of it when an answer has no length.
+        if limit := current_limit():
+            limit.watch(self.sock)
 
 
 class _CheckedTlsConnection(_CheckedConnection, HTTPSConnection):

@@ -1,26 +1,28 @@
 """Images into their bucket.
 
-The requests are signed by botocore and sent by urllib3: `put_object` takes 1.3 ms of processor
-time a call, which is more than all the rest of a download, and at 50 at once halves what a Lambda
-can do (docs/decisions/0022-hand-sent-put.md).
+The requests are signed here and sent by urllib3: boto3's `put_object` takes more processor time
+than all the rest of a download, and at 50 at once halves what a Lambda can do
+(docs/decisions/0022-put-without-boto3.md).
 """
 
+import hashlib
 import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import IO, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import boto3
+import certifi
 import urllib3
-from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.exceptions import ClientError
 from urllib3.exceptions import HTTPError
 
 from handlers.images.errors import DownloadError
+from handlers.images.put_signature import signed_headers
 from handlers.shared.clients import client
 from handlers.shared.errors import aws_errors, http_status
 
@@ -55,10 +57,14 @@ class ImageStore:
     def __init__(self, bucket: str, run: str, *, connections: int) -> None:
         self._bucket = bucket
         self._run = quote(run, safe="")
-        self._url = _bucket_url(bucket)
+        url = urlsplit(_bucket_url(bucket))
+        self._host, self._folder = url.netloc, url.path
         self._session = boto3.Session()
         self._region = client("s3").meta.region_name
-        self._pool = urllib3.PoolManager(maxsize=connections, retries=_RETRIES, timeout=_TIMEOUT)
+        manager = urllib3.PoolManager(
+            maxsize=connections, retries=_RETRIES, timeout=_TIMEOUT, ca_certs=certifi.where()
+        )
+        self._pool = manager.connection_from_url(url.geturl())
 
     def put(
         self,
@@ -78,16 +84,20 @@ class ImageStore:
         }
         if encoding := _clean(content_encoding):
             headers["Content-Encoding"] = encoding
-        request = AWSRequest("PUT", f"{self._url}/{quote(key, safe='/~')}", headers, body)
-        credentials = self._session.get_credentials().get_frozen_credentials()
-        # The signature covers a hash of the body, so S3 refuses what is damaged on the way.
-        S3SigV4Auth(credentials, "s3", self._region).add_auth(request)
+        path = f"{self._folder}/{quote(key, safe='/~')}"
         try:
             answer = self._pool.request(
                 "PUT",
-                request.url,
+                path,
                 body=body,
-                headers=dict(request.headers.items()),
+                headers=signed_headers(
+                    headers,
+                    host=self._host,
+                    path=path,
+                    body_sha256=_sha256(body),
+                    region=self._region,
+                    credentials=self._session.get_credentials().get_frozen_credentials(),
+                ),
                 redirect=False,
             )
         except HTTPError as error:
@@ -112,7 +122,15 @@ class ImageStore:
         return Stored(key, head["ContentLength"], head["ContentType"], _iso(head["LastModified"]))
 
     def close(self) -> None:
-        self._pool.clear()
+        self._pool.close()
+
+
+def _sha256(body: IO[bytes] | bytes) -> str:
+    if isinstance(body, bytes):
+        return hashlib.sha256(body).hexdigest()
+    digest = hashlib.file_digest(body, "sha256")  # type: ignore[arg-type]
+    body.seek(0)
+    return digest.hexdigest()
 
 
 def _clean(header: str | None) -> str:

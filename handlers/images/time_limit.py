@@ -11,15 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Self
 
 _LOOK_SECONDS = 0.1
-
-
-class Connection(Protocol):
-    """The part of http.client's connection that is needed here."""
-
-    sock: Any
 
 
 class TimeLimit:
@@ -27,7 +21,7 @@ class TimeLimit:
 
     def __init__(self, ends_at: float) -> None:
         self.ends_at = ends_at
-        self._connection: Connection | None = None
+        self._socket: socket.socket | None = None
 
     @property
     def remaining(self) -> float:
@@ -36,31 +30,28 @@ class TimeLimit:
     def is_over(self) -> bool:
         return self.remaining <= 0
 
-    def watch(self, connection: Connection) -> None:
-        """From now on this connection, and no other, is shut down when the time is over."""
+    def watch(self, sock: socket.socket) -> None:
+        """From now on this socket, and no other, is shut down when the time is over."""
         with _owners_lock:
-            self._connection = connection
+            self._socket = sock
             # A pooled connection serves one download after another.
-            _owners[id(connection)] = self
+            _owners[id(sock)] = self
 
     def release(self) -> None:
-        """Leave the connection alone."""
+        """Leave the socket alone."""
         with _owners_lock:
-            connection, self._connection = self._connection, None
-            if connection is not None and _owners.get(id(connection)) is self:
-                del _owners[id(connection)]
+            if self._socket is not None and _owners.get(id(self._socket)) is self:
+                del _owners[id(self._socket)]
+            self._socket = None
 
     def cut(self) -> None:
+        """End whatever the download is waiting for; it goes on with a broken connection."""
         with _owners_lock:
-            connection = self._connection
-            if connection is None or _owners.get(id(connection)) is not self:
-                return
-            sock = connection.sock
-            if sock is not None:
+            if self._socket is not None and _owners.get(id(self._socket)) is self:
                 with suppress(OSError):  # closed in the meantime
                     # Not the method of a TLS socket, which would take the TLS state away from the
                     # thread that is reading.
-                    socket.socket.shutdown(sock, socket.SHUT_RDWR)
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
 _owners: dict[int, TimeLimit] = {}

@@ -21,9 +21,9 @@ _HIDDEN = "(not shown)"
 def describe(execution_arn: str) -> dict[str, Any] | None:
     """Status, times and result of an execution; None where there is none to be seen.
 
-    {"executionArn", "status", "startDate", "stopDate"?, "output"? | "error"?, "cause"?}; times are
-    ISO 8601 in UTC, `output` is JSON. Which machines' executions can be seen is for this
-    function's role to say; the others look as if they did not exist.
+    {"executionArn", "status", "startDate", "stopDate"?, "output"?, "error"?, "cause"?}: the output
+    is that of a success, as JSON; times are ISO 8601 in UTC. Which machines' executions can be seen
+    is for this function's role to say; the others look as if they did not exist.
     """
     with aws_errors("describing an execution"):
         try:
@@ -42,7 +42,7 @@ def describe(execution_arn: str) -> dict[str, Any] | None:
     }
     if found.get("stopDate"):
         shown["stopDate"] = _iso(found["stopDate"])
-    if found.get("output") is not None:
+    if found["status"] == "SUCCEEDED" and found.get("output") is not None:
         shown["output"] = without_tokens(json.loads(found["output"]))
     if found.get("error"):
         shown["error"] = found["error"]

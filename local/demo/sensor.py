@@ -114,7 +114,7 @@ def look_at(aws: Aws, upload: Upload) -> None:
     if not upload.execution:
         for execution in aws.executions(aws.outputs["SensorStateMachineArn"]):
             described = aws.describe(execution["executionArn"])
-            if json.loads(described["input"])["objectKey"] == upload.key:
+            if json.loads(described["input"]).get("objectKey") == upload.key:
                 upload.execution = described
                 break
         else:

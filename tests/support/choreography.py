@@ -33,6 +33,7 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from handlers.shared import events as shared_events
 from tests.support import asl, catalogue
 from tests.support.services import OK, error
+from tests.unit.fakes import FakeContext
 
 WORKFLOW = asl.ROOT / "handlers" / "cookies"
 ATTEMPTS = 3  # Lambda invokes an asynchronous event up to three times
@@ -181,7 +182,7 @@ class Choreography:
     def _call(self, key: str, event: dict[str, Any], attempt: int) -> None:
         nothing: Fault = lambda *_: None  # noqa: E731
         self.before.get(key, nothing)(event, attempt)
-        _handler(key)(json.loads(json.dumps(event)), FakeContext(key))
+        _handler(key)(json.loads(json.dumps(event)), FakeContext(function_name=key))
         self.after.get(key, nothing)(event, attempt)
 
     def send_message(self, QueueUrl: str, MessageBody: str) -> Any:
@@ -227,16 +228,6 @@ class Choreography:
         except ClientError:
             return None
         return described
-
-
-@dataclass
-class FakeContext:
-    """What the handlers' decorators ask of a Lambda context."""
-
-    function_name: str = "function"
-    memory_limit_in_mb: int = 256
-    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:function"
-    aws_request_id: str = "r"
 
 
 @contextmanager

@@ -76,13 +76,14 @@ class Package:
         return str(reference["Fn::GetAtt"][0])
 
 
-def package(stage: str, directory: Path) -> Package:
+def package(stage: str, directory: Path, **parameters: str) -> Package:
     """Package a stage, as `serverless deploy` would before it uploads anything."""
+    overrides = [f"--param={name}={value}" for name, value in parameters.items()]
     if not (directory / "serverless-state.json").exists():
         finished = subprocess.run(
             [
                 str(ROOT / "node_modules" / ".bin" / "serverless"),
-                *("package", "--stage", stage, "--package", str(directory)),
+                *("package", "--stage", stage, "--package", str(directory), *overrides),
             ],
             cwd=ROOT,
             env={

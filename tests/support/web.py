@@ -169,12 +169,24 @@ def drips(request: Request) -> None:
         time.sleep(0.1)
 
 
-def drips_headers(request: Request) -> None:
-    """The same, before the body has even begun."""
-    request.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+def drips_without_length(request: Request) -> None:
+    """The same, and only the end of the connection would be the end of the body."""
+    request.answer(200, b"", Content_Length=None, Connection="close")
     while True:
         request.wfile.write(b".")
         time.sleep(0.1)
+
+
+def drips_headers(code: int) -> Route:
+    """The same, before the body has even begun."""
+
+    def route(request: Request) -> None:
+        request.wfile.write(f"HTTP/1.1 {code} Status\r\nX-Slow: ".encode())
+        while True:
+            request.wfile.write(b".")
+            time.sleep(0.1)
+
+    return route
 
 
 def endless(request: Request) -> None:

@@ -9,12 +9,12 @@ from tests.support.packaged import Package
 
 
 @pytest.fixture(scope="session")
-def dev(package: Callable[[str], Package]) -> Package:
+def dev(package: Callable[..., Package]) -> Package:
     return package("dev")
 
 
 @pytest.fixture(scope="session")
-def prod(package: Callable[[str], Package]) -> Package:
+def prod(package: Callable[..., Package]) -> Package:
     return package("prod")
 
 

@@ -1,9 +1,11 @@
 """POST {ApiUrl}/downloads: what the gateway lets through, and what it says of the rest."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
+from local import api
 from tests.support import web
 
 from .conftest import PNG, Images
@@ -85,3 +87,18 @@ def test_quotes_and_other_alphabets_arrive_as_they_are(images: Images) -> None:
 
     assert ended["status"] == "SUCCEEDED"
     assert images.item(path) is not None
+
+
+def test_the_status_of_a_run_is_there_for_the_asking(images: Images) -> None:
+    images.server.routes["/x.png"] = web.file(PNG)
+    good, bad = (images.run([path])["executionArn"] for path in ("x.png", "gone.png"))
+
+    succeeded, failed = (
+        api.call(images.aws, "GET", f"/executions/{quote(arn, safe='')}").json
+        for arn in (good, bad)
+    )
+
+    assert succeeded["output"]["downloaded"] == 1
+    assert set(succeeded) == {"executionArn", "status", "startDate", "stopDate", "output"}
+    assert failed["error"] == "DownloadsFailedError"
+    assert set(failed) == {"executionArn", "status", "startDate", "stopDate", "error", "cause"}

@@ -1,7 +1,7 @@
 """Starting, recovering and stopping the local AWS, as a person at the terminal does it."""
 
-import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,18 +21,23 @@ from local.errors import LocalError
 from local.settings import REGION, ROOT, Settings
 
 
-@pytest.fixture
-def settings() -> Iterator[Settings]:
+def settings_with_free_port() -> Settings:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = Settings(port=port, wait_scale=0)
+        return Settings(port=probe.getsockname()[1], wait_scale=0)
+
+
+@pytest.fixture
+def settings() -> Iterator[Settings]:
+    settings = settings_with_free_port()
     yield settings
     process.stop(settings)
 
 
 def server(settings: Settings) -> psutil.Process:
-    return psutil.Process(json.loads((settings.directory / "server.json").read_text())["pid"])
+    found = process._server(settings)
+    assert found
+    return found
 
 
 def is_free(port: int) -> bool:
@@ -86,9 +91,9 @@ def test_iam_is_enforced(settings: Settings) -> None:
 
 
 def test_two_run_side_by_side(settings: Settings) -> None:
-    other = Settings(port=settings.port + 1, wait_scale=0)
+    process.start(settings)
+    other = settings_with_free_port()
     try:
-        process.start(settings)
         process.start(other)
         process.stop(other)
         assert process.is_running(settings)
@@ -113,13 +118,24 @@ def test_one_that_was_killed_is_recovered_with_its_orphans(settings: Settings) -
     until("the orphan's end", lambda: orphan.poll() is not None, 10)
 
 
-def test_another_process_that_got_the_number_is_not_ended(settings: Settings) -> None:
-    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-    try:
-        settings.directory.mkdir(parents=True)
-        record = {"pid": stranger.pid, "created": 1.0}
-        (settings.directory / "server.json").write_text(json.dumps(record))
+def test_a_server_whose_files_are_lost_is_found_and_stopped(settings: Settings) -> None:
+    process.start(settings)
+    running = server(settings)
+    shutil.rmtree(settings.directory)
 
+    assert settings.port in process.ports()
+    process.stop(settings)
+
+    assert not running.is_running()
+
+
+def test_a_process_of_another_folder_is_not_ended(settings: Settings, tmp_path: Path) -> None:
+    """Two checkouts may use the same port one after the other; each ends its own alone."""
+    (tmp_path / "local").mkdir()
+    (tmp_path / "local" / "server.py").write_text("import time; time.sleep(600)")
+    command = [sys.executable, "-m", "local.server", str(settings.port), "1"]
+    stranger = subprocess.Popen(command, cwd=tmp_path)
+    try:
         process.stop(settings)
 
         assert stranger.poll() is None

@@ -40,7 +40,7 @@ class Sensor:
         found = [
             execution["executionArn"]
             for execution in self.aws.executions(self.machine)
-            if self.input_of(execution["executionArn"])["objectKey"] == key
+            if self.input_of(execution["executionArn"]).get("objectKey") == key
         ]
         return found[::-1]
 

@@ -178,17 +178,18 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def fetched_over_tls(host: str, certificate: Path, trusted: bool) -> bytes:
+def fetched_over_tls(
+    host: str, certificate: Path, trusted: bool, path: str = "/x", seconds: float = 5
+) -> bytes:
     """What a host of that name, which is really this machine, answers."""
-    one, sink = fetcher(lambda *_: ["127.0.0.1"]), io.BytesIO()
-    if trusted:
-        one._session.verify = str(certificate)
+    one = fetcher(lambda *_: ["127.0.0.1"], trusted=str(certificate) if trusted else True)
+    sink = io.BytesIO()
     with (
-        web.serve({"/x": web.file(b"over TLS")}, certificate) as server,
+        web.serve({"/x": web.file(b"over TLS"), "/drips": web.drips}, certificate) as server,
         Watchdog() as watchdog,
-        watchdog.limit(time.monotonic() + 5) as limit,
+        watchdog.limit(time.monotonic() + seconds) as limit,
     ):
-        one.fetch(f"https://{host}:{server.port}/x", sink, limit)
+        one.fetch(f"https://{host}:{server.port}{path}", sink, limit)
     return sink.getvalue()
 
 
@@ -210,7 +211,12 @@ def test_a_certificate_that_does_not_fit_is_not_tried_again(
     assert not caught.value.again
 
 
-def test_a_handshake_that_drips_ends(certificate: Path) -> None:
+def test_the_time_limit_holds_over_tls(certificate: Path) -> None:
+    with pytest.raises(DownloadError, match="Out of time"):
+        fetched_over_tls("images.example", certificate, trusted=True, path="/drips", seconds=1)
+
+
+def test_a_handshake_that_never_comes_ends() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         started = time.monotonic()
         with pytest.raises(DownloadError):

@@ -269,7 +269,11 @@ def test_a_file_of_exactly_the_limit(server: Web) -> None:
     assert fetch(server, web.file(bytes(100_000)))[0].size == 100_000
 
 
-@pytest.mark.parametrize("drip", [web.drips, web.drips_headers], ids=["body", "headers"])
+@pytest.mark.parametrize(
+    "drip",
+    [web.drips, web.drips_without_length, web.drips_headers(200), web.drips_headers(404)],
+    ids=["body", "body without a length", "headers", "headers of an error"],
+)
 def test_a_byte_now_and_then_is_not_waited_for_longer_than_the_limit(
     server: Web, drip: Route
 ) -> None:

@@ -305,6 +305,20 @@ def test_one_letter_is_shown_with_all_that_is_in_it(dead: Dead) -> None:
     assert "another" not in printed
 
 
+def test_what_opens_doors_is_not_shown_and_is_sent_again_all_the_same(dead: Dead) -> None:
+    url = "https://bucket.s3.amazonaws.com/key?X-Amz-Expires=900&X-Amz-Signature=abc123&x=y"
+    secret = {"detail": {"TaskToken": "a-token", "MyTaskToken": "a-token", "urls": [url]}}
+    dead.put(secret, TARGET_ARN=dead.machine)
+
+    _, printed = dead.run("show", "--queue", dead.url)
+    dead.run("redrive", "--queue", dead.url, "--all", "--wait", "0")
+
+    assert "a-token" not in printed
+    assert "abc123" not in printed
+    assert "X-Amz-Signature=…&x=y" in printed
+    assert dead.executions() == [secret]
+
+
 def test_chosen_letters_are_sent_again_and_the_others_stay(dead: Dead) -> None:
     ids = [dead.put({"n": n}, TARGET_ARN=dead.machine) for n in range(4)]
 

@@ -53,3 +53,12 @@ def test_a_byte_more_is_refused_with_the_limit(machine: str) -> None:
     assert status == 400
     assert answer["__type"] == "ValidationException"
     assert answer["message"].endswith("less than or equal to 262144")
+
+
+def test_escapes_of_what_is_not_ascii_count_as_what_they_stand_for(machine: str) -> None:
+    escaped = json.dumps(json.loads(document(MOST)))
+    assert len(escaped) > MOST
+
+    status, _, _ = start_input_limit.start_execution({"stateMachineArn": machine, "input": escaped})
+
+    assert status == 200

@@ -259,6 +259,13 @@ def test_a_write_that_fails_for_a_passing_reason_is_retried(messages: Messages) 
     assert messages.kept() == []
 
 
+@pytest.mark.parametrize("error", ["Sandbox.Timedout", "Lambda.Unknown"])
+def test_a_recorder_that_ran_out_of_time_is_called_again(messages: Messages, error: str) -> None:
+    result = messages.run(recordMessage=in_turn(fails(error), answers(200, RECORDED)))
+
+    assert (result.status, result.visited) == ("SUCCEEDED", HAPPY)
+
+
 @pytest.mark.parametrize("function", [CHECK, RECORD])
 def test_retries_end(messages: Messages, function: str) -> None:
     result = messages.run(**{function: fails("Lambda.TooManyRequestsException")})

@@ -162,8 +162,17 @@ def test_retries_end(function: str) -> None:
     assert result.status == "FAILED"
 
 
-def test_a_copy_that_does_not_verify_is_made_again_twice() -> None:
+@pytest.mark.parametrize("function", STEPS)
+def test_a_full_account_is_waited_for_much_longer(function: str) -> None:
+    throttled = fails("Lambda.TooManyRequestsException")
+
+    result = sensor(**broken_before(function), **{function: throttled})
+
+    assert len(result.events_of(function)) == 11
+
+
+def test_a_copy_that_does_not_verify_is_made_again() -> None:
     result = sensor(moveFile=fails("CopyVerificationError"))
 
-    assert len(result.events_of("moveFile")) == 3
+    assert len(result.events_of("moveFile")) == 6
     assert (result.status, result.error) == ("FAILED", "CopyVerificationError")

@@ -1,6 +1,7 @@
 """What the cookies workflow asks of AWS, in the packaged template."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -168,6 +169,29 @@ def test_parameters_reach_the_machine_and_its_functions(dev: Package) -> None:
     assert machine["Process Multiple"]["MaxConcurrency"] == 2
     variables = function(dev, "postProcessAll")["Environment"]["Variables"]
     assert str(variables["TOLERATED_FAILURE_SHARE"]) == "0"
+
+
+def test_parameters_may_be_given_on_the_command_line(package: Callable[..., Package]) -> None:
+    changed = package(
+        "dev",
+        cookiesMaxConcurrency="5",
+        cookiesTaskTimeoutSeconds="1200",
+        cookiesToleratedFailureShare="0.1",
+        cookiesBusName="another",
+    )
+
+    states = changed.machines()["CookiesStateMachine"]["States"]
+    variables = function(changed, "postProcessAll")["Environment"]["Variables"]
+    assert states["Process Multiple"]["MaxConcurrency"] == 5
+    assert states["Get Multiple"]["TimeoutSeconds"] == 1200
+    assert variables["TOLERATED_FAILURE_SHARE"] == "0.1"
+    # Whoever puts an event puts it there, may put it there, and is heard there.
+    assert states["Get Multiple"]["Parameters"]["Entries"][0]["EventBusName"] == "another"
+    assert variables["EVENT_BUS_NAME"] == "another"
+    assert {properties(changed.template, rule)["EventBusName"] for rule in RULES} == {"another"}
+    for role in ("CookiesStateMachineRole", changed.role_of(function(changed, "postProcessAll"))):
+        (put,) = [s for s in changed.statements(role) if "events:PutEvents" in s.actions]
+        assert [bus.rpartition(":")[2] for bus in put.resources] == ["event-bus/another"]
 
 
 # -- Machines -------------------------------------------------------------------------------------

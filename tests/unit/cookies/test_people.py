@@ -68,9 +68,11 @@ def test_without_a_seed_an_execution_has_its_own_people() -> None:
         pytest.param({"count": "3"}, id="a-number-as-text"),
         pytest.param({"seed": [1]}, id="a-list-as-seed"),
         pytest.param({"seed": None}, id="no-seed"),
+        pytest.param([], id="no-object"),
+        pytest.param("names", id="a-text-for-an-object"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(request_: dict[str, Any]) -> None:
+def test_what_cannot_be_meant_is_refused(request_: Any) -> None:
     with pytest.raises(InvalidRequestError, match=r"must be"):
         names_for(request_, execution=EXECUTION)
 

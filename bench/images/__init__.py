@@ -1,0 +1,99 @@
+"""Images from a web server into S3: what one Lambda can do, beside the usual ways.
+
+Every server answers after 20 ms, so at a concurrency of c nobody can do more than c / (2 × 20 ms)
+images a second: the ceiling. Each measurement has a process of its own on one processor, the
+servers have another; ways are interleaved, and the median of the rounds counts.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from bench.images.servers import LATENCY, running
+
+TITLE = "images: from the web into S3"
+WAYS = {
+    "one_by_one": "requests.get + put_object, one by one",
+    "threads": "requests.get + put_object, threads",
+    "session": "requests.Session + put_object, threads",
+    "aiohttp": "aiohttp + signed PUT",
+    "download_batch": "downloadBatch",
+}
+IMAGES = {1: 50, 5: 250, 50: 1000}  # by concurrency
+BASELINE = "threads"
+
+
+def run(console: Console, *, quick: bool) -> dict[str, Any]:
+    cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    ours, theirs = (cpus[0], cpus[1]) if len(cpus) > 1 else (None, None)
+    cases = [("one_by_one", 1)] + [(way, at) for at in (5, 50) for way in list(WAYS)[1:]]
+    taken: dict[tuple[str, int], list[dict[str, float]]] = {case: [] for case in cases}
+    rounds = 1 if quick else 5
+    with running(theirs) as servers, console.status("") as status:
+        for number in range(rounds):
+            for way, at in cases:
+                status.update(f"Round {number + 1} of {rounds}: {WAYS[way]} at {at} …")
+                taken[way, at].append(_measured(way, at, servers, ours))
+    rows = [_row(way, at, taken[way, at]) for way, at in cases]
+    for row in rows:
+        base = next(
+            other for other in rows if (other["way"], other["at"]) == (BASELINE, max(row["at"], 5))
+        )
+        row["ratio"] = row["images_per_second"] / base["images_per_second"]
+        row["cpu_ratio"] = row["images_per_cpu_second"] / base["images_per_cpu_second"]
+    console.print(_table(rows))
+    return {"latency_seconds": LATENCY, "rounds": rounds, "baseline": BASELINE, "rows": rows}
+
+
+def _measured(way: str, at: int, servers: tuple[str, str], cpu: int | None) -> dict[str, float]:
+    command = [sys.executable, "-m", "bench.images.cases", way, str(at), str(IMAGES[at]), *servers]
+    if cpu is not None:
+        os.sched_setaffinity(0, {cpu})  # a child inherits it
+    try:
+        finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    finally:
+        if cpu is not None:
+            os.sched_setaffinity(0, range(os.cpu_count() or 1))
+    if finished.returncode:
+        raise RuntimeError(f"{way} at {at} failed:\n{finished.stderr}")
+    result: dict[str, float] = json.loads(finished.stdout.splitlines()[-1])
+    return result
+
+
+def _row(way: str, at: int, taken: list[dict[str, float]]) -> dict[str, Any]:
+    rates = [IMAGES[at] / one["seconds"] for one in taken]
+    per_cpu = [IMAGES[at] / one["cpu"] for one in taken]
+    ceiling = at / (2 * LATENCY)
+    rate = statistics.median(rates)
+    return {
+        "way": way,
+        "at": at,
+        "images": IMAGES[at],
+        "images_per_second": round(rate, 1),
+        "spread": [round(min(rates), 1), round(max(rates), 1)],
+        "images_per_cpu_second": round(statistics.median(per_cpu), 1),
+        "ceiling": ceiling,
+        "share_of_ceiling": round(rate / ceiling, 3),
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(box=box.SIMPLE)
+    table.add_column("way")
+    for heading in ("at once", "images/s", "× threads", "of ceiling", "images/CPU-s", "× threads"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(
+            *(WAYS[row["way"]], str(row["at"]), f"{row['images_per_second']:,.0f}"),
+            *(f"{row['ratio']:.2f}", f"{row['share_of_ceiling']:.0%}"),
+            *(f"{row['images_per_cpu_second']:,.0f}", f"{row['cpu_ratio']:.2f}"),
+            style="bold" if row["way"] == "download_batch" else "",
+        )
+    return table

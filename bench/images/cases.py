@@ -1,0 +1,163 @@
+"""One way of getting images from the web into S3, measured in a fresh process.
+
+`python -m bench.images.cases <way> <concurrency> <images> <web> <s3>` prints one line of JSON.
+"""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+KEEP_FREE = 900_000  # milliseconds that the Lambda has left
+
+
+def one_by_one(concurrency: int, urls: list[str], s3: str) -> Callable[[], None]:
+    import boto3
+    import requests
+
+    client = boto3.client("s3")
+
+    def run() -> None:
+        for url in urls:
+            body = requests.get(url, timeout=10).content
+            client.put_object(Bucket="images", Key=_key(url), Body=body)
+
+    return run
+
+
+def threads(concurrency: int, urls: list[str], s3: str) -> Callable[[], None]:
+    import boto3
+    import requests
+    from botocore.config import Config
+
+    client = boto3.client("s3", config=Config(max_pool_connections=concurrency))
+
+    def download(url: str) -> None:
+        body = requests.get(url, timeout=10).content
+        client.put_object(Bucket="images", Key=_key(url), Body=body)
+
+    def run() -> None:
+        with ThreadPoolExecutor(concurrency) as pool:
+            list(pool.map(download, urls))
+
+    return run
+
+
+def session(concurrency: int, urls: list[str], s3: str) -> Callable[[], None]:
+    import boto3
+    import requests
+    from botocore.config import Config
+    from requests.adapters import HTTPAdapter
+
+    client = boto3.client("s3", config=Config(max_pool_connections=concurrency))
+    pooled = requests.Session()
+    pooled.mount("http://", HTTPAdapter(pool_maxsize=concurrency))
+
+    def download(url: str) -> None:
+        body = pooled.get(url, timeout=10).content
+        client.put_object(Bucket="images", Key=_key(url), Body=body)
+
+    def run() -> None:
+        with ThreadPoolExecutor(concurrency) as pool:
+            list(pool.map(download, urls))
+
+    return run
+
+
+def aiohttp(concurrency: int, urls: list[str], s3: str) -> Callable[[], None]:
+    """Both requests by aiohttp; the PUT signed by botocore, as in `downloadBatch`."""
+    import aiohttp
+    import boto3
+    from botocore.auth import S3SigV4Auth
+    from botocore.awsrequest import AWSRequest
+
+    credentials = boto3.Session().get_credentials().get_frozen_credentials()
+
+    async def download(http: aiohttp.ClientSession, slots: asyncio.Semaphore, url: str) -> None:
+        async with slots:
+            async with http.get(url) as answer:
+                body = await answer.read()
+            request = AWSRequest("PUT", f"{s3}/images/{_key(url)}", {}, body)
+            S3SigV4Auth(credentials, "s3", "us-east-1").add_auth(request)
+            async with http.put(request.url, data=body, headers=dict(request.headers)) as answer:
+                assert answer.status == 200
+
+    async def all_of_them() -> None:
+        slots = asyncio.Semaphore(concurrency)
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(connector=connector) as http:
+            await asyncio.gather(*(download(http, slots, url) for url in urls))
+
+    return lambda: asyncio.run(all_of_them())
+
+
+def download_batch(concurrency: int, urls: list[str], s3: str) -> Callable[[], None]:
+    """The Lambda itself, warm: its plan from S3, checks, retries, limits and report included."""
+    os.environ |= {
+        "RUNS_BUCKET": "runs",
+        "IMAGES_BUCKET": "images",
+        "MAX_BYTES": "26214400",
+        "READ_SECONDS": "10",
+        "ITEM_SECONDS": "120",
+        "ALLOW_PRIVATE_HOSTS": "true",
+        "LOG_LEVEL": "ERROR",
+        "POWERTOOLS_METRICS_DISABLED": "true",
+    }
+    from handlers.images.download_batch import handler
+    from handlers.images.plan import Plan
+    from handlers.images.run import PLAN, Run
+
+    def invoke(name: str, given: list[str]) -> None:
+        base, paths = given[0].rpartition("/")[0], [_key(url) for url in given]
+        execution = f"arn:aws:states:us-east-1:123456789012:execution:bench:{name}"
+        Run("runs", execution).save(
+            PLAN, Plan(base, tuple(paths), concurrency, len(paths)).as_document()
+        )
+        result = handler({"execution": execution, "batch": 0}, _Context())
+        assert result["succeeded"] == len(given), result
+
+    invoke("warm-up", urls[:2])
+    return lambda: invoke("measured", urls)
+
+
+class _Context:
+    """A Lambda context."""
+
+    function_name = aws_request_id = invoked_function_arn = "bench"
+    memory_limit_in_mb = 1024
+
+    def get_remaining_time_in_millis(self) -> int:
+        return KEEP_FREE
+
+
+def _key(url: str) -> str:
+    return url.rpartition("/")[2]
+
+
+WAYS: dict[str, Any] = {
+    way.__name__: way for way in (one_by_one, threads, session, aiohttp, download_batch)
+}
+
+
+def main() -> None:
+    way, concurrency, images, web, s3 = sys.argv[1:]
+    os.environ |= {
+        "AWS_ENDPOINT_URL": s3,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    urls = [f"{web}/flags/{number:05}.png" for number in range(int(images))]
+    run = WAYS[way](int(concurrency), urls, s3)
+    started, cpu = time.perf_counter(), time.process_time()
+    run()
+    taken = {"seconds": time.perf_counter() - started, "cpu": time.process_time() - cpu}
+    sys.stdout.write(json.dumps(taken) + "\n")
+
+
+if __name__ == "__main__":
+    main()

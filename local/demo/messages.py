@@ -1,0 +1,197 @@
+"""The messages scene: messages are posted and put, and one watches each being recorded or kept."""
+
+import json
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from local import api
+from local.aws import Aws, until
+from local.dead_letters import DeadLetter, DeadLetterQueue
+from local.errors import LocalError
+
+TITLE = "messages: a message goes over the event bus and is recorded, or kept if it cannot be"
+SCENE_SECONDS = 120
+MANY = 40
+NEWEST = 20  # executions that are looked at; an old stack may have many
+STATES = ["Check Message", "Record Message", "Check Status?", "Keep Message"]
+GREETING = {"text": 'Grüße, "日本" 🙂', "numbers": [1, 2.5], "nothing": None}
+NOT_JSON = "{this is not JSON"
+
+
+@dataclass
+class Message:
+    """A message on its way, and what has become of it so far."""
+
+    name: str
+    id: str
+    content: Any  # what the record should hold; nothing for a malformed one
+    malformed: bool = False
+    execution: dict[str, Any] = field(default_factory=dict)
+    visited: list[str] = field(default_factory=list)
+
+    @property
+    def ended(self) -> bool:
+        return bool(self.execution) and self.execution["status"] != "RUNNING"
+
+
+def play(aws: Aws, console: Console, *, quick: bool) -> None:
+    messages = [
+        Message("posted", post(aws, GREETING), GREETING),
+        Message("put by another producer", put(aws, json.dumps([GREETING])), [GREETING]),
+        Message("malformed", put(aws, NOT_JSON), None, malformed=True),
+    ]
+    watch(aws, console, messages)
+    for message in messages:
+        check_end(message)
+        if not message.malformed:
+            show_record(aws, console, message)
+    show_dead_letter(aws, console, messages[-1])
+    if not quick:
+        post_many(aws, console)
+
+
+def post(aws: Aws, content: Any) -> str:
+    """Post a message, signed; returns its id."""
+    answer = api.call(aws, "POST", "/messages", {"message": content})
+    expect(answer.status == 202, f"POST /messages answered {answer.status}: {answer.text}")
+    return str(answer.json["messageId"])
+
+
+def put(aws: Aws, message: str) -> str:
+    """Put a message on the bus, as any producer may; returns the event's id."""
+    answer = aws.client("events").put_events(
+        Entries=[
+            {
+                "EventBusName": aws.outputs["MessagesBusName"],
+                "Source": "com.devpost.commonevent",
+                "DetailType": "message",
+                "Detail": json.dumps({"message": message}),
+            }
+        ]
+    )
+    return str(answer["Entries"][0]["EventId"])
+
+
+# -- While it happens -----------------------------------------------------------------------------
+
+
+def watch(aws: Aws, console: Console, messages: list[Message]) -> None:
+    """Show each execution's states as they are entered, until all have ended."""
+    deadline = time.monotonic() + SCENE_SECONDS
+    with Live(progress(messages), console=console, refresh_per_second=8) as live:
+        while not all(message.ended for message in messages):
+            look(aws, messages)
+            live.update(progress(messages))
+            if time.monotonic() > deadline:
+                late = ", ".join(message.name for message in messages if not message.ended)
+                raise LocalError(f"Still not done after {SCENE_SECONDS} s: {late}.")
+            time.sleep(0.1)
+
+
+def look(aws: Aws, messages: list[Message]) -> None:
+    for execution in aws.executions(aws.outputs["MessagesStateMachineArn"])[:NEWEST]:
+        described = aws.describe(execution["executionArn"])
+        started_with = json.loads(described["input"])["id"]
+        for message in messages:
+            if message.id == started_with and not message.ended:
+                message.execution = described
+                message.visited = aws.visited(execution["executionArn"])
+
+
+def progress(messages: Iterable[Message]) -> Table:
+    table = Table("message", *STATES, "ended", box=box.SIMPLE)
+    for message in messages:
+        ended = message.execution["status"] if message.ended else ""
+        table.add_row(message.name, *(mark(message, state) for state in STATES), ended)
+    return table
+
+
+def mark(message: Message, state: str) -> str:
+    if state not in message.visited:
+        return ""
+    if state == message.visited[-1] and not message.ended:
+        return "[yellow]…"
+    refused = message.malformed and state == "Check Message"
+    return "[red]✗" if refused else "[green]✓"
+
+
+# -- What came of it ------------------------------------------------------------------------------
+
+
+def check_end(message: Message) -> None:
+    status, error = message.execution["status"], message.execution.get("error", "")
+    wanted = ("FAILED", "MalformedMessageError") if message.malformed else ("SUCCEEDED", "")
+    expect((status, error) == wanted, f"the message {message.name} ended {status} {error}")
+
+
+def show_record(aws: Aws, console: Console, message: Message) -> None:
+    answer = api.call(aws, "GET", f"/messages/{message.id}")
+    expect(answer.status == 200, f"GET /messages/{message.id} answered {answer.status}")
+    expect(answer.json["event"] == message.content, f"{message.id} was recorded as {answer.text}")
+    console.print(Text(f"GET /messages/{message.id} ({message.name})", "bold"))
+    console.print_json(answer.text)
+
+
+def show_dead_letter(aws: Aws, console: Console, message: Message) -> None:
+    answer = api.call(aws, "GET", f"/messages/{message.id}")
+    expect(answer.status == 404, f"the malformed message {message.id} was recorded")
+    queue = DeadLetterQueue(aws.outputs["MessagesDeadLetterQueueUrl"], aws.client)
+    letter = until(f"the dead letter of {message.id}", lambda: letter_of(queue, message))
+    expect(letter.content == json.loads(message.execution["input"]), "it is not the whole event")
+    console.print(Text("In the dead-letter queue", "bold"))
+    table = Table(box=box.SIMPLE, show_header=False)
+    facts = (letter.error, letter.reason, letter.body)
+    for name, fact in zip(("error", "why", "event"), facts, strict=True):
+        table.add_row(name, Text(fact, overflow="fold"))
+    console.print(table)
+    console.print(
+        "Look at it, and send it again: .venv/bin/python -m local dlq show|redrive "
+        f"--queue MessagesDeadLetterQueueUrl --message {letter.id[:8]}",
+        soft_wrap=True,
+    )
+
+
+def letter_of(queue: DeadLetterQueue, message: Message) -> DeadLetter | None:
+    return next((one for one in queue.look() if message.id in one.body), None)
+
+
+def post_many(aws: Aws, console: Console) -> None:
+    """Many at once, each recorded once."""
+    marker = f"demo-{time.time():.0f}"
+    started = time.monotonic()
+    with ThreadPoolExecutor(MANY) as pool:
+        ids = list(pool.map(lambda n: post(aws, {marker: n}), range(MANY)))
+    recorded = until(f"{MANY} records", lambda: records(aws, marker), SCENE_SECONDS)
+    expect(recorded == sorted(zip(ids, range(MANY), strict=True)), "some are missing or twice")
+    took = time.monotonic() - started
+    console.print(f"{MANY} messages posted at once: each recorded once, after {took:.1f} s.")
+
+
+def records(aws: Aws, marker: str) -> list[tuple[str, int]] | None:
+    """Ids and numbers of the records with this marker, once there are enough."""
+    scan = aws.client("dynamodb").get_paginator("scan")
+    items = [
+        item
+        for page in scan.paginate(TableName=aws.outputs["MessagesTable"])
+        for item in page["Items"]
+    ]
+    found = sorted(
+        (item["messageId"]["S"], json.loads(item["event"]["S"])[marker])
+        for item in items
+        if marker in item["event"]["S"]
+    )
+    return found if len(found) >= MANY else None
+
+
+def expect(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise LocalError(f"The messages workflow did not do what it should: {otherwise}.")

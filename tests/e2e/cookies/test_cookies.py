@@ -1,0 +1,214 @@
+"""The cookies workflow from outside: an event is put, and events, files and executions are seen."""
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from local.aws import until
+from tests.e2e.cookies.conftest import Cookies, Tap, delivered_twice
+
+NAMES = ["Ann Lee", "Ann Lee", 'O\'Neil "Q"', "a/b\\c", "😀", "..", "Åsa Öberg"]
+
+
+def assert_report_is_right(cookies: Cookies, execution: str, names: list[str]) -> None:
+    """There is one file each, and the report is what they add up to."""
+    files = cookies.files(execution)
+    output = json.loads(cookies.aws.describe(execution)["output"])
+    basic, final = (
+        [files[key] for key in files if key.startswith(kind)] for kind in ("basic-", "final-")
+    )
+    total = sum(content["numberOfCookiesConsumed"] for content in final)
+
+    assert sorted(content["name"] for content in basic) == sorted(names)
+    assert sorted(content["name"] for content in final) == sorted(names)
+    assert len(files) == 2 * len(names) + 1
+    assert files["0-cookies.json"] == {
+        "names": names,
+        "numberOfPeople": len(names),
+        "totalCookiesConsumed": total,
+        "failed": [],
+    }
+    assert (output["names"], output["totalCookiesConsumed"]) == (names, total)
+
+
+# -- Starting -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("names", [NAMES, []], ids=["any-names", "nobody"])
+def test_an_event_starts_a_report_about_names(cookies: Cookies, names: list[str]) -> None:
+    event = cookies.put("start", {"names": names})
+
+    (execution,) = until("the execution", lambda: cookies.started_by(event))
+    ended = cookies.ended(execution)
+
+    assert ended["status"] == "SUCCEEDED"
+    assert_report_is_right(cookies, execution, names)
+
+
+def test_an_empty_detail_makes_people_up(cookies: Cookies) -> None:
+    # aws events put-events --entries 'Source=project,DetailType=start,…,Detail="{}"'
+    event = cookies.put("start", {})
+
+    (execution,) = until("the execution", lambda: cookies.started_by(event))
+    ended = cookies.ended(execution, 90)
+
+    names = json.loads(ended["output"])["names"]
+    assert len(names) < 20
+    assert_report_is_right(cookies, execution, names)
+
+
+@pytest.mark.timeout(180)
+def test_two_hundred_people(cookies: Cookies) -> None:
+    execution = cookies.start({"count": 200, "seed": 1})
+
+    ended = cookies.ended(execution, 150)
+
+    assert ended["status"] == "SUCCEEDED"
+    assert_report_is_right(cookies, execution, json.loads(ended["output"])["names"])
+    assert largest_payload(cookies, execution) < 32 * 1024
+
+
+def largest_payload(cookies: Cookies, execution: str) -> int:
+    """Bytes of the largest input or output of a state."""
+    sizes = [
+        len(details.get(name, "").encode())
+        for event in cookies.aws.history(execution)
+        for details in event.values()
+        if isinstance(details, dict)
+        for name in ("input", "output")
+    ]
+    assert max(sizes) > 1024
+    return max(sizes)
+
+
+# -- Events ---------------------------------------------------------------------------------------
+
+
+def test_the_side_effect_is_announced_and_knows_no_secret(cookies: Cookies, tap: Tap) -> None:
+    execution = cookies.start({"names": NAMES[:3]})
+
+    ended = cookies.ended(execution)
+    tap.wait_for(execution, "async.complete", 3)
+
+    done = [event["detail"] for event in tap.of(execution, "async.complete")]
+    assert {detail["n"] for detail in done} == {0, 1, 2}
+    secrets = {
+        *(event["detail"]["TaskToken"] for event in tap.of(execution, "task.process.single")),
+        *(event["detail"]["profileUrl"] for event in tap.of(execution, "task.process.single.post")),
+    }
+    assert len(secrets) >= 6
+    assert not any(secret in json.dumps(done) for secret in secrets)
+    assert ended["status"] == "SUCCEEDED"
+    for function in ("processSingle", "postProcessSingle", "sideEffect"):
+        assert not any(cookies.logged(function, secret) for secret in secrets)
+
+
+def test_a_start_that_comes_twice_starts_one_report(cookies: Cookies) -> None:
+    name = uuid.uuid4().hex
+    with delivered_twice(cookies.aws, {"names": [name]}):
+        event = cookies.put("start", {"names": [name]})
+        (execution,) = until("the execution", lambda: cookies.started_by(event))
+        ended = cookies.ended(execution)
+        starter = cookies.aws.outputs["CookiesStateMachineArn"] + "-starter"
+        until("both starts", lambda: len(runs_about(cookies, starter, event)) == 2)
+
+    assert ended["status"] == "SUCCEEDED"
+    assert_report_is_right(cookies, execution, [name])
+    inputs = [cookies.aws.describe(e["executionArn"])["input"] for e in cookies.executions()]
+    assert len([started for started in inputs if name in started]) == 1
+
+
+def test_events_that_come_twice_change_nothing(cookies: Cookies, tap: Tap) -> None:
+    name = uuid.uuid4().hex
+    execution = cookies.arn(name)
+    with delivered_twice(cookies.aws, {"execution": [execution]}):
+        cookies.start({"names": NAMES[:2]}, name)
+        ended = cookies.ended(execution)
+        # Three of the four answers to each person come too late for the machine.
+        tap.wait_for(execution, "task.finished", 2 + 2 * 4 + 2)
+
+    assert ended["status"] == "SUCCEEDED"
+    assert_report_is_right(cookies, execution, NAMES[:2])
+    assert cookies.dead_letters(execution) == []
+    finisher = cookies.aws.outputs["TaskFinisherStateMachineArn"]
+    runs = runs_about(cookies, finisher, execution)
+    assert {run["status"] for run in runs} <= {"SUCCEEDED", "RUNNING"}
+    assert len(runs) >= 12
+
+
+def runs_about(cookies: Cookies, machine: str, marker: str) -> list[dict[str, Any]]:
+    described = (cookies.aws.describe(e["executionArn"]) for e in cookies.aws.executions(machine))
+    return [run for run in described if marker in run["input"]]
+
+
+def test_an_event_that_comes_when_all_is_over_changes_nothing(cookies: Cookies, tap: Tap) -> None:
+    execution = cookies.start({"names": NAMES[:2]})
+    ended = cookies.ended(execution)
+    files = cookies.files(execution)
+    (late, *_) = tap.wait_for(execution, "task.process.single")
+    finished = tap.wait_for(execution, "task.finished", 4)
+
+    cookies.put("task.process.single", late["detail"])
+    cookies.put("task.failed", late["detail"] | {"error": "E", "cause": "too late"})
+    tap.wait_for(execution, "task.finished", len(finished) + 1)
+
+    assert cookies.files(execution) == files
+    assert cookies.aws.describe(execution)["output"] == ended["output"]
+
+
+# -- Failures -------------------------------------------------------------------------------------
+
+
+def test_one_person_who_fails_does_not_lose_the_others(cookies: Cookies, tap: Tap) -> None:
+    name = uuid.uuid4().hex
+    errors = len(cookies.logged("processSingle", "[ERROR] AccessDenied"))
+    with cookies.denied("processSingle", "s3:PutObject", f"{name}/basic-1-*"):
+        execution = cookies.start({"names": NAMES[:3]}, name)
+        ended = cookies.ended(execution)
+
+    assert (ended["status"], ended["error"]) == ("FAILED", "PeopleNotProcessedError")
+    report = cookies.files(execution)["0-cookies.json"]
+    assert report["failed"] == [{"n": 1, "name": NAMES[1], "error": "AccessDenied"}]
+    assert report["names"] == [NAMES[0], NAMES[2]]
+    (failed, *_) = tap.of(execution, "task.failed")
+    assert "AccessDenied" in failed["detail"]["cause"]
+    # Lambda tried three times before it gave up.
+    assert len(cookies.logged("processSingle", "[ERROR] AccessDenied")) >= errors + 3
+
+
+def test_a_request_that_cannot_be_met_fails_with_a_report(cookies: Cookies) -> None:
+    execution = cookies.start({"names": "Ann"})
+
+    ended = cookies.ended(execution)
+
+    assert (ended["status"], ended["error"]) == ("FAILED", "InvalidRequestError")
+    assert "must be a list of texts" in ended["cause"]
+    report = cookies.files(execution)["0-cookies.json"]
+    assert report["failure"]["Error"] == "InvalidRequestError"
+
+
+@pytest.mark.parametrize("missing", ["TaskToken", "execution"])
+@pytest.mark.parametrize("detail_type", ["task.process.single", "task.finished", "task.failed"])
+def test_an_event_that_is_nobodys_ends_in_the_dead_letter_queue(
+    cookies: Cookies, detail_type: str, missing: str
+) -> None:
+    marker = uuid.uuid4().hex
+    detail = {
+        "execution": f"arn:aws:states:us-east-1:000000000000:execution:none:{marker}",
+        "TaskToken": f"nobody's {marker}",
+        "n": 0,
+        "name": marker,
+        "error": "E",
+        "cause": "c",
+    }
+    del detail[missing]
+
+    cookies.put(detail_type, detail)
+
+    kept = until("the dead letter", lambda: cookies.dead_letters(marker))
+    assert {letter.get("requestPayload", letter)["detail"]["name"] for letter in kept} == {marker}
+    assert not any(name.startswith("basic") for name in cookies.files(f"none:{marker}"))
+    if detail_type == "task.process.single":
+        assert cookies.logged("processSingle", f"The event has no {missing}.")

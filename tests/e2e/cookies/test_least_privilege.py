@@ -1,0 +1,98 @@
+"""Each function of the cookies workflow with its own role: refused whatever is not its work."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.aws import Aws
+
+Attempt = Callable[[Aws, str], Any]
+WORKERS = {"getMultiple", "processSingle", "postProcessSingle", "postProcessAll"}
+OTHERS = {"sideEffect", "reportTaskFailure"}
+
+
+def put_event(source: str) -> Attempt:
+    def attempt(aws: Aws, function: str) -> Any:
+        entry = {"Source": source, "DetailType": "least.privilege", "Detail": "{}"}
+        return aws.client_as(function, "events").put_events(Entries=[entry])
+
+    return attempt
+
+
+def write(key: str) -> Attempt:
+    def attempt(aws: Aws, function: str) -> Any:
+        return aws.client_as(function, "s3").put_object(
+            Bucket=aws.outputs["CookiesBucket"], Key=f"least-privilege/{key}", Body=b"{}"
+        )
+
+    return attempt
+
+
+def read(key: str) -> Attempt:
+    def attempt(aws: Aws, function: str) -> Any:
+        bucket, key_ = aws.outputs["CookiesBucket"], f"least-privilege/{key}"
+        return aws.client_as(function, "s3").get_object(Bucket=bucket, Key=key_)
+
+    return attempt
+
+
+def delete(aws: Aws, function: str) -> Any:
+    return aws.client_as(function, "s3").delete_object(
+        Bucket=aws.outputs["CookiesBucket"], Key="least-privilege/basic-0-ann.json"
+    )
+
+
+def answer_task(aws: Aws, function: str) -> Any:
+    states = aws.client_as(function, "stepfunctions")
+    return states.send_task_success(taskToken="nobody's", output="{}")
+
+
+def start_execution(aws: Aws, function: str) -> Any:
+    return aws.client_as(function, "stepfunctions").start_execution(
+        stateMachineArn=aws.outputs["CookiesStateMachineArn"], input='{"names": []}'
+    )
+
+
+def send_dead_letter(aws: Aws, function: str) -> Any:
+    # The queue is every test's: what lies in it must be JSON.
+    return aws.client_as(function, "sqs").send_message(
+        QueueUrl=aws.outputs["CookiesDeadLetterQueueUrl"], MessageBody='{"least": "privilege"}'
+    )
+
+
+ATTEMPTS: dict[str, tuple[Attempt, set[str]]] = {
+    "put an event of ours": (put_event("project"), WORKERS | OTHERS),
+    "put an event of others": (put_event("somebody.else"), set()),
+    "write a profile": (write("basic-0-ann.json"), {"processSingle"}),
+    "write a result": (write("final-0-ann.json"), {"postProcessSingle"}),
+    "write the report": (write("0-cookies.json"), {"postProcessAll"}),
+    "write elsewhere": (write("elsewhere.json"), set()),
+    "read a profile": (read("basic-0-ann.json"), {"processSingle"}),
+    "read a result": (read("final-0-ann.json"), {"postProcessAll"}),
+    "read the report": (read("0-cookies.json"), set()),
+    "delete a file": (delete, set()),
+    "answer a task": (answer_task, set()),
+    "start an execution": (start_execution, set()),
+    "send a dead letter": (send_dead_letter, OTHERS),
+}
+
+
+@pytest.mark.parametrize("function", sorted(WORKERS | OTHERS))
+@pytest.mark.parametrize("attempt", ATTEMPTS)
+def test_a_function_may_do_its_own_work_and_nothing_else(
+    aws: Aws, function: str, attempt: str
+) -> None:
+    act, allowed = ATTEMPTS[attempt]
+
+    assert is_allowed(lambda: act(aws, function)) == (function in allowed)
+
+
+def is_allowed(act: Callable[[], Any]) -> bool:
+    """Whether IAM let the request through; what came of it is another matter."""
+    try:
+        act()
+    except ClientError as error:
+        return error.response["Error"]["Code"] not in ("AccessDenied", "AccessDeniedException")
+    return True
