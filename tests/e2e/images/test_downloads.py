@@ -11,6 +11,7 @@ from tests.support import web
 
 from .conftest import PNG, Images
 
+LARGE = bytes(range(256)) * 12_000  # 3 MB: more than is kept in memory
 SUCCESS = [
     *("Set Paths Aside", "Batch Resources", "Download Batches", "Download Batch", "Consolidate"),
     *("Record Downloads", "All Downloaded?", "All resource downloads succeeded"),
@@ -26,14 +27,21 @@ def test_all_succeed(images: Images) -> None:
         "/ad/x.png": web.file(PNG + b"ad"),
         "/ae/x.png": web.file(PNG + b"ae!"),
         "/text": web.file(b"plain", "text/plain; charset=utf-8"),
+        "/large": web.file(LARGE),
     }
-    ended = images.run(["ad/x.png", "ae/x.png", "text"])
+    ended = images.run(["ad/x.png", "ae/x.png", "text", "large"])
 
     assert ended["status"] == "SUCCEEDED"
     assert images.aws.visited(ended["executionArn"]) == SUCCESS
     output = json.loads(ended["output"])
-    assert (output["requested"], output["downloaded"], output["failed"]) == (3, 3, 0)
-    assert images.stored() == {"ad/x.png": len(PNG) + 2, "ae/x.png": len(PNG) + 3, "text": 5}
+    assert (output["requested"], output["downloaded"], output["failed"]) == (4, 4, 0)
+    assert images.stored() == {
+        "ad/x.png": len(PNG) + 2,
+        "ae/x.png": len(PNG) + 3,
+        "text": 5,
+        "large": len(LARGE),
+    }
+    assert images.object("large")["Body"].read() == LARGE
     assert images.object("ad/x.png")["Body"].read() == PNG + b"ad"
     assert images.object("text")["ContentType"] == "text/plain; charset=utf-8"
     item = images.item("ae/x.png")

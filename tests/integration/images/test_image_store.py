@@ -1,9 +1,9 @@
 """Images into S3 by a request of our own, which must be as good as botocore's."""
 
 import hashlib
-import io
+import tempfile
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import IO, Any
 from urllib.parse import unquote
 
 import pytest
@@ -50,8 +50,17 @@ def test_the_image_lands_under_its_key(s3: Web) -> None:
     assert put.headers["x-amz-meta-run"] == "run-1"
 
 
-def test_a_file_is_sent_as_it_is_read(s3: Web) -> None:
-    put = stored(s3, body=io.BytesIO(PNG))
+def spooled(content: bytes, in_memory: int = 1000) -> IO[bytes]:
+    """A file as a download leaves it: what is longer than `in_memory` lies on the disk."""
+    spool = tempfile.SpooledTemporaryFile(max_size=in_memory)  # noqa: SIM115 (closed with it)
+    spool.write(content)
+    spool.seek(0)
+    return spool
+
+
+@pytest.mark.parametrize("in_memory", [1000, 1_000_000], ids=["on disk", "in memory"])
+def test_a_file_is_sent_as_it_is_read(s3: Web, in_memory: int) -> None:
+    put = stored(s3, body=spooled(PNG, in_memory))
 
     assert put.body == PNG
     assert put.headers["Content-Length"] == str(len(PNG))
@@ -104,7 +113,7 @@ def test_content_encoding_is_kept(s3: Web, given: str | None, kept: str | None) 
     assert stored(s3, content_encoding=given).headers.get("Content-Encoding") == kept
 
 
-@pytest.mark.parametrize("as_body", [bytes, io.BytesIO], ids=["bytes", "file"])
+@pytest.mark.parametrize("as_body", [bytes, spooled], ids=["bytes", "file"])
 @pytest.mark.parametrize(
     "trouble",
     [web.status(503), web.status(500), web.resets],
