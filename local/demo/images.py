@@ -96,7 +96,7 @@ def download(aws: Aws, console: Console, address: str, paths: list[str]) -> Run:
         task = progress.add_task("downloading", total=len(paths))
         while True:
             status = status_of(aws, arn)
-            progress.update(task, completed=len(stored(aws, address, since)))
+            progress.update(task, completed=len(stored(aws, address, since).keys() & set(paths)))
             if status["status"] != "RUNNING":
                 return Run(address, paths, arn, status, time.monotonic() - started)
             if time.monotonic() - started > SCENE_SECONDS:
