@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
 
 from local.aws import Aws
+from tests.support.permissions import is_allowed
 
 Attempt = Callable[[Aws, str], Any]
 FUNCTIONS = (
@@ -90,12 +90,3 @@ def test_a_function_may_do_its_own_work_and_nothing_else(
     act, allowed = ATTEMPTS[attempt]
 
     assert is_allowed(lambda: act(aws, function)) == (function in allowed)
-
-
-def is_allowed(act: Callable[[], Any]) -> bool:
-    """Whether IAM let the request through; what came of it is another matter."""
-    try:
-        act()
-    except ClientError as error:
-        return error.response["Error"]["Code"] not in ("AccessDenied", "AccessDeniedException")
-    return True
