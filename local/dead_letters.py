@@ -10,8 +10,10 @@ Knows the four forms in which dead letters come:
 """
 
 import json
+import random
 import re
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,7 +26,9 @@ from local.errors import LocalError
 
 BATCH = 10  # SQS: messages a request
 MOST = 10_000  # looked at in one go; SQS lets 120,000 be held
-HELD_SECONDS = 900  # nobody else sees them while they are looked at or sent again
+HELD_SECONDS = 900  # hidden from other readers while they are read or sent again
+LONG_POLL_SECONDS = 1  # asks every server of SQS, so that an empty response is the end
+WAIT_SECONDS = 5  # for messages that another reader holds at the moment
 
 Clients = Callable[[str], Any]  # a boto3 client by the service's name
 
@@ -70,13 +74,8 @@ class DeadLetter:
 
     @property
     def reason(self) -> str:
-        """Why, in words: of a function's error only what it says, not where it says it."""
-        said = self.attributes.get("ERROR_MESSAGE", "")
-        try:
-            failure = _mapping(json.loads(said))
-        except ValueError:
-            return said or str(self._failure.get("errorMessage", ""))
-        return str(failure.get("errorMessage", said))
+        """Why, in words: the message of the innermost error, without stack traces."""
+        return _message_of(self.attributes.get("ERROR_MESSAGE") or self._failure)
 
     @property
     def _failure(self) -> dict[str, Any]:
@@ -95,8 +94,41 @@ class DeadLetter:
         return str(context.get("functionArn", "")) if "requestPayload" in record else ""
 
 
+class Letters(list[DeadLetter]):
+    """Dead letters, the oldest first, and about how many more another reader holds."""
+
+    def __init__(self, letters: Iterable[DeadLetter], held_elsewhere: int) -> None:
+        super().__init__(letters)
+        self.held_elsewhere = held_elsewhere
+
+
 def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _message_of(error: Any) -> str:
+    """What an error says in words, however deep it is wrapped in JSON.
+
+    Lambda wraps an exception as {"errorMessage", "errorType", "stackTrace"}; a state machine wraps
+    that, as a string, in {"Error", "Cause"}. What has neither form is returned as it is.
+    """
+    if isinstance(error, str):
+        try:
+            unwrapped = json.loads(error)
+        except (ValueError, RecursionError):
+            return error
+        return _message_of(unwrapped) if isinstance(unwrapped, dict) else error
+    for name in ("errorMessage", "Cause"):
+        if isinstance(error.get(name), str):
+            return _message_of(error[name])
+    known = {name: value for name, value in error.items() if name not in ("stackTrace", "trace")}
+    return json.dumps(known) if known else ""
+
+
+def _service(arn: str) -> str:
+    """The service in an ARN, such as "states"; empty for what is no ARN."""
+    match = re.fullmatch(r"arn:[^:]+:([^:]+):[^:]*:[^:]*:.+", arn)
+    return match[1] if match else ""
 
 
 @dataclass(frozen=True)
@@ -123,19 +155,31 @@ class DeadLetterQueue:
         found = self._sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)
         return sum(int(found["Attributes"][name]) for name in names)
 
-    def look(self) -> list[DeadLetter]:
-        """All that are there, the oldest first; they stay, and can be seen again at once."""
-        with self.held() as letters:
-            return letters
+    def look(self) -> Letters:
+        """All that are there; they stay, and others can read them again at once."""
+        return self._find(self._release, lambda _: False)
 
     @contextmanager
-    def held(self) -> Iterator[list[DeadLetter]]:
-        """All that are there, hidden from others meanwhile; what is not deleted stays."""
-        letters = self._receive()
+    def held(self, *ids: str) -> Iterator[Letters]:
+        """Letters, hidden from other readers meanwhile; those that are not deleted stay.
+
+        All that are there or, if `ids` are given, those whose ids begin with one of them.
+        """
+        mine: dict[str, DeadLetter] = {}
+
+        def sort_out(batch: list[DeadLetter]) -> None:
+            wanted = {one.id: one for one in batch if not ids or one.id.startswith(ids)}
+            mine.update(wanted)
+            self._release([one for one in batch if one.id not in wanted])
+
+        def has_all(seen: list[DeadLetter]) -> bool:
+            return bool(ids) and all(any(one.id.startswith(begin) for one in seen) for begin in ids)
+
         try:
-            yield letters
+            found = self._find(sort_out, has_all)
+            yield Letters([one for one in found if one.id in mine], found.held_elsewhere)
         finally:
-            self._release(letters)
+            self._release(list(mine.values()))
 
     def redrive(self, letters: list[DeadLetter]) -> Iterator[Redriven]:
         """Send held letters again to where they came from, and delete each that was taken.
@@ -153,22 +197,43 @@ class DeadLetterQueue:
             else:
                 yield Redriven(letter, True, what, execution)
 
+    def _find(
+        self,
+        take: Callable[[list[DeadLetter]], None],
+        enough: Callable[[list[DeadLetter]], bool],
+    ) -> Letters:
+        """Every letter that can be read within WAIT_SECONDS; each batch is given to `take`.
+
+        Another reader may hold some of them. They are waited for, unless `enough` have been read.
+        """
+        seen: dict[str, DeadLetter] = {}
+        deadline = time.monotonic() + WAIT_SECONDS
+        while True:
+            batch = self._receive()
+            take(batch)
+            seen |= {letter.id: letter for letter in batch}
+            letters = sorted(seen.values(), key=lambda letter: letter.sent_at)
+            elsewhere = 0 if len(letters) >= MOST else max(0, self.count() - len(letters))
+            if not elsewhere or enough(letters) or time.monotonic() > deadline:
+                return Letters(letters, elsewhere)
+            time.sleep(random.uniform(0.1, 0.5))  # two readers must not stay in step
+
     def _receive(self) -> list[DeadLetter]:
         letters: dict[str, DeadLetter] = {}
         while len(letters) < MOST:
-            answer = self._sqs.receive_message(
+            response = self._sqs.receive_message(
                 QueueUrl=self.url,
                 MaxNumberOfMessages=BATCH,
                 VisibilityTimeout=HELD_SECONDS,
-                WaitTimeSeconds=1,  # long polling asks every server: an empty answer is the end
+                WaitTimeSeconds=LONG_POLL_SECONDS,
                 MessageAttributeNames=["All"],
                 MessageSystemAttributeNames=["All"],
             )
-            found = answer.get("Messages", [])
+            found = response.get("Messages", [])
             if not found:
                 break
             letters |= {message["MessageId"]: DeadLetter.from_message(message) for message in found}
-        return sorted(letters.values(), key=lambda letter: letter.sent_at)
+        return list(letters.values())
 
     def _release(self, letters: list[DeadLetter]) -> None:
         for start in range(0, len(letters), BATCH):
@@ -185,18 +250,27 @@ class DeadLetterQueue:
 
     def _send_again(self, letter: DeadLetter) -> tuple[str, str | None]:
         """Returns what was done, and the ARN of the execution that it started."""
-        service = letter.origin.split(":")[2] if letter.origin else ""
+        service = _service(letter.origin)
         if service == "states":
             return self._start(letter)
         if service == "lambda":
             return self._invoke(letter)
         if service == "sqs":
             return self._send_to_queue(letter)
-        if not service:
+        if not letter.origin:
             raise LocalError("Nothing in it says where it came from.")
-        raise LocalError(f"It was meant for {letter.origin}, which is none of the places known.")
+        raise LocalError(
+            f"It was meant for {letter.origin!r}; only machines, functions and queues can be "
+            "redriven to."
+        )
 
     def _start(self, letter: DeadLetter) -> tuple[str, str | None]:
+        """Start the machine again.
+
+        The execution's name keeps a Standard machine from being started twice for one letter.
+        Express machines ignore it: StartExecution is not idempotent for them
+        (https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html).
+        """
         states = self._clients("stepfunctions")
         name = f"redrive-{letter.id}"
         try:

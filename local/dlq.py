@@ -18,11 +18,21 @@ from rich.table import Table
 from rich.text import Text
 
 from local.aws import Aws
-from local.dead_letters import Clients, DeadLetter, DeadLetterQueue, Redriven
+from local.dead_letters import (
+    HELD_SECONDS,
+    Clients,
+    DeadLetter,
+    DeadLetterQueue,
+    Letters,
+    Redriven,
+)
 from local.errors import LocalError
 from local.settings import REGION, STAGE, Settings
 
 SERVICE = "stepworks"
+RUNNING = "RUNNING"
+UNSUCCESSFUL = ("FAILED", "TIMED_OUT", "ABORTED")
+MAX_REASON = 300  # characters of a reason in a list
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -122,17 +132,23 @@ def list_letters(account: Account, given: argparse.Namespace, console: Console) 
         console.print(counts)
         return True
     letters = account.queue(given.queue).look()
-    if not letters:
+    if letters:
+        console.print(table_of(letters))
+    elif not letters.held_elsewhere:
         console.print("There are no dead letters.")
-        return True
+    if letters.held_elsewhere:
+        console.print(held_elsewhere(letters))
+    return True
+
+
+def table_of(letters: Letters) -> Table:
     table = Table("Id", "Since (UTC)", "Error", box=None)
     for letter in letters:
         error = Text(letter.error or "unknown", "bold")
-        error.append(f" for {short(letter.origin) or 'nobody knows whom'}\n", "not bold")
-        error.append(letter.reason.partition("\n")[0], "not bold dim")
+        error.append(f" for {short(letter.origin) or 'an unknown target'}\n", "not bold")
+        error.append(first_line(letter.reason), "not bold dim")
         table.add_row(letter.id[:8], f"{letter.sent_at:%Y-%m-%d %H:%M:%S}", error)
-    console.print(table)
-    return True
+    return table
 
 
 def show_letters(account: Account, given: argparse.Namespace, console: Console) -> bool:
@@ -160,12 +176,15 @@ def show_letters(account: Account, given: argparse.Namespace, console: Console) 
 def redrive_letters(account: Account, given: argparse.Namespace, console: Console) -> bool:
     """send dead letters again to where they came from, and say what became of it"""
     queue = account.queue(given.queue)
-    with queue.held() as letters:
-        wanted = letters if given.all else chosen(letters, given.message)
-        if not wanted:
-            console.print("There are no dead letters.")
-            return True
+    with queue.held(*given.message) as letters:
+        wanted = chosen(letters, given.message)
         results = list(queue.redrive(wanted))
+    if letters.held_elsewhere and given.all:
+        console.print(held_elsewhere(letters))
+    if not results:
+        if not letters.held_elsewhere:
+            console.print("There are no dead letters.")
+        return not letters.held_elsewhere
     outcomes = ends(account.clients, results, given.wait)
     table = Table("Id", "Sent again", "What became of it", box=None)
     for result in results:
@@ -175,12 +194,13 @@ def redrive_letters(account: Account, given: argparse.Namespace, console: Consol
         table.add_row(result.letter.id[:8], sent, became)
     console.print(table)
     sent_again = sum(result.done for result in results)
-    failed_again = sum(outcome.startswith("FAILED") for outcome in outcomes.values())
+    failed_again = sum(outcome.startswith(UNSUCCESSFUL) for outcome in outcomes.values())
     console.print(
         f"{sent_again} of {len(results)} sent again"
         + (f"; {failed_again} failed again and may be back in the queue." if failed_again else ".")
     )
-    return sent_again == len(results) and not failed_again
+    left = given.all and letters.held_elsewhere
+    return sent_again == len(results) and not failed_again and not left
 
 
 ACTIONS: dict[str, Callable[[Account, argparse.Namespace, Console], bool]] = {
@@ -190,14 +210,37 @@ ACTIONS: dict[str, Callable[[Account, argparse.Namespace, Console], bool]] = {
 }
 
 
-def chosen(letters: list[DeadLetter], wanted: list[str]) -> list[DeadLetter]:
+def chosen(letters: Letters, wanted: list[str]) -> list[DeadLetter]:
     """The letters whose ids begin so, or all if none is named."""
     for beginning in wanted:
         found = [letter.id for letter in letters if letter.id.startswith(beginning)]
-        if len(found) != 1:
-            what = "no dead letter" if not found else "more than one dead letter"
-            raise LocalError(f"There is {what} whose id begins with {beginning}.")
+        if len(found) > 1:
+            raise LocalError(
+                f"There is more than one dead letter whose id begins with {beginning}."
+            )
+        if not found and letters.held_elsewhere:
+            raise LocalError(
+                f"No dead letter that can be read now has an id that begins with {beginning}. "
+                f"{held_elsewhere(letters)}"
+            )
+        if not found:
+            raise LocalError(f"There is no dead letter whose id begins with {beginning}.")
     return [letter for letter in letters if not wanted or letter.id.startswith(tuple(wanted))]
+
+
+def held_elsewhere(letters: Letters) -> str:
+    n = letters.held_elsewhere
+    return (
+        f"About {n} {'dead letter is' if n == 1 else 'dead letters are'} being read by somebody "
+        f"else, such as another dlq command. Try again when it has ended; what a killed command "
+        f"held can be read again after {HELD_SECONDS // 60} minutes."
+    )
+
+
+def first_line(text: str) -> str:
+    """The first line of a text, cut where it is long."""
+    line = text.strip().partition("\n")[0]
+    return line if len(line) <= MAX_REASON else line[: MAX_REASON - 1] + "…"
 
 
 def without_secrets(value: Any) -> Any:
@@ -215,22 +258,31 @@ def without_secrets(value: Any) -> Any:
 
 
 def ends(clients: Clients, results: Iterable[Redriven], seconds: float) -> dict[str, str]:
-    """How the executions that were started have ended, or that they run still."""
+    """What became of the executions that were started, by ARN; none is waited for any longer."""
     states = clients("stepfunctions")
-    outcomes = {result.execution: "" for result in results if result.execution}
+    outcomes = {result.execution: RUNNING for result in results if result.execution}
     deadline = time.monotonic() + seconds
     while True:
         for execution, outcome in outcomes.items():
-            if not outcome or outcome == "RUNNING":
-                outcomes[execution] = ended(states.describe_execution(executionArn=execution))
-        if "RUNNING" not in outcomes.values() or time.monotonic() > deadline:
+            if outcome == RUNNING:
+                outcomes[execution] = status_of(states, execution)
+        if RUNNING not in outcomes.values() or time.monotonic() > deadline:
             return outcomes
         time.sleep(0.5)
 
 
-def ended(described: dict[str, Any]) -> str:
-    error = described.get("error")
-    return f"{described['status']} ({error})" if error else str(described["status"])
+def status_of(states: Any, execution: str) -> str:
+    """An execution's status and error; why it cannot be known, where it cannot."""
+    if execution.split(":")[5] == "express":
+        # DescribeExecution supports Standard executions only:
+        # https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
+        return "Express execution, see its log"
+    try:
+        described = states.describe_execution(executionArn=execution)
+    except (BotoCoreError, ClientError) as error:
+        return f"its end is not known ({error})"
+    failed = described.get("error")
+    return f"{described['status']} ({failed})" if failed else str(described["status"])
 
 
 def short(arn: str) -> str:

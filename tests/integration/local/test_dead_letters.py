@@ -2,17 +2,21 @@
 
 import argparse
 import json
+import threading
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from io import StringIO
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 from rich.console import Console
 
-from local import dlq
+from local import dead_letters, dlq
 from local.dead_letters import DeadLetter, DeadLetterQueue
 from local.errors import LocalError
 from local.settings import Settings
@@ -44,6 +48,7 @@ class Dead:
 
     def __init__(self) -> None:
         self.functions = FakeLambda()
+        self.replaced: dict[str, Any] = {"lambda": self.functions}
         self.sqs = self.clients("sqs")
         self.url = self.sqs.create_queue(QueueName="stepworks-dev-dead")["QueueUrl"]
         self.queue = DeadLetterQueue(self.url, self.clients)
@@ -56,7 +61,11 @@ class Dead:
         )["stateMachineArn"]
 
     def clients(self, service: str) -> Any:
-        return self.functions if service == "lambda" else boto3.client(service, region_name=REGION)
+        return self.replaced.get(service) or boto3.client(service, region_name=REGION)
+
+    def another_reader(self) -> AbstractContextManager[Any]:
+        """Somebody who holds all letters that are there now."""
+        return DeadLetterQueue(self.url, self.clients).held()
 
     def put(self, body: Any, **attributes: str) -> str:
         """Leave a dead letter; returns its id."""
@@ -102,12 +111,27 @@ class Dead:
         dlq.arguments(parser)
         out = StringIO()
         given = parser.parse_args([*words, "--stage", "dev"])
-        well = dlq.run(Settings(), given, Console(file=out, width=200))
+        with patch.object(boto3, "Session", lambda: Session(self)):
+            well = dlq.run(Settings(), given, Console(file=out, width=200))
         return well, out.getvalue()
+
+
+class Session:
+    """The person's AWS session, for stages other than `local`."""
+
+    region_name = REGION
+
+    def __init__(self, dead: Dead) -> None:
+        self._dead = dead
+
+    def client(self, service: str, region_name: str) -> Any:
+        return self._dead.clients(service)
 
 
 @pytest.fixture
 def dead(monkeypatch: pytest.MonkeyPatch) -> Iterator[Dead]:
+    monkeypatch.setattr(dead_letters, "WAIT_SECONDS", 0.5)
+    monkeypatch.setattr(dead_letters, "LONG_POLL_SECONDS", 0)  # one server has all there is
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     with mock_aws():
@@ -144,6 +168,36 @@ def test_lambdas_record_says_why_and_for_whom(dead: Dead) -> None:
 
     assert (letter.error, letter.reason) == ("BrokenError", "it [/broke]")
     assert letter.origin == f"{FUNCTION}:$LATEST"
+
+
+WRAPPED = json.dumps(
+    {"errorMessage": "it broke", "errorType": "E", "stackTrace": ["  File x, line 1\n"]}
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (WRAPPED, "it broke"),
+        (json.dumps({"Error": "E", "Cause": WRAPPED}), "it broke"),
+        (json.dumps({"Error": "States.Timeout", "Cause": "took too long"}), "took too long"),
+        (json.dumps({"Error": "States.Timeout"}), '{"Error": "States.Timeout"}'),
+        (json.dumps({"StatusCode": 500, "message": "no"}), '{"StatusCode": 500, "message": "no"}'),
+        ("[1, 2]", "[1, 2]"),
+        ("plain words", "plain words"),
+    ],
+)
+def test_a_wrapped_reason_is_unwrapped(dead: Dead, said: str, reason: str) -> None:
+    dead.put(EVENT, ERROR_CODE="E", ERROR_MESSAGE=said, TARGET_ARN=dead.machine)
+
+    assert dead.queue.look()[0].reason == reason
+
+
+def test_a_record_without_a_message_shows_no_trace(dead: Dead) -> None:
+    response = {"errorType": "BrokenError", "stackTrace": ["  File x, line 1\n"]}
+    dead.put({**LAMBDA_RECORD, "responsePayload": response})
+
+    assert dead.queue.look()[0].reason == '{"errorType": "BrokenError"}'
 
 
 @pytest.mark.parametrize(
@@ -240,10 +294,12 @@ def test_a_queue_gets_its_message_back(dead: Dead) -> None:
     ("attributes", "why"),
     [
         ({}, "where it came from"),
-        ({"TARGET_ARN": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:x"}, "none of the places"),
+        ({"TARGET_ARN": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:x"}, "can be redriven to"),
+        ({"TARGET_ARN": "somewhere"}, "'somewhere'"),
+        ({"TARGET_ARN": "arn:aws"}, "'arn:aws'"),
         ({"TARGET_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:gone"}, "AWS refused"),
     ],
-    ids=["no origin", "unknown kind", "gone"],
+    ids=["no origin", "unknown kind", "no ARN", "half an ARN", "gone"],
 )
 def test_what_cannot_be_sent_again_stays(dead: Dead, attributes: dict[str, str], why: str) -> None:
     dead.put(EVENT, **attributes)
@@ -341,6 +397,148 @@ def test_all_are_sent_again_and_what_could_not_be_is_told(dead: Dead) -> None:
     assert not well
     assert "1 of 2 sent again" in printed
     assert [letter.body for letter in dead.queue.look()] == ["nobody knows"]
+
+
+def test_a_letter_without_a_usable_target_does_not_stop_the_others(dead: Dead) -> None:
+    dead.put("first", TARGET_ARN="no-arn")
+    dead.put(EVENT, TARGET_ARN=dead.machine)
+
+    well, printed = dead.run("redrive", "--queue", dead.url, "--all", "--wait", "0")
+
+    assert not well
+    assert "1 of 2 sent again" in printed
+    assert dead.executions() == [EVENT]
+
+
+def test_a_long_reason_takes_one_line_of_the_list(dead: Dead) -> None:
+    dead.put(EVENT, ERROR_CODE="E", ERROR_MESSAGE="first\nsecond", TARGET_ARN=dead.machine)
+    dead.put(EVENT, ERROR_CODE="E", ERROR_MESSAGE="x" * 5000, TARGET_ARN=dead.machine)
+
+    _, printed = dead.run("list", "--queue", dead.url)
+
+    assert "first" in printed
+    assert "second" not in printed
+    assert printed.count("x") < 400
+
+
+# -- Executions that were started -----------------------------------------------------------------
+
+
+class ExpressStates:
+    """Step Functions with one Express machine: it starts it and can describe no execution."""
+
+    class exceptions:
+        class ExecutionAlreadyExists(Exception):
+            pass
+
+    def start_execution(self, stateMachineArn: str, name: str, **_: str) -> dict[str, str]:
+        express = stateMachineArn.replace(":stateMachine:", ":express:")
+        return {"executionArn": f"{express}:{name}:0d6a4a4e"}
+
+    def describe_execution(self, executionArn: str) -> dict[str, str]:
+        raise refused("DescribeExecution")
+
+
+def refused(operation: str) -> ClientError:
+    return ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, operation)
+
+
+def test_an_express_machine_is_started_and_not_asked_how_it_ended(dead: Dead) -> None:
+    dead.replaced["stepfunctions"] = ExpressStates()
+    dead.put(EVENT, TARGET_ARN=dead.machine)
+
+    well, printed = dead.run("redrive", "--queue", dead.url, "--all")
+
+    assert well
+    assert "started an execution: Express execution, see its log" in printed
+    assert "AccessDenied" not in printed
+    assert dead.queue.look() == []
+
+
+def test_an_execution_that_cannot_be_described_is_still_reported(dead: Dead) -> None:
+    dead.put(EVENT, TARGET_ARN=dead.machine)
+    states = dead.clients("stepfunctions")
+    states.meta.events.register(
+        "before-call.sfn.DescribeExecution", lambda **_: raise_(refused("DescribeExecution"))
+    )
+    dead.replaced["stepfunctions"] = states
+
+    well, printed = dead.run("redrive", "--queue", dead.url, "--all")
+
+    assert well
+    assert "1 of 1 sent again" in printed
+    assert "its end is not known" in printed
+    assert "AccessDenied" in printed
+
+
+def raise_(error: Exception) -> None:
+    raise error
+
+
+# -- Several readers of one queue -----------------------------------------------------------------
+
+
+def test_letters_that_somebody_else_holds_are_counted(dead: Dead) -> None:
+    held = dead.put(EVENT)
+    with dead.another_reader():
+        seen = dead.put(EVENT)
+        letters = dead.queue.look()
+        _, printed = dead.run("list", "--queue", dead.url)
+
+    assert [letter.id for letter in letters] == [seen]
+    assert letters.held_elsewhere == 1
+    assert seen[:8] in printed
+    assert held[:8] not in printed
+    assert "About 1 dead letter is being read by somebody else" in printed
+
+
+def test_a_queue_whose_letters_somebody_else_holds_is_not_called_empty(dead: Dead) -> None:
+    dead.put(EVENT)
+    with dead.another_reader():
+        listed = dead.run("list", "--queue", dead.url)
+        well, redriven = dead.run("redrive", "--queue", dead.url, "--all", "--wait", "0")
+
+    assert not well
+    for printed in (listed[1], redriven):
+        assert "There are no dead letters" not in printed
+        assert "being read by somebody else" in printed
+
+
+def test_an_id_that_somebody_else_holds_is_not_called_unknown(dead: Dead) -> None:
+    held = dead.put(EVENT)
+    with (
+        dead.another_reader(),
+        pytest.raises(LocalError, match=rf"begins with {held[:8]}\. About 1 dead letter is being"),
+    ):
+        dead.run("show", "--queue", dead.url, "--message", held[:8])
+
+
+def test_letters_that_somebody_else_holds_are_waited_for(
+    dead: Dead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dead_letters, "WAIT_SECONDS", 60)
+    held = dead.put(EVENT, TARGET_ARN=dead.machine)
+    reader = dead.another_reader()
+    reader.__enter__()
+    leaving = threading.Timer(1, reader.__exit__, (None, None, None))
+    leaving.start()
+
+    well, _ = dead.run("redrive", "--queue", dead.url, "--message", held, "--wait", "0")
+
+    leaving.join()
+    assert well
+    assert dead.executions() == [EVENT]
+
+
+def test_a_command_that_wants_one_letter_leaves_the_others_to_be_read(dead: Dead) -> None:
+    wanted, other = dead.put(EVENT), dead.put(EVENT)
+
+    with dead.queue.held(wanted) as letters:
+        meanwhile = dead.queue.look()
+
+    assert [letter.id for letter in letters] == [wanted]
+    assert [letter.id for letter in meanwhile] == [other]
+    assert {letter.id for letter in dead.queue.look()} == {wanted, other}
 
 
 @pytest.mark.parametrize("beginning", ["zzz", ""], ids=["nothing", "several"])
