@@ -88,7 +88,7 @@ def uses(definition: Any) -> list[tuple[str, str]]:
 
 def use_of(task: dict[str, Any]) -> tuple[str, str]:
     resource = str(task["Resource"])
-    if not resource.startswith("arn:aws:states:::"):
+    if ":states:::" not in resource:
         return "lambda:InvokeFunction", resource
     integration = re.sub(r"\.(sync|waitForTaskToken)(:2)?$", "", resource.split(":::", 1)[1])
     action, parameter = INTEGRATIONS[integration]

@@ -86,7 +86,7 @@ def test_the_machine_is_a_standard_one(template: dict[str, Any]) -> None:
 def test_the_recorder_is_waited_for_and_asked_what_was_agreed(dev: Package) -> None:
     task = dev.machines()["MessagesStateMachine"]["States"]["Record Message"]
 
-    assert task["Resource"] == "arn:aws:states:::lambda:invoke.waitForTaskToken"
+    assert task["Resource"] == "arn:${AWS::Partition}:states:::lambda:invoke.waitForTaskToken"
     assert task["TimeoutSeconds"] == 60
     assert task["Parameters"]["Payload"] == {
         "MyTaskToken.$": "$$.Task.Token",
