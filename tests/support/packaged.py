@@ -61,8 +61,8 @@ class Package:
         documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
         return [
             Statement(
-                tuple(_listed(statement["Action"])),
-                tuple(text(resource) for resource in _listed(statement["Resource"])),
+                tuple(as_list(statement["Action"])),
+                tuple(text(resource) for resource in as_list(statement["Resource"])),
                 statement["Effect"],
                 statement.get("Condition", {}),
             )
@@ -142,5 +142,5 @@ def _definition(value: Any) -> dict[str, Any]:
     return loaded
 
 
-def _listed(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
