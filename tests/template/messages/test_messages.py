@@ -67,15 +67,6 @@ def test_the_rules_role_may_start_this_machine_and_nothing_else(dev: Package) ->
     assert trust["Condition"]["StringEquals"]["aws:SourceAccount"] == {"Ref": "AWS::AccountId"}
 
 
-def test_the_machine_logs_everything_for_a_week(dev: Package, prod: Package) -> None:
-    for package in (dev, prod):
-        logging = properties(package.template, "MessagesStateMachine")["LoggingConfiguration"]
-        group = properties(package.template, "MessagesStateMachineLogGroup")
-
-        assert (logging["Level"], logging["IncludeExecutionData"]) == ("ALL", True)
-        assert group["RetentionInDays"] == 7
-
-
 def test_the_machine_is_a_standard_one(template: dict[str, Any]) -> None:
     machine = properties(template, "MessagesStateMachine")
 
