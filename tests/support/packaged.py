@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -78,26 +78,38 @@ class Package:
 
 def package(stage: str, directory: Path, **parameters: str) -> Package:
     """Package a stage, as `serverless deploy` would before it uploads anything."""
-    overrides = [f"--param={name}={value}" for name, value in parameters.items()]
     if not (directory / "serverless-state.json").exists():
-        finished = subprocess.run(
-            [
-                str(ROOT / "node_modules" / ".bin" / "serverless"),
-                *("package", "--stage", stage, "--package", str(directory), *overrides),
-            ],
-            cwd=ROOT,
-            env={
-                **{key: value for key, value in os.environ.items() if not key.startswith("AWS_")},
-                "STEPWORKS_EMAIL_FROM": "stepworks@example.com",
-                "STEPWORKS_EMAIL_TO": "operator@example.com",
-            },
-            capture_output=True,
-            text=True,
-            timeout=PACKAGE_SECONDS,
-            check=False,
-        )
-        assert finished.returncode == 0, finished.stdout + finished.stderr
+        run_package(stage, directory, parameters)
     return Package(directory)
+
+
+def run_package(
+    stage: str,
+    directory: Path,
+    parameters: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> str:
+    """Package a stage; returns what was said on the terminal."""
+    overrides = [f"--param={name}={value}" for name, value in (parameters or {}).items()]
+    finished = subprocess.run(
+        [
+            str(ROOT / "node_modules" / ".bin" / "serverless"),
+            *("package", "--stage", stage, "--package", str(directory), *overrides),
+        ],
+        cwd=ROOT,
+        env={
+            **{key: value for key, value in os.environ.items() if not key.startswith("AWS_")},
+            "STEPWORKS_EMAIL_FROM": "stepworks@example.com",
+            "STEPWORKS_EMAIL_TO": "operator@example.com",
+            **(environment or {}),
+        },
+        capture_output=True,
+        text=True,
+        timeout=PACKAGE_SECONDS,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout + finished.stderr
 
 
 def text(value: Any) -> str:
