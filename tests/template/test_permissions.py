@@ -7,23 +7,6 @@ import pytest
 
 from tests.support.packaged import Package, as_list, every_statement, text
 
-# Actions that AWS cannot narrow to a resource; everything else names one.
-UNNARROWED = {
-    # A state machine's log delivery: https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html
-    "logs:CreateLogDelivery",
-    "logs:GetLogDelivery",
-    "logs:UpdateLogDelivery",
-    "logs:DeleteLogDelivery",
-    "logs:ListLogDeliveries",
-    "logs:PutResourcePolicy",
-    "logs:DescribeResourcePolicies",
-    "logs:DescribeLogGroups",
-    # X-Ray has no resources to name: https://docs.aws.amazon.com/xray/latest/devguide/security_iam_id-based-policy-examples.html
-    "xray:PutTraceSegments",
-    "xray:PutTelemetryRecords",
-    "xray:GetSamplingRules",
-    "xray:GetSamplingTargets",
-}
 LOGS_AND_TRACES = ("logs:", "xray:")
 # How a service integration calls the IAM action and where its target stands in Parameters.
 INTEGRATIONS = {
@@ -60,13 +43,6 @@ def test_no_statement_allows_every_action(template: dict[str, Any]) -> None:
         if statement["Effect"] == "Allow":
             assert not [action for action in as_list(statement["Action"]) if "*" in action], name
             assert "NotAction" not in statement
-
-
-def test_no_statement_allows_every_resource_but_where_aws_knows_no_other(dev: Package) -> None:
-    for role in dev.resources("AWS::IAM::Role"):
-        for statement in dev.statements(role):
-            if "*" in statement.resources:
-                assert set(statement.actions) <= UNNARROWED, role
 
 
 @pytest.mark.parametrize("direction", ["granted", "used"])
