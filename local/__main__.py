@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from local import deploy, dlq, process
+from local import deploy, dlq, process, retained
 from local.aws import Aws
 from local.errors import LocalError
 from local.settings import Settings
@@ -48,6 +48,11 @@ def dead_letters(settings: Settings, given: argparse.Namespace) -> None:
         sys.exit(1)
 
 
+def take_back(settings: Settings, given: argparse.Namespace) -> None:
+    """make a stack of what a removed one retained, so that it can be deployed again"""
+    retained.run(settings, given, console)
+
+
 def bring_up(settings: Settings) -> None:
     if process.is_running(settings):
         console.print(f"The local AWS is running at {settings.endpoint}.")
@@ -79,6 +84,7 @@ COMMANDS: dict[str, Callable[[Settings, argparse.Namespace], None]] = {
     "env": env,
     "demo": demo,
     "dlq": dead_letters,
+    "take-back": take_back,
 }
 
 
@@ -93,6 +99,8 @@ def main() -> int:
             command.add_argument("--all", action="store_true", help="of every port")
         if name == "dlq":
             dlq.arguments(command)
+        if name == "take-back":
+            retained.arguments(command)
     arguments = parser.parse_args()
     try:
         COMMANDS[arguments.command](Settings.from_environment(), arguments)

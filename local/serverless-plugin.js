@@ -1,19 +1,18 @@
 "use strict";
 
 // What the command line needs and serverless.yml cannot say: which stage may be deployed where,
-// which Python is the project's, byte code that stays valid in a zip, numbers that `--param` makes
-// texts of, and no role that nobody has.
+// byte code that is valid in the package, numbers that `--param` makes texts of, and no role that
+// nobody has.
 
-const fs = require("node:fs");
-const path = require("node:path");
+const python = require("./python.js");
 
 // The fields of a state machine that are whole numbers.
 const NUMBERS = new Set(["HeartbeatSeconds", "MaxConcurrency", "Seconds", "TimeoutSeconds"]);
 
 class StepworksPlugin {
-  constructor(serverless) {
+  constructor(serverless, options, { log }) {
     this.serverless = serverless;
-    this.useProjectPython();
+    this.log = log;
     // A zip has no true file times, so byte code that is checked by time is compiled anew at every
     // cold start. With this set pip checks it by content (PEP 552, py_compile).
     process.env.SOURCE_DATE_EPOCH ??= "315532800";
@@ -23,17 +22,20 @@ class StepworksPlugin {
         const [command] = this.serverless.processedInput.commands;
         if (["deploy", "remove", "rollback"].includes(command)) this.checkTarget();
       },
+      "before:package:cleanup": () => this.leaveOutForeignByteCode(),
       "before:package:finalize": () => this.dropSharedRole(),
     };
   }
 
-  // `invoke local` and the packaging of requirements both look for `python3`: let them find the
-  // one with the project's packages.
-  useProjectPython() {
-    const venv = path.join(this.serverless.serviceDir || process.cwd(), ".venv");
-    if (process.env.VIRTUAL_ENV || !fs.existsSync(venv)) return;
-    process.env.VIRTUAL_ENV = venv;
-    process.env.PATH = [path.join(venv, "bin"), process.env.PATH].join(path.delimiter);
+  leaveOutForeignByteCode() {
+    if (python.isRuntime) return;
+    const { runtime } = this.serverless.service.provider;
+    this.serverless.service.custom.pythonRequirements.pipCmdExtraArgs.push("--no-compile");
+    this.log.warning(
+      `Python ${python.version} is no Lambda runtime: the functions get ${runtime}, on which nothing` +
+        " was tested here, and no byte code, so that every cold start compiles. To avoid both," +
+        " remove .venv and set up again with a Python of 3.11 to 3.14.",
+    );
   }
 
   // `--param="sensorWaitSeconds=60"` is a text, and a state machine wants a number there.

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Finds the Python (3.11 or later) or the Node.js (20.19 or later) to use and prints its name;
-# says in one sentence what is missing otherwise. 3.13 comes first: it is what the Lambdas run on,
-# so that byte code made here is valid there.
+# says in one sentence what is missing otherwise. The Lambda runtime follows the Python (python.js);
+# 3.13 comes first, so that it is the same one on every machine that has it.
 set -u
 
 fail() {

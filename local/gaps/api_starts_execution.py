@@ -1,23 +1,22 @@
 """A REST API method that starts an execution: integration `AWS`, `states:action/StartExecution`.
 
 ministack 1.5.33 takes every such integration but SQS for a Lambda. Its mapping templates know
-neither `$util.escapeJavaScript` and `replaceAll`, with which the machine's input is quoted, nor
-`$context.requestId`, which names the execution.
+neither `#if` nor `$context.responseOverride`, which make a status of an error's name, nor
+`$util.escapeJavaScript`, with which the machine's input is quoted, nor `$context.requestId`, which
+names the execution.
 """
 
-import json
-import re
 from typing import Any
 
 from ministack.core.responses import new_uuid, request_scope
 from ministack.services import apigateway_v1 as api
 from ministack.services import stepfunctions as sfn
 
-Steps = list[tuple[str, str | None]]
-State = dict[str, Any]
+from local import mapping_templates
+
+JSON = {"Content-Type": "application/json"}
 
 _invoke_upstream = api._invoke_lambda_custom_v1
-_util_upstream = api._vtl_util
 
 
 async def invoke(integration: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
@@ -32,11 +31,7 @@ async def invoke(integration: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         status, _, answer = await sfn.handle_request(
             "POST", "/", {"x-amz-target": "AWSStepFunctions.StartExecution"}, request.encode(), {}
         )
-    # What Step Functions answers is JSON, whatever the caller accepts.
-    result: Any = api._service_integration_response(
-        integration, status, answer.decode(), "application/json", parameters
-    )
-    return result
+    return response(integration, status, answer.decode(), parameters)
 
 
 def _render(
@@ -45,10 +40,24 @@ def _render(
     """The request to Step Functions: the body in the template for its content type."""
     sent = (api._header_ci(headers, "content-type") or "application/json").partition(";")[0]
     template = integration["requestTemplates"][sent.strip().lower()]  # others are refused before
-    rendered: str = api._render_request_template_v1(
-        template, body.decode(), parameters, {"requestId": new_uuid()}
-    )
-    return rendered
+    context = {"requestId": new_uuid()}
+    return mapping_templates.render(template, body.decode(), parameters, context)[0]
+
+
+def response(
+    integration: dict[str, Any], status: int, answer: str, parameters: dict[str, Any]
+) -> tuple[int, dict[str, str], bytes]:
+    """What the client gets, by the integration response for a status and its template."""
+    selected = api._select_service_integration_response(integration, status)
+    if selected is None:
+        return 500, JSON, b'{"message": "Internal server error"}'
+    # What Step Functions answers is JSON, whatever the caller accepts.
+    template = (selected.get("responseTemplates") or {}).get("application/json")
+    overrides = mapping_templates.Overrides()
+    if template is not None:
+        answer, overrides = mapping_templates.render(template, answer, parameters, {})
+    code = overrides.status or int(selected["statusCode"])
+    return code, JSON | overrides.headers, answer.encode()
 
 
 def _parameters(
@@ -59,27 +68,5 @@ def _parameters(
     return {**headers, **first, **(path or {})}
 
 
-def util(steps: Steps, state: State) -> Any:
-    """`$util.escapeJavaScript(text)` and, on what it gives, `.replaceAll(pattern, replacement)`."""
-    (name, arguments), *following = steps
-    if name != "escapeJavaScript" or arguments is None:
-        return _util_upstream(steps, state)
-    text = _escape(api._vtl_str(api._vtl_value(arguments, state)))
-    for method, given in following:
-        if method != "replaceAll" or given is None:
-            return None
-        pattern, replacement = (
-            api._vtl_str(api._vtl_value(value, state)) for value in api._vtl_split_args(given)
-        )
-        text = re.sub(pattern, replacement, text)
-    return text
-
-
-def _escape(text: str) -> str:
-    """As Java's escapeEcmaScript does: JSON's escapes, and two more."""
-    return json.dumps(text)[1:-1].replace("'", "\\'").replace("/", "\\/")
-
-
 def install() -> None:
     api._invoke_lambda_custom_v1 = invoke
-    api._vtl_util = util

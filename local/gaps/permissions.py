@@ -1,7 +1,8 @@
 """What policies are matched against where ministack 1.5.33 knows less of a request than AWS.
 
 - `ses:FromAddress` and `events:source` are unknown to it, so that a policy which asks for them
-  allows nothing, and a SendEmail has no resource, so that one which names identities does neither.
+  allows nothing. So is `ses:Recipients`: a policy that limits them with ForAllValues allows all.
+  A SendEmail has no resource, so that a policy which names identities allows nothing.
   https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonses.html
   https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
 - A task's answer acts on the machine that waits for it.
@@ -34,6 +35,11 @@ def request_keys(service: str, action: str, body: bytes, params: dict[str, Any])
     keys: dict[str, Any] = _request_keys_upstream(service, action, body, params)
     if service == "ses" and action.removeprefix("ses:") in _SENDING:
         keys["ses:fromaddress"] = _parameter(params, "Source")
+        keys["ses:recipients"] = [
+            _parameter(params, name)
+            for name in params
+            if name.startswith(("Destination.", "Destinations."))
+        ]
     elif action == "events:PutEvents":
         entries = json.loads(body or b"{}").get("Entries", [])
         # A statement that allows one source allows no request that has another one in it.

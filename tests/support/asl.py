@@ -11,8 +11,14 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFINITIONS = ROOT / "statemachines"
+PARTITION = "aws"
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
+PSEUDO_PARAMETERS = {
+    "AWS::Partition": PARTITION,
+    "AWS::Region": REGION,
+    "AWS::AccountId": ACCOUNT,
+}
 
 
 @dataclass(frozen=True)
@@ -124,6 +130,13 @@ def _scalar(loader: yaml.Loader, node: yaml.ScalarNode) -> str:
     return str(loader.construct_scalar(node))
 
 
+def _sub(loader: yaml.Loader, node: yaml.ScalarNode) -> str:
+    value = _scalar(loader, node)
+    for name, given in PSEUDO_PARAMETERS.items():
+        value = value.replace(f"${{{name}}}", given)
+    return value
+
+
 Loader.add_constructor("!GetAtt", _get_att)
 Loader.add_constructor("!Ref", _scalar)
-Loader.add_constructor("!Sub", _scalar)
+Loader.add_constructor("!Sub", _sub)

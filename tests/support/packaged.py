@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -42,7 +42,13 @@ class Package:
     def resources(self, kind: str) -> dict[str, dict[str, Any]]:
         """Properties by logical id of every resource of a type such as `AWS::S3::Bucket`."""
         return {
-            name: resource.get("Properties", {})
+            name: resource.get("Properties", {}) for name, resource in self.all_of(kind).items()
+        }
+
+    def all_of(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Whole resources by logical id: DependsOn and policies, too."""
+        return {
+            name: resource
             for name, resource in self.template["Resources"].items()
             if resource["Type"] == kind
         }
@@ -61,8 +67,8 @@ class Package:
         documents = [policy["PolicyDocument"] for policy in properties.get("Policies", [])]
         return [
             Statement(
-                tuple(_listed(statement["Action"])),
-                tuple(text(resource) for resource in _listed(statement["Resource"])),
+                tuple(as_list(statement["Action"])),
+                tuple(text(resource) for resource in as_list(statement["Resource"])),
                 statement["Effect"],
                 statement.get("Condition", {}),
             )
@@ -78,26 +84,38 @@ class Package:
 
 def package(stage: str, directory: Path, **parameters: str) -> Package:
     """Package a stage, as `serverless deploy` would before it uploads anything."""
-    overrides = [f"--param={name}={value}" for name, value in parameters.items()]
     if not (directory / "serverless-state.json").exists():
-        finished = subprocess.run(
-            [
-                str(ROOT / "node_modules" / ".bin" / "serverless"),
-                *("package", "--stage", stage, "--package", str(directory), *overrides),
-            ],
-            cwd=ROOT,
-            env={
-                **{key: value for key, value in os.environ.items() if not key.startswith("AWS_")},
-                "STEPWORKS_EMAIL_FROM": "stepworks@example.com",
-                "STEPWORKS_EMAIL_TO": "operator@example.com",
-            },
-            capture_output=True,
-            text=True,
-            timeout=PACKAGE_SECONDS,
-            check=False,
-        )
-        assert finished.returncode == 0, finished.stdout + finished.stderr
+        run_package(stage, directory, parameters)
     return Package(directory)
+
+
+def run_package(
+    stage: str,
+    directory: Path,
+    parameters: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> str:
+    """Package a stage; returns what was said on the terminal."""
+    overrides = [f"--param={name}={value}" for name, value in (parameters or {}).items()]
+    finished = subprocess.run(
+        [
+            str(ROOT / "node_modules" / ".bin" / "serverless"),
+            *("package", "--stage", stage, "--package", str(directory), *overrides),
+        ],
+        cwd=ROOT,
+        env={
+            **{key: value for key, value in os.environ.items() if not key.startswith("AWS_")},
+            "STEPWORKS_EMAIL_FROM": "stepworks@example.com",
+            "STEPWORKS_EMAIL_TO": "operator@example.com",
+            **(environment or {}),
+        },
+        capture_output=True,
+        text=True,
+        timeout=PACKAGE_SECONDS,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout + finished.stderr
 
 
 def text(value: Any) -> str:
@@ -142,5 +160,5 @@ def _definition(value: Any) -> dict[str, Any]:
     return loaded
 
 
-def _listed(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]

@@ -1,15 +1,29 @@
 """Every function of the packaged service."""
 
+import os
 import re
+import shutil
+import sys
 import zipfile
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.support import asl
+from tests.support import asl, packaged
 from tests.support.packaged import Package, text
 
 FUNCTION = "AWS::Lambda::Function"
+# How byte code begins: https://github.com/python/cpython/blob/v3.14.0/Include/internal/pycore_magic_number.h
+MAGIC_NUMBERS = {"python3.11": 3495, "python3.12": 3531, "python3.13": 3571, "python3.14": 3627}
 ASYNC_PRINCIPALS = {"s3.amazonaws.com", "sns.amazonaws.com", "events.amazonaws.com"}
+
+
+def magic_numbers(package: Package) -> set[int]:
+    """Those of all byte code in the package."""
+    with zipfile.ZipFile(package.archive) as archive:
+        compiled = [name for name in archive.namelist() if name.endswith(".pyc")]
+        return {int.from_bytes(archive.read(name)[:2], "little") for name in compiled}
 
 
 def test_every_function_has_a_role_of_its_own(dev: Package) -> None:
@@ -40,7 +54,7 @@ def test_every_function_has_a_log_group_that_forgets(dev: Package) -> None:
 def test_every_function_says_what_it_does_and_runs_where_the_design_says(dev: Package) -> None:
     for properties in dev.resources(FUNCTION).values():
         assert properties["Description"]
-        assert (properties["Runtime"], properties["Architectures"]) == ("python3.13", ["arm64"])
+        assert properties["Architectures"] == ["arm64"]
         assert len(properties["FunctionName"]) <= 64
 
 
@@ -124,6 +138,57 @@ def test_byte_code_in_the_package_is_checked_by_content_not_by_time(dev: Package
 
     assert compiled
     assert flags == {0b11}
+
+
+def test_the_runtime_is_the_python_that_packaged_and_tests(dev: Package) -> None:
+    runtimes = {properties["Runtime"] for properties in dev.resources(FUNCTION).values()}
+
+    assert runtimes == {f"python{sys.version_info.major}.{sys.version_info.minor}"}
+
+
+def test_byte_code_in_the_package_is_that_of_the_runtime(dev: Package) -> None:
+    (runtime,) = {properties["Runtime"] for properties in dev.resources(FUNCTION).values()}
+
+    assert magic_numbers(dev) == {MAGIC_NUMBERS[runtime]}
+
+
+@pytest.fixture
+def _no_cache() -> Iterator[None]:
+    """Without the installed requirements of the Python that there is not, before and after."""
+    cache = packaged.ROOT / ".stepworks" / "requirements-cache" / "3.99"
+    shutil.rmtree(cache, ignore_errors=True)
+    yield
+    shutil.rmtree(cache, ignore_errors=True)
+
+
+@pytest.mark.usefixtures("_no_cache")
+def test_byte_code_of_no_runtime_is_left_out_with_a_warning(tmp_path: Path) -> None:
+    """A Python that is newer than Lambda's: one that says so and is this one otherwise."""
+    python = tmp_path / "bin" / "python3"
+    python.parent.mkdir()
+    python.write_text(
+        f"""#!/bin/sh
+case "$2" in
+  *version_info*) echo 3.99 ;;
+  *) exec {sys.executable} "$@" ;;
+esac
+"""
+    )
+    python.chmod(0o755)
+    environment = {
+        "VIRTUAL_ENV": str(tmp_path),
+        "PATH": f"{python.parent}:{os.environ['PATH']}",
+    }
+
+    package = Package(tmp_path / "package")
+
+    said = packaged.run_package("dev", package.directory, environment=environment)
+
+    assert magic_numbers(package) == set()
+    assert {properties["Runtime"] for properties in package.resources(FUNCTION).values()} == {
+        "python3.14"
+    }
+    assert "Python 3.99 is no Lambda runtime" in said
 
 
 def test_package_stays_well_below_what_lambda_takes(dev: Package) -> None:

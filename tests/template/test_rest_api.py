@@ -1,11 +1,37 @@
 """The REST API of the packaged service."""
 
+import json
 import re
+from collections.abc import Callable
 from typing import Any
 
+import boto3
+import pytest
+
+from local import mapping_templates
 from tests.support.packaged import Package, text
 
 GATEWAY = "AWS::ApiGateway::"
+# What the client gets for each error that StartExecution may answer with HTTP 400.
+ERRORS = {
+    # Its own errors: https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
+    "ExecutionLimitExceeded": 503,
+    "ExecutionAlreadyExists": 500,
+    "InvalidArn": 500,
+    "InvalidExecutionInput": 400,
+    "InvalidName": 500,  # the name is ours: the request's id
+    "StateMachineDoesNotExist": 500,
+    "StateMachineDeleting": 500,
+    "ValidationException": 400,  # the input is too long; nothing else comes from the client
+    "KmsAccessDeniedException": 500,
+    "KmsInvalidStateException": 500,
+    "KmsThrottlingException": 429,
+    # Those of every action: https://docs.aws.amazon.com/step-functions/latest/apireference/CommonErrors.html
+    "AccessDeniedException": 500,
+    "ThrottlingException": 429,
+    "UnrecognizedClientException": 500,
+}
+TRANSIENT = (429, 503)
 
 
 def starting(dev: Package) -> dict[str, dict[str, Any]]:
@@ -41,15 +67,84 @@ def test_what_starts_a_machine_is_validated_whatever_it_says_it_is(dev: Package)
         assert integration["PassthroughBehavior"] == "NEVER", name
 
 
+def response(properties: dict[str, Any], status: int) -> dict[str, Any]:
+    """The integration response that API Gateway takes for a status of Step Functions."""
+    responses = properties["Integration"]["IntegrationResponses"]
+    matching = [
+        candidate
+        for candidate in responses
+        if candidate["SelectionPattern"]
+        and re.fullmatch(candidate["SelectionPattern"], str(status))
+    ]
+    # An empty pattern is the default: for whatever no other matches.
+    default = [candidate for candidate in responses if not candidate["SelectionPattern"]]
+    (selected,) = matching or default
+    found: dict[str, Any] = selected
+    return found
+
+
+def answered(
+    properties: dict[str, Any], status: int, body: dict[str, Any]
+) -> tuple[int, str, dict[str, str]]:
+    """Status, message and headers of the answer to what Step Functions said."""
+    selected = response(properties, status)
+    template = selected["ResponseTemplates"]["application/json"]
+    text, overrides = mapping_templates.render(template, json.dumps(body), {}, {})
+    message = json.loads(text)["message"]
+    return overrides.status or int(selected["StatusCode"]), message, overrides.headers
+
+
 def test_only_what_step_functions_took_is_a_success(dev: Package) -> None:
     for name, properties in starting(dev).items():
-        responses = properties["Integration"]["IntegrationResponses"]
-        by_status = {
-            str(response["StatusCode"]): response["SelectionPattern"] for response in responses
-        }
-        assert by_status["200"] == "200", name
-        # An empty pattern is the default: for whatever no other matches.
-        assert [status for status, pattern in by_status.items() if not pattern] == ["503"], name
+        assert response(properties, 200)["StatusCode"] == 200, name
+        for status in (201, 400, 403, 413, 500, 503):
+            assert response(properties, status)["StatusCode"] != 200, name
+
+
+@pytest.mark.parametrize(("error", "expected"), ERRORS.items())
+@pytest.mark.parametrize(
+    "prefix", ["", "com.amazonaws.swf.service.v2.model#"], ids=["bare", "long"]
+)
+def test_an_error_is_blamed_on_whoever_can_mend_it(
+    dev: Package, error: str, expected: int, prefix: str
+) -> None:
+    for properties in starting(dev).values():
+        body = {"__type": prefix + error, "message": 'it\'s "bad" of role arn:aws:iam::1:role/x'}
+        status, message, headers = answered(properties, 400, body)
+
+        assert status == expected
+        # What only we can mend is none of the client's business.
+        assert (message == body["message"]) is (expected == 400)
+        assert headers.keys() == ({"Retry-After"} if expected in TRANSIENT else set())
+        assert all(int(seconds) > 0 for seconds in headers.values())
+
+
+def test_every_error_of_step_functions_has_an_answer() -> None:
+    model = boto3.client("stepfunctions", region_name="us-east-1").meta.service_model
+    named = {error.name for error in model.operation_model("StartExecution").error_shapes}
+
+    assert named <= ERRORS.keys()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        pytest.param(400, {"__type": "SomethingNewException"}, 500, id="an error of another name"),
+        pytest.param(400, {"Message": "no"}, 500, id="an error without a name"),
+        pytest.param(403, {"__type": "InvalidClientTokenId"}, 500, id="our credentials"),
+        pytest.param(500, {"__type": "InternalFailure"}, 503, id="Step Functions fails"),
+        pytest.param(503, {"__type": "ServiceUnavailable"}, 503, id="Step Functions is not there"),
+    ],
+)
+def test_any_other_error_is_not_the_clients(
+    dev: Package, status: int, body: dict[str, Any], expected: int
+) -> None:
+    for properties in starting(dev).values():
+        code, message, headers = answered(properties, status, body)
+
+        assert code == expected
+        assert message.startswith("The execution could not be started")
+        assert bool(headers) is (expected in TRANSIENT)
 
 
 def test_every_status_that_an_integration_answers_is_declared(dev: Package) -> None:
@@ -120,9 +215,32 @@ def test_logs_and_traces_hold_no_address_with_a_secret_in_it(dev: Package) -> No
     assert stage["MethodSettings"][0]["LoggingLevel"] == "OFF"
 
 
+ACCOUNT_WIDE = {"ApiAccount", "ApiLogsRole"}
+
+
 def test_the_accounts_role_for_api_logs_stays_when_the_stack_goes(dev: Package) -> None:
-    for name in ("ApiAccount", "ApiLogsRole"):
-        assert dev.template["Resources"][name]["DeletionPolicy"] == "RetainExceptOnCreate"
+    """Other stages and other services write their logs with it."""
+    for name in ACCOUNT_WIDE:
+        resource = dev.template["Resources"][name]
+        assert resource["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert resource["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_stage_logs_once_the_account_can(dev: Package) -> None:
+    ((_, stage),) = dev.all_of(f"{GATEWAY}Stage").items()
+
+    assert stage["DependsOn"] == ["ApiAccount"]
+    assert one(dev, "Account")["CloudWatchRoleArn"] == {"Fn::GetAtt": ["ApiLogsRole", "Arn"]}
+
+
+def test_a_parameter_leaves_the_accounts_settings_alone(package: Callable[..., Package]) -> None:
+    without = package("dev", apiAccountRole="false")
+    ((_, stage),) = without.all_of(f"{GATEWAY}Stage").items()
+
+    assert ACCOUNT_WIDE & without.template["Resources"].keys() == set()
+    assert [name for name in ACCOUNT_WIDE if name in json.dumps(without.template)] == []
+    assert "DependsOn" not in stage
+    assert stage["Properties"]["AccessLogSetting"]["DestinationArn"]  # by the account's own role
 
 
 def test_the_url_is_that_of_the_stage(dev: Package) -> None:

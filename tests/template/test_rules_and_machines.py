@@ -1,5 +1,8 @@
 """What starts a machine, and what a machine leaves behind, in the packaged service."""
 
+import json
+import re
+
 from tests.support.packaged import Package, text
 
 
@@ -43,3 +46,20 @@ def test_every_machine_is_traced_and_logged_for_a_while(dev: Package) -> None:
         assert groups[group]["RetentionInDays"] > 0, name
         # A longer list of names would not fit the log delivery's resource policy.
         assert groups[group]["LogGroupName"].startswith("/aws/vendedlogs/states/"), name
+
+
+def test_no_machine_that_has_task_tokens_logs_its_data(dev: Package) -> None:
+    """Who reads the log could answer for the task. Parameters, inputs and outputs are all data."""
+    with_tokens = {
+        name
+        for name, definition in dev.machines().items()
+        if re.search(r"task\.?token", json.dumps(definition), re.IGNORECASE)
+    }
+    logging_data = {
+        name
+        for name, properties in dev.resources("AWS::StepFunctions::StateMachine").items()
+        if properties["LoggingConfiguration"]["IncludeExecutionData"]
+    }
+
+    assert with_tokens
+    assert with_tokens & logging_data == set()

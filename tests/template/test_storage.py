@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from tests.support.packaged import Package, text
 
 
@@ -62,8 +64,24 @@ def test_nothing_is_deleted_with_the_stack_in_production(prod: Package) -> None:
     keeping = ("AWS::S3::Bucket", "AWS::DynamoDB::Table")
     for name, resource in prod.template["Resources"].items():
         if resource["Type"] in keeping and name != "ServerlessDeploymentBucket":
-            assert resource["DeletionPolicy"] == "Retain", name
             assert resource["UpdateReplacePolicy"] == "Retain", name
+            assert resource["DeletionPolicy"] == "RetainExceptOnCreate", name
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_what_is_retained_does_not_outlive_a_first_deployment_that_fails(
+    request: pytest.FixtureRequest, stage: str
+) -> None:
+    """`Retain` keeps it through the rollback, and the next attempt finds its name taken."""
+    package: Package = request.getfixturevalue(stage)
+    policies = {
+        name: (resource.get("DeletionPolicy", "Delete"), resource.get("UpdateReplacePolicy"))
+        for name, resource in package.template["Resources"].items()
+    }
+    retained = {name for name, policy in policies.items() if "Retain" in str(policy)}
+
+    assert retained
+    assert {policies[name] for name in retained} == {("RetainExceptOnCreate", "Retain")}
 
 
 def test_outputs_are_those_of_the_contract(template: dict[str, Any]) -> None:

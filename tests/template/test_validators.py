@@ -15,13 +15,16 @@ from tests.support.packaged import ROOT, Package, text
 MACHINES = [f"{name.title().replace('-', '')}StateMachine" for name in asl.machines()]
 
 
-ANY_ARN = "arn:aws:lambda:us-east-1:123456789012:function:any"
+ANY_ARN = f"arn:aws:lambda:{asl.REGION}:{asl.ACCOUNT}:function:any"
 
 
 @pytest.fixture(params=MACHINES)
 def definition(request: pytest.FixtureRequest, dev: Package, tmp_path: Path) -> Path:
     """A packaged definition in a file, with ARNs where CloudFormation would put them."""
-    packaged = re.sub(r"\$\{[\w.]+\}", ANY_ARN, json.dumps(dev.machines()[request.param]))
+    packaged = json.dumps(dev.machines()[request.param])
+    for name, value in asl.PSEUDO_PARAMETERS.items():
+        packaged = packaged.replace(f"${{{name}}}", value)
+    packaged = re.sub(r"\$\{[\w.]+\}", ANY_ARN, packaged)
     path = tmp_path / f"{request.param}.json"
     path.write_text(json.dumps(json.loads(packaged, object_hook=_with_float_rates)))
     return path

@@ -54,17 +54,19 @@ def read_readings(aws: Aws, function: str) -> Any:
     return aws.client_as(function, "dynamodb").scan(TableName=aws.outputs["SensorReadingsTable"])
 
 
-def send_mail(sender: str) -> Attempt:
+def send_mail(sender: str, *recipients: str) -> Attempt:
     def attempt(aws: Aws, function: str) -> Any:
         return aws.client_as(function, "ses").send_email(
             Source=sender,
-            Destination={"ToAddresses": ["operator@example.com"]},
+            Destination={"ToAddresses": list(recipients)},
             Message={"Subject": {"Data": "least"}, "Body": {"Text": {"Data": "privilege"}}},
         )
 
     return attempt
 
 
+US, OPERATOR = "stepworks@example.com", "operator@example.com"
+SOMEBODY = "somebody@example.com"
 MOVERS = {"moveFile", "setAsideFile"}
 MAILERS = {"sendEmail", "sendFailureEmail"}
 ATTEMPTS: dict[str, tuple[Attempt, set[str]]] = {
@@ -77,8 +79,10 @@ ATTEMPTS: dict[str, tuple[Attempt, set[str]]] = {
     "write elsewhere": (write_target("elsewhere"), set()),
     "write a reading": (write_reading, {"processFile"}),
     "read readings": (read_readings, set()),
-    "send mail": (send_mail("stepworks@example.com"), MAILERS),
-    "send mail as somebody else": (send_mail("somebody@example.com"), set()),
+    "send mail": (send_mail(US, OPERATOR), MAILERS),
+    "send mail as somebody else": (send_mail(SOMEBODY, OPERATOR), set()),
+    "send mail to somebody else": (send_mail(US, SOMEBODY), set()),
+    "send mail to somebody as well": (send_mail(US, OPERATOR, SOMEBODY), set()),
 }
 
 

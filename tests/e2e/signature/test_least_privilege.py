@@ -70,11 +70,11 @@ def read_history(aws: Aws, function: str) -> Any:
     )
 
 
-def send_mail(sender: str) -> Attempt:
+def send_mail(sender: str, *recipients: str) -> Attempt:
     def attempt(aws: Aws, function: str) -> Any:
         return aws.client_as(function, "ses").send_email(
             Source=sender,
-            Destination={"ToAddresses": ["operator@example.com"]},
+            Destination={"ToAddresses": list(recipients)},
             Message={"Subject": {"Data": "least"}, "Body": {"Text": {"Data": "privilege"}}},
         )
 
@@ -101,7 +101,8 @@ CHANGERS = {
     "requestDocumentSignature", "cancelSignatureRequest", "remindSigner",
     "completeSignatureRequest", "decideSignatureRequest",
 }  # fmt: skip
-MAILERS = {"requestDocumentSignature", "remindSigner", "announceUnsignedDocument"}
+US, SIGNER, OWNER = "stepworks@example.com", "bob@example.com", "owner@example.com"
+SOMEBODY = "somebody@example.com"
 ATTEMPTS: dict[str, tuple[Attempt, set[str]]] = {
     "read a request": (read_request, {*CHANGERS, "showSignatureRequest"}),
     "change a request": (change_request, {*CHANGERS, "settleSignatureRequest"}),
@@ -111,8 +112,14 @@ ATTEMPTS: dict[str, tuple[Attempt, set[str]]] = {
     "list by document": (query("byDocument", "documentId"), {"completeSignatureRequest"}),
     "start an execution": (start_execution, set()),
     "list executions": (read_history, set()),
-    "send mail": (send_mail("stepworks@example.com"), MAILERS),
-    "send mail as somebody else": (send_mail("somebody@example.com"), set()),
+    "send mail to the signer": (
+        send_mail(US, SIGNER),
+        {"requestDocumentSignature", "remindSigner"},
+    ),
+    "send mail to the owner": (send_mail(US, OWNER), {"announceUnsignedDocument"}),
+    "send mail to both": (send_mail(US, SIGNER, OWNER), set()),
+    "send mail to somebody else": (send_mail(US, SOMEBODY), set()),
+    "send mail as somebody else": (send_mail(SOMEBODY, SIGNER), set()),
     "schedule a reminder": (
         schedule("stepworks-local-signature-reminders"),
         {"requestDocumentSignature"},

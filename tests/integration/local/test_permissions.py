@@ -10,7 +10,13 @@ from ministack.core import iam_actions, iam_evaluator
 
 from local.gaps import permissions
 
-MAIL = {"Action": ["SendEmail"], "Source": ["stepworks@example.com"]}
+MAIL = {
+    "Action": ["SendEmail"],
+    "Source": ["stepworks@example.com"],
+    "Destination.ToAddresses.member.1": ["bob@example.com"],
+    "Destination.ToAddresses.member.2": ["alice@example.com"],
+    "Destination.BccAddresses.member.1": ["carol@example.com"],
+}
 SENT = ("ses", "POST", "/", {}, urlencode(MAIL, doseq=True).encode(), MAIL, "us-east-1", "1")
 
 SCHEDULED = (
@@ -55,6 +61,16 @@ def test_a_mail_carries_its_sender_as_a_condition_key() -> None:
     assert keys["ses:fromaddress"] == "stepworks@example.com"
 
 
+def test_a_mail_carries_all_its_recipients_as_a_condition_key() -> None:
+    keys = permissions.request_keys("ses", "ses:SendEmail", b"", MAIL)
+
+    assert sorted(keys["ses:recipients"]) == [
+        "alice@example.com",
+        "bob@example.com",
+        "carol@example.com",
+    ]
+
+
 @pytest.mark.parametrize(
     ("sources", "key"),
     [(["project"], "project"), (["project", "project"], "project"), (["a", "b"], "a,b")],
@@ -87,6 +103,7 @@ def test_upstream_still_lacks_it() -> None:
 
     assert iam_actions.extract_resource_arn(*SENT) == "*"
     assert "default" in iam_actions.extract_resource_arn(*SCHEDULED)
-    assert "ses:fromaddress" not in upstream("ses", "ses:SendEmail", b"", MAIL)
+    known = upstream("ses", "ses:SendEmail", b"", MAIL)
+    assert not {"ses:fromaddress", "ses:recipients"} & known.keys()
     assert "events:source" not in upstream("events", "events:PutEvents", put_events("a"), {})
     assert iam_evaluator._resolve_condition_key("aws:SecureTransport", plain) == "false"

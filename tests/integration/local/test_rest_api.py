@@ -3,22 +3,33 @@
 import inspect
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+import yaml
 from botocore.credentials import Credentials
 from ministack.services import apigateway_v1
 from ministack.services.cloudformation import provisioners
 
 from local import api
 from local.aws import Aws
+from local.gaps import api_starts_execution
 
+ROOT = Path(__file__).resolve().parents[3]
 # As serverless-step-functions writes it.
 START_EXECUTION = (
     "\n#set( $body = $util.escapeJavaScript($input.json('$')).replaceAll(\"\\\\'\", \"'\") )\n"
     '{"input": "$body", "name": "$context.requestId", "stateMachineArn":"${Machine}"}'
 )
+# The service's own, as CloudFormation names their parts.
+RESPONSES = [
+    {name[0].upper() + name[1:]: value for name, value in response.items()}
+    for response in yaml.safe_load(
+        (ROOT / "handlers" / "shared" / "start-execution-responses.yml").read_text()
+    ).values()
+]
 SCHEMA = {
     "$schema": "http://json-schema.org/draft-04/schema#",
     "type": "object",
@@ -42,7 +53,6 @@ REST_API = {"Ref": "Api"}
 def method(verb: str, machine: str) -> dict[str, Any]:
     """A method that starts a machine, as the plugin makes it."""
     request = {"application/json": {"Fn::Sub": START_EXECUTION.replace("${Machine}", machine)}}
-    refusal = {"application/json": '{"refused":"$input.path(\'$.message\')"}'}
     return {
         "Type": "AWS::ApiGateway::Method",
         "Properties": {
@@ -61,14 +71,7 @@ def method(verb: str, machine: str) -> dict[str, Any]:
                 },
                 "PassthroughBehavior": "NEVER",
                 "RequestTemplates": request,
-                "IntegrationResponses": [
-                    {"StatusCode": "200", "SelectionPattern": "200"},
-                    {
-                        "StatusCode": "400",
-                        "SelectionPattern": "400",
-                        "ResponseTemplates": refusal,
-                    },
-                ],
+                "IntegrationResponses": RESPONSES,
             },
         },
     }
@@ -204,11 +207,30 @@ def test_a_body_of_another_type_starts_nothing(stack: Aws, content_type: str) ->
     assert answer.status == 415
 
 
-def test_an_error_of_step_functions_is_mapped_by_its_status(stack: Aws) -> None:
+def test_an_error_of_step_functions_is_answered_by_its_name(stack: Aws) -> None:
     answer = api.call(stack, "PUT", "/texts", {"text": "3"})
 
-    assert answer.status == 400
-    assert "that-is-not-there" in answer.json["refused"]
+    assert answer.status == 500
+    assert answer.json["message"].startswith("The execution could not be started")
+
+
+def test_a_template_overrides_status_and_headers() -> None:
+    """The local Step Functions never throttles, so this asks the gap itself."""
+    responses = {
+        response["SelectionPattern"]: {
+            name[0].lower() + name[1:]: value for name, value in response.items()
+        }
+        for response in RESPONSES
+    }
+    refused = json.dumps({"__type": "ThrottlingException", "message": "Rate exceeded"})
+
+    status, headers, body = api_starts_execution.response(
+        {"integrationResponses": responses}, 400, refused, {}
+    )
+
+    assert (status, headers["Retry-After"]) == (429, "5")
+    assert headers["Content-Type"] == "application/json"
+    assert json.loads(body)["message"].startswith("Too many")
 
 
 @pytest.fixture
@@ -270,6 +292,7 @@ def test_a_request_is_forbidden(
 UPSTREAM_LACKS = {
     "executions started by an API": (apigateway_v1, "StartExecution"),
     "quoting in mapping templates": (apigateway_v1, "escapeJavaScript"),
+    "overriding a response in a mapping template": (apigateway_v1, "responseOverride"),
     "the reason for refusing a body": (apigateway_v1, "validationErrorString"),
     "a method's validator": (provisioners._apigw_method_create, "RequestValidatorId"),
     "validators": (provisioners._apigw_request_validator_create, "_create_request_validator"),

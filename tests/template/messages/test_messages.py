@@ -67,15 +67,6 @@ def test_the_rules_role_may_start_this_machine_and_nothing_else(dev: Package) ->
     assert trust["Condition"]["StringEquals"]["aws:SourceAccount"] == {"Ref": "AWS::AccountId"}
 
 
-def test_the_machine_logs_everything_for_a_week(dev: Package, prod: Package) -> None:
-    for package in (dev, prod):
-        logging = properties(package.template, "MessagesStateMachine")["LoggingConfiguration"]
-        group = properties(package.template, "MessagesStateMachineLogGroup")
-
-        assert (logging["Level"], logging["IncludeExecutionData"]) == ("ALL", True)
-        assert group["RetentionInDays"] == 7
-
-
 def test_the_machine_is_a_standard_one(template: dict[str, Any]) -> None:
     machine = properties(template, "MessagesStateMachine")
 
@@ -86,7 +77,7 @@ def test_the_machine_is_a_standard_one(template: dict[str, Any]) -> None:
 def test_the_recorder_is_waited_for_and_asked_what_was_agreed(dev: Package) -> None:
     task = dev.machines()["MessagesStateMachine"]["States"]["Record Message"]
 
-    assert task["Resource"] == "arn:aws:states:::lambda:invoke.waitForTaskToken"
+    assert task["Resource"] == "arn:${AWS::Partition}:states:::lambda:invoke.waitForTaskToken"
     assert task["TimeoutSeconds"] == 60
     assert task["Parameters"]["Payload"] == {
         "MyTaskToken.$": "$$.Task.Token",

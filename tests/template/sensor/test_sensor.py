@@ -64,17 +64,3 @@ def test_the_report_comes_after_ten_minutes(dev: Package) -> None:
     states = dev.machines()["SensorStateMachine"]["States"]
 
     assert states["Wait 10 Minutes"]["Seconds"] == 600
-
-
-def test_mail_is_sent_as_one_address_alone(dev: Package) -> None:
-    for name in ("SendEmailLambdaFunction", "SendFailureEmailLambdaFunction"):
-        function = properties(dev.template, name)
-        (sending,) = [
-            statement
-            for statement in dev.statements(dev.role_of(function))
-            if "ses:SendEmail" in statement.actions
-        ]
-
-        assert sending.conditions == {
-            "StringEquals": {"ses:FromAddress": function["Environment"]["Variables"]["EMAIL_FROM"]}
-        }
