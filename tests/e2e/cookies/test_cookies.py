@@ -59,6 +59,16 @@ def test_an_empty_detail_makes_people_up(cookies: Cookies) -> None:
     assert_report_is_right(cookies, execution, names)
 
 
+def test_a_start_may_name_its_stage(cookies: Cookies) -> None:
+    other = cookies.put("start", {"stage": "another", "names": NAMES[:1]})
+    own = cookies.put("start", {"stage": cookies.stage, "names": NAMES[:1]})
+
+    (execution,) = until("the execution", lambda: cookies.started_by(own))
+
+    assert cookies.ended(execution)["status"] == "SUCCEEDED"
+    assert cookies.started_by(other) == []
+
+
 @pytest.mark.timeout(180)
 def test_two_hundred_people(cookies: Cookies) -> None:
     execution = cookies.start({"count": 200, "seed": 1})
@@ -196,7 +206,7 @@ def test_an_event_that_is_nobodys_ends_in_the_dead_letter_queue(
 ) -> None:
     marker = uuid.uuid4().hex
     detail = {
-        "execution": f"arn:aws:states:us-east-1:000000000000:execution:none:{marker}",
+        "execution": cookies.arn(marker),
         "TaskToken": f"nobody's {marker}",
         "n": 0,
         "name": marker,
@@ -209,6 +219,6 @@ def test_an_event_that_is_nobodys_ends_in_the_dead_letter_queue(
 
     kept = until("the dead letter", lambda: cookies.dead_letters(marker))
     assert {letter.get("requestPayload", letter)["detail"]["name"] for letter in kept} == {marker}
-    assert not any(name.startswith("basic") for name in cookies.files(f"none:{marker}"))
+    assert not any(name.startswith("basic") for name in cookies.files(cookies.arn(marker)))
     if detail_type == "task.process.single":
         assert cookies.logged("processSingle", f"The event has no {missing}.")
