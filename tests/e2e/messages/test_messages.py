@@ -52,6 +52,7 @@ def test_a_message_is_kept_with_types_that_can_be_asked_for(messages: Messages) 
         "createdAt": {"N"},
         "event": {"S"},
         "receivedAt": {"N"},
+        "attempt": {"S"},
     }
 
 

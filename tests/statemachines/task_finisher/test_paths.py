@@ -128,7 +128,11 @@ def test_an_event_that_is_nobodys_is_refused_and_kept(
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        *((name, v) for name in ("error", "cause") for v in (ABSENT, None, 7, True, {"a": 1}, ["E"])),
+        *(
+            (name, v)
+            for name in ("error", "cause")
+            for v in (ABSENT, None, 7, True, {"a": 1}, ["E"])
+        ),
         ("error", ""),
     ],
     ids=str,
