@@ -15,8 +15,8 @@ DETAIL_TYPE = "message"
 
 MAX_ID = 2048  # bytes, as UTF-8: of a partition key in DynamoDB
 MAX_MESSAGE = 200 * 1024  # bytes of JSON, as UTF-8
-# EventBridge takes 256 KiB, and so does every state of the machine, which gets the event and adds
-# what became of it (docs/decisions/0018-message-sizes.md).
+# A machine's input and every state take 256 KiB: the event, and what the machine adds of what
+# became of it. EventBridge would take 1 MB (docs/decisions/0018-message-sizes.md).
 MAX_DETAIL = 256 * 1024 - 16 * 1024
 
 
