@@ -222,3 +222,37 @@ def test_an_event_that_is_nobodys_ends_in_the_dead_letter_queue(
     assert not any(name.startswith("basic") for name in cookies.files(cookies.arn(marker)))
     if detail_type == "task.process.single":
         assert cookies.logged("processSingle", f"The event has no {missing}.")
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [(7, "c"), ("E", None), ("E" * 257, "c"), ("E", "c" * 32_769)],
+    ids=["a-number", "no-cause", "a-long-error", "a-long-cause"],
+)
+def test_a_failure_that_step_functions_cannot_take_ends_in_the_dead_letter_queue(
+    cookies: Cookies, error: Any, cause: Any
+) -> None:
+    marker = uuid.uuid4().hex
+    detail = {"execution": cookies.arn(marker), "TaskToken": "nobody's", "error": error}
+
+    cookies.put("task.failed", detail | ({} if cause is None else {"cause": cause}))
+
+    (kept,) = until("the dead letter", lambda: cookies.dead_letters(marker))
+    assert kept["detail"]["error"] == error
+
+
+@pytest.mark.parametrize("detail_type", ["start", "task.finished"])
+def test_an_event_that_is_too_large_for_a_machine_is_kept(
+    cookies: Cookies, detail_type: str
+) -> None:
+    """EventBridge takes 1 MB of an event, and a machine 262,144 bytes as its input."""
+    marker = uuid.uuid4().hex
+    detail = {"names": ["ü" * 150_000]}
+    if detail_type != "start":
+        detail |= {"execution": cookies.arn(marker), "TaskToken": marker}
+
+    event = cookies.put(detail_type, detail)
+
+    (kept,) = until("the dead letter", lambda: cookies.dead_letters(event))
+    assert kept["detail"] == detail
+    assert cookies.started_by(event) == []
