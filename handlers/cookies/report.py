@@ -12,7 +12,7 @@ _READERS = 32  # as many as the client has connections
 
 @dataclass(frozen=True)
 class Report:
-    """What became of everyone; `failure` says why there is nobody."""
+    """What became of everyone; `failure` says why that is not known."""
 
     names: list[str]
     total: int
@@ -20,13 +20,16 @@ class Report:
     failure: Mapping[str, str] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        failure = {"failure": dict(self.failure)} if self.failure else {}
-        return {
+        counted = {
             "names": self.names,
             "numberOfPeople": len(self.names),
             "totalCookiesConsumed": self.total,
             "failed": self.failed,
-        } | failure
+        }
+        if self.failure is None:
+            return counted
+        # People may have been processed all the same: their files are there, and not read.
+        return dict.fromkeys(counted) | {"failure": dict(self.failure)}
 
     def more_failed_than(self, share: float) -> bool:
         """Whether a larger share than this of all people is missing."""

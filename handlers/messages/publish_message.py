@@ -21,18 +21,19 @@ metrics = metrics_for("messages")
 def handler(event: dict[str, Any], context: LambdaContext) -> Answer:
     """POST {"message": {…}} → 202 {"messageId": the id of the event that carries it}.
 
-    At least once: who gets 503, or no answer, and posts again may find the message recorded twice,
-    under two ids.
+    A 202 is one event, and one record. Who gets 503, or no answer, and posts again may find the
+    message recorded twice, under two ids (docs/decisions/0037-one-record-for-each-202.md).
     """
     try:
-        (message_id,) = put_events(required("BUS_NAME"), [carried(posted(body_text(event)))])
+        message = carried(posted(body_text(event)))
+        (message_id,) = put_events(required("BUS_NAME"), [message], once=True)
     except (InvalidEventError, MalformedMessageError) as error:
         return refusal(400, str(error))
     except MessageTooLargeError as error:
         return refusal(413, str(error))
     except TransientError as error:
         logger.warning("message not put", reason=str(error))
-        return unavailable("The message was not accepted. Try again later.")
+        return unavailable("It is not known whether the message was accepted. Try again later.")
     logger.info("message put", message_id=message_id)
     metrics.add_metric("MessagesPublished", "Count", 1)
     return answer(202, {"messageId": message_id})

@@ -2,6 +2,7 @@
 
 import json
 import time
+import uuid
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -13,8 +14,9 @@ from handlers.shared.errors import aws_errors, error_code
 
 class MessageStore:
     """The table of records: partition key `messageId` (S), `createdAt` and `receivedAt` (N, epoch
-    ms), and `event`, the message as JSON text (S), so that nothing of it is lost: DynamoDB's own
-    maps refuse empty keys, numbers of more than 38 digits and more than 32 levels.
+    ms), `attempt` (S), the call that wrote the record, and `event`, the message as JSON text (S),
+    so that nothing of it is lost: DynamoDB's own maps refuse empty keys, numbers of more than 38
+    digits and more than 32 levels.
     """
 
     def __init__(self, dynamodb: Any, table: str) -> None:
@@ -23,7 +25,12 @@ class MessageStore:
 
     @aws_errors("recording a message")
     def record(self, record: Record) -> bool:
-        """Keep a record; False if one with this id is there already, which then stays as it is."""
+        """Keep a record; False if one with this id is there already, which then stays as it is.
+
+        The SDK repeats a request whose answer was lost. What it then finds is its own record, known
+        by the attempt, and writes it once more, the same.
+        """
+        attempt = {"S": str(uuid.uuid4())}
         try:
             self._dynamodb.put_item(
                 TableName=self._table,
@@ -32,8 +39,10 @@ class MessageStore:
                     "createdAt": {"N": str(record.created_at)},
                     "event": {"S": strict_json.dump(record.event)},
                     "receivedAt": {"N": str(time.time_ns() // 1_000_000)},
+                    "attempt": attempt,
                 },
-                ConditionExpression="attribute_not_exists(messageId)",
+                ConditionExpression="attribute_not_exists(messageId) OR attempt = :attempt",
+                ExpressionAttributeValues={":attempt": attempt},
             )
         except ClientError as error:
             if error_code(error) != "ConditionalCheckFailedException":

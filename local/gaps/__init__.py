@@ -14,6 +14,7 @@ from local.gaps import (
     machine_timeout,
     nested_history,
     permissions,
+    rule_dead_letters,
     rule_invocations,
     sdk_error_names,
     start_input_limit,
@@ -30,6 +31,7 @@ def install() -> None:
     machine_timeout.install()
     nested_history.install()
     permissions.install()
+    rule_dead_letters.install()
     rule_invocations.install()
     sdk_error_names.install()
     start_input_limit.install()

@@ -5,7 +5,8 @@ ministack 1.5.33
   that machine allows nothing;
 - takes a second answer, and lets it replace the first for as long as the machine has not looked;
 - waits for the answer of a function that has failed. On AWS the task fails with the function's
-  error: a callback is waited for once the call itself has succeeded.
+  error: a callback is waited for once the call itself has succeeded;
+- takes an error name and a cause of any length.
 """
 
 import contextvars
@@ -21,6 +22,7 @@ _call_upstream = sfn._call_lambda
 _success_upstream = sfn._send_task_success
 _failure_upstream = sfn._send_task_failure
 
+_LONGEST = {"error": 256, "cause": 32_768}  # botocore's model of SendTaskFailure
 _machine: contextvars.ContextVar[str] = contextvars.ContextVar("machine_of_this_task", default="")
 _token: contextvars.ContextVar[str] = contextvars.ContextVar("token_of_this_task", default="")
 # The machine's ARN of every token, for good: who answers too late may, and is told that it is late.
@@ -67,6 +69,14 @@ def send_task_success(data: dict[str, Any]) -> Any:
 
 
 def send_task_failure(data: dict[str, Any]) -> Any:
+    for name, most in _LONGEST.items():
+        if len(data.get(name, "")) > most:
+            return error_response_json(
+                "ValidationException",
+                f"1 validation error detected: Value at '{name}' failed to satisfy constraint: "
+                f"Member must have length less than or equal to {most}",
+                400,
+            )
     return _answered(data) or _failure_upstream(data)
 
 

@@ -70,8 +70,10 @@ def definition(machine: str, stage: str = "dev") -> dict[str, Any]:
 
 
 def filled(value: Any, stage: str) -> Any:
-    """The same with the stage's parameters in the place of `${param:…}`."""
-    return _fill(value, _parameters(stage))
+    """The same with what the Serverless Framework puts in the place of `${param:…}`,
+    `${sls:stage}` and `${file(…):…}`.
+    """
+    return _fill(value, {"sls:stage": stage, **_parameters(stage)})
 
 
 def states(machine: str, stage: str = "dev") -> list[State]:
@@ -110,8 +112,20 @@ def _fill(value: Any, parameters: dict[str, Any]) -> Any:
         whole = re.fullmatch(r"\$\{param:(\w+)\}", value)
         if whole:
             return parameters[whole.group(1)]
-        return re.sub(r"\$\{param:(\w+)\}", lambda m: str(parameters[m.group(1)]), value)
+        text = re.sub(r"\$\{param:(\w+)\}", lambda m: _written(parameters[m.group(1)]), value)
+        text = text.replace("${sls:stage}", parameters["sls:stage"])
+        part = re.fullmatch(r"\$\{file\((.+)\):(.+)\}", text)
+        if part:
+            found = yaml.load((ROOT / part.group(1)).read_text(), Loader)
+            for name in part.group(2).split("."):
+                found = found[name]
+            return _fill(found, parameters)
+        return text
     return value
+
+
+def _written(parameter: Any) -> str:
+    return str(parameter).lower() if isinstance(parameter, bool) else str(parameter)
 
 
 class Loader(yaml.SafeLoader):

@@ -32,6 +32,7 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from handlers.shared import events as shared_events
 from tests.support import asl, catalogue
+from tests.support.patterns import accepts
 from tests.support.services import OK, error
 from tests.unit.fakes import FakeContext
 
@@ -57,7 +58,8 @@ class Choreography:
     dead_letters: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._rules = list(_rules())
+        self._prefix = f"stepworks-{uuid.uuid4().hex[:8]}-"  # one stack of its own
+        self._rules = list(_rules(self._prefix))
         self._functions = _functions()
         self._pending: list[tuple[str, dict[str, Any]]] = []
         self._changed = threading.Condition()
@@ -216,7 +218,7 @@ class Choreography:
 
     def _create(self, machine: str) -> str:
         created = self._states.create_state_machine(
-            name=f"{machine}-{uuid.uuid4().hex[:8]}",
+            name=f"{self._prefix}{machine}",
             definition=json.dumps(asl.definition(machine)),
             roleArn=f"arn:aws:iam::{asl.ACCOUNT}:role/machine",
         )
@@ -265,18 +267,28 @@ def _functions() -> dict[str, Any]:
     return loaded
 
 
-def _rules() -> Iterator[dict[str, Any]]:
+def _rules(prefix: str) -> Iterator[dict[str, Any]]:
     resources = yaml.load((WORKFLOW / "resources.yml").read_text(), asl.Loader)["Resources"]
     for resource in resources.values():
         if resource["Type"] == "AWS::Events::Rule":
-            yield resource["Properties"]
+            yield _deployed(asl.filled(resource["Properties"], "local"), prefix)
+
+
+def _deployed(value: Any, prefix: str) -> Any:
+    """The same in this account, in a stack whose names begin so."""
+    text = json.dumps(value).replace("stepworks-local-", prefix)
+    text = text.replace("${AWS::Partition}", "aws")
+    text = text.replace("${AWS::Region}", asl.REGION).replace(
+        "${AWS::AccountId}", DEFAULT_ACCOUNT_ID
+    )
+    return json.loads(text)
 
 
 def _targets(rules: list[dict[str, Any]], event: dict[str, Any]) -> list[dict[str, Any]]:
     return [
         target
         for rule in rules
-        if all(event[name] in wanted for name, wanted in rule["EventPattern"].items())
+        if accepts(rule["EventPattern"], event)
         for target in rule["Targets"]
     ]
 

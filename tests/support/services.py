@@ -40,6 +40,9 @@ class FakeStepFunctions:
         return self._answer(TaskToken, {"output": json.loads(Output)})
 
     def send_task_failure(self, TaskToken: str, Error: str, Cause: str) -> Any:
+        # As botocore's model says; AWS answers a longer one with ValidationException.
+        if len(Error) > 256 or len(Cause) > 32_768:
+            raise error("Validation")
         return self._answer(TaskToken, {"error": Error, "cause": Cause})
 
     def start_execution(self, StateMachineArn: str, Name: str, Input: str) -> Any:

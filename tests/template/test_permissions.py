@@ -12,6 +12,7 @@ LOGS_AND_TRACES = ("logs:", "xray:")
 INTEGRATIONS = {
     "lambda:invoke": ("lambda:InvokeFunction", "FunctionName"),
     "events:putEvents": ("events:PutEvents", "Entries"),
+    "dynamodb:getItem": ("dynamodb:GetItem", "TableName"),
     "dynamodb:putItem": ("dynamodb:PutItem", "TableName"),
     "dynamodb:updateItem": ("dynamodb:UpdateItem", "TableName"),
     "sns:publish": ("sns:Publish", "TopicArn"),

@@ -41,6 +41,10 @@ class Cookies:
         )
         return str(started["executionArn"])
 
+    @property
+    def stage(self) -> str:
+        return self.machine.rpartition(":stepworks-")[2].removesuffix("-cookies")
+
     def arn(self, name: str) -> str:
         return f"{self.machine.replace(':stateMachine:', ':execution:')}:{name}"
 

@@ -59,6 +59,16 @@ def test_an_empty_detail_makes_people_up(cookies: Cookies) -> None:
     assert_report_is_right(cookies, execution, names)
 
 
+def test_a_start_may_name_its_stage(cookies: Cookies) -> None:
+    other = cookies.put("start", {"stage": "another", "names": NAMES[:1]})
+    own = cookies.put("start", {"stage": cookies.stage, "names": NAMES[:1]})
+
+    (execution,) = until("the execution", lambda: cookies.started_by(own))
+
+    assert cookies.ended(execution)["status"] == "SUCCEEDED"
+    assert cookies.started_by(other) == []
+
+
 @pytest.mark.timeout(180)
 def test_two_hundred_people(cookies: Cookies) -> None:
     execution = cookies.start({"count": 200, "seed": 1})
@@ -196,7 +206,7 @@ def test_an_event_that_is_nobodys_ends_in_the_dead_letter_queue(
 ) -> None:
     marker = uuid.uuid4().hex
     detail = {
-        "execution": f"arn:aws:states:us-east-1:000000000000:execution:none:{marker}",
+        "execution": cookies.arn(marker),
         "TaskToken": f"nobody's {marker}",
         "n": 0,
         "name": marker,
@@ -209,6 +219,40 @@ def test_an_event_that_is_nobodys_ends_in_the_dead_letter_queue(
 
     kept = until("the dead letter", lambda: cookies.dead_letters(marker))
     assert {letter.get("requestPayload", letter)["detail"]["name"] for letter in kept} == {marker}
-    assert not any(name.startswith("basic") for name in cookies.files(f"none:{marker}"))
+    assert not any(name.startswith("basic") for name in cookies.files(cookies.arn(marker)))
     if detail_type == "task.process.single":
         assert cookies.logged("processSingle", f"The event has no {missing}.")
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [(7, "c"), ("E", None), ("E" * 257, "c"), ("E", "c" * 32_769)],
+    ids=["a-number", "no-cause", "a-long-error", "a-long-cause"],
+)
+def test_a_failure_that_step_functions_cannot_take_ends_in_the_dead_letter_queue(
+    cookies: Cookies, error: Any, cause: Any
+) -> None:
+    marker = uuid.uuid4().hex
+    detail = {"execution": cookies.arn(marker), "TaskToken": "nobody's", "error": error}
+
+    cookies.put("task.failed", detail | ({} if cause is None else {"cause": cause}))
+
+    (kept,) = until("the dead letter", lambda: cookies.dead_letters(marker))
+    assert kept["detail"]["error"] == error
+
+
+@pytest.mark.parametrize("detail_type", ["start", "task.finished"])
+def test_an_event_that_is_too_large_for_a_machine_is_kept(
+    cookies: Cookies, detail_type: str
+) -> None:
+    """EventBridge takes 1 MB of an event, and a machine 262,144 bytes as its input."""
+    marker = uuid.uuid4().hex
+    detail = {"names": ["ü" * 150_000]}
+    if detail_type != "start":
+        detail |= {"execution": cookies.arn(marker), "TaskToken": marker}
+
+    event = cookies.put(detail_type, detail)
+
+    (kept,) = until("the dead letter", lambda: cookies.dead_letters(event))
+    assert kept["detail"] == detail
+    assert cookies.started_by(event) == []

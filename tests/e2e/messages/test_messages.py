@@ -18,7 +18,10 @@ from local.errors import LocalError
 from tests.e2e.messages.messages import Messages, event
 
 HAPPY_PATH = ["Check Message", "Record Message", "Check Status?", "Job Succeed"]
-FAILED_PATH = ["Explain Failure", "Keep Message", "Job Failed"]
+FAILED_PATH = [
+    *("Look Up Record", "Is It Recorded?"),
+    *("Explain Failure", "Keep Message", "Job Failed"),
+]
 MESSAGE = {"text": 'Grüße, "日本" 🙂 \\ \n', "numbers": [1, -2.5, 3e-7], "nothing": None, "": {}}
 
 
@@ -52,6 +55,7 @@ def test_a_message_is_kept_with_types_that_can_be_asked_for(messages: Messages) 
         "createdAt": {"N"},
         "event": {"S"},
         "receivedAt": {"N"},
+        "attempt": {"S"},
     }
 
 
@@ -136,8 +140,17 @@ def test_a_bad_request_is_told_why(aws: Aws, body: Any, status: int) -> None:
     assert answer.json["message"]
 
 
-def test_a_message_that_is_not_there_is_a_404(messages: Messages) -> None:
-    assert messages.get("no-such-message").status == 404
+@pytest.mark.parametrize("message_id", ["no-such-message", "x" * 3000], ids=["short", "long"])
+def test_a_message_that_is_not_there_is_a_404(messages: Messages, message_id: str) -> None:
+    assert messages.get(message_id).status == 404
+
+
+@pytest.mark.parametrize("number", ["1e309", "1" + "0" * 400], ids=["1e309", "401 digits"])
+def test_a_number_that_no_double_can_hold_is_refused(aws: Aws, number: str) -> None:
+    answer = api.call(aws, "POST", "/messages", f'{{"message": {{"a": {number}}}}}')
+
+    assert answer.status == 400
+    assert "no double can hold" in answer.json["message"]
 
 
 # -- Failures -------------------------------------------------------------------------------------
@@ -172,13 +185,20 @@ def copy(messages: Messages) -> Iterator[Any]:
 
 @pytest.mark.xdist_group("messages-dead-letters")  # looking at them hides them from others
 class TestFailures:
-    def test_a_malformed_message_fails_the_job_and_is_kept(self, messages: Messages) -> None:
-        message_id = messages.put({"message": "{this is not JSON"})
+    @pytest.mark.parametrize(
+        ("malformed", "reason"),
+        [("{this is not JSON", "not JSON"), ("1" + "0" * 400, "no double can hold")],
+        ids=["no JSON", "no double"],
+    )
+    def test_a_malformed_message_fails_the_job_and_is_kept(
+        self, messages: Messages, malformed: str, reason: str
+    ) -> None:
+        message_id = messages.put({"message": malformed})
 
         execution = messages.execution_of(message_id)
 
         assert (execution["status"], execution["error"]) == ("FAILED", "MalformedMessageError")
-        assert "not JSON" in execution["cause"]
+        assert reason in execution["cause"]
         visited = messages.aws.visited(execution["executionArn"])
         assert visited == ["Check Message", "Keep Message", "Job Failed"]
         letter = messages.wait_for_dead_letter(message_id)
@@ -187,11 +207,26 @@ class TestFailures:
         assert letter.attributes["EXECUTION_ARN"] == execution["executionArn"]
         assert messages.get(message_id).status == 404
 
+    def test_an_event_that_is_too_large_for_the_machine_is_kept_and_says_so(
+        self, messages: Messages
+    ) -> None:
+        """EventBridge takes 1 MB of an event, and a machine 262,144 bytes as its input."""
+        message = json.dumps({"a": "ü" * 150_000}, ensure_ascii=False)
+
+        message_id = messages.put({"message": message})
+
+        letter = messages.wait_for_dead_letter(message_id)
+        assert isinstance(letter.content, dict)
+        assert letter.content["detail"] == {"message": message}
+        assert letter.origin == messages.machine
+        assert "less than or equal to 262144" in letter.attributes["ERROR_MESSAGE"]
+        assert messages.get(message_id).status == 404
+
     def test_a_write_that_is_refused_for_good_is_a_500_and_the_event_is_kept(
         self, messages: Messages
     ) -> None:
-        """DynamoDB takes no key of more than 2,048 bytes."""
-        unwritable = event("{}", id="x" * 2049)
+        """DynamoDB takes no item of more than 400 KB, and a number may be longer than it came."""
+        unwritable = event(json.dumps(["1e15"] * 22_000).replace('"', ""))
 
         execution = messages.start(unwritable)
 

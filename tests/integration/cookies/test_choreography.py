@@ -252,6 +252,15 @@ def test_who_lists_the_people_may_fail(world: World) -> None:
     assert in_folder(world, name)["0-cookies.json"]["failure"]["Error"] == "Sandbox.Timedout"
 
 
+def test_names_that_are_no_text_are_refused_by_name(world: World) -> None:
+    """Half of a surrogate pair is JSON, but nothing that could be written anywhere."""
+    name, ended = played(Choreography(), {"names": ["\ud800"]})
+
+    assert (ended["status"], ended["error"]) == ("FAILED", "InvalidRequestError")
+    report = in_folder(world, name)["0-cookies.json"]
+    assert report["failure"]["Error"] == "InvalidRequestError"
+
+
 def test_who_writes_the_report_may_fail(world: World) -> None:
     stage = Choreography(before={"postProcessAll": dies(RuntimeError("no disk"))})
 
@@ -260,6 +269,57 @@ def test_who_writes_the_report_may_fail(world: World) -> None:
     assert (ended["status"], ended["error"]) == ("FAILED", "RuntimeError")
     assert ended["cause"] == "no disk"
     assert len(in_folder(world, name)) == 2 * len(NAMES)
+
+
+def test_a_report_that_could_not_be_made_claims_nothing_about_people(world: World) -> None:
+    """Everyone is processed when the sum fails; the report must not say that nobody ate."""
+
+    def cannot_add(event: dict[str, Any], _: int) -> None:
+        if "failure" not in event["detail"]:
+            raise RuntimeError("no sum")
+
+    name, ended = played(Choreography(before={"postProcessAll": cannot_add}), {"names": NAMES})
+
+    files = in_folder(world, name)
+    assert (ended["status"], ended["error"]) == ("FAILED", "RuntimeError")
+    assert len([key for key in files if key.startswith("final-")]) == len(NAMES)
+    report = files["0-cookies.json"]
+    assert report.pop("failure") == {"Error": "RuntimeError", "Cause": "no sum"}
+    assert set(report.values()) == {None}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("function", WORKERS)
+def test_a_function_that_is_killed_is_called_again(world: World, function: str, when: str) -> None:
+    """By Lambda itself, which tries an event three times, whatever ends a function."""
+    killed: Any = type("Runtime.ExitError", (Exception,), {})
+    stage = Choreography(**{when: {function: dies(killed(), attempts=2)}})
+
+    name, ended = played(stage, {"names": NAMES[:2]})
+
+    assert ended["status"] == "SUCCEEDED"
+    assert_sum_is_right(world, name, ended, NAMES[:2])
+
+
+@pytest.mark.parametrize("function", WORKERS)
+def test_a_function_that_is_always_killed_fails_its_task_by_that_name(
+    world: World, function: str
+) -> None:
+    killed: Any = type("Runtime.ExitError", (Exception,), {})
+    stage = Choreography(before={function: dies(killed())})
+
+    name, ended = played(stage, {"names": NAMES[:2]})
+
+    assert ended["status"] == "FAILED"
+    assert {failure["error"] for failure in stage.of_type("task.failed")} == {"Runtime.ExitError"}
+    report = in_folder(world, name).get("0-cookies.json")
+    if function == "postProcessAll":
+        assert report is None  # it makes the report, too
+    elif function == "getMultiple":
+        assert report["failure"]["Error"] == "Runtime.ExitError"
+    else:
+        assert {one["error"] for one in report["failed"]} == {"Runtime.ExitError"}
+        assert report["totalCookiesConsumed"] == 0
 
 
 def test_a_side_effect_that_fails_holds_nobody_up(world: World) -> None:

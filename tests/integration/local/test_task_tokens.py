@@ -136,6 +136,30 @@ def test_upstream_still_takes_a_second_answer(monkeypatch: pytest.MonkeyPatch) -
 # -- Whose it is ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(("name", "most"), [("error", 256), ("cause", 32_768)])
+def test_a_failure_that_is_too_long_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, most: int
+) -> None:
+    waiting = {"event": threading.Event(), "result": None, "error": None}
+    monkeypatch.setitem(sfn._task_tokens, "token", waiting)
+    failure = {"taskToken": "token", "error": "E", "cause": "c"}
+
+    too_long = task_tokens.send_task_failure(failure | {name: "x" * (most + 1)})
+    longest = task_tokens.send_task_failure(failure | {name: "x" * most})
+
+    assert (too_long[0], json.loads(too_long[2])["__type"]) == (400, "ValidationException")
+    assert longest[0] == 200
+
+
+def test_upstream_still_takes_a_failure_of_any_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When this fails, ministack refuses it: `_LONGEST` in task_tokens.py can go."""
+    waiting = {"event": threading.Event(), "result": None, "error": None}
+    monkeypatch.setitem(sfn._task_tokens, "token", waiting)
+    failure = {"taskToken": "token", "error": "E" * 257, "cause": "c"}
+
+    assert task_tokens._failure_upstream(failure)[0] == 200
+
+
 @pytest.mark.usefixtures("filled")
 def test_an_answer_acts_on_the_machine_that_waits_for_it(run: Run, asked: list[Function]) -> None:
     seen = []

@@ -83,4 +83,7 @@ def test_an_event_that_starts_nothing_is_kept_with_the_reason(
     if not queue_fails:
         ((queue, kept),) = queues.messages
         assert (queue, kept["id"]) == ("CookiesDeadLetterQueue", EVENT["id"])
+        assert "is in the dead-letter queue" in (result.cause or "")
         assert kept["failure"]["Error"] == "Sfn.StateMachineDoesNotExistException"
+    else:
+        assert "could not be put into the dead-letter queue" in (result.cause or "")

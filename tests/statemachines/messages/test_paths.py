@@ -27,7 +27,8 @@ NOT_RECORDED = {"error": "AccessDeniedException", "cause": "not authorized"}
 CHECK, RECORD = "checkMessage", "recordMessage"
 HAPPY = ["Check Message", "Record Message", "Check Status?", "Job Succeed"]
 KEPT = ["Keep Message", "Job Failed"]
-NOT_RECORDED_PATH = ["Explain Failure", *KEPT]
+LOOKED_UP = ["Look Up Record", "Is It Recorded?"]
+NOT_RECORDED_PATH = [*LOOKED_UP, "Explain Failure", *KEPT]
 LAMBDA_IS_BUSY = [
     "Lambda.ClientExecutionTimeoutException",
     "Lambda.ServiceException",
@@ -79,10 +80,16 @@ def tells(what: Callable[[Any, str], Any]) -> Task:
 
 
 class Messages:
-    """The machine, with a dead-letter queue of its own."""
+    """The machine, with an empty table and a dead-letter queue of its own."""
 
     def __init__(self, active: Engine) -> None:
         self._engine = active
+        boto3.client("dynamodb", region_name=asl.REGION).create_table(
+            TableName="MessagesTable",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": "messageId", "AttributeType": "S"}],
+            KeySchema=[{"AttributeName": "messageId", "KeyType": "HASH"}],
+        )
         self._sqs = boto3.client("sqs", region_name=asl.REGION)
         self._queue = self._sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
 
@@ -194,7 +201,7 @@ def test_an_answer_without_a_status_fails_the_job(messages: Messages) -> None:
     [
         (reports("AwsUnavailableError"), "AwsUnavailableError"),
         (reports("SomeOtherError"), "SomeOtherError"),
-        (fails("Runtime.OutOfMemory"), "Runtime.OutOfMemory"),
+        (fails("Runtime.ImportModuleError"), "Runtime.ImportModuleError"),
         (times_out, "States.Timeout"),
     ],
     ids=["retries used up", "another error", "a crash before the answer", "no answer"],
@@ -215,8 +222,8 @@ def test_a_recorder_that_fails_for_good_fails_the_job(
 def test_a_checker_that_fails_for_good_fails_the_job(messages: Messages, broken: Task) -> None:
     result = messages.run(checkMessage=broken)
 
-    assert (result.status, result.error) == ("FAILED", "MessageNotRecordedError")
-    assert result.visited == ["Check Message", *NOT_RECORDED_PATH]
+    assert (result.status, result.error) == ("FAILED", "MessageNotCheckedError")
+    assert result.visited == ["Check Message", "Explain Missing Check", *KEPT]
     assert [kept["body"] for kept in messages.kept()] == [EVENT]
     assert not result.events_of(RECORD)
 
@@ -259,13 +266,6 @@ def test_a_write_that_fails_for_a_passing_reason_is_retried(messages: Messages) 
     assert messages.kept() == []
 
 
-@pytest.mark.parametrize("error", ["Sandbox.Timedout", "Lambda.Unknown"])
-def test_a_recorder_that_ran_out_of_time_is_called_again(messages: Messages, error: str) -> None:
-    result = messages.run(recordMessage=in_turn(fails(error), answers(200, RECORDED)))
-
-    assert (result.status, result.visited) == ("SUCCEEDED", HAPPY)
-
-
 @pytest.mark.parametrize("function", [CHECK, RECORD])
 def test_retries_end(messages: Messages, function: str) -> None:
     result = messages.run(**{function: fails("Lambda.TooManyRequestsException")})
@@ -284,6 +284,7 @@ def test_a_malformed_message_is_not_checked_again(messages: Messages) -> None:
 # -- Sizes ----------------------------------------------------------------------------------------
 
 STATE_LIMIT = 256 * 1024  # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+METADATA = 2_048  # more than AWS adds to the answer of DynamoDB and moto does not
 TRACE = "".join(f'  File "/var/task/module_{n}.py", line {n}, in function\n' for n in range(60))
 
 
@@ -317,6 +318,6 @@ def test_every_state_stays_within_the_limit_with_the_largest_message(
     result = messages.run(largest(letter), recordMessage=answer)
 
     assert result.visited[-1] in ("Job Succeed", "Job Failed")
-    assert max(result.sizes.values()) < STATE_LIMIT
+    assert max(result.sizes.values()) + METADATA < STATE_LIMIT
     assert max(size_of(payload) for _, payload in result.calls) < STATE_LIMIT
     assert all(size_of(kept) < STATE_LIMIT for kept in messages.kept())

@@ -32,6 +32,7 @@ FAILED: dict[str, Any] = {
         "cause": 'it said "no"',
     },
 }
+ABSENT = "absent"
 USED = ["TaskTimedOut", "TaskDoesNotExist", "InvalidToken"]
 
 
@@ -51,9 +52,13 @@ def finish(event: dict[str, Any], states: FakeStepFunctions, queues: FakeQueues)
 
 
 def without(event: dict[str, Any], name: str) -> dict[str, Any]:
-    changed = copy.deepcopy(event)
-    del changed["detail"][name]
-    return changed
+    lacking = copy.deepcopy(event)
+    del lacking["detail"][name]
+    return lacking
+
+
+def changed(event: dict[str, Any], name: str, value: Any) -> dict[str, Any]:
+    return event | {"detail": event["detail"] | {name: value}}
 
 
 def both() -> Any:
@@ -120,6 +125,58 @@ def test_an_event_that_is_nobodys_is_refused_and_kept(
     assert not states.answers
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(
+            (name, v)
+            for name in ("error", "cause")
+            for v in (ABSENT, None, 7, True, {"a": 1}, ["E"])
+        ),
+        ("error", ""),
+    ],
+    ids=str,
+)
+def test_a_failure_without_a_text_for_error_and_cause_is_refused_and_kept(
+    name: str, value: Any, states: FakeStepFunctions, queues: FakeQueues
+) -> None:
+    event = without(FAILED, name) if value is ABSENT else changed(FAILED, name, value)
+
+    result = finish(event, states, queues)
+
+    assert (result.status, result.error) == ("FAILED", "InvalidEventError")
+    assert queues.messages == [("CookiesDeadLetterQueue", event)]
+    assert not states.answers
+
+
+def test_a_failure_may_have_an_empty_cause(states: FakeStepFunctions, queues: FakeQueues) -> None:
+    finish(changed(FAILED, "cause", ""), states, queues)
+
+    (answer,) = states.answers
+    assert (answer["error"], answer["cause"]) == ("ProfileUnavailableError", "")
+
+
+@pytest.mark.parametrize(("name", "longest"), [("error", 256), ("cause", 32_768)])
+@pytest.mark.parametrize("longer", [0, 1], ids=["longest", "too-long"])
+def test_a_failure_is_as_long_as_step_functions_takes_or_is_kept(
+    name: str, longest: int, longer: int, states: FakeStepFunctions, queues: FakeQueues
+) -> None:
+    event = changed(FAILED, name, "x" * (longest + longer))
+
+    result = finish(event, states, queues)
+
+    if longer:
+        assert (result.status, result.error) == ("FAILED", "TaskNotAnsweredError")
+        ((_, kept),) = queues.messages
+        assert kept["detail"] == event["detail"]
+        assert kept["failure"]["Error"] == "Sfn.ValidationException"
+        assert not states.answers
+        assert not result.retries
+    else:
+        assert result.status == "SUCCEEDED"
+        assert states.answers[0][name] == event["detail"][name]
+
+
 @both()
 def test_a_passing_fault_is_retried(
     event: dict[str, Any], states: FakeStepFunctions, queues: FakeQueues
@@ -164,3 +221,5 @@ def test_a_queue_that_fails_too_hides_nothing(
     result = finish(event, states, queues)
 
     assert (result.status, result.error) == ("FAILED", name)
+    # Nobody is sent to a queue that the event is not in.
+    assert "could not be put into the dead-letter queue" in (result.cause or "")

@@ -35,10 +35,8 @@ def function(package: Package, key: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_matches_source_and_detail_type(template: dict[str, Any], rule: str) -> None:
-    assert properties(template, rule)["EventPattern"] == {
-        "source": ["project"],
-        "detail-type": RULES[rule],
-    }
+    pattern = properties(template, rule)["EventPattern"]
+    assert (pattern["source"], pattern["detail-type"]) == (["project"], RULES[rule])
     assert properties(template, rule)["EventBusName"] == "default"
 
 

@@ -16,10 +16,15 @@ class FakeDynamoDb:
     writes: int = 0
 
     def put_item(
-        self, TableName: str, Item: dict[str, Any], ConditionExpression: str
+        self,
+        TableName: str,
+        Item: dict[str, Any],
+        ConditionExpression: str,
+        ExpressionAttributeValues: dict[str, Any],
     ) -> dict[str, Any]:
         assert TableName == "messages"
-        assert ConditionExpression == "attribute_not_exists(messageId)"
+        assert ConditionExpression == "attribute_not_exists(messageId) OR attempt = :attempt"
+        assert ExpressionAttributeValues == {":attempt": Item["attempt"]}
         self.writes += 1
         if self.fails_with:
             raise self.fails_with.pop(0)

@@ -29,7 +29,7 @@ def test_a_message_is_recorded_and_reported(
     assert item["createdAt"] == {"N": "1735689600000"}
     assert json.loads(item["event"]["S"]) == RECORD["event"]
     assert int(item["receivedAt"]["N"]) > 1_735_689_600_000
-    assert set(item) == {"messageId", "createdAt", "event", "receivedAt"}
+    assert set(item) == {"messageId", "createdAt", "event", "receivedAt", "attempt"}
     assert states.answers == {
         "token": {
             "StatusCode": 200,

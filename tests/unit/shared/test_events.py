@@ -9,8 +9,8 @@ import pytest
 from handlers.shared import events
 from handlers.shared.errors import AwsUnavailableError, InvalidEventError
 from handlers.shared.events import (
-    MAX_BYTES,
     MAX_ENTRIES,
+    MAX_EVENT,
     Event,
     EventsNotPutError,
     EventTooLargeError,
@@ -45,7 +45,7 @@ class FakeEventBridge:
         if self.fails_with:
             raise self.fails_with
         assert 0 < len(Entries) <= 10
-        assert sum(size(entry) for entry in Entries) <= 256 * 1024
+        assert sum(size(entry) for entry in Entries) <= 1024 * 1024
         self.requests.append(Entries)
         results = [
             {"ErrorCode": "ThrottlingException", "ErrorMessage": "slower"}
@@ -68,7 +68,7 @@ def size(entry: dict[str, str]) -> int:
 @pytest.fixture
 def bridge(monkeypatch: pytest.MonkeyPatch) -> FakeEventBridge:
     fake = FakeEventBridge()
-    monkeypatch.setattr(events, "client", {"events": fake}.__getitem__)
+    monkeypatch.setattr(events, "client", lambda service, **_: {"events": fake}[service])
     return fake
 
 
@@ -163,22 +163,22 @@ def test_events_go_ten_at_a_time_and_in_order(
 
 
 def test_a_request_stays_below_what_eventbridge_takes_at_once(bridge: FakeEventBridge) -> None:
-    put_events("a-bus", some(5, padding="x" * (MAX_BYTES // 2 - 200)))
+    put_events("a-bus", some(9, padding="x" * (MAX_EVENT - 200)))
 
-    assert [len(request) for request in bridge.requests] == [2, 2, 1]
+    assert [len(request) for request in bridge.requests] == [4, 4, 1]
 
 
-def test_the_largest_event_that_eventbridge_takes_is_put(bridge: FakeEventBridge) -> None:
-    event = padded_to(MAX_BYTES)
+def test_the_largest_event_that_can_start_a_machine_is_put(bridge: FakeEventBridge) -> None:
+    event = padded_to(MAX_EVENT)
 
     put_events("a-bus", [event])
 
-    assert size(bridge.entries[0]) == MAX_BYTES
+    assert size(bridge.entries[0]) == MAX_EVENT
 
 
 def test_one_byte_more_is_refused_before_anything_is_put(bridge: FakeEventBridge) -> None:
-    with pytest.raises(EventTooLargeError, match=r"order\.placed has 262145 bytes"):
-        put_events("a-bus", [*some(12), padded_to(MAX_BYTES + 1)])
+    with pytest.raises(EventTooLargeError, match=r"order\.placed has 261121 bytes"):
+        put_events("a-bus", [*some(12), padded_to(MAX_EVENT + 1)])
 
     assert not bridge.requests
 
