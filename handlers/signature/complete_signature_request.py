@@ -30,8 +30,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Complete the request {"requestId": …}, or the one pending request of {"documentId": …}.
 
     Optional: "decision", "sign" (the default) or "decline", and for that a "reason". The answer's
-    `outcome` is COMPLETED, ALREADY_FINISHED, TOO_LATE or SEVERAL_PENDING (nothing was done:
-    choose one of `requestIds`); `message` says it in words, and the rest is the request.
+    `outcome` is COMPLETED, ALREADY_FINISHED, TOO_LATE, UNDELIVERED (the decision is noted; the
+    execution has not confirmed it) or SEVERAL_PENDING (nothing was done: choose one of
+    `requestIds`); `message` says it in words, and the rest is the request.
     SignatureRequestNotFoundError if there is none.
     """
     decision, reason = _decision(event), _reason(event)
@@ -97,7 +98,13 @@ def _answer(completion: Completion) -> dict[str, Any]:
         Status.EXPIRED: f"The time to sign document {document} was over at {when}.",
         Status.CANCELLED: f"Document {document} no longer needs {signer}'s signature.",
     }[request.status]
-    if completion.decided_now:
+    if request.is_undelivered:
+        outcome = "UNDELIVERED"
+        message = (
+            f"{done} That is noted, but the execution has not confirmed it. It is sent again every "
+            "few minutes; call this function again to send it now."
+        )
+    elif completion.decided_now:
         outcome, message = "COMPLETED", done
     elif request.status is Status.EXPIRED:
         outcome, message = "TOO_LATE", f"{done} The request has expired."

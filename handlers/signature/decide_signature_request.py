@@ -36,4 +36,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if completion.request.status is Status.EXPIRED:
         return page(404, pages.not_found())
     metrics.add_metric("SignaturesDecided", "Count", int(completion.decided_now))
+    if completion.request.is_undelivered:  # accepted, and not yet acted upon
+        return page(202, pages.undelivered(completion.request))
     return page(200, pages.decided(completion.request, just_now=completion.decided_now))

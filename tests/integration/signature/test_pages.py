@@ -11,6 +11,7 @@ from handlers.shared.errors import AwsUnavailableError
 from handlers.signature import (
     cancel_signature_request,
     decide_signature_request,
+    decision,
     list_signature_requests,
     request_document_signature,
     show_signature_request,
@@ -167,9 +168,13 @@ def test_a_reason_is_cut_not_refused(world: World, ask: Any, decide: Any) -> Non
     assert world.request(ONE).reason == "x" * 500
 
 
-def test_a_decision_that_comes_too_late_is_told_so(world: World, ask: Any, decide: Any) -> None:
+def test_a_decision_that_comes_too_late_is_told_so(
+    world: World, ask: Any, decide: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time is over between showing the page and noting the decision."""
     ask()
-    world.machine.waiting.clear()
+    late = world.request(ONE).expires_at
+    monkeypatch.setattr(decision, "now", lambda: late)
 
     assert decide(world.code(), decision="sign")["statusCode"] == 404
     assert world.request(ONE).status is Status.EXPIRED
