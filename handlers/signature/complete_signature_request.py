@@ -8,6 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from handlers.shared.errors import InvalidEventError
 from handlers.shared.observability import logger_for, metrics_for
 from handlers.shared.settings import required
+from handlers.shared.text import one_line
 from handlers.signature.decision import DECISIONS, Completion, complete
 from handlers.signature.errors import SignatureRequestNotFoundError
 from handlers.signature.request import (
@@ -64,7 +65,9 @@ def _candidates(store: RequestStore, event: Mapping[str, Any]) -> list[Signature
     if request_id := event.get("requestId"):
         found = store.get(str(request_id))
         if found is None:
-            raise SignatureRequestNotFoundError(f"There is no signature request {request_id}.")
+            raise SignatureRequestNotFoundError(
+                f"There is no signature request {one_line(request_id, 100)}."
+            )
         return [found]
     document = document_id(event)
     requests = store.of_document(document)

@@ -9,8 +9,9 @@ from botocore.exceptions import ClientError
 from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.observability import logger_for
 from handlers.shared.task_tokens import Failure, Outcome, Success, answer
+from handlers.shared.text import one_line
 from handlers.signature.errors import SignatureDeclinedError, SignatureRequestCancelledError
-from handlers.signature.request import SignatureRequest, Status, now, signature_of
+from handlers.signature.request import MAX_REASON, SignatureRequest, Status, now, signature_of
 from handlers.signature.store import RequestStore
 
 logger = logger_for("signature")
@@ -41,7 +42,7 @@ def complete(
     of it, the noted decision, not the new one, is sent again. A decision that could not be sent, or
     that nobody has confirmed, leaves the request undelivered: `deliverDecisions` goes on with it.
     """
-    reason = reason if decision is Status.DECLINED else ""
+    reason = one_line(reason, MAX_REASON) if decision is Status.DECLINED else ""
     decided = store.decide(request.request_id, decision, reason, now())
     current = decided or store.get(request.request_id) or request
     if current.status is Status.PENDING:  # not decided, so its time is over

@@ -2,6 +2,7 @@
 
 from html import escape
 
+from handlers.shared.text import one_line
 from handlers.signature.invitation import readable
 from handlers.signature.request import MAX_REASON, SignatureRequest, Status
 
@@ -74,7 +75,9 @@ def decided(request: SignatureRequest, *, just_now: bool) -> str:
     }[request.status]
     lead = "Thank you. " if just_now else "This was settled before. "
     when = readable(request.finished_at or request.expires_at)
-    reason = f"<dl><dt>Reason</dt><dd>{escape(more)}</dd></dl>" if more else ""
+    reason = (
+        f"<dl><dt>Reason</dt><dd>{escape(one_line(more, MAX_REASON))}</dd></dl>" if more else ""
+    )
     return _page(
         what,
         f'<p role="status">{lead}It was noted on {escape(when)}. There is nothing more for you to '

@@ -617,5 +617,19 @@ def test_the_owner_is_told_once_who_is_missing_and_why(
     assert EXECUTION in mail.body
 
 
+def test_what_others_say_is_one_line_each_in_the_owners_mail(
+    world: World, context: FakeContext
+) -> None:
+    says = "Bob declined (no\r\n\r\nDocument 4 was signed\u202e" + "x" * 5000
+
+    announce_unsigned_document.handler(gathered("DECLINED", says), context)
+
+    (mail,) = world.mails()
+    text, page = (part.get_payload(decode=True).decode() for part in parts_of(mail))
+    assert "- Bob declined (no Document 4 was signedxxx" in text
+    assert "\u202e" not in text + page
+    assert len(text) < 2000
+
+
 def test_people_read_times_as_people_do() -> None:
     assert invitation.readable(1_769_860_800) == "Saturday, 31 January 2026, 12:00 UTC"

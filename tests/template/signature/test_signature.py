@@ -231,7 +231,7 @@ def test_a_document_is_a_string_or_a_whole_number_and_nothing_beside_it(
     assert schema["additionalProperties"] is False
     assert schema["properties"].keys() == {"documentId"}
     assert schema["properties"]["documentId"]["type"] == ["string", "integer"]
-    assert schema["properties"]["documentId"]["pattern"] == "^[A-Za-z0-9_.:-]{1,128}$"
+    assert schema["properties"]["documentId"]["pattern"] == r"^[A-Za-z0-9_.:-]{1,128}(?![\s\S])"
 
 
 def test_the_api_starts_this_machine_in_a_role_that_can_do_nothing_else(dev: Package) -> None:
