@@ -133,9 +133,9 @@ def settle(store: RequestStore, request_id: str, outcome: Status) -> SignatureRe
     """
     if outcome is not Status.EXPIRED:
         return store.settle(request_id, outcome, now())
-    settled = store.settle_unless_decided(request_id, outcome, now())
-    decided = None if settled else store.get(request_id)
-    return store.settle(request_id, decided.status, now()) if decided else settled
+    return store.settle_unless_decided(request_id, outcome, now()) or store.settle_decision(
+        request_id, now()
+    )
 
 
 def signature(request: SignatureRequest) -> dict[str, str]:

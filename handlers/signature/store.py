@@ -262,13 +262,24 @@ class RequestStore:
     def settle_unless_decided(
         self, request_id: str, outcome: Status, at: float
     ) -> SignatureRequest | None:
-        """As `settle`, but None as well if the signer has decided: that was in time."""
+        """As `settle`, but None as well if the signer has decided."""
         return self._settle(
             request_id,
             outcome,
             at,
             "attribute_exists(requestId) AND NOT #status IN (:signed, :declined)",
             _DECISIONS,
+        )
+
+    def settle_decision(self, request_id: str, at: float) -> SignatureRequest | None:
+        """Note that the decision is final, whichever it is; None if there is none."""
+        return self._update(
+            "settleDecision",
+            request_id,
+            "SET #attempt = :attempt, settled = :settled, expiration = :expiration"
+            " REMOVE taskToken, undelivered",
+            "#status IN (:signed, :declined)",
+            {":settled": {"BOOL": True}, ":expiration": _expiration(at)} | _DECISIONS,
         )
 
     def _settle(
