@@ -17,6 +17,8 @@ ANSWERING = (  # the functions that answer the machine
     "cancelSignatureRequest",
     "completeSignatureRequest",
     "decideSignatureRequest",
+    "deliverDecisions",
+    "remindSigner",
 )
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 

@@ -11,7 +11,8 @@ from handlers.shared.errors import TransientError
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for, metrics_for
 from handlers.shared.settings import required
-from handlers.shared.task_tokens import Failure, Outcome, Success, answer, shortened
+from handlers.shared.task_tokens import Failure, Outcome, Success, answer
+from handlers.shared.text import shortened
 
 logger = logger_for("messages")
 metrics = metrics_for("messages")

@@ -12,9 +12,11 @@ from handlers.sensor.source import ObjectRef
 from handlers.shared.events import field
 from handlers.shared.mail import Mail, send_once
 from handlers.shared.settings import required
+from handlers.shared.text import one_line
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_TEXT = 1000  # characters of a cause that is no sentence of ours, a stack trace perhaps
+_MOST_FACT = 3000  # characters, of a key of 1,024 and a cause
 
 # By error name: what happened, and what to do, in words for the one who uploaded the file.
 _TRY_AGAIN = "Upload the file again. If it fails again, tell whoever runs this service."
@@ -62,17 +64,17 @@ class Report:
     advice: str = ""
 
     def text(self) -> str:
-        facts = "\n".join(f"{name}: {value}" for name, value in self.facts.items())
-        return "\n\n".join(filter(None, (self.lead, facts, self.advice))) + "\n"
+        facts = "\n".join(f"{name}: {_fact(value)}" for name, value in self.facts.items())
+        return "\n\n".join(filter(None, (_fact(self.lead), facts, self.advice))) + "\n"
 
     def html(self) -> str:
         rows = "".join(
-            f'<tr><th align="left">{escape(name)}</th><td>{escape(value)}</td></tr>'
+            f'<tr><th align="left">{escape(name)}</th><td>{escape(_fact(value))}</td></tr>'
             for name, value in self.facts.items()
         )
         advice = f"<p>{escape(self.advice)}</p>" if self.advice else ""
         return (
-            f"<!doctype html><html><body><p>{escape(self.lead)}</p>"
+            f"<!doctype html><html><body><p>{escape(_fact(self.lead))}</p>"
             f'<table cellpadding="4">{rows}</table>{advice}</body></html>'
         )
 
@@ -148,6 +150,11 @@ def _cause(failure: Mapping[str, Any]) -> str:
     with suppress(ValueError, KeyError, TypeError):
         cause = str(json.loads(cause)["errorMessage"])
     return cause if len(cause) <= _MOST_TEXT else cause[:_MOST_TEXT] + "…"
+
+
+def _fact(text: str) -> str:
+    """Keys of objects have line breaks and worse, if their uploader likes."""
+    return one_line(text, _MOST_FACT)
 
 
 def _uri(place: Mapping[str, Any]) -> str:

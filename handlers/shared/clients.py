@@ -18,6 +18,8 @@ _SPECIAL = {
     # CopyObject of a gigabyte answers when it is done. Presigned URLs are otherwise of signature
     # version 2, which buckets made since 2020 refuse, and go to us-east-1 first.
     "s3": Config(read_timeout=60, signature_version="s3v4", s3={"addressing_style": "virtual"}),
+    # Its callers behind the API answer within 25 seconds, also when it does not.
+    "stepfunctions": Config(read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}),
     # SendEmail has no idempotency token: a second attempt could be a second mail.
     "ses": Config(retries={"mode": "standard", "total_max_attempts": 1}),
 }

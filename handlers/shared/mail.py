@@ -20,15 +20,21 @@ from handlers.shared.clients import client
 from handlers.shared.errors import AwsUnavailableError, aws_errors, http_status, is_transient
 from handlers.shared.observability import logger_for
 from handlers.shared.settings import required
+from handlers.shared.text import one_line
 
 logger = logger_for("mail")
 
+MAX_SUBJECT = 200  # characters; more is not seen anywhere
 REMEMBERED_SECONDS = 90 * 24 * 3600  # Step Functions keeps a finished execution as long
 
 
 @dataclass(frozen=True)
 class Mail:
-    """A mail to one recipient, as text and as HTML."""
+    """A mail to one recipient, as text and as HTML.
+
+    Its subject is sent as one line. What comes from outside goes through `one_line` before it goes
+    into a text.
+    """
 
     sender: str
     recipient: str
@@ -98,7 +104,7 @@ def _send(mail: Mail, key: str) -> dict[str, str]:
                 Source=mail.sender,
                 Destination={"ToAddresses": [mail.recipient]},
                 Message={
-                    "Subject": _content(mail.subject),
+                    "Subject": _content(one_line(mail.subject, MAX_SUBJECT)),
                     "Body": {"Text": _content(mail.text), "Html": _content(mail.html)},
                 },
             )

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from handlers.shared.clients import client
 from handlers.shared.errors import aws_errors, error_code
+from handlers.shared.text import shortened
 
 MAX_ERROR = 256  # characters, of SendTaskFailure
 MAX_CAUSE = 32_768
@@ -64,8 +65,3 @@ def _send(token: str, outcome: Outcome) -> None:
             error=shortened(outcome.error, MAX_ERROR),
             cause=shortened(outcome.cause, MAX_CAUSE),
         )
-
-
-def shortened(text: str, limit: int) -> str:
-    """The text, or as much of its beginning as fits with an ellipsis."""
-    return text if len(text) <= limit else text[: limit - 1] + "…"

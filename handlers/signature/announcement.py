@@ -7,17 +7,22 @@ from typing import Any
 from handlers.shared.events import field
 from handlers.shared.mail import Mail, send_once
 from handlers.shared.settings import required
+from handlers.shared.text import one_line
 from handlers.signature.request import Status
+
+MAX_SAID = 1000  # characters
 
 
 def announce(event: Mapping[str, Any]) -> dict[str, str]:
     """Tell the owner who has not signed and why, at most once an execution (see `send_once`)."""
-    document, execution = field(event, "documentId"), field(event, "execution")
+    document, execution = (
+        one_line(field(event, name), MAX_SAID) for name in ("documentId", "execution")
+    )
     gathered: list[Mapping[str, str]] = list(field(event, "gathered").values())
     declined = any(one["outcome"] == Status.DECLINED for one in gathered)
     subject = f"Document {document} was {'declined' if declined else 'not signed'}"
     lead = f"{subject}. It needed {len(gathered)} signatures:"
-    says = [f"{one['says']}." for one in gathered]
+    says = [f"{one_line(one['says'], MAX_SAID)}." for one in gathered]
     advice = (
         "What to do: once the matter is settled, start the document again. Signatures that were "
         "given are not carried over."

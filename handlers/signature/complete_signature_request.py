@@ -8,6 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from handlers.shared.errors import InvalidEventError
 from handlers.shared.observability import logger_for, metrics_for
 from handlers.shared.settings import required
+from handlers.shared.text import one_line
 from handlers.signature.decision import DECISIONS, Completion, complete
 from handlers.signature.errors import SignatureRequestNotFoundError
 from handlers.signature.request import (
@@ -30,8 +31,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Complete the request {"requestId": …}, or the one pending request of {"documentId": …}.
 
     Optional: "decision", "sign" (the default) or "decline", and for that a "reason". The answer's
-    `outcome` is COMPLETED, ALREADY_FINISHED, TOO_LATE or SEVERAL_PENDING (nothing was done:
-    choose one of `requestIds`); `message` says it in words, and the rest is the request.
+    `outcome` is COMPLETED, ALREADY_FINISHED, TOO_LATE, UNDELIVERED (the decision is noted; the
+    execution has not confirmed it) or SEVERAL_PENDING (nothing was done: choose one of
+    `requestIds`); `message` says it in words, and the rest is the request.
     SignatureRequestNotFoundError if there is none.
     """
     decision, reason = _decision(event), _reason(event)
@@ -63,7 +65,9 @@ def _candidates(store: RequestStore, event: Mapping[str, Any]) -> list[Signature
     if request_id := event.get("requestId"):
         found = store.get(str(request_id))
         if found is None:
-            raise SignatureRequestNotFoundError(f"There is no signature request {request_id}.")
+            raise SignatureRequestNotFoundError(
+                f"There is no signature request {one_line(request_id, 100)}."
+            )
         return [found]
     document = document_id(event)
     requests = store.of_document(document)
@@ -97,7 +101,13 @@ def _answer(completion: Completion) -> dict[str, Any]:
         Status.EXPIRED: f"The time to sign document {document} was over at {when}.",
         Status.CANCELLED: f"Document {document} no longer needs {signer}'s signature.",
     }[request.status]
-    if completion.decided_now:
+    if request.is_undelivered:
+        outcome = "UNDELIVERED"
+        message = (
+            f"{done} That is noted, but the execution has not confirmed it. It is sent again every "
+            "few minutes; call this function again to send it now."
+        )
+    elif completion.decided_now:
         outcome, message = "COMPLETED", done
     elif request.status is Status.EXPIRED:
         outcome, message = "TOO_LATE", f"{done} The request has expired."

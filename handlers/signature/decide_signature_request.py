@@ -9,7 +9,7 @@ from handlers.shared.observability import logger_for, metrics_for
 from handlers.shared.settings import required
 from handlers.signature import pages
 from handlers.signature.decision import DECISIONS, complete
-from handlers.signature.request import MAX_REASON, Status
+from handlers.signature.request import Status
 from handlers.signature.store import RequestStore
 from handlers.signature.web import form, page, request_of
 
@@ -28,12 +28,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         decision = DECISIONS.get(fields.get("decision", ""))
         if decision is None:
             return page(400, pages.unclear())
-        reason = fields.get("reason", "").strip()[:MAX_REASON]
-        completion = complete(store, request, decision, reason)
+        completion = complete(store, request, decision, fields.get("reason", ""))
     except AwsUnavailableError:
         logger.exception("decision not completed")
         return page(503, pages.unavailable())
     if completion.request.status is Status.EXPIRED:
         return page(404, pages.not_found())
     metrics.add_metric("SignaturesDecided", "Count", int(completion.decided_now))
+    if completion.request.is_undelivered:  # accepted, and not yet acted upon
+        return page(202, pages.undelivered(completion.request))
     return page(200, pages.decided(completion.request, just_now=completion.decided_now))

@@ -1,19 +1,25 @@
 """A decision on a request: noted first, then told to the machine, and safe to repeat throughout."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from botocore.exceptions import ClientError
 
 from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.observability import logger_for
 from handlers.shared.task_tokens import Failure, Outcome, Success, answer
+from handlers.shared.text import one_line
 from handlers.signature.errors import SignatureDeclinedError, SignatureRequestCancelledError
-from handlers.signature.request import SignatureRequest, Status, now, signature_of
+from handlers.signature.request import MAX_REASON, SignatureRequest, Status, now, signature_of
 from handlers.signature.store import RequestStore
 
 logger = logger_for("signature")
 
 PATIENCE_SECONDS = 5.0  # the machine takes less to note what has become of a request
 PAUSE_SECONDS = 0.2
+# After its deadline: the machine may still find the decision and note it (`Record Expiry`).
+SETTLING_SECONDS = 900
 NO_REASON = "no reason was given"
 DECISIONS = {"sign": Status.SIGNED, "decline": Status.DECLINED}  # as people say them
 
@@ -33,40 +39,72 @@ def complete(
 
     At least once: the decision is noted under the condition that the request is pending, and only
     then sent to the machine. Whoever comes second finds it noted; if the machine may not have heard
-    of it, the noted decision, not the new one, is sent again. A decision that the machine no longer
-    waits for makes the request EXPIRED.
+    of it, the noted decision, not the new one, is sent again. A decision that could not be sent, or
+    that nobody has confirmed, leaves the request undelivered: `deliverDecisions` goes on with it.
     """
-    reason = reason if decision is Status.DECLINED else ""
+    reason = one_line(reason, MAX_REASON) if decision is Status.DECLINED else ""
     decided = store.decide(request.request_id, decision, reason, now())
     current = decided or store.get(request.request_id) or request
     if current.status is Status.PENDING:  # not decided, so its time is over
         current = store.expire(current, now()) or store.get(request.request_id) or current
-    elif current.is_open:
-        current = deliver(store, current)
+    elif current.is_undelivered:
+        current = _try_to_deliver(store, current)
     decided_now = decided is not None and current.status is decision
     logger.info(
         "signature request completed",
         request_id=current.request_id,
         execution=current.execution,
         status=current.status,
+        delivered=not current.is_undelivered,
         decided_now=decided_now,
     )
     return Completion(current, decided_now)
 
 
-def deliver(store: RequestStore, request: SignatureRequest) -> SignatureRequest:
+def deliver(
+    store: RequestStore, request: SignatureRequest, patience: float | None = None
+) -> SignatureRequest:
     """Tell the machine what was decided; the request as it is afterwards.
 
     A token that nobody waits for proves nothing by itself: an earlier answer may have arrived
     although its sender never heard so, the task may be tried again with a new token, or its time
     may be over. The machine notes in the table which of them it was, so look there for a while.
+    Without news the request stays undelivered, and becomes EXPIRED some time after its deadline.
     """
-    until = time.monotonic() + PATIENCE_SECONDS
-    while request.is_open:
+    until = time.monotonic() + (PATIENCE_SECONDS if patience is None else patience)
+    while request.is_undelivered:
         if answer(request.task_token, _outcome(request)):
             return _note_told(store, request)
-        request = _wait_for_news(store, request, until)
+        news = _wait_for_news(store, request, until)
+        if news is None:
+            return _without_news(store, request)
+        request = news
     return request
+
+
+def deliver_all(
+    store: RequestStore, before: float, has_time: Callable[[], bool]
+) -> tuple[int, int]:
+    """Deliver what was decided before a time; how many are delivered, and how many are left.
+
+    One that cannot be delivered does not keep the others waiting.
+    """
+    delivered = left = 0
+    for request_id in store.undelivered(before):
+        if not has_time():
+            left += 1
+            continue
+        try:
+            request = store.get(request_id)
+        except AwsUnavailableError:
+            logger.exception("decision not read", request_id=request_id)
+            left += 1
+            continue
+        if request and request.is_undelivered:  # the index lags behind the table
+            request = _try_to_deliver(store, request, patience=0)
+            left += request.is_undelivered
+            delivered += request.is_decided and not request.is_undelivered
+    return delivered, left
 
 
 def cancel(store: RequestStore, request: SignatureRequest, reason: str) -> SignatureRequest:
@@ -79,27 +117,73 @@ def cancel(store: RequestStore, request: SignatureRequest, reason: str) -> Signa
     return cancelled
 
 
+def withdraw(store: RequestStore, request_id: str, execution: str, reason: str) -> bool:
+    """Withdraw the request of an execution that has ended; False if there was nothing to withdraw.
+
+    Nobody waits for an answer any more, so nobody is told one.
+    """
+    return store.withdraw(request_id, execution, reason, now()) is not None
+
+
+def settle(store: RequestStore, request_id: str, outcome: Status) -> SignatureRequest | None:
+    """Note what the machine made of a request: that is final. None if there is no request.
+
+    A signer who has decided has done so in time, whether the machine was told or not: then the
+    decision is what is final, not that the time has passed.
+    """
+    if outcome is not Status.EXPIRED:
+        return store.settle(request_id, outcome, now())
+    return store.settle_unless_decided(request_id, outcome, now()) or store.settle_decision(
+        request_id, now()
+    )
+
+
+def signature(request: SignatureRequest) -> dict[str, str]:
+    """The signature that the signer of a request has given."""
+    return signature_of(request.signer, request.document_id, request.finished_at or now())
+
+
+def _try_to_deliver(
+    store: RequestStore, request: SignatureRequest, patience: float | None = None
+) -> SignatureRequest:
+    """The request after delivering it, or as it was if that is not possible now."""
+    try:
+        return deliver(store, request, patience)
+    except (AwsUnavailableError, ClientError):
+        logger.exception("decision noted, not delivered", request_id=request.request_id)
+        return request
+
+
 def _note_told(store: RequestStore, request: SignatureRequest) -> SignatureRequest:
     try:
         return store.note_told(request) or store.get(request.request_id) or request
     except AwsUnavailableError:  # the machine knows, and will note it itself
         logger.warning("not noted that the machine was told", request_id=request.request_id)
-        return request
+        return replace(request, told=True)
 
 
 def _wait_for_news(
     store: RequestStore, request: SignatureRequest, until: float
-) -> SignatureRequest:
+) -> SignatureRequest | None:
+    """The request once it has another token or nothing is left to deliver; None without news."""
     while True:
-        current = store.get(request.request_id) or request
-        if not current.is_open or current.task_token != request.task_token:
+        current = store.get(request.request_id)
+        if current is None:
+            return None
+        if not current.is_undelivered or current.task_token != request.task_token:
             return current
         if time.monotonic() >= until:
-            return store.expire(request, now()) or store.get(request.request_id) or request
+            return None
         time.sleep(PAUSE_SECONDS)
+
+
+def _without_news(store: RequestStore, request: SignatureRequest) -> SignatureRequest:
+    if now() < request.expires_at + SETTLING_SECONDS:
+        return request
+    return store.expire(request, now()) or store.get(request.request_id) or request
 
 
 def _outcome(request: SignatureRequest) -> Outcome:
     if request.status is Status.DECLINED:
         return Failure(SignatureDeclinedError.__name__, request.reason or NO_REASON)
-    return Success(signature_of(request.signer, request.document_id, request.finished_at or now()))
+    return Success(signature(request))

@@ -4,7 +4,7 @@ from handlers.shared.errors import PermanentError, TransientError
 
 
 class InvalidDocumentIdError(PermanentError):
-    """The id of a document is 1 to 128 letters, digits and -_.: only."""
+    """A document's id is a whole number, or a string of 1 to 128 letters, digits and -_.: only."""
 
 
 class SignatureRequestNotFoundError(PermanentError):

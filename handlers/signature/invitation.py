@@ -6,7 +6,10 @@ from urllib.parse import quote
 
 from handlers.shared.mail import Mail, send_once
 from handlers.shared.settings import required
+from handlers.shared.text import one_line
 from handlers.signature.request import SignatureRequest
+
+MAX_NAME = 200  # characters
 
 
 def invite(request: SignatureRequest, code: str) -> dict[str, str]:
@@ -26,9 +29,10 @@ def readable(seconds: float) -> str:
 
 def _send(request: SignatureRequest, code: str, asking: str, kind: str) -> dict[str, str]:
     owner, link = required("OWNER_EMAIL"), f"{request.page_url}?code={quote(code)}"
+    signer, document = one_line(request.signer, MAX_NAME), one_line(request.document_id, MAX_NAME)
     lines = [
-        f"Hello {request.signer},",
-        f"{owner} asks you to sign document {request.document_id}.",
+        f"Hello {signer},",
+        f"{owner} asks you to sign document {document}.",
         f"Open this page to sign it, or to decline, before {readable(request.expires_at)}:",
     ]
     after = (
@@ -39,12 +43,12 @@ def _send(request: SignatureRequest, code: str, asking: str, kind: str) -> dict[
     mail = Mail(
         sender=required("EMAIL_FROM"),
         recipient=required("SIGNER_EMAIL"),
-        subject=f"{asking} document {request.document_id}",
+        subject=f"{asking} document {document}",
         text="\n\n".join([*lines, link, after]) + "\n",
         html=(
             f'<!doctype html><html lang="en"><body>{paragraphs}'
             f'<p><a href="{escape(link)}">Sign or decline document '
-            f"{escape(request.document_id)}</a></p><p>{escape(after)}</p></body></html>"
+            f"{escape(document)}</a></p><p>{escape(after)}</p></body></html>"
         ),
     )
     return send_once(mail, key=f"{kind}#{request.request_id}")

@@ -2,6 +2,7 @@
 
 from html import escape
 
+from handlers.shared.text import one_line
 from handlers.signature.invitation import readable
 from handlers.signature.request import MAX_REASON, SignatureRequest, Status
 
@@ -74,11 +75,31 @@ def decided(request: SignatureRequest, *, just_now: bool) -> str:
     }[request.status]
     lead = "Thank you. " if just_now else "This was settled before. "
     when = readable(request.finished_at or request.expires_at)
-    reason = f"<dl><dt>Reason</dt><dd>{escape(more)}</dd></dl>" if more else ""
+    reason = (
+        f"<dl><dt>Reason</dt><dd>{escape(one_line(more, MAX_REASON))}</dd></dl>" if more else ""
+    )
     return _page(
         what,
         f'<p role="status">{lead}It was noted on {escape(when)}. There is nothing more for you to '
         f"do; you may close this page.</p>{reason}",
+    )
+
+
+def undelivered(request: SignatureRequest) -> str:
+    """A decision that is noted, and that the machine has not confirmed."""
+    signed = request.status is Status.SIGNED
+    what, value = ("signature", "sign") if signed else ("answer", "decline")
+    chose = "sign" if signed else "decline to sign"
+    when = readable(request.finished_at or request.expires_at)
+    return _page(
+        f"Your {what} is noted, but not delivered yet",
+        f"""<p role="status">You chose to {chose} document {escape(request.document_id)} on \
+{escape(when)}. That is stored, but the process that waits for your {what} has not confirmed it.</p>
+<p>It is sent again every few minutes without you; come back to this page to see whether it has \
+arrived. Or send it again now:</p>
+<form method="post">
+<button class="{value}" name="decision" value="{value}">Send it again</button>
+</form>""",
     )
 
 
@@ -98,8 +119,9 @@ def unclear() -> str:
 def unavailable() -> str:
     return _page(
         "Please try again",
-        "<p>Something did not answer in time. Go back, and try again in a minute: nothing is "
-        "signed twice.</p>",
+        "<p>Something did not answer in time. Open the link in your mail again in a minute: it "
+        "shows what is stored. If you made a choice just now, it may have been stored already; "
+        "nothing is signed twice.</p>",
     )
 
 

@@ -8,6 +8,7 @@ from handlers.shared.events import field
 from handlers.shared.observability import logger_for, metrics_for
 from handlers.shared.settings import required
 from handlers.signature.codes import hash_of, new_code
+from handlers.signature.decision import deliver
 from handlers.signature.invitation import remind
 from handlers.signature.request import now
 from handlers.signature.store import RequestStore
@@ -21,11 +22,17 @@ metrics = metrics_for("signature")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """At least once: the schedule may call twice, the mail is sent once.
 
+    A decision that is noted and not delivered is delivered in place of the mail.
+
     The reminder's link has a code of its own, for the first one's is known to nobody but the
     signer. Both work.
     """
     store, code = RequestStore(required("SIGNATURE_REQUESTS_TABLE")), new_code()
     request = store.get(field(event, "requestId"))
+    if request and request.is_undelivered:
+        delivered = not deliver(store, request).is_undelivered
+        logger.info("nothing to remind of, but a decision to deliver", delivered=delivered)
+        return {"reminded": False, "delivered": delivered}
     if request and request.is_pending(now()):
         request = store.add_code(request.request_id, hash_of(code))
     if request is None or not request.is_pending(now()):

@@ -1,5 +1,6 @@
 """A request for a signature: who is to sign what, until when, and what became of it."""
 
+import hashlib
 import re
 import time
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from handlers.signature.errors import InvalidDocumentIdError
 
 KEPT_SECONDS = 30 * 24 * 3600  # after a request is finished
 MAX_REASON = 500  # characters of a decline
+MAX_NUMBER = 2**53  # of a document: beyond it Step Functions does not keep every number exactly
 _DOCUMENT_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
@@ -53,11 +55,18 @@ class SignatureRequest:
         return self.status is Status.PENDING and now < self.expires_at
 
     @property
+    def is_decided(self) -> bool:
+        return self.status in (Status.SIGNED, Status.DECLINED)
+
+    @property
+    def is_undelivered(self) -> bool:
+        """The signer has decided, and the machine may not have heard of it."""
+        return self.is_decided and not (self.told or self.settled)
+
+    @property
     def is_open(self) -> bool:
         """Something is left to do: the decision, or telling the machine."""
-        return self.status is Status.PENDING or (
-            self.status in (Status.SIGNED, Status.DECLINED) and not (self.told or self.settled)
-        )
+        return self.status is Status.PENDING or self.is_undelivered
 
     def public(self) -> dict[str, Any]:
         """What anybody who may list requests may see: no token, no hash of a code."""
@@ -77,13 +86,19 @@ class SignatureRequest:
         return shown
 
 
+def request_id_of(execution: str) -> str:
+    """The id of an execution's request, as the machine makes it of its ARN (Identify Document)."""
+    return hashlib.sha256(execution.encode()).hexdigest()
+
+
 def document_id(event: Mapping[str, Any]) -> str:
     """The `documentId` of an event; a whole number becomes a string."""
     given = event.get("documentId")
-    text = str(given) if isinstance(given, int) and not isinstance(given, bool) else given
-    if not isinstance(text, str) or not _DOCUMENT_ID.fullmatch(text):
+    if isinstance(given, int) and not isinstance(given, bool) and abs(given) <= MAX_NUMBER:
+        given = str(given)
+    if not isinstance(given, str) or not _DOCUMENT_ID.fullmatch(given):
         raise InvalidDocumentIdError
-    return text
+    return given
 
 
 def signature_of(signer: str, document_id: str, at: float) -> dict[str, str]:

@@ -13,7 +13,7 @@ from handlers.signature.decision import deliver
 from handlers.signature.errors import SignatureRequestCancelledError
 from handlers.signature.invitation import invite
 from handlers.signature.reminder import schedule
-from handlers.signature.request import SignatureRequest, Status, document_id
+from handlers.signature.request import SignatureRequest, document_id
 from handlers.signature.store import RequestStore
 
 logger = logger_for("signature")
@@ -27,10 +27,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     code = new_code()
     request = _request(event, code)
     store = RequestStore(required("SIGNATURE_REQUESTS_TABLE"))
-    stored = store.open(request)
+    stored = store.open(request) or store.exchange_token(request)
     if stored is None:
         raise SignatureRequestCancelledError
-    if stored.status is not Status.PENDING:  # answered by an earlier attempt's mail
+    if stored.is_decided:  # by an earlier attempt's mail
         deliver(store, stored)
         return {"requestId": stored.request_id}
     schedule(stored, field(event, "reminder"))

@@ -7,17 +7,35 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for
 from handlers.shared.settings import required
-from handlers.signature.request import Status, now
+from handlers.signature.decision import NO_REASON, settle, signature
+from handlers.signature.request import Status
 from handlers.signature.store import RequestStore
 
 logger = logger_for("signature")
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    """At least once. A request that was never stored needs no note."""
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """At least once. A request that was never stored needs no note.
+
+    The `status` is what is final. A signer who decided in time has not let the time pass, though
+    the machine was not told before: then the status is the decision, with its `signature` or
+    `reason`.
+    """
     request_id, outcome = field(event, "requestId"), Status(field(event, "outcome"))
     store = RequestStore(required("SIGNATURE_REQUESTS_TABLE"))
-    settled = store.settle(request_id, outcome, now())
-    logger.info("signature request settled", request_id=request_id, status=outcome)
-    return {"requestId": request_id, "status": settled.status if settled else "NONE"}
+    settled = settle(store, request_id, outcome)
+    logger.info(
+        "signature request settled",
+        request_id=request_id,
+        outcome=outcome,
+        status=settled.status if settled else None,
+    )
+    if settled is None:
+        return {"requestId": request_id, "status": "NONE"}
+    noted = {"requestId": request_id, "status": settled.status.value}
+    if settled.status is outcome:
+        return noted
+    if settled.status is Status.SIGNED:
+        return noted | {"signature": signature(settled)}
+    return noted | {"reason": settled.reason or NO_REASON}

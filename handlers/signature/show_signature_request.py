@@ -26,4 +26,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return page(404, pages.not_found())
     if request.status is Status.PENDING:
         return page(200, pages.ask(request, required("OWNER_EMAIL")))
+    if request.is_undelivered:
+        return page(200, pages.undelivered(request))
     return page(200, pages.decided(request, just_now=False))

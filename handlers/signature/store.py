@@ -1,7 +1,13 @@
-"""Signature requests in DynamoDB; every change is conditional, so that two never cross."""
+"""Signature requests in DynamoDB; every change is conditional, so that two never cross.
+
+botocore repeats a request whose response was lost, and would take the record of its own first
+attempt for somebody else's. So every change stores an id of its own, under the change's name, and
+one that finds its own id has succeeded.
+"""
 
 import math
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +18,14 @@ from handlers.shared.errors import aws_errors, error_code
 from handlers.signature.request import KEPT_SECONDS, SignatureRequest, Status
 
 BY_DOCUMENT, BY_STATUS = "byDocument", "byStatus"  # indexes, ordered by requestedAt
+# Index of the decisions of which the machine has not been told, ordered by finishedAt. Requests are
+# in it for as long as they have the attribute `undelivered`.
+UNDELIVERED = "undelivered"
 _UNSETTLED_DECISION = "#status IN (:signed, :declined) AND attribute_not_exists(settled)"
+_UNDELIVERED_DECISION = f"{_UNSETTLED_DECISION} AND attribute_not_exists(told)"
+
+_YES = {"S": "yes"}  # a key of an index is a string
+_DECISIONS = {":signed": {"S": Status.SIGNED}, ":declined": {"S": Status.DECLINED}}
 
 Item = Mapping[str, Any]
 Key = dict[str, Any]
@@ -72,21 +85,40 @@ class RequestStore:
             )
         return Page([_request(item) for item in answer["Items"]], answer.get("LastEvaluatedKey"))
 
+    def undelivered(self, before: float) -> Iterator[str]:
+        """The ids of requests decided before a time of which the machine has not been told.
+
+        The longest undelivered ones first. The index lags a little behind the table.
+        """
+        with aws_errors("looking for undelivered decisions"):
+            pages = (
+                client("dynamodb")
+                .get_paginator("query")
+                .paginate(
+                    TableName=self._table,
+                    IndexName=UNDELIVERED,
+                    KeyConditionExpression="undelivered = :yes AND finishedAt < :before",
+                    ExpressionAttributeValues={":yes": _YES, ":before": _number(before)},
+                )
+            )
+            for page in pages:
+                yield from (str(item["requestId"]["S"]) for item in page["Items"])
+
     # -- Changing ------------------------------------------------------------------------------
 
     def open(self, request: SignatureRequest) -> SignatureRequest | None:
         """Store a new request, or its new token and one more code when its task is tried again.
 
-        The request as it is then: a signer may already have decided by an earlier attempt's mail.
-        None if the request is over.
+        None if the request is not pending any more: decided by an earlier attempt's mail, or over.
         """
         return self._update(
+            "open",
             request.request_id,
-            "SET documentId = :document, signer = :signer, execution = :execution,"
-            " requestedAt = :requested, expiresAt = :expires, pageUrl = :url, taskToken = :token,"
-            " expiration = :expiration, #status = if_not_exists(#status, :pending)"
-            " REMOVE told ADD codeHashes :hashes",
-            f"attribute_not_exists(requestId) OR #status = :pending OR ({_UNSETTLED_DECISION})",
+            "SET #attempt = :attempt, documentId = :document, signer = :signer,"
+            " execution = :execution, requestedAt = :requested, expiresAt = :expires,"
+            " pageUrl = :url, taskToken = :token, expiration = :expiration, #status = :pending"
+            " ADD codeHashes :hashes",
+            "attribute_not_exists(requestId) OR #status = :pending",
             {
                 ":document": {"S": request.document_id},
                 ":signer": {"S": request.signer},
@@ -98,16 +130,28 @@ class RequestStore:
                 ":hashes": {"SS": sorted(request.code_hashes)},
                 ":expiration": _expiration(request.expires_at),
                 ":pending": {"S": Status.PENDING},
-                ":signed": {"S": Status.SIGNED},
-                ":declined": {"S": Status.DECLINED},
             },
+        )
+
+    def exchange_token(self, request: SignatureRequest) -> SignatureRequest | None:
+        """Store the new token of a request that is decided: whoever waits now has not been told.
+
+        None if there is no decision, or if it is final.
+        """
+        return self._update(
+            "exchangeToken",
+            request.request_id,
+            "SET #attempt = :attempt, taskToken = :token, undelivered = :yes REMOVE told",
+            _UNSETTLED_DECISION,
+            {":token": {"S": request.task_token}, ":yes": _YES} | _DECISIONS,
         )
 
     def add_code(self, request_id: str, code_hash: str) -> SignatureRequest | None:
         """Let one more code open a pending request's page; None if it is not pending."""
         return self._update(
+            "addCode",
             request_id,
-            "ADD codeHashes :hashes",
+            "SET #attempt = :attempt ADD codeHashes :hashes",
             "#status = :pending",
             {":hashes": {"SS": [code_hash]}, ":pending": {"S": Status.PENDING}},
         )
@@ -117,10 +161,13 @@ class RequestStore:
     ) -> SignatureRequest | None:
         """Note the signer's decision; None if the request is no longer pending, or too late."""
         return self._update(
+            "decide",
             request_id,
-            "SET #status = :status, finishedAt = :now, expiration = :expiration, reason = :reason",
+            "SET #attempt = :attempt, #status = :status, finishedAt = :now,"
+            " expiration = :expiration, reason = :reason, undelivered = :yes",
             "#status = :pending AND expiresAt > :now",
             {
+                ":yes": _YES,
                 ":status": {"S": decision},
                 ":pending": {"S": Status.PENDING},
                 ":now": _number(at),
@@ -132,11 +179,12 @@ class RequestStore:
     def note_told(self, request: SignatureRequest) -> SignatureRequest | None:
         """The machine has taken the decision; None if the request has changed since."""
         return self._update(
+            "noteTold",
             request.request_id,
-            "SET told = :yes",
+            "SET #attempt = :attempt, told = :told REMOVE undelivered",
             "#status = :status AND taskToken = :token",
             {
-                ":yes": {"BOOL": True},
+                ":told": {"BOOL": True},
                 ":status": {"S": request.status},
                 ":token": {"S": request.task_token},
             },
@@ -145,9 +193,10 @@ class RequestStore:
     def expire(self, request: SignatureRequest, at: float) -> SignatureRequest | None:
         """The time is over; None if the request has changed since, or the machine has taken it."""
         return self._update(
+            "expire",
             request.request_id,
-            "SET #status = :expired, finishedAt = :now, expiration = :expiration"
-            " REMOVE reason, taskToken",
+            "SET #attempt = :attempt, #status = :expired, finishedAt = :now,"
+            " expiration = :expiration REMOVE reason, taskToken, undelivered",
             "#status = :status AND taskToken = :token AND attribute_not_exists(told)"
             " AND attribute_not_exists(settled)",
             {
@@ -162,8 +211,9 @@ class RequestStore:
     def cancel(self, request: SignatureRequest, reason: str, at: float) -> SignatureRequest | None:
         """Withdraw a request, also one that is yet to come; None if it is already decided."""
         return self._update(
+            "cancel",
             request.request_id,
-            "SET #status = :cancelled, reason = :reason, finishedAt = :now,"
+            "SET #attempt = :attempt, #status = :cancelled, reason = :reason, finishedAt = :now,"
             " expiration = :expiration, documentId = :document, signer = :signer,"
             " execution = :execution, requestedAt = if_not_exists(requestedAt, :now),"
             " expiresAt = if_not_exists(expiresAt, :now)",
@@ -180,39 +230,111 @@ class RequestStore:
             },
         )
 
-    def settle(self, request_id: str, outcome: Status, at: float) -> SignatureRequest | None:
-        """Note what the machine made of a request, which is final; None if there is no request."""
+    def withdraw(
+        self, request_id: str, execution: str, reason: str, at: float
+    ) -> SignatureRequest | None:
+        """Withdraw the request of an execution that has ended, also one that is yet to come.
+
+        None if nothing is left to withdraw: the machine has taken the decision, or the request is
+        over. A request that is yet to come is in no index, for nobody was asked.
+        """
         return self._update(
+            "withdraw",
             request_id,
-            "SET #status = :outcome, settled = :yes, expiration = :expiration,"
-            " finishedAt = if_not_exists(finishedAt, :now) REMOVE taskToken",
-            "attribute_exists(requestId)",
+            "SET #attempt = :attempt, #status = :cancelled, reason = :reason, finishedAt = :now,"
+            " expiration = :expiration, execution = :execution REMOVE taskToken, undelivered",
+            f"attribute_not_exists(requestId) OR #status = :pending OR ({_UNDELIVERED_DECISION})",
             {
-                ":outcome": {"S": outcome},
-                ":yes": {"BOOL": True},
+                ":cancelled": {"S": Status.CANCELLED},
+                ":pending": {"S": Status.PENDING},
+                ":reason": {"S": reason},
+                ":execution": {"S": execution},
                 ":now": _number(at),
                 ":expiration": _expiration(at),
-            },
+            }
+            | _DECISIONS,
+        )
+
+    def settle(self, request_id: str, outcome: Status, at: float) -> SignatureRequest | None:
+        """Note what the machine made of a request, which is final; None if there is no request."""
+        return self._settle(request_id, outcome, at, "attribute_exists(requestId)")
+
+    def settle_unless_decided(
+        self, request_id: str, outcome: Status, at: float
+    ) -> SignatureRequest | None:
+        """As `settle`, but None as well if the signer has decided."""
+        return self._settle(
+            request_id,
+            outcome,
+            at,
+            "attribute_exists(requestId) AND NOT #status IN (:signed, :declined)",
+            _DECISIONS,
+        )
+
+    def settle_decision(self, request_id: str, at: float) -> SignatureRequest | None:
+        """Note that the decision is final, whichever it is; None if there is none."""
+        return self._update(
+            "settleDecision",
+            request_id,
+            "SET #attempt = :attempt, settled = :settled, expiration = :expiration"
+            " REMOVE taskToken, undelivered",
+            "#status IN (:signed, :declined)",
+            {":settled": {"BOOL": True}, ":expiration": _expiration(at)} | _DECISIONS,
+        )
+
+    def _settle(
+        self,
+        request_id: str,
+        outcome: Status,
+        at: float,
+        condition: str,
+        values: Mapping[str, Any] | None = None,
+    ) -> SignatureRequest | None:
+        return self._update(
+            "settle",
+            request_id,
+            "SET #attempt = :attempt, #status = :outcome, settled = :settled,"
+            " expiration = :expiration, finishedAt = if_not_exists(finishedAt, :now)"
+            " REMOVE taskToken, undelivered",
+            condition,
+            {
+                ":outcome": {"S": outcome},
+                ":settled": {"BOOL": True},
+                ":now": _number(at),
+                ":expiration": _expiration(at),
+            }
+            | dict(values or {}),
         )
 
     def _update(
-        self, request_id: str, expression: str, condition: str, values: dict[str, Any]
+        self, change: str, request_id: str, expression: str, condition: str, values: dict[str, Any]
     ) -> SignatureRequest | None:
+        """Change a request if the condition holds; the request then, or None.
+
+        `expression` stores the attempt's id. When a repeated attempt finds its own, others may
+        have changed the request in the meantime; it is returned as it is now.
+        """
+        name, attempt = f"{change}Attempt", {"S": str(uuid.uuid4())}
         try:
             with aws_errors("changing a signature request"):
                 answer = client("dynamodb").update_item(
                     TableName=self._table,
                     Key=_key(request_id),
                     UpdateExpression=expression,
-                    ConditionExpression=condition,
-                    ExpressionAttributeNames={"#status": "status"},
-                    ExpressionAttributeValues=values,
+                    ConditionExpression=(
+                        f"({condition})"
+                        " AND (attribute_not_exists(#attempt) OR #attempt <> :attempt)"
+                    ),
+                    ExpressionAttributeNames={"#status": "status", "#attempt": name},
+                    ExpressionAttributeValues=values | {":attempt": attempt},
                     ReturnValues="ALL_NEW",
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
                 )
         except ClientError as error:
-            if error_code(error) == "ConditionalCheckFailedException":
-                return None
-            raise
+            if error_code(error) != "ConditionalCheckFailedException":
+                raise
+            found = error.response.get("Item", {})
+            return _request(found) if found.get(name) == attempt else None
         return _request(answer["Attributes"])
 
 
@@ -233,13 +355,17 @@ def _request(item: Item) -> SignatureRequest:
     def text(name: str) -> str:
         return str(item[name]["S"]) if name in item else ""
 
+    def time(name: str) -> float:
+        # One that was withdrawn before anybody was asked has a time to finish only.
+        return float(item[name if name in item else "finishedAt"]["N"])
+
     return SignatureRequest(
         request_id=text("requestId"),
         document_id=text("documentId"),
         signer=text("signer"),
         execution=text("execution"),
-        requested_at=float(item["requestedAt"]["N"]),
-        expires_at=float(item["expiresAt"]["N"]),
+        requested_at=time("requestedAt"),
+        expires_at=time("expiresAt"),
         status=Status(text("status")),
         told="told" in item,
         settled="settled" in item,

@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 
 from local.aws import Aws
 from local.signing import Signing
+from tests.e2e.signature.test_signing import leave_undelivered
 
 MIN_TOUCH = 44  # CSS pixels: WCAG 2.5.5
 
@@ -47,6 +48,25 @@ def test_bob_signs(signing: Signing, document: str, phone: Page) -> None:
     keep_picture(phone, "signed")
     ended = signing.aws.wait_for_end(execution)
     assert json.loads(ended["output"])["signatures"][1]["signature"] == f"Bob signed {document}"
+
+
+def test_bob_sends_again_what_was_not_delivered(
+    signing: Signing, document: str, phone: Page
+) -> None:
+    execution = signing.start(document)
+    link = signing.link(document)
+    leave_undelivered(signing, link)
+
+    phone.goto(link)
+    expect(phone.get_by_role("heading", level=1)).to_have_text(
+        "Your signature is noted, but not delivered yet"
+    )
+    expect(phone.get_by_role("status")).to_contain_text("has not confirmed it")
+    keep_picture(phone, "undelivered")
+    phone.get_by_role("button", name="Send it again").click()
+
+    expect(phone.get_by_role("heading", level=1)).to_have_text(f"You signed document {document}")
+    assert signing.aws.wait_for_end(execution)["status"] == "SUCCEEDED"
 
 
 def test_bob_declines_with_a_reason(signing: Signing, document: str, phone: Page) -> None:

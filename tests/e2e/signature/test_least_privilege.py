@@ -12,7 +12,8 @@ Attempt = Callable[[Aws, str], Any]
 FUNCTIONS = (
     "signDocument", "requestDocumentSignature", "cancelSignatureRequest", "settleSignatureRequest",
     "announceUnsignedDocument", "remindSigner", "completeSignatureRequest", "showSignatureRequest",
-    "decideSignatureRequest", "listSignatureRequests",
+    "decideSignatureRequest", "listSignatureRequests", "deliverDecisions",
+    "withdrawSignatureRequest",
 )  # fmt: skip
 KEY = {"requestId": {"S": "least-privilege"}}
 
@@ -99,17 +100,19 @@ def schedule(group: str) -> Attempt:
 
 CHANGERS = {
     "requestDocumentSignature", "cancelSignatureRequest", "remindSigner",
-    "completeSignatureRequest", "decideSignatureRequest",
+    "completeSignatureRequest", "decideSignatureRequest", "deliverDecisions",
 }  # fmt: skip
+WRITERS = {"settleSignatureRequest", "withdrawSignatureRequest"}
 US, SIGNER, OWNER = "stepworks@example.com", "bob@example.com", "owner@example.com"
 SOMEBODY = "somebody@example.com"
 ATTEMPTS: dict[str, tuple[Attempt, set[str]]] = {
     "read a request": (read_request, {*CHANGERS, "showSignatureRequest"}),
-    "change a request": (change_request, {*CHANGERS, "settleSignatureRequest"}),
+    "change a request": (change_request, {*CHANGERS, *WRITERS}),
     "delete a request": (delete_request, set()),
     "read all requests": (read_all, set()),
     "list by status": (query("byStatus", "status"), {"listSignatureRequests"}),
     "list by document": (query("byDocument", "documentId"), {"completeSignatureRequest"}),
+    "list the undelivered": (query("undelivered", "undelivered"), {"deliverDecisions"}),
     "start an execution": (start_execution, set()),
     "list executions": (read_history, set()),
     "send mail to the signer": (

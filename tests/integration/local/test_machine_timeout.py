@@ -1,6 +1,10 @@
 """A machine's own TimeoutSeconds."""
 
+import json
+from typing import Any
+
 import pytest
+from ministack.services import eventbridge
 from ministack.services import stepfunctions as sfn
 
 from local.gaps import machine_timeout
@@ -35,6 +39,24 @@ def test_an_execution_that_takes_too_long_is_timed_out(run: Run) -> None:
     assert (execution["status"], execution["error"]) == ("TIMED_OUT", "States.Timeout")
     assert execution["stopDate"]
     assert execution["events"][-1]["type"] == "ExecutionTimedOut"
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_timeout_is_an_event_on_the_bus_as_a_stop_is(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    details: list[Any] = []
+
+    def put(data: dict[str, Any], **_: Any) -> None:
+        details.extend(json.loads(entry["Detail"]) for entry in data["Entries"])
+
+    monkeypatch.setattr(eventbridge, "_put_events", put)
+
+    execution = run(SLOW)
+
+    assert [one["status"] for one in details] == ["RUNNING", "TIMED_OUT"]
+    assert details[1]["executionArn"] == execution["executionArn"]
+    assert details[1]["stateMachineArn"] == execution["stateMachineArn"]
 
 
 @pytest.mark.usefixtures("filled")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,13 +10,16 @@ from typing import Any
 import boto3
 import pytest
 import yaml
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.botocore_stubber import MockRawResponse
 from moto.ses.models import ses_backends
 
-from handlers.shared.task_tokens import Failure, Outcome
+from handlers.shared.clients import client
+from handlers.shared.task_tokens import Failure, Outcome, Success
 from handlers.signature import decision
-from handlers.signature.request import SignatureRequest
+from handlers.signature.request import SignatureRequest, Status
 from handlers.signature.store import RequestStore
 from tests.support import asl
 from tests.unit.fixtures import context, fresh_clients
@@ -29,20 +33,45 @@ TABLE_KEYS = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSeconda
 
 @dataclass
 class FakeMachine:
-    """Who waits with which token, and what each was told."""
+    """Who waits with which token, and what each was told; it answers the requests of a client."""
 
     waiting: set[str] = field(default_factory=set)
     told: list[tuple[str, Outcome]] = field(default_factory=list)
+    refuses: set[str] = field(default_factory=set)  # tokens that it calls no tokens
+    notes_in: RequestStore | None = None  # where it notes at once what it was told, if anywhere
 
-    def answer(self, token: str, outcome: Outcome) -> bool:
+    def respond(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        """A `before-send` hook of botocore for SendTaskSuccess and SendTaskFailure."""
+        sent = json.loads(request.body)
+        token = sent["taskToken"]
+        if token in self.refuses:
+            return _response(request, 400, {"__type": "InvalidToken", "message": "no token"})
         if token not in self.waiting:
-            return False
+            return _response(request, 400, {"__type": "TaskTimedOut", "message": "too late"})
         self.waiting.remove(token)
+        outcome: Outcome = (
+            Success(json.loads(sent["output"]))
+            if "output" in sent
+            else Failure(sent["error"], sent["cause"])
+        )
         self.told.append((token, outcome))
-        return True
+        if self.notes_in:
+            self._note(token, Status.SIGNED if "output" in sent else Status.DECLINED)
+        return _response(request, 200, {})
+
+    def _note(self, token: str, status: Status) -> None:
+        """As the machine's state Record Signature, or Record Decline, does it."""
+        for item in boto3.client("dynamodb").scan(TableName=TABLE)["Items"]:
+            if item.get("taskToken", {}).get("S") == token:
+                assert self.notes_in
+                self.notes_in.settle(item["requestId"]["S"], status, time.time())
 
     def failures(self) -> list[str]:
         return [outcome.error for _, outcome in self.told if isinstance(outcome, Failure)]
+
+
+def _response(request: AWSPreparedRequest, status: int, body: dict[str, Any]) -> AWSResponse:
+    return AWSResponse(request.url, status, {}, MockRawResponse(json.dumps(body)))
 
 
 @dataclass
@@ -84,10 +113,10 @@ class World:
 def world(monkeypatch: pytest.MonkeyPatch, fresh_clients: None) -> Iterator[World]:
     """An AWS where nobody has been asked for anything yet."""
     machine = FakeMachine()
-    monkeypatch.setattr(decision, "answer", machine.answer)
     monkeypatch.setattr(decision, "PATIENCE_SECONDS", 0.3)
     monkeypatch.setattr(decision, "PAUSE_SECONDS", 0.02)
     with mock_aws():
+        client("stepfunctions").meta.events.register("before-send.sfn", machine.respond)
         dynamodb, scheduler = boto3.client("dynamodb"), boto3.client("scheduler")
         described = deployed_table()
         dynamodb.create_table(TableName=TABLE, **{key: described[key] for key in TABLE_KEYS})

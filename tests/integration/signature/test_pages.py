@@ -8,9 +8,11 @@ from urllib.parse import urlencode
 import pytest
 
 from handlers.shared.errors import AwsUnavailableError
+from handlers.shared.task_tokens import Failure
 from handlers.signature import (
     cancel_signature_request,
     decide_signature_request,
+    decision,
     list_signature_requests,
     request_document_signature,
     show_signature_request,
@@ -22,6 +24,7 @@ from tests.unit.fakes import FakeContext
 from .conftest import World
 from .test_requests import ONE, TWO, asking
 
+DECLINED = "SignatureDeclinedError"
 FORM = "application/x-www-form-urlencoded; charset=UTF-8"
 
 
@@ -164,12 +167,29 @@ def test_a_reason_is_cut_not_refused(world: World, ask: Any, decide: Any) -> Non
 
     decide(world.code(), decision="decline", reason="x" * 600)
 
-    assert world.request(ONE).reason == "x" * 500
+    assert world.request(ONE).reason == "x" * 499 + "…"
 
 
-def test_a_decision_that_comes_too_late_is_told_so(world: World, ask: Any, decide: Any) -> None:
+def test_a_reason_is_one_line_wherever_it_is_read(
+    world: World, ask: Any, decide: Any, show: Any
+) -> None:
+    """A control character, a line break, and one that turns the direction of writing."""
     ask()
-    world.machine.waiting.clear()
+
+    decide(world.code(), decision="decline", reason="Page 2\r\nis\x07 \u202ewrong")
+
+    assert world.request(ONE).reason == "Page 2 is wrong"
+    assert "<dd>Page 2 is wrong</dd>" in show(world.code())["body"]
+    assert world.machine.told == [(f"token of {ONE}", Failure(DECLINED, "Page 2 is wrong"))]
+
+
+def test_a_decision_that_comes_too_late_is_told_so(
+    world: World, ask: Any, decide: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The time is over between showing the page and noting the decision."""
+    ask()
+    late = world.request(ONE).expires_at
+    monkeypatch.setattr(decision, "now", lambda: late)
 
     assert decide(world.code(), decision="sign")["statusCode"] == 404
     assert world.request(ONE).status is Status.EXPIRED

@@ -12,6 +12,7 @@ from handlers.signature import (
     announce_unsigned_document,
     cancel_signature_request,
     complete_signature_request,
+    decision,
     invitation,
     remind_signer,
     request_document_signature,
@@ -336,13 +337,14 @@ def test_after_the_deadline_it_is_too_late(world: World, ask: Any, completing: A
     assert "taskToken" not in world.item(ONE)
 
 
-def test_a_token_that_nobody_waits_for_makes_the_request_expire(
-    world: World, ask: Any, completing: Any
+def test_who_decides_after_the_time_is_told_so(
+    world: World, ask: Any, completing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask()
-    world.machine.waiting.clear()
+    late = world.request(ONE).expires_at
+    monkeypatch.setattr(decision, "now", lambda: late)
 
-    answer = completing(documentId="3")
+    answer = completing(requestId=ONE)
 
     assert (answer["outcome"], answer["status"]) == ("TOO_LATE", "EXPIRED")
     assert world.request(ONE).status is Status.EXPIRED
@@ -469,8 +471,7 @@ def test_whatever_was_believed_the_machines_note_is_final(
     world: World, ask: Any, completing: Any, context: FakeContext
 ) -> None:
     ask()
-    world.machine.waiting.clear()
-    assert completing(documentId="3")["status"] == "EXPIRED"
+    world.store.expire(world.request(ONE), time.time())
 
     settle(context, "SIGNED")
 
@@ -614,6 +615,19 @@ def test_the_owner_is_told_once_who_is_missing_and_why(
     assert "Alice signed." in mail.body
     assert "Bob &lt;did&gt; not." in mail.body
     assert EXECUTION in mail.body
+
+
+def test_what_others_say_is_one_line_each_in_the_owners_mail(
+    world: World, context: FakeContext
+) -> None:
+    says = "Bob declined (no\r\n\r\nDocument 4 was signed\u202e" + "x" * 5000
+
+    announce_unsigned_document.handler(gathered("DECLINED", says), context)
+
+    (mail,) = world.mails()
+    assert "- Bob declined (no Document 4 was signedxxx" in mail.body
+    assert "\u202e" not in mail.body
+    assert len(mail.body) < 5000  # as text and as HTML
 
 
 def test_people_read_times_as_people_do() -> None:

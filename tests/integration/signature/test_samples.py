@@ -2,16 +2,20 @@
 
 import importlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from tests.support import asl
 from tests.unit.fakes import FakeContext
 
 from .conftest import World
 
 SAMPLES = Path("events/signature")
+FUNCTIONS = Path("handlers/signature/functions.yml")
 
 
 def invoke(name: str, context: FakeContext, sample: str | None = None) -> Any:
@@ -54,6 +58,18 @@ def test_the_way_of_a_document_that_is_not_signed(world: World, context: FakeCon
 
 def test_a_request_that_is_cancelled(world: World, context: FakeContext) -> None:
     assert invoke("cancel-signature-request", context)["status"] == "CANCELLED"
+
+
+def test_what_schedules_and_events_call(world: World, context: FakeContext) -> None:
+    assert invoke("deliver-decisions", context) == {"delivered": 0, "left": 0}
+    assert invoke("withdraw-signature-request", context)["withdrawn"] is True
+
+
+def test_every_function_has_a_sample() -> None:
+    functions = yaml.load(FUNCTIONS.read_text(), asl.Loader)
+    files = {re.sub(r"(?=[A-Z])", "-", name).lower() for name in functions}
+
+    assert files <= {path.stem for path in SAMPLES.glob("*.json")}
 
 
 def test_every_sample_is_used() -> None:

@@ -9,8 +9,10 @@ import pytest
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
+from handlers.signature.errors import InvalidDocumentIdError
+from handlers.signature.request import document_id, request_id_of
 from tests.support import asl
-from tests.support.engine import Run, Task, engine, fails, in_turn, succeeds
+from tests.support.engine import Run, Task, TaskError, engine, fails, in_turn, succeeds
 
 ALICE, BOB = (
     {"signer": name, "documentId": "3", "signature": f"{name} signed 3", "signedAt": "now"}
@@ -25,6 +27,9 @@ TRANSIENT = [
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
 ]
+KILLED = ["Runtime.ExitError", "Runtime.OutOfMemory", "Lambda.Unknown", "Sandbox.Timedout"]
+# What StartExecution takes and no document has as its id.
+BAD_DOCUMENTS = [1.5, "", "a b", "3\n", "3\r\nBcc: eve@example.com", "x" * 100_000, 2**60]
 RECORDS = ("Record Signature", "Record Decline", "Record Expiry", "Record Withdrawal")
 
 
@@ -120,16 +125,48 @@ def test_a_document_is_a_string_or_a_number_that_becomes_one(given: Any, documen
     result = signature({"documentId": given})
 
     assert result.output["documentId"] == document
-    assert result.events_of("signDocument")[0]["documentId"] == document
-    assert result.events_of("requestDocumentSignature")[0]["documentId"] == document
+    # The functions see it as it was given, and check it.
+    assert result.events_of("signDocument")[0]["documentId"] == given
+    assert result.events_of("requestDocumentSignature")[0]["documentId"] == given
 
 
-@pytest.mark.parametrize("input_", [{}, {"documentId": None}, {"documentId": ["3"]}], ids=str)
+@pytest.mark.parametrize(
+    "input_",
+    [{}, {"documentId": None}, {"documentId": ["3"]}, {"documentId": True}],
+    ids=str,
+)
 def test_without_a_document_nobody_is_asked(input_: Any) -> None:
     result = signature(input_)
 
     assert (result.status, result.error) == ("FAILED", "InvalidDocumentIdError")
     assert not result.calls
+
+
+def checked(task: Task) -> Task:
+    """A function that looks at the document's id before it does anything else, as both do."""
+
+    def check_first(event: dict[str, Any]) -> Any:
+        try:
+            document_id(event)
+        except InvalidDocumentIdError as error:
+            raise TaskError("InvalidDocumentIdError", str(error)) from None
+        return task(event)
+
+    return check_first
+
+
+@pytest.mark.parametrize("given", BAD_DOCUMENTS, ids=lambda given: repr(given)[:20])
+def test_what_is_no_document_is_refused_by_name_and_nobody_hears_of_it(given: Any) -> None:
+    result = signature(
+        {"documentId": given},
+        signDocument=checked(succeeds(ALICE)),
+        requestDocumentSignature=checked(signs()),
+    )
+
+    assert (result.status, result.error) == ("FAILED", "InvalidDocumentIdError")
+    assert "a whole number or a string of 1 to 128 letters" in (result.cause or "")
+    assert {name for name, _ in result.calls} == {"signDocument", "requestDocumentSignature"}
+    assert len(result.calls) == 2
 
 
 def test_bob_is_asked_with_all_that_it_takes_and_for_as_long_as_the_parameter_says() -> None:
@@ -152,6 +189,12 @@ def test_each_execution_has_a_request_of_its_own() -> None:
     )
 
     assert first != second
+
+
+def test_the_end_of_an_execution_leads_to_its_request() -> None:
+    (asked,) = signature().events_of("requestDocumentSignature")
+
+    assert asked["requestId"] == request_id_of(asked["execution"])
 
 
 # -- Not signed -----------------------------------------------------------------------------------
@@ -183,6 +226,32 @@ def test_without_an_answer_in_time_the_request_expires_and_bob_is_named() -> Non
     assert result.visited[-2:] == ["Announce Missing Signatures", "Signatures Not Collected"]
 
 
+NOTED = {
+    "SIGNED": {"status": "SIGNED", "signature": BOB},
+    "DECLINED": {"status": "DECLINED", "reason": "too dear"},
+}
+
+
+@pytest.mark.parametrize("decision", NOTED)
+def test_a_decision_that_was_noted_in_time_counts_though_the_machine_was_not_told(
+    decision: str,
+) -> None:
+    """Step Functions was out of reach from Bob's decision until his time was over."""
+    result = signature(
+        seconds=1,
+        requestDocumentSignature=succeeds(),
+        settleSignatureRequest=succeeds(NOTED[decision]),
+    )
+
+    assert "Did Bob Decide In Time?" in result.visited
+    if decision == "SIGNED":
+        assert (result.status, result.error) == ("SUCCEEDED", None)
+        assert result.output == {"documentId": "3", "signatures": [ALICE, BOB]}
+    else:
+        assert (result.status, result.error) == ("FAILED", "SignatureDeclinedError")
+        assert result.cause == "Document 3 - Alice signed; Bob declined (too dear)."
+
+
 def cancelling() -> dict[str, Task]:
     """Bob's task ends when his request is cancelled, as the function would have it."""
     cancelled = threading.Event()
@@ -202,7 +271,7 @@ def cancelling() -> dict[str, Task]:
     }
 
 
-@pytest.mark.parametrize("error", ["InvalidDocumentIdError", "Sandbox.Timedout"])
+@pytest.mark.parametrize("error", ["AccessDenied", "TypeError"])
 def test_when_alice_fails_bobs_request_is_cancelled(error: str) -> None:
     result = signature(signDocument=fails(error), **cancelling())
 
@@ -217,16 +286,14 @@ def test_when_alice_fails_bobs_request_is_cancelled(error: str) -> None:
 
 def test_when_cancelling_fails_too_bob_may_still_sign_but_it_is_not_enough() -> None:
     result = signature(
-        signDocument=fails("InvalidDocumentIdError"), cancelSignatureRequest=fails("AccessDenied")
+        signDocument=fails("TypeError"), cancelSignatureRequest=fails("AccessDenied")
     )
 
     assert result.error == "SignaturesNotCollectedError"
-    assert result.cause == (
-        "Document 3 - Alice could not sign (InvalidDocumentIdError); Bob signed."
-    )
+    assert result.cause == ("Document 3 - Alice could not sign (TypeError); Bob signed.")
 
 
-@pytest.mark.parametrize("error", ["MessageRejected", "Sandbox.Timedout"])
+@pytest.mark.parametrize("error", ["MessageRejected", "TypeError"])
 def test_when_bob_cannot_be_asked_his_request_is_withdrawn(error: str) -> None:
     result = signature(requestDocumentSignature=fails(error))
 
@@ -236,9 +303,7 @@ def test_when_bob_cannot_be_asked_his_request_is_withdrawn(error: str) -> None:
 
 
 def test_a_decline_counts_though_alice_has_failed() -> None:
-    result = signature(
-        signDocument=fails("InvalidDocumentIdError"), requestDocumentSignature=declines("no")
-    )
+    result = signature(signDocument=fails("TypeError"), requestDocumentSignature=declines("no"))
 
     assert result.error == "SignatureDeclinedError"
     assert "Alice could not sign" in (result.cause or "")
@@ -268,7 +333,7 @@ def test_a_note_or_a_mail_that_fails_never_changes_the_end(
     assert (result.status == "SUCCEEDED") == (error is None)
 
 
-@pytest.mark.parametrize("error", TRANSIENT)
+@pytest.mark.parametrize("error", TRANSIENT + KILLED)
 @pytest.mark.parametrize("function", ["signDocument", "requestDocumentSignature"])
 def test_a_passing_fault_is_retried_and_forgotten(function: str, error: str) -> None:
     well = succeeds(ALICE) if function == "signDocument" else signs()
@@ -277,6 +342,20 @@ def test_a_passing_fault_is_retried_and_forgotten(function: str, error: str) -> 
 
     assert result.status == "SUCCEEDED"
     assert len(result.events_of(function)) == 3
+
+
+@pytest.mark.parametrize("state", [s for s in asl.states("signature") if s.function], ids=str)
+def test_every_function_that_was_killed_is_called_again(state: asl.State) -> None:
+    retried = {name for rule in state.body["Retry"] for name in rule["ErrorEquals"]}
+
+    assert retried >= set(KILLED)
+
+
+def test_a_function_that_is_killed_each_time_is_given_up_soon() -> None:
+    result = signature(signDocument=fails("Sandbox.Timedout"), **cancelling())
+
+    assert len(result.events_of("signDocument")) == 3
+    assert "Alice could not sign (Sandbox.Timedout)" in (result.cause or "")
 
 
 def test_a_task_that_is_tried_again_is_about_the_same_request() -> None:

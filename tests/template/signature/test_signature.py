@@ -1,9 +1,12 @@
 """What the signature workflow asks of AWS, in the packaged template."""
 
+import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from handlers.signature.withdraw_signature_request import REASONS
 from tests.support import asl
 from tests.support.packaged import Package, text
 
@@ -83,14 +86,86 @@ def test_reminders_are_scheduled_in_their_own_group_for_their_own_role(dev: Pack
     }
 
 
+@pytest.mark.parametrize("function", ["deliverDecisions", "remindSigner"])
+def test_what_delivers_decisions_may_answer_the_machine(dev: Package, function: str) -> None:
+    granted = allowed(dev, function)
+
+    for action in ("states:SendTaskSuccess", "states:SendTaskFailure"):
+        assert [resource.rpartition(":")[2] for resource in granted[action]] == [
+            "stepworks-dev-signature"
+        ]
+
+
+def test_what_delivers_decisions_finds_them_in_an_index_of_nothing_else(dev: Package) -> None:
+    granted = allowed(dev, "deliverDecisions")
+
+    assert granted["dynamodb:Query"] == [f"${{{TABLE}.Arn}}/index/undelivered"]
+    assert set(granted) == {
+        *("dynamodb:Query", "dynamodb:GetItem", "dynamodb:UpdateItem"),
+        *("states:SendTaskSuccess", "states:SendTaskFailure"),
+    }
+
+
+def test_what_withdraws_requests_may_answer_nobody(dev: Package) -> None:
+    assert allowed(dev, "withdrawSignatureRequest") == {
+        "dynamodb:UpdateItem": [f"${{{TABLE}.Arn}}"],
+        "sqs:SendMessage": ["${SignatureWithdrawalFailureQueue.Arn}"],
+    }
+
+
+# -- What calls functions by itself ---------------------------------------------------------------
+
+
+def test_decisions_are_delivered_every_few_minutes_on_every_stage(
+    package: Callable[..., Package],
+) -> None:
+    for stage in ("dev", "prod"):
+        schedule = properties(package(stage).template, "SignatureDeliveries")
+        match = re.fullmatch(r"rate\((\d+) minutes?\)", schedule["ScheduleExpression"])
+
+        assert match
+        assert 1 <= int(match[1]) <= 5
+        assert schedule.get("State", "ENABLED") == "ENABLED"
+        assert text(schedule["Target"]["Arn"]) == "${DeliverDecisionsLambdaFunction.Arn}"
+
+
+def test_the_schedule_of_deliveries_may_call_their_function_alone(dev: Package) -> None:
+    schedule = properties(dev.template, "SignatureDeliveries")
+    (statement,) = dev.statements(schedule["Target"]["RoleArn"]["Fn::GetAtt"][0])
+
+    assert statement.actions == ("lambda:InvokeFunction",)
+    assert statement.resources == ("${DeliverDecisionsLambdaFunction.Arn}",)
+
+
+def test_requests_are_withdrawn_when_executions_of_this_stages_own_machine_end(
+    dev: Package,
+) -> None:
+    rule = properties(dev.template, "SignatureExecutionEndedRule")
+    (target,) = rule["Targets"]
+
+    assert "EventBusName" not in rule  # Step Functions' events are on the default bus alone
+    assert rule["EventPattern"] == {
+        "source": ["aws.states"],
+        "detail-type": ["Step Functions Execution Status Change"],
+        "detail": {
+            "stateMachineArn": [{"Ref": "SignatureStateMachine"}],
+            "status": sorted(REASONS),
+        },
+    }
+    assert text(target["Arn"]) == "${WithdrawSignatureRequestLambdaFunction.Arn}"
+    assert text(target["DeadLetterConfig"]["Arn"]) == "${SignatureWithdrawalFailureQueue.Arn}"
+    assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
+
+
 # -- What is kept ---------------------------------------------------------------------------------
 
 
 def test_indexes_hold_no_secrets(template: dict[str, Any]) -> None:
     for index in properties(template, TABLE)["GlobalSecondaryIndexes"]:
-        assert index["Projection"]["ProjectionType"] == "INCLUDE"
+        projection = index["Projection"]
+        assert projection["ProjectionType"] in ("INCLUDE", "KEYS_ONLY")
         assert not {"taskToken", "codeHashes", "pageUrl"} & set(
-            index["Projection"]["NonKeyAttributes"]
+            projection.get("NonKeyAttributes", [])
         )
 
 
@@ -156,7 +231,7 @@ def test_a_document_is_a_string_or_a_whole_number_and_nothing_beside_it(
     assert schema["additionalProperties"] is False
     assert schema["properties"].keys() == {"documentId"}
     assert schema["properties"]["documentId"]["type"] == ["string", "integer"]
-    assert schema["properties"]["documentId"]["pattern"] == "^[A-Za-z0-9_.:-]{1,128}$"
+    assert schema["properties"]["documentId"]["pattern"] == r"^[A-Za-z0-9_.:-]{1,128}(?![\s\S])"
 
 
 def test_the_api_starts_this_machine_in_a_role_that_can_do_nothing_else(dev: Package) -> None:

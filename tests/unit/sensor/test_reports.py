@@ -199,3 +199,27 @@ def test_without_an_execution_the_object_is_the_key(sent: list[tuple[Mail, str]]
         send(processed_report(event), event)
     first, second, third = (key for _, key in sent)
     assert first == second != third
+
+
+@pytest.mark.parametrize("report", [processed_report, failure_report])
+def test_a_key_adds_no_line_to_a_mail_and_turns_none_around(report: Any) -> None:
+    key = "a.csv\r\nWhere it is now: nowhere\u2028\u202e\x1b.csv"
+    source = SOURCE | {"objectKey": key}
+    event = (PROCESSED if report is processed_report else FAILED) | {
+        "source": source,
+        "moved": PROCESSED["moved"] | {"objectKey": f"processed/{key}"},
+        "setAside": FAILED["setAside"] | {"objectKey": f"failed/{key}"},
+    }
+
+    text, page = report(event).text(), report(event).html()
+
+    assert "File: a.csv Where it is now: nowhere .csv" in text.splitlines()
+    assert len(text.splitlines()) == len(report(event | {"source": SOURCE}).text().splitlines())
+    for character in "\r\u2028\u202e\x1b":
+        assert character not in text + page
+
+
+def test_a_fact_has_a_bounded_length() -> None:
+    failure = {"Error": "x" * 100_000, "Cause": "y" * 100_000}
+
+    assert len(failure_report(FAILED | {"failure": failure}).text()) < 10_000

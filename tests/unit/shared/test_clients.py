@@ -4,9 +4,11 @@ import subprocess
 import sys
 
 import pytest
+import yaml
 from botocore.exceptions import HTTPClientError, ParamValidationError
 
 from handlers.shared.clients import client
+from tests.support import asl
 
 
 def test_a_client_is_made_once() -> None:
@@ -20,6 +22,18 @@ def test_a_mail_is_never_retried_by_the_client() -> None:
 def test_other_services_are() -> None:
     retries = client("s3").meta.config.retries
     assert (retries["mode"], retries["total_max_attempts"]) == ("standard", 4)
+
+
+def test_a_page_is_answered_though_step_functions_does_not_answer() -> None:
+    """Or Bob would get API Gateway's own error, and not the page that says what is stored."""
+    config = client("stepfunctions").meta.config
+    attempts = config.retries["total_max_attempts"]
+    backoff = sum(2**number for number in range(attempts - 1))  # botocore's, at most
+    functions = yaml.load((asl.ROOT / "handlers/signature/functions.yml").read_text(), asl.Loader)
+
+    assert attempts > 1
+    worst = max(config.read_timeout, config.connect_timeout) * attempts + backoff
+    assert worst < functions["decideSignatureRequest"]["timeout"] - 3  # for the table's part
 
 
 def test_a_bulk_client_neither_validates_nor_retries() -> None:

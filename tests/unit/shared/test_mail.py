@@ -1,7 +1,7 @@
 """A mail is sent at most once for a key, whatever happens in between."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import boto3
@@ -202,3 +202,14 @@ def test_a_record_holds_no_address_and_expires(ses: FakeSes, log: Any) -> None:
     assert item["status"] == {"S": "COMPLETED"}
     assert "expiration" in item
     assert "example.com" not in str(item)
+
+
+def test_a_subject_is_one_line(ses: FakeSes) -> None:
+    subject = "Document 3\r\nBcc: eve@example.com \u202e" + "x" * 1000
+
+    send_once(replace(LETTER, subject=subject), key="a")
+
+    (sent,) = ses.sent
+    line = sent["Message"]["Subject"]["Data"]
+    assert line.startswith("Document 3 Bcc: eve@example.com xxx")
+    assert len(line) == mail.MAX_SUBJECT

@@ -31,6 +31,20 @@ def test_the_execution_is_in_every_line(context: FakeContext) -> None:
     assert "hush" not in lines.getvalue()
 
 
+def test_what_comes_from_outside_stays_in_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = logger_for("observability-test-lines")
+
+    logger.info("file moved", key="a\r\nb\u2028c\u202ed\ud800", cause="x" * 1_000_000)
+
+    written = capsys.readouterr().out
+    assert written.isascii()
+    assert len(written.splitlines()) == 1
+    assert len(written) < 20_000
+    line = json.loads(written)
+    assert line["key"] == "a\r\nb\u2028c\u202ed\ud800"
+    assert line["cause"].endswith("x…")
+
+
 def test_metrics_go_under_the_service_and_the_workflow(
     context: FakeContext, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,0 +1,34 @@
+"""Tell the machine of decisions that were noted and not delivered."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.shared.observability import logger_for, metrics_for
+from handlers.shared.settings import required
+from handlers.signature.decision import deliver_all
+from handlers.signature.request import now
+from handlers.signature.store import RequestStore
+
+logger = logger_for("signature")
+metrics = metrics_for("signature")
+
+# Who has decided just now is still delivering the decision.
+GRACE_SECONDS = 60
+# A delivery that meets a service which does not answer takes up to half a minute.
+RESERVED_MS = 40_000
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    """EventBridge Scheduler calls it every few minutes; what is left is the next run's."""
+    delivered, left = deliver_all(
+        RequestStore(required("SIGNATURE_REQUESTS_TABLE")),
+        before=now() - GRACE_SECONDS,
+        has_time=lambda: context.get_remaining_time_in_millis() > RESERVED_MS,
+    )
+    metrics.add_metric("DecisionsDelivered", "Count", delivered)
+    metrics.add_metric("DecisionsUndelivered", "Count", left)
+    logger.info("decisions delivered", delivered=delivered, left=left)
+    return {"delivered": delivered, "left": left}

@@ -1,0 +1,43 @@
+"""Withdraw the request of an execution that ended before its signer was answered."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.shared.errors import InvalidEventError
+from handlers.shared.events import field
+from handlers.shared.observability import logger_for, metrics_for
+from handlers.shared.settings import required
+from handlers.signature.decision import withdraw
+from handlers.signature.request import request_id_of
+from handlers.signature.store import RequestStore
+
+logger = logger_for("signature")
+metrics = metrics_for("signature")
+
+# What the signer reads.
+REASONS = {
+    "ABORTED": "The signing of this document was stopped",
+    "TIMED_OUT": "The time for all signatures of this document is over",
+    "FAILED": "The signing of this document has failed",
+}
+
+
+@logger.inject_lambda_context(correlation_id_path="detail.executionArn")
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """At least once, for Step Functions' event "Step Functions Execution Status Change".
+
+    An execution that ends by its own states has noted what became of its request before; then, and
+    when the machine has taken the decision, there is nothing to withdraw.
+    """
+    detail = field(event, "detail")
+    execution, status = field(detail, "executionArn"), field(detail, "status")
+    if status not in REASONS:
+        raise InvalidEventError(f"An execution that is {status} keeps its signature request.")
+    request_id = request_id_of(execution)
+    store = RequestStore(required("SIGNATURE_REQUESTS_TABLE"))
+    withdrawn = withdraw(store, request_id, execution, REASONS[status])
+    metrics.add_metric("SignaturesWithdrawn", "Count", int(withdrawn))
+    logger.info("execution has ended", request_id=request_id, withdrawn=withdrawn)
+    return {"requestId": request_id, "withdrawn": withdrawn}

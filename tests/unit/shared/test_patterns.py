@@ -1,0 +1,119 @@
+"""No pattern of the service lets anything follow what it describes, a line break least of all.
+
+`$` at the end of a pattern means the end of the text to JavaScript, and to Java and Python also the
+place before a last line break. API Gateway, the local AWS and our functions are of all three kinds.
+"""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from re import _parser  # type: ignore[attr-defined]  # how Python itself reads a pattern
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.support.asl import ROOT
+
+SERVICE = ("handlers", "statemachines", "events")
+LINE_BREAKS = ["\n", "\r\n", "\r"]
+
+
+class Loader(yaml.SafeLoader):
+    """Reads CloudFormation's tags as nothing: no pattern is in one."""
+
+
+Loader.add_multi_constructor("!", lambda *_: None)
+
+
+def in_schemas() -> Iterator[tuple[str, str]]:
+    """Every `pattern` of a JSON Schema: what API Gateway validates, and the events' details."""
+    for folder in SERVICE:
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.suffix == ".json":
+                loaded = json.loads(path.read_text())
+            elif path.suffix == ".yml":
+                loaded = yaml.load(path.read_text(), Loader)
+            else:
+                continue
+            for found in patterns_within(loaded):
+                yield str(path.relative_to(ROOT)), found
+
+
+def patterns_within(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("pattern"), str):
+            yield value["pattern"]
+        for item in value.values():
+            yield from patterns_within(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from patterns_within(item)
+
+
+def in_code() -> Iterator[tuple[str, str]]:
+    """Every pattern that a function of `re` gets as a literal."""
+    for path in sorted((ROOT / "handlers").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Attribute)
+                and isinstance(node.func.value, ast.Name)
+                and node.func.value.id == "re"
+                and node.func.attr != "escape"
+            ):
+                pattern = ast.literal_eval(node.args[0])
+                yield str(path.relative_to(ROOT)), pattern
+
+
+SCHEMAS, CODE = sorted(set(in_schemas())), sorted(set(in_code()), key=repr)
+
+
+def ends_of_line(pattern: Any) -> bool:
+    """Whether a pattern, as Python reads it, has a `$`: not `\\$`, and not in `[$]`."""
+    return "(AT, AT_END)" in repr(list(_parser.parse(pattern)))
+
+
+def test_patterns_are_found_in_every_place_that_has_them() -> None:
+    assert {path for path, _ in SCHEMAS} >= {
+        "handlers/images/request.schema.json",
+        "statemachines/machines.yml",
+        "events/schemas/common.json",
+    }
+    assert {path for path, _ in CODE} >= {
+        "handlers/signature/request.py",
+        "handlers/images/request.py",
+        "handlers/sensor/readings.py",
+    }
+
+
+@pytest.mark.parametrize(("path", "pattern"), SCHEMAS + CODE, ids=str)
+def test_no_pattern_relies_on_the_dollar_sign(path: str, pattern: Any) -> None:
+    assert not ends_of_line(pattern), path
+
+
+@pytest.mark.parametrize("pattern", [r"a$", r"(a|b$)", r"^(a|$)+", rb"x$"], ids=str)
+def test_a_dollar_sign_is_seen_wherever_it_is(pattern: Any) -> None:
+    assert ends_of_line(pattern)
+
+
+@pytest.mark.parametrize("pattern", [r"a\$", r"[$]", r"a\Z", r"a(?![\s\S])"], ids=str)
+def test_what_is_no_end_of_line_is_not_taken_for_one(pattern: str) -> None:
+    assert not ends_of_line(pattern)
+
+
+@pytest.mark.parametrize(("path", "pattern"), SCHEMAS, ids=str)
+def test_a_schema_lets_no_line_break_follow(path: str, pattern: str) -> None:
+    """As a JSON Schema validator searches, and whatever the text before it is."""
+
+    @settings(max_examples=25, suppress_health_check=list(HealthCheck), database=None)
+    @given(st.from_regex(pattern, fullmatch=True))
+    def holds(fitting: str) -> None:
+        assert re.search(pattern, fitting)
+        for line_break in LINE_BREAKS:
+            assert not re.search(pattern, fitting + line_break), (path, fitting)
+
+    holds()
