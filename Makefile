@@ -37,7 +37,7 @@ check: setup ## lint, types, state machine and template rules
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
-	@$(PYTEST) tests/statemachines/test_rules.py tests/template
+	@$(PYTEST) tests/statemachines/test_*.py tests/template
 
 bench: setup ## benchmarks: a table, and JSON in bench/results/
 	@$(PYTHON) -m bench

@@ -1,62 +1,63 @@
 """The rules for every state machine: each one a test of every state that it speaks of."""
 
-import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.support import asl
-from tests.support.asl import State
+from tests.support import asl, error_names
+from tests.support.asl import Machine, State
+from tests.support.rules import STATES, every_machine, every_state
 
-STATES = asl.all_states()
-MACHINES = asl.machines()
-TASKS = [state for state in STATES if state.kind == "Task"]
-TOKEN_TASKS = [state for state in TASKS if state.waits_for_token]
-LAMBDA_TASKS = [state for state in TASKS if state.function]
 KEY_ORDER = [
     *("Comment", "Type", "Resource", "Parameters", "ResultSelector", "ResultPath"),
     *("TimeoutSeconds", "Retry", "Catch", "Next", "End"),
 ]
-# Errors that the services themselves raise.
-SERVICE_ERRORS = re.compile(
-    r"^(States|Lambda|Runtime|Sandbox|Events|EventBridge|DynamoDB|SNS|Sns|Sfn|SQS)\."
-)
 
 
-def of(*states: list[State]) -> Any:
-    found = [state for group in states for state in group]
-    return pytest.mark.parametrize("state", found, ids=str)
+def is_task(state: State) -> bool:
+    return state.kind == "Task"
 
 
-def every_machine() -> Any:
-    return pytest.mark.parametrize("machine", MACHINES)
+def waits_for_token(state: State) -> bool:
+    return state.waits_for_token
 
 
-def errors_named(body: dict[str, Any]) -> set[str]:
-    rules = [*body.get("Retry", []), *body.get("Catch", [])]
-    return {name for rule in rules for name in rule["ErrorEquals"]}
+def calls_function(state: State) -> bool:
+    return is_task(state) and bool(state.function)
 
 
-def reachable(state: str, scope: dict[str, Any]) -> Iterator[list[str]]:
-    """Every way from a state to an end of its scope, without going in circles."""
+def is_map(state: State) -> bool:
+    return state.kind == "Map"
+
+
+def catches(state: State) -> bool:
+    return "Catch" in state.body
+
+
+def reachable(state: str, scope: dict[str, Any], *, caught: bool = True) -> Iterator[list[str]]:
+    """Every way from a state to an end of its scope, without going in circles.
+
+    Without `caught` only the ways on which no task fails.
+    """
     paths = [[state]]
     while paths:
         path = paths.pop()
-        following = asl.successors(scope[path[-1]])
-        if not following:
+        body = scope[path[-1]]
+        if body.get("End") or body["Type"] in ("Succeed", "Fail"):
             yield path
+        following = asl.successors(body if caught else {**body, "Catch": []})
         paths.extend([*path, name] for name in following if name not in path)
 
 
 # -- 1. The machine -------------------------------------------------------------------------------
 
 
-@every_machine()
-def test_machine_says_what_it_does_and_how_long_it_may_take(machine: str) -> None:
-    definition = asl.definition(machine)
+@every_machine
+def test_machine_says_what_it_does_and_how_long_it_may_take(machine: Machine) -> None:
+    definition = machine.definition
 
     assert list(definition)[:3] == ["Comment", "StartAt", "TimeoutSeconds"]
     assert definition["Comment"].endswith(".")
@@ -64,17 +65,16 @@ def test_machine_says_what_it_does_and_how_long_it_may_take(machine: str) -> Non
     assert "QueryLanguage" not in definition  # JSONPath, everywhere
 
 
-@every_machine()
-def test_machine_outlives_its_slowest_tasks(machine: str) -> None:
-    definition = asl.definition(machine)
-    longest = max(state.body.get("TimeoutSeconds", 0) for state in asl.states(machine))
+@every_machine
+def test_machine_outlives_its_slowest_tasks(machine: Machine) -> None:
+    longest = max(state.body.get("TimeoutSeconds", 0) for state in machine.states)
 
-    assert definition["TimeoutSeconds"] > longest
+    assert machine.definition["TimeoutSeconds"] > longest
 
 
-@every_machine()
-def test_machine_tells_the_happy_path_first_and_its_ends_last(machine: str) -> None:
-    for scope in scopes(asl.definition(machine)):
+@every_machine
+def test_machine_tells_the_happy_path_first_and_its_ends_last(machine: Machine) -> None:
+    for scope in scopes(machine.definition):
         kinds = [body["Type"] for body in scope["States"].values()]
         first_failure = kinds.index("Fail") if "Fail" in kinds else len(kinds)
 
@@ -83,9 +83,9 @@ def test_machine_tells_the_happy_path_first_and_its_ends_last(machine: str) -> N
         assert set(scope["States"]) == reached(scope)
 
 
-@every_machine()
-def test_machine_is_written_to_be_read(machine: str) -> None:
-    written = asl.text(machine)
+@every_machine
+def test_machine_is_written_to_be_read(machine: Machine) -> None:
+    written = machine.text
     headings = re.findall(r"\n(\n?)( *)[^\s#&-][^\n]*:\n *Comment:", written)
 
     assert "\t" not in written
@@ -108,34 +108,30 @@ def reached(scope: dict[str, Any]) -> set[str]:
 # -- 2. Tasks -------------------------------------------------------------------------------------
 
 
-@of(TASKS)
+@every_state(is_task)
 def test_task_ends_retries_what_passes_and_catches_the_rest(state: State) -> None:
-    assert state.body["TimeoutSeconds"] > 0
-    assert state.body["Retry"]
-    assert state.body["Catch"][-1]["ErrorEquals"] == ["States.ALL"]
+    assert state.body.get("TimeoutSeconds", 0) > 0
+    assert state.body.get("Retry")
+    assert [rule["ErrorEquals"] for rule in state.body.get("Catch", [])][-1:] == [["States.ALL"]]
 
 
-@of(TASKS)
+@every_state(is_task)
 def test_task_never_retries_everything(state: State) -> None:
-    retried = {name for rule in state.body["Retry"] for name in rule["ErrorEquals"]}
-
-    assert not retried & {"States.ALL", "States.TaskFailed", "Exception"}
+    assert not error_names.retried(state) & {"States.ALL", "States.TaskFailed", "Exception"}
 
 
-@of(TASKS)
+@every_state(is_task)
 def test_retries_are_bounded_and_spread(state: State) -> None:
-    for rule in state.body["Retry"]:
-        assert 1 <= rule["MaxAttempts"] <= 10
-        assert rule["JitterStrategy"] == "FULL"
-        assert rule["BackoffRate"] >= 1
+    for rule in state.body.get("Retry", []):
+        assert 1 <= rule.get("MaxAttempts", 0) <= 10
+        assert rule.get("JitterStrategy") == "FULL"
+        assert rule.get("BackoffRate", 0) >= 1
 
 
-@of(LAMBDA_TASKS)
+@every_state(calls_function)
 def test_lambda_task_retries_what_lambda_asks_to_retry(state: State) -> None:
     """https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html"""
-    retried = {name for rule in state.body["Retry"] for name in rule["ErrorEquals"]}
-
-    assert retried >= {
+    assert error_names.retried(state) >= {
         "Lambda.ClientExecutionTimeoutException",
         "Lambda.ServiceException",
         "Lambda.AWSLambdaException",
@@ -144,24 +140,30 @@ def test_lambda_task_retries_what_lambda_asks_to_retry(state: State) -> None:
     }
 
 
-@of([state for state in STATES if "Catch" in state.body])
+@every_state(is_task)
+def test_task_retries_every_transient_error_unless_a_comment_says_why_not(state: State) -> None:
+    """Of its integration; the comment stands in the state and has the error's name in it."""
+    comments = " ".join(re.findall(r"#.*", state.text))
+    ignored = error_names.transient(state.integration) - error_names.retried(state)
+
+    assert {name for name in ignored if name not in comments} == set()
+
+
+@every_state(catches)
 def test_catch_keeps_the_input(state: State) -> None:
     for rule in state.body["Catch"]:
-        assert re.fullmatch(r"\$\.\w+", rule["ResultPath"])
+        assert re.fullmatch(r"\$\.\w+", rule.get("ResultPath", "$"))
 
 
 # -- 3. Task tokens -------------------------------------------------------------------------------
 
 
-@of(TOKEN_TASKS)
+@every_state(waits_for_token)
 def test_token_task_waits_no_longer_than_a_parameter_says(state: State) -> None:
-    written = asl.text(state.machine)
-    block = written[written.index(f"{state.name}:\n") :]
-
-    assert re.search(r"TimeoutSeconds: \$\{param:\w+\}", block[: block.index("Retry:")])
+    assert re.fullmatch(r"\$\{param:\w+\}", str(state.written.get("TimeoutSeconds")))
 
 
-@of(TOKEN_TASKS)
+@every_state(waits_for_token)
 def test_token_task_tells_a_timeout_from_a_failure(state: State) -> None:
     caught = [rule["ErrorEquals"] for rule in state.body["Catch"]]
 
@@ -172,14 +174,14 @@ def test_token_task_tells_a_timeout_from_a_failure(state: State) -> None:
 # -- 4. Failures ----------------------------------------------------------------------------------
 
 
-@of([state for state in STATES if state.kind == "Fail"])
+@every_state(lambda state: state.kind == "Fail")
 def test_fail_names_error_and_cause(state: State) -> None:
     assert {"Error", "ErrorPath"} & set(state.body)
     assert {"Cause", "CausePath"} & set(state.body)
     assert not str(state.body.get("Error", "")).startswith("States.")
 
 
-@of([state for state in STATES if "ErrorPath" in state.body])
+@every_state(lambda state: "ErrorPath" in state.body)
 def test_fail_never_repeats_a_reserved_error_name(state: State) -> None:
     """Error names of one's own may not begin with `States.`: a Choice stands before the Fail, or
     the machine itself has named every error that can be there.
@@ -190,7 +192,7 @@ def test_fail_never_repeats_a_reserved_error_name(state: State) -> None:
 
     assert all(asks_for_reserved_names(body, state) for body in before) or names_written_to(
         state.body["ErrorPath"].removesuffix(".Error"), state.scope
-    ) <= {*ERROR_CLASSES, *ends_with(state.scope)}
+    ) <= {*error_names.ours(state.machine), *ends_with(state.scope)}
 
 
 def asks_for_reserved_names(body: dict[str, Any], fail: State) -> bool:
@@ -217,39 +219,118 @@ def ends_with(scope: dict[str, Any]) -> set[str]:
     return {name for name in named if re.fullmatch(r"[A-Z]\w+Error", name)}
 
 
-def is_announcement(state: State) -> bool:
-    return bool(re.match(r"(Send|Publish|Announce|Report|Record|Keep) ", state.name))
+# Where a failure is told to somebody, or kept where somebody looks. When such a state itself fails
+# there is nothing left to tell it with, so it alone may go straight to a Fail.
+ANNOUNCEMENTS = {
+    ("sensor", "Send Email"): "mails the report; the readings are stored and the file is moved",
+    ("sensor", "Send Failure Email"): "mails the operator why the file failed",
+    ("signature", "Announce Decline"): "mails the document's owner",
+    ("signature", "Announce Missing Signatures"): "mails the document's owner",
+    ("cookies", "Report Failure"): "writes a report that says why there is nothing in it",
+    ("cookies-starter", "Record Event"): "keeps the event in the dead-letter queue",
+    ("task-finisher", "Record Refused Event"): "keeps the event in the dead-letter queue",
+    ("task-finisher", "Record Event"): "keeps the event in the dead-letter queue",
+    ("messages", "Keep Message"): "keeps the event in the dead-letter queue",
+    ("images", "Publish Failures"): "tells the topic's subscribers",
+    ("images", "Publish Fault"): "tells the topic's subscribers",
+}
 
 
-# An announcement that fails has nothing left to announce it with.
-@of([state for state in STATES if "Catch" in state.body and not is_announcement(state)])
+def announces(state: State) -> bool:
+    return (state.machine, state.name) in ANNOUNCEMENTS
+
+
+@every_state(lambda state: catches(state) and not announces(state))
 def test_failure_is_recorded_or_announced_before_the_machine_fails(state: State) -> None:
     for rule in state.body["Catch"]:
         for path in reachable(rule["Next"], state.scope):
             if state.scope[path[-1]]["Type"] == "Fail":
-                assert any(
-                    state.scope[name]["Type"] in ("Task", "Parallel", "Map") for name in path
-                )
+                told = [name for name in path if (state.machine, name) in ANNOUNCEMENTS]
+                assert told, " → ".join(path)
+
+
+@pytest.mark.parametrize(("machine", "name"), ANNOUNCEMENTS)
+def test_an_announcement_is_a_task_of_its_machine(machine: str, name: str) -> None:
+    (state,) = (one for one in STATES if (one.machine, one.name) == (machine, name))
+
+    assert is_task(state)
+
+
+# Where a machine goes on, or ends well, although a task has failed: the errors, and why that is so.
+FORGIVEN = {
+    ("cookies-starter", "Start Execution"): (
+        {"Sfn.ExecutionAlreadyExistsException"},
+        "the same event has started it before",
+    ),
+    ("task-finisher", "Finish Task"): (
+        {"Sfn.TaskTimedOutException", "Sfn.TaskDoesNotExistException", "Sfn.InvalidTokenException"},
+        "the task has been answered before, or has ended",
+    ),
+    ("task-finisher", "Fail Task"): (
+        {"Sfn.TaskTimedOutException", "Sfn.TaskDoesNotExistException", "Sfn.InvalidTokenException"},
+        "the task has been answered before, or has ended",
+    ),
+    ("signature", "Cancel Signature Request"): (
+        {"States.ALL"},
+        "Alice's part is a failure either way; Bob's task then ends by itself",
+    ),
+    **{
+        ("signature", f"Record {what}"): (
+            {"States.ALL"},
+            "what Bob decided, or did not, counts for more than the note of it",
+        )
+        for what in ("Signature", "Decline", "Expiry", "Withdrawal")
+    },
+}
+
+
+@every_state(catches)
+def test_failure_never_ends_as_a_success(state: State) -> None:
+    """In a branch or an item: not where it ends when all goes well. Else: in a Fail.
+
+    A branch's other ends are data, of which the state after it judges.
+    """
+    if state.nested:
+        following = state.body.get("Next", state.name)
+        well = {path[-1] for path in reachable(following, state.scope, caught=False)}
+    else:
+        well = {name for name, body in state.scope.items() if ends_well(body)}
+    forgiven, _ = FORGIVEN.get((state.machine, state.name), (set(), ""))
+    for rule in state.body["Catch"]:
+        if not set(rule["ErrorEquals"]) <= forgiven:
+            ends = {path[-1] for path in reachable(rule["Next"], state.scope)}
+            assert not ends & well, f"{rule['ErrorEquals']} leads to {ends & well}"
+
+
+def ends_well(body: dict[str, Any]) -> bool:
+    return body["Type"] == "Succeed" or body.get("End", False)
+
+
+@pytest.mark.parametrize(("machine", "name"), FORGIVEN)
+def test_what_is_forgiven_can_happen(machine: str, name: str) -> None:
+    (state,) = (one for one in STATES if (one.machine, one.name) == (machine, name))
+
+    assert FORGIVEN[machine, name][0] <= error_names.caught(state)
 
 
 # -- 5. Map ---------------------------------------------------------------------------------------
 
 
-@of([state for state in STATES if state.kind == "Map"])
+@every_state(is_map)
 def test_map_is_bounded_and_a_failed_item_is_a_result(state: State) -> None:
     inside = asl.nested_machines(state.body)[0]["States"]
 
-    assert state.body["MaxConcurrency"] > 0
+    assert state.body.get("MaxConcurrency", 0) > 0
     for body in inside.values():
-        assert body["Type"] != "Task" or body["Catch"]
+        assert body["Type"] != "Task" or body.get("Catch")
         assert body["Type"] != "Fail"
 
 
-@of([state for state in STATES if state.kind == "Map"])
+@every_state(is_map)
 def test_map_is_followed_by_a_state_that_judges(state: State) -> None:
-    following = state.scope[state.body["Next"]]
+    following = state.scope.get(state.body.get("Next", ""), {})
 
-    assert following["Type"] in ("Task", "Choice")
+    assert following.get("Type") in ("Task", "Choice")
 
 
 # -- 6. Outcomes are data -------------------------------------------------------------------------
@@ -258,19 +339,21 @@ def test_map_is_followed_by_a_state_that_judges(state: State) -> None:
 STATUS_CODES = {"messages"}
 
 
-@pytest.mark.parametrize("machine", sorted(set(MACHINES) - STATUS_CODES))
-def test_no_status_codes_between_states(machine: str) -> None:
-    assert not re.search("statuscode", asl.text(machine), re.IGNORECASE)
+@every_machine
+def test_no_status_codes_between_states(machine: Machine) -> None:
+    found = re.search("statuscode", str(machine.written), re.IGNORECASE)
+
+    assert not found or machine.name in STATUS_CODES
 
 
 # -- 8. Names -------------------------------------------------------------------------------------
 
 
-@of(STATES)
+@every_state()
 def test_state_has_a_comment_and_its_keys_in_order(state: State) -> None:
     keys = [key for key in state.body if key in KEY_ORDER]
 
-    assert state.body["Comment"].endswith(".")
+    assert state.body.get("Comment", "").endswith(".")
     assert keys == sorted(keys, key=KEY_ORDER.index)
 
 
@@ -281,7 +364,7 @@ GIVEN_NAMES = {
 }
 
 
-@of([state for state in STATES if state.name not in GIVEN_NAMES])
+@every_state(lambda state: state.name not in GIVEN_NAMES)
 def test_state_name_is_title_case_and_a_choice_asks(state: State) -> None:
     words = re.findall(r"[A-Za-z]+", state.name)
 
@@ -290,30 +373,48 @@ def test_state_name_is_title_case_and_a_choice_asks(state: State) -> None:
     assert state.name.endswith("?") == (state.kind == "Choice")
 
 
-@of(LAMBDA_TASKS)
+# States that share a function with another state, or are called by what a person does.
+NAMED_OTHERWISE = {
+    ("signature", "Alice Signature"): "signDocument",
+    ("signature", "Bob Signature"): "requestDocumentSignature",
+    ("signature", "Record Signature"): "settleSignatureRequest",
+    ("signature", "Record Decline"): "settleSignatureRequest",
+    ("signature", "Record Expiry"): "settleSignatureRequest",
+    ("signature", "Record Withdrawal"): "settleSignatureRequest",
+    ("signature", "Announce Decline"): "announceUnsignedDocument",
+    ("signature", "Announce Missing Signatures"): "announceUnsignedDocument",
+}
+
+
+@every_state(calls_function)
 def test_one_verb_phrase_runs_from_the_state_to_the_file(state: State) -> None:
-    words = re.findall(r"[A-Za-z0-9]+", state.name)
-    key = words[0].lower() + "".join(word.capitalize() for word in words[1:])
-    file = "_".join(words).lower() + ".py"
+    first, *others = re.findall(r"[A-Za-z0-9]+", state.name)
+    key = first.lower() + "".join(word.capitalize() for word in others)
+    file = re.sub(r"(?<!^)(?=[A-Z])", "_", str(state.function)).lower()
 
-    if state.function != key:  # two states may share a function
-        assert state.function in {other.function for other in LAMBDA_TASKS}
-        file = re.sub(r"(?<!^)(?=[A-Z])", "_", str(state.function)).lower() + ".py"
-    assert list((asl.ROOT / "handlers").glob(f"*/{file}")), f"no handlers/*/{file}"
+    assert state.function == NAMED_OTHERWISE.get((state.machine, state.name), key)
+    assert handler_of(state) == f"handlers/{error_names.folder(state.machine)}/{file}.handler"
+    assert (asl.ROOT / f"handlers/{error_names.folder(state.machine)}/{file}.py").exists()
 
 
-@of([state for state in STATES if errors_named(state.body)])
+def handler_of(state: State) -> str | None:
+    """The handler of the function that a state calls, if the machine's workflow has it."""
+    path = asl.ROOT / "handlers" / error_names.folder(state.machine) / "functions.yml"
+    functions = yaml.load(path.read_text(), asl.Loader)
+    handler: str | None = functions.get(state.function, {}).get("handler")
+    return handler
+
+
+@pytest.mark.parametrize(("machine", "name"), NAMED_OTHERWISE)
+def test_what_is_named_otherwise_is_there(machine: str, name: str) -> None:
+    (state,) = (one for one in STATES if (one.machine, one.name) == (machine, name))
+
+    assert state.function == NAMED_OTHERWISE[machine, name]
+
+
+@every_state(lambda state: error_names.retried(state) | error_names.caught(state))
 def test_error_names_are_classes_that_exist(state: State) -> None:
-    ours = {name for name in errors_named(state.body) if not SERVICE_ERRORS.match(name)}
+    """Ours, of the machine's own functions, or those that the task's integration raises."""
+    named = error_names.retried(state) | error_names.caught(state)
 
-    assert ours <= ERROR_CLASSES
-
-
-def error_classes(folder: Path) -> Iterator[str]:
-    for path in folder.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ClassDef) and node.bases:
-                yield node.name
-
-
-ERROR_CLASSES = set(error_classes(asl.ROOT / "handlers"))
+    assert named <= error_names.ours(state.machine) | error_names.of_service(state.integration)

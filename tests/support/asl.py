@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,19 @@ PSEUDO_PARAMETERS = {
 
 @dataclass(frozen=True)
 class State:
-    """One state, wherever it is nested; `scope` is the States block it stands in."""
+    """One state, wherever it is nested; `scope` is the States block it stands in.
+
+    `nested` says that this is a branch or an item. `written` is its body with parameters as
+    `${param:…}`, `text` the lines that it is written in.
+    """
 
     machine: str
     name: str
     body: dict[str, Any]
     scope: dict[str, Any]
+    written: dict[str, Any]
+    text: str
+    nested: bool
 
     def __str__(self) -> str:  # the test's id
         return f"{self.machine}-{self.name}"
@@ -48,6 +55,56 @@ class State:
         match = re.search(r":function:(\w+)$", str(target))
         return match.group(1) if match else None
 
+    @property
+    def integration(self) -> str | None:
+        """What a Task calls, such as `sns:publish`; of an SDK only the service: `aws-sdk:sfn`."""
+        if self.function:
+            return "lambda:invoke"
+        match = re.search(r":states:::(aws-sdk:\w+|\w+:\w+)", str(self.body.get("Resource", "")))
+        return match.group(1) if match else None
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine as it is written, or a mutated copy of it."""
+
+    name: str
+    text: str
+    written: dict[str, Any]  # parameters as `${param:…}`
+    stage: str = "dev"
+
+    def __str__(self) -> str:  # the test's id
+        return self.name
+
+    @cached_property
+    def definition(self) -> dict[str, Any]:
+        """With the stage's parameters; references become local ARNs."""
+        definition: dict[str, Any] = filled(self.written, self.stage)
+        return definition
+
+    @cached_property
+    def states(self) -> list[State]:
+        return list(self._walk(self.definition, self.written))
+
+    def _walk(
+        self, machine: dict[str, Any], written: dict[str, Any], nested: bool = False
+    ) -> Iterator[State]:
+        scope = machine["States"]
+        for name, body in scope.items():
+            source = written["States"][name]
+            yield State(self.name, name, body, scope, source, self._lines_of(name), nested)
+            for pair in zip(nested_machines(body), nested_machines(source), strict=True):
+                yield from self._walk(*pair, nested=True)
+
+    def _lines_of(self, state: str) -> str:
+        lines = rf"^( *){re.escape(state)}:.*\n(?:(?:\1 +.*)?\n)*"
+        match = re.search(lines, self.text, re.MULTILINE)
+        return match.group() if match else ""
+
+
+def machine(name: str, stage: str = "dev") -> Machine:
+    return Machine(name, text(name), yaml.load(text(name), Loader), stage)
+
 
 def machines() -> list[str]:
     return sorted(path.name.removesuffix(".asl.yml") for path in DEFINITIONS.glob("*.asl.yml"))
@@ -63,10 +120,8 @@ def _parameters(stage: str) -> dict[str, Any]:
     return {**params["default"], **params.get(stage, {})}
 
 
-def definition(machine: str, stage: str = "dev") -> dict[str, Any]:
-    """The machine's definition with the stage's parameters; references become local ARNs."""
-    definition: dict[str, Any] = filled(yaml.load(text(machine), Loader), stage)
-    return definition
+def definition(name: str, stage: str = "dev") -> dict[str, Any]:
+    return machine(name, stage).definition
 
 
 def filled(value: Any, stage: str) -> Any:
@@ -76,19 +131,12 @@ def filled(value: Any, stage: str) -> Any:
     return _fill(value, {"sls:stage": stage, **_parameters(stage)})
 
 
-def states(machine: str, stage: str = "dev") -> list[State]:
-    return list(_walk(machine, definition(machine, stage)["States"]))
+def states(name: str, stage: str = "dev") -> list[State]:
+    return machine(name, stage).states
 
 
 def all_states() -> list[State]:
-    return [state for machine in machines() for state in states(machine)]
-
-
-def _walk(machine: str, scope: dict[str, Any]) -> Iterator[State]:
-    for name, body in scope.items():
-        yield State(machine, name, body, scope)
-        for nested in nested_machines(body):
-            yield from _walk(machine, nested["States"])
+    return [state for name in machines() for state in states(name)]
 
 
 def nested_machines(body: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,12 +1,24 @@
 """The class name of what a function raised."""
 
+import io
 import traceback
+import zipfile
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from ministack.services import lambda_svc
+from ministack.core import lambda_runtime
 
 from local.gaps import error_names
+
+BROKEN = """
+class BrokenError(Exception):
+    pass
+
+
+def handler(event, context):
+    raise BrokenError("it broke")
+"""
 
 
 class SourceObjectMissingError(Exception):
@@ -60,9 +72,30 @@ def test_all_else_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch, result: dict
     assert error_names.execute({}, {}, "request") == result
 
 
-def test_upstream_still_lacks_it() -> None:
+@pytest.fixture
+def broken() -> Iterator[dict[str, Any]]:
+    """A function that raises, as ministack keeps it; its process is ended afterwards."""
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("broken.py", BROKEN)
+    arn = "arn:aws:lambda:us-east-1:000000000000:function:raiseError"
+    config = {"FunctionName": "raiseError", "FunctionArn": arn, "Timeout": 10}
+    runs = {"Runtime": "python3.13", "Handler": "broken.handler"}
+    yield {"config": config | runs, "code_zip": code.getvalue()}
+    lambda_runtime.invalidate_worker("raiseError")
+
+
+def test_a_function_in_a_process_of_its_own_is_named_too(broken: dict[str, Any]) -> None:
+    body = error_names.execute(broken, {}, "request")["body"]
+
+    assert (body["errorType"], body["errorMessage"]) == ("BrokenError", "it broke")
+
+
+def test_upstream_still_lacks_it(broken: dict[str, Any]) -> None:
     """When this fails, ministack names errors itself: local/gaps/error_names.py can go."""
-    assert "Runtime.HandlerError" in lambda_svc._execute_function_warm.__code__.co_consts
+    body = error_names._execute_upstream(broken, {}, "request")["body"]
+
+    assert (body["errorType"], body["errorMessage"]) == ("Runtime.HandlerError", "it broke")
 
 
 def test_a_refused_call_is_named_as_machines_know_it() -> None:

@@ -1,6 +1,5 @@
 """The REST API of the local AWS: it starts executions, validates bodies and asks for signatures."""
 
-import inspect
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +9,6 @@ from uuid import uuid4
 import pytest
 import yaml
 from botocore.credentials import Credentials
-from ministack.services import apigateway_v1
-from ministack.services.cloudformation import provisioners
 
 from local import api
 from local.aws import Aws
@@ -287,18 +284,3 @@ def test_a_request_is_forbidden(
     answer = api.call(stack, verb, "/texts", {"text": "3"}, credentials=credentials)
 
     assert answer.status == 403, answer.text
-
-
-UPSTREAM_LACKS = {
-    "executions started by an API": (apigateway_v1, "StartExecution"),
-    "quoting in mapping templates": (apigateway_v1, "escapeJavaScript"),
-    "overriding a response in a mapping template": (apigateway_v1, "responseOverride"),
-    "the reason for refusing a body": (apigateway_v1, "validationErrorString"),
-    "a method's validator": (provisioners._apigw_method_create, "RequestValidatorId"),
-    "validators": (provisioners._apigw_request_validator_create, "_create_request_validator"),
-}
-
-
-@pytest.mark.parametrize(("where", "what"), UPSTREAM_LACKS.values(), ids=UPSTREAM_LACKS)
-def test_ministack_itself_still_lacks(where: Any, what: str) -> None:
-    assert what not in inspect.getsource(where), "ministack has it now: ours can go"

@@ -1,5 +1,6 @@
 """How clients are configured."""
 
+import json
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ from botocore.exceptions import HTTPClientError, ParamValidationError
 
 from handlers.shared.clients import client
 from tests.support import asl
+from tests.support.asl import ROOT
 
 
 def test_a_client_is_made_once() -> None:
@@ -45,13 +47,59 @@ def test_a_bulk_client_neither_validates_nor_retries() -> None:
         client("dynamodb").list_tables(Limit="five")
 
 
+def handlers() -> list[str]:
+    """The handler of every function of the service, such as `handlers.sensor.move_file.handler`."""
+    files = sorted((ROOT / "handlers").glob("*/functions.yml"))
+    functions = {
+        key: function
+        for file in files
+        for key, function in yaml.load(file.read_text(), asl.Loader).items()
+    }
+    return [function["handler"].replace("/", ".") for function in functions.values()]
+
+
+IMPORTING = """
+import importlib, json, sys
+import botocore.session
+
+made, clients = [], {}
+create = botocore.session.Session.create_client
+
+
+def note(session, service, *rest, **more):
+    made.append(service)
+    return create(session, service, *rest, **more)
+
+
+botocore.session.Session.create_client = note
+for name in sys.argv[1:]:
+    module, _, function = name.rpartition(".")
+    assert callable(getattr(importlib.import_module(module), function)), name
+    if made:
+        clients[name] = list(made)
+        made.clear()
+print(json.dumps(clients))
+"""
+
+
 def test_importing_handlers_makes_no_client_and_needs_no_setting() -> None:
     # Given an interpreter without any environment
-    names = "execute_workflow process_file move_file set_aside_file send_email send_failure_email"
-    imports = ", ".join(f"handlers.sensor.{name}" for name in names.split())
-    code = (
-        f"import {imports}, handlers.shared.clients as clients\n"
-        "assert clients.client.cache_info().currsize == 0"
+    command = [sys.executable, "-c", IMPORTING, *handlers()]
+    # When all handlers are imported
+    done = subprocess.run(
+        command, cwd=ROOT, env={"PYTHONPATH": "."}, capture_output=True, text=True, check=False
     )
-    # When all handlers are imported, then nothing has been made
-    subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": "."}, check=True)
+    # Then no client has been made, by boto3 or by botocore itself
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {}
+
+
+def test_every_file_with_a_handler_is_one_of_a_function() -> None:
+    """So that none is left out of what is asked of all of them."""
+    written = {
+        ".".join([*path.relative_to(ROOT).with_suffix("").parts, "handler"])
+        for path in (ROOT / "handlers").rglob("*.py")
+        if "\ndef handler(" in path.read_text()
+    }
+
+    assert written == set(handlers())

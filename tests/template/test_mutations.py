@@ -1,0 +1,375 @@
+"""Mutations of the packaged template: each must break the rule that is there for it."""
+
+import inspect
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.packaged import Package
+from tests.support.rules import ask_of_package, package_rules
+from tests.template import (
+    test_catalogue,
+    test_functions,
+    test_permissions,
+    test_rest_api,
+    test_rules_and_machines,
+    test_storage,
+)
+
+RULES = package_rules(
+    test_catalogue,
+    test_functions,
+    test_permissions,
+    test_rest_api,
+    test_rules_and_machines,
+    test_storage,
+)
+
+
+class Copy(Package):
+    """A copy of a package in memory, its archive a file of its own."""
+
+    archive = Path()
+
+    def __init__(self, original: Package, directory: Path) -> None:
+        super().__init__(original.directory)
+        self.template = json.loads(json.dumps(original.template))
+        self.archive = directory / "stepworks.zip"
+        self.archive.symlink_to(original.archive.resolve())
+
+    def properties(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.template["Resources"][name]["Properties"]
+        return found
+
+
+Mutation = Callable[[Copy], Any]
+
+
+def properties(name: str, **fields: Any) -> Mutation:
+    """Properties of a resource are different; None stands for one that is missing."""
+    return lambda copy: put(copy.properties(name), fields)
+
+
+def attributes(name: str, **fields: Any) -> Mutation:
+    """Attributes of a resource, such as its DeletionPolicy, are different."""
+    return lambda copy: put(copy.template["Resources"][name], fields)
+
+
+def put(target: dict[str, Any], fields: dict[str, Any]) -> None:
+    target.update(fields)
+    for name in [name for name, value in fields.items() if value is None]:
+        target.pop(name)
+
+
+def within(name: str, *path: str | int, **fields: Any) -> Mutation:
+    """Fields deep in a resource's properties are different."""
+
+    def mutate(copy: Copy) -> None:
+        target: Any = copy.properties(name)
+        for step in path:
+            target = target[step]
+        put(target, fields)
+
+    return mutate
+
+
+def removed(name: str) -> Mutation:
+    return lambda copy: copy.template["Resources"].pop(name)
+
+
+def added(name: str, kind: str, like: str) -> Mutation:
+    """There is one resource more, with the properties of another one."""
+
+    def mutate(copy: Copy) -> None:
+        twin = {"Type": kind, "Properties": copy.properties(like)}
+        copy.template["Resources"][name] = json.loads(json.dumps(twin))
+
+    return mutate
+
+
+def allowed(role: str, *actions: str, on: Any) -> Mutation:
+    """A role may do one thing more."""
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": on}
+    return lambda copy: statements(copy, role).append(statement)
+
+
+def may(role: str, **fields: Any) -> Mutation:
+    """What a role may do first is different."""
+    return within(role, "Policies", 0, "PolicyDocument", "Statement", 0, **fields)
+
+
+def forbidden(role: str, action: str) -> Mutation:
+    """A role may do one thing less."""
+
+    def mutate(copy: Copy) -> None:
+        for policy in copy.properties(role)["Policies"]:
+            document = policy["PolicyDocument"]
+            document["Statement"] = [
+                statement for statement in document["Statement"] if action not in str(statement)
+            ]
+
+    return mutate
+
+
+def statements(copy: Copy, role: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = copy.properties(role)["Policies"][0]["PolicyDocument"][
+        "Statement"
+    ]
+    return found
+
+
+def trusts(role: str, **fields: Any) -> Mutation:
+    """Who may assume a role, and on what condition, is different."""
+    return within(role, "AssumeRolePolicyDocument", "Statement", 0, **fields)
+
+
+def answers(method: str, **fields: Any) -> Mutation:
+    """The first answer of a method's integration is different."""
+    return within(method, "Integration", "IntegrationResponses", 0, **fields)
+
+
+def packed(name: str, content: bytes) -> Mutation:
+    """The archive holds a file, and nothing else."""
+
+    def mutate(copy: Copy) -> None:
+        copy.archive.unlink()
+        with zipfile.ZipFile(copy.archive, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(name, content)
+
+    return mutate
+
+
+POST = "ApiGatewayMethodDocumentsPost"
+# What is wrong: (the rule that must notice, how it comes about).
+MUTATIONS = {
+    # Functions
+    "two functions share a role": (
+        "test_every_function_has_a_role_of_its_own",
+        properties(
+            "MoveFileLambdaFunction",
+            Role={"Fn::GetAtt": ["ProcessFileIamRoleLambdaExecution", "Arn"]},
+        ),
+    ),
+    "a role that nothing uses": (
+        "test_every_role_is_somebodys",
+        added("Forgotten", "AWS::IAM::Role", like="SensorStateMachineRole"),
+    ),
+    "a function's log is kept for ever": (
+        "test_every_function_has_a_log_group_that_forgets",
+        properties("MoveFileLogGroup", RetentionInDays=None),
+    ),
+    "a function that nobody has described": (
+        "test_every_function_says_what_it_does_and_runs_where_the_design_says",
+        properties("MoveFileLambdaFunction", Description=""),
+    ),
+    "a traced function that may not write traces": (
+        "test_every_traced_function_may_write_its_traces",
+        forbidden("MoveFileIamRoleLambdaExecution", "xray:"),
+    ),
+    "a function that outlives its task": (
+        "test_every_function_outlives_nobody_waiting_for_it",
+        properties("SendEmailLambdaFunction", Timeout=900),
+    ),
+    "an asynchronous function without a place for failures": (
+        "test_every_function_called_without_waiting_has_a_place_for_what_failed",
+        removed("SideEffectLambdaEvConf"),
+    ),
+    "a function that may not send its failures away": (
+        "test_a_functions_failure_destination_is_one_its_role_may_send_to",
+        forbidden("SideEffectIamRoleLambdaExecution", "sqs:SendMessage"),
+    ),
+    "compiled code for one kind of processor": (
+        "test_package_holds_nothing_that_does_not_belong",
+        packed("some_module/native.so", b""),
+    ),
+    "byte code that is checked by its time": (
+        "test_byte_code_in_the_package_is_checked_by_content_not_by_time",
+        packed("handlers/__init__.pyc", bytes(16)),
+    ),
+    "a package that is too large": (
+        "test_package_stays_well_below_what_lambda_takes",
+        packed("large.bin", bytes(101 * 2**20)),
+    ),
+    # Permissions
+    "an action that is all actions": (
+        "test_no_statement_allows_every_action",
+        allowed("MoveFileIamRoleLambdaExecution", "s3:*", on={"Ref": "SensorSourceBucket"}),
+    ),
+    "an action on everything": (
+        "test_no_statement_allows_every_resource_but_where_aws_knows_no_other",
+        allowed("MoveFileIamRoleLambdaExecution", "s3:GetObject", on="*"),
+    ),
+    "a machine that may do more than its tasks do": (
+        "test_machine_roles_grant_what_their_tasks_use_and_no_more",
+        allowed("SensorStateMachineRole", "sqs:SendMessage", on={"Ref": "MessagesDeadLetterQueue"}),
+    ),
+    "a machine that may not do what its tasks do": (
+        "test_machine_roles_grant_what_their_tasks_use_and_no_more",
+        forbidden("MessagesStateMachineRole", "sqs:SendMessage"),
+    ),
+    "a role for anybody": (
+        "test_roles_are_assumed_by_services_of_this_account_only",
+        trusts("CookiesRulesRole", Principal={"AWS": "*"}),
+    ),
+    "a machine's role for any account's machines": (
+        "test_states_roles_are_not_to_be_borrowed_by_other_accounts",
+        trusts("SensorStateMachineRole", Condition={"StringEquals": {"aws:SourceAccount": "1"}}),
+    ),
+    "a function that any bucket may call": (
+        "test_who_may_call_a_function_is_named_by_source",
+        properties("ExecuteWorkflowS3Permission", SourceArn=""),
+    ),
+    "a role's name that does not fit": (
+        "test_role_names_fit",
+        properties("ImagesApiRole", RoleName="stepworks-dev-" + "x" * 60),
+    ),
+    # The API
+    "anybody may start a machine": (
+        "test_machines_are_started_by_signed_requests_only",
+        properties(POST, AuthorizationType="NONE"),
+    ),
+    "a body that nothing validates": (
+        "test_what_starts_a_machine_is_validated_whatever_it_says_it_is",
+        within(POST, "Integration", PassthroughBehavior="WHEN_NO_MATCH"),
+    ),
+    "a refusal that looks like a success": (
+        "test_only_what_step_functions_took_is_a_success",
+        answers(POST, StatusCode=200, SelectionPattern="4.."),
+    ),
+    "a status that the method does not have": (
+        "test_every_status_that_an_integration_answers_is_declared",
+        answers(POST, StatusCode=418),
+    ),
+    "the API may start another machine": (
+        "test_every_machine_is_started_in_a_role_that_may_start_it_and_no_other",
+        may("SignatureApiRole", Resource=[{"Ref": "SignatureStateMachine"}, "*"]),
+    ),
+    "a refusal without its reason": (
+        "test_a_refused_body_is_answered_with_the_reason",
+        properties("ApiBadRequestBody", ResponseTemplates={"application/json": "{}"}),
+    ),
+    "a method that is not deployed": (
+        "test_the_stage_has_all_that_was_made_before_it_was_deployed",
+        added("ApiGatewayMethodLate", "AWS::ApiGateway::Method", like=POST),
+    ),
+    "an API at the edge": (
+        "test_there_is_one_api_of_the_region",
+        properties("ApiGatewayRestApi", EndpointConfiguration={"Types": ["EDGE"]}),
+    ),
+    "an API without limits": (
+        "test_requests_are_limited",
+        within("ApiGatewayStage", "MethodSettings", 0, ThrottlingRateLimit=0),
+    ),
+    "a log with the secret of a link": (
+        "test_logs_and_traces_hold_no_address_with_a_secret_in_it",
+        within("ApiGatewayStage", "AccessLogSetting", Format="$context.resourcePath $context.path"),
+    ),
+    "the account's role for logs goes with the stack": (
+        "test_the_accounts_role_for_api_logs_stays_when_the_stack_goes",
+        attributes("ApiLogsRole", DeletionPolicy="Delete"),
+    ),
+    "an address of another stage": (
+        "test_the_url_is_that_of_the_stage",
+        lambda copy: copy.template["Outputs"]["ApiUrl"].update(Value="https://example.com/prod"),
+    ),
+    # Rules and machines
+    "an event that cannot be delivered is lost": (
+        "test_every_rule_target_has_a_place_for_what_failed_and_ends_its_retries",
+        within("MessagesRule", "Targets", 0, DeadLetterConfig={"Arn": ""}),
+    ),
+    "an event is delivered once or never": (
+        "test_every_rule_target_has_a_place_for_what_failed_and_ends_its_retries",
+        within("MessagesRule", "Targets", 0, "RetryPolicy", MaximumRetryAttempts=0),
+    ),
+    "a queue that lets no event in": (
+        "test_every_dead_letter_queue_takes_events_from_its_rules",
+        removed("MessagesDeadLetterQueuePolicy"),
+    ),
+    "a rule that hears everybody": (
+        "test_every_rule_names_the_source_it_listens_to",
+        within("MessagesRule", "EventPattern", source=[]),
+    ),
+    "a machine that nobody can trace": (
+        "test_every_machine_is_traced_and_logged_for_a_while",
+        properties("SensorStateMachine", TracingConfiguration={"Enabled": False}),
+    ),
+    "a machine that logs nothing": (
+        "test_every_machine_is_traced_and_logged_for_a_while",
+        within("SensorStateMachine", "LoggingConfiguration", Level="OFF"),
+    ),
+    # Storage
+    "a bucket that may be public": (
+        "test_buckets_are_private",
+        within("ImagesBucket", "PublicAccessBlockConfiguration", BlockPublicPolicy=False),
+    ),
+    "a bucket that is not encrypted": (
+        "test_buckets_are_encrypted",
+        within(
+            *("ImagesBucket", "BucketEncryption", "ServerSideEncryptionConfiguration", 0),
+            ServerSideEncryptionByDefault={"SSEAlgorithm": ""},
+        ),
+    ),
+    "a bucket that answers without TLS": (
+        "test_buckets_answer_over_tls_only",
+        removed("ImagesBucketPolicy"),
+    ),
+    "a bucket's name that does not fit": (
+        "test_bucket_names_fit",
+        properties("ImagesBucket", BucketName="stepworks-dev-" + "x" * 60),
+    ),
+    "a table that is not encrypted": (
+        "test_tables_are_on_demand_and_encrypted",
+        properties("ImagesTable", SSESpecification={"SSEEnabled": False}),
+    ),
+    "a queue that forgets after four days": (
+        "test_queues_are_encrypted_and_keep_what_they_get",
+        properties("MessagesDeadLetterQueue", MessageRetentionPeriod=345600),
+    ),
+    "a table that goes with the stack": (
+        "test_nothing_is_deleted_with_the_stack_in_production",
+        attributes("SensorReadingsTable", DeletionPolicy="Delete"),
+    ),
+    "an output with another name": (
+        "test_outputs_are_those_of_the_contract",
+        lambda copy: copy.template["Outputs"].pop("SensorSourceBucket"),
+    ),
+    # Events
+    "an event that nobody gets": (
+        "test_rules_bring_an_event_to_its_consumers_and_nobody_else",
+        within("TaskGetMultipleRule", "EventPattern", **{"detail-type": ["task.get.many"]}),
+    ),
+    "a rule for an event that nobody puts": (
+        "test_no_rule_waits_for_an_event_that_is_not_catalogued",
+        within("TaskGetMultipleRule", "EventPattern", **{"detail-type": ["task.get.many"]}),
+    ),
+    "a function that puts events of another source": (
+        "test_functions_may_put_events_of_the_sources_they_produce_and_no_others",
+        forbidden("PostProcessAllIamRoleLambdaExecution", "events:PutEvents"),
+    ),
+    "a machine that may not put its events": (
+        "test_machines_may_put_events_of_the_sources_they_produce_and_no_others",
+        forbidden("CookiesStateMachineRole", "events:PutEvents"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("rule", "mutate"), MUTATIONS.values(), ids=MUTATIONS)
+def test_a_mutation_breaks_its_rule(
+    rule: str, mutate: Mutation, dev: Package, prod: Package, tmp_path: Path
+) -> None:
+    about = prod if "prod" in inspect.signature(RULES[rule]).parameters else dev
+    copy = Copy(about, tmp_path)
+    ask_of_package(RULES[rule], copy)
+
+    mutate(copy)
+
+    with pytest.raises(AssertionError):
+        ask_of_package(RULES[rule], copy)
+
+
+def test_every_rule_is_broken_by_a_mutation() -> None:
+    assert {rule for rule, _ in MUTATIONS.values()} == set(RULES)
