@@ -21,6 +21,7 @@ PREFIXES = {
     "sns:publish": "SNS",
     "sqs:sendMessage": "SQS",
     "events:putEvents": "EventBridge",
+    "dynamodb:getItem": "DynamoDB",
     "aws-sdk:sfn": "Sfn",
 }
 every_name = pytest.mark.parametrize(("integration", "name", "source"), NAMES)

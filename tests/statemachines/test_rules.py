@@ -224,6 +224,7 @@ def ends_with(scope: dict[str, Any]) -> set[str]:
 ANNOUNCEMENTS = {
     ("sensor", "Send Email"): "mails the report; the readings are stored and the file is moved",
     ("sensor", "Send Failure Email"): "mails the operator why the file failed",
+    ("sensor", "Send Move Failure Email"): "mails the operator where the file is",
     ("signature", "Announce Decline"): "mails the document's owner",
     ("signature", "Announce Missing Signatures"): "mails the document's owner",
     ("cookies", "Report Failure"): "writes a report that says why there is nothing in it",
@@ -269,6 +270,14 @@ FORGIVEN = {
     ("task-finisher", "Fail Task"): (
         {"Sfn.TaskTimedOutException", "Sfn.TaskDoesNotExistException", "Sfn.InvalidTokenException"},
         "the task has been answered before, or has ended",
+    ),
+    ("messages", "Record Message"): (
+        {"States.Timeout", "States.ALL"},
+        "the record is looked up, and is there",
+    ),
+    ("signature", "Bob Signature"): (
+        {"States.Timeout"},
+        "a decision that was noted in time counts, whether or not the machine was told of it",
     ),
     ("signature", "Cancel Signature Request"): (
         {"States.ALL"},

@@ -12,22 +12,28 @@ import pytest
 from tests.support.packaged import Package
 from tests.support.rules import ask_of_package, package_rules
 from tests.template import (
+    test_authorization,
     test_catalogue,
     test_functions,
+    test_partitions,
     test_permissions,
     test_rest_api,
     test_rules_and_machines,
+    test_stages,
     test_storage,
 )
+from tests.template.test_stages import Stage
 
 RULES = package_rules(
+    test_authorization,
     test_catalogue,
     test_functions,
+    test_partitions,
     test_permissions,
     test_rest_api,
     test_rules_and_machines,
     test_storage,
-)
+) | {rule.__name__: rule for rule in [test_stages.test_no_rule_accepts_what_is_for_another_stage]}
 
 
 class Copy(Package):
@@ -97,6 +103,16 @@ def allowed(role: str, *actions: str, on: Any) -> Mutation:
     return lambda copy: statements(copy, role).append(statement)
 
 
+def nobody_may(action: str) -> Mutation:
+    """All roles may do one thing less."""
+
+    def mutate(copy: Copy) -> None:
+        for role in copy.resources("AWS::IAM::Role"):
+            forbidden(role, action)(copy)
+
+    return mutate
+
+
 def may(role: str, **fields: Any) -> Mutation:
     """What a role may do first is different."""
     return within(role, "Policies", 0, "PolicyDocument", "Statement", 0, **fields)
@@ -106,7 +122,7 @@ def forbidden(role: str, action: str) -> Mutation:
     """A role may do one thing less."""
 
     def mutate(copy: Copy) -> None:
-        for policy in copy.properties(role)["Policies"]:
+        for policy in copy.properties(role).get("Policies", []):
             document = policy["PolicyDocument"]
             document["Statement"] = [
                 statement for statement in document["Statement"] if action not in str(statement)
@@ -132,6 +148,17 @@ def answers(method: str, **fields: Any) -> Mutation:
     return within(method, "Integration", "IntegrationResponses", 0, **fields)
 
 
+def answered(method: str, status: int, template: str) -> Mutation:
+    """What a method answers with a status is different."""
+
+    def mutate(copy: Copy) -> None:
+        for response in copy.properties(method)["Integration"]["IntegrationResponses"]:
+            if response["StatusCode"] == status:
+                response["ResponseTemplates"] = {"application/json": template}
+
+    return mutate
+
+
 def packed(name: str, content: bytes) -> Mutation:
     """The archive holds a file, and nothing else."""
 
@@ -144,6 +171,7 @@ def packed(name: str, content: bytes) -> Mutation:
 
 
 POST = "ApiGatewayMethodDocumentsPost"
+QUEUE = {"Fn::GetAtt": ["MessagesDeadLetterQueue", "Arn"]}
 # What is wrong: (the rule that must notice, how it comes about).
 MUTATIONS = {
     # Functions
@@ -182,6 +210,14 @@ MUTATIONS = {
         "test_a_functions_failure_destination_is_one_its_role_may_send_to",
         forbidden("SideEffectIamRoleLambdaExecution", "sqs:SendMessage"),
     ),
+    "a runtime that nobody has tested with": (
+        "test_the_runtime_is_the_python_that_packaged_and_tests",
+        properties("MoveFileLambdaFunction", Runtime="python3.9"),
+    ),
+    "byte code of another Python": (
+        "test_byte_code_in_the_package_is_that_of_the_runtime",
+        packed("handlers/__init__.pyc", bytes(16)),
+    ),
     "compiled code for one kind of processor": (
         "test_package_holds_nothing_that_does_not_belong",
         packed("some_module/native.so", b""),
@@ -200,8 +236,24 @@ MUTATIONS = {
         allowed("MoveFileIamRoleLambdaExecution", "s3:*", on={"Ref": "SensorSourceBucket"}),
     ),
     "an action on everything": (
-        "test_no_statement_allows_every_resource_but_where_aws_knows_no_other",
+        "test_every_action_names_its_resources_and_none_that_it_has_not",
         allowed("MoveFileIamRoleLambdaExecution", "s3:GetObject", on="*"),
+    ),
+    "an action that AWS does not have": (
+        "test_every_action_exists",
+        allowed("MoveFileIamRoleLambdaExecution", "s3:MoveObject", on=QUEUE),
+    ),
+    "an action on a resource of another service": (
+        "test_every_resource_is_one_that_an_action_acts_on",
+        allowed("MoveFileIamRoleLambdaExecution", "s3:GetObject", on=[QUEUE]),
+    ),
+    "a condition that no request can meet": (
+        "test_every_condition_is_one_that_the_actions_know",
+        may("CookiesRulesRole", Condition={"StringEquals": {"events:source": "project"}}),
+    ),
+    "an exception that nothing needs": (
+        "test_every_exception_is_needed",
+        nobody_may("states:SendTaskSuccess"),
     ),
     "a machine that may do more than its tasks do": (
         "test_machine_roles_grant_what_their_tasks_use_and_no_more",
@@ -216,8 +268,16 @@ MUTATIONS = {
         trusts("CookiesRulesRole", Principal={"AWS": "*"}),
     ),
     "a machine's role for any account's machines": (
-        "test_states_roles_are_not_to_be_borrowed_by_other_accounts",
+        "test_roles_ask_for_this_account_of_every_service_that_names_it",
         trusts("SensorStateMachineRole", Condition={"StringEquals": {"aws:SourceAccount": "1"}}),
+    ),
+    "a role that API Gateway may never assume": (
+        "test_roles_ask_for_this_account_of_every_service_that_names_it",
+        trusts("ImagesApiRole", Condition={"StringEquals": {"aws:SourceAccount": "1"}}),
+    ),
+    "an address of one partition": (
+        "test_no_arn_names_its_partition",
+        may("CookiesRulesRole", Resource="arn:aws:states:us-east-1:1:stateMachine:any"),
     ),
     "a function that any bucket may call": (
         "test_who_may_call_a_function_is_named_by_source",
@@ -239,6 +299,14 @@ MUTATIONS = {
     "a refusal that looks like a success": (
         "test_only_what_step_functions_took_is_a_success",
         answers(POST, StatusCode=200, SelectionPattern="4.."),
+    ),
+    "the client is blamed for our fault": (
+        "test_an_error_is_blamed_on_whoever_can_mend_it",
+        answered(POST, 400, '{"message":"no"}'),
+    ),
+    "the client is blamed for an error that nobody knows": (
+        "test_any_other_error_is_not_the_clients",
+        answered(POST, 400, '{"message":"no"}'),
     ),
     "a status that the method does not have": (
         "test_every_status_that_an_integration_answers_is_declared",
@@ -272,6 +340,10 @@ MUTATIONS = {
         "test_the_accounts_role_for_api_logs_stays_when_the_stack_goes",
         attributes("ApiLogsRole", DeletionPolicy="Delete"),
     ),
+    "a stage that logs before the account can": (
+        "test_the_stage_logs_once_the_account_can",
+        attributes("ApiGatewayStage", DependsOn=[]),
+    ),
     "an address of another stage": (
         "test_the_url_is_that_of_the_stage",
         lambda copy: copy.template["Outputs"]["ApiUrl"].update(Value="https://example.com/prod"),
@@ -300,6 +372,14 @@ MUTATIONS = {
     "a machine that logs nothing": (
         "test_every_machine_is_traced_and_logged_for_a_while",
         within("SensorStateMachine", "LoggingConfiguration", Level="OFF"),
+    ),
+    "a log with task tokens": (
+        "test_no_machine_that_has_task_tokens_logs_its_data",
+        within("MessagesStateMachine", "LoggingConfiguration", IncludeExecutionData=True),
+    ),
+    "a rule that hears the other stage": (
+        "test_no_rule_accepts_what_is_for_another_stage",
+        within("TaskGetMultipleRule", EventPattern={"source": ["project"]}),
     ),
     # Storage
     "a bucket that may be public": (
@@ -333,6 +413,10 @@ MUTATIONS = {
         "test_nothing_is_deleted_with_the_stack_in_production",
         attributes("SensorReadingsTable", DeletionPolicy="Delete"),
     ),
+    "a table that a failed deployment leaves behind": (
+        "test_what_is_retained_does_not_outlive_a_first_deployment_that_fails",
+        attributes("SensorReadingsTable", DeletionPolicy="Retain"),
+    ),
     "an output with another name": (
         "test_outputs_are_those_of_the_contract",
         lambda copy: copy.template["Outputs"].pop("SensorSourceBucket"),
@@ -363,12 +447,17 @@ def test_a_mutation_breaks_its_rule(
 ) -> None:
     about = prod if "prod" in inspect.signature(RULES[rule]).parameters else dev
     copy = Copy(about, tmp_path)
-    ask_of_package(RULES[rule], copy)
+    ask_of_package(RULES[rule], copy, stages=beside(copy, prod))
 
     mutate(copy)
 
     with pytest.raises(AssertionError):
-        ask_of_package(RULES[rule], copy)
+        ask_of_package(RULES[rule], copy, stages=beside(copy, prod))
+
+
+def beside(copy: Copy, prod: Package) -> dict[str, Stage]:
+    """Two stages in one account."""
+    return {"dev": Stage(copy, "dev"), "prod": Stage(prod, "prod")}
 
 
 def test_every_rule_is_broken_by_a_mutation() -> None:
