@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from handlers.shared import mail
 from handlers.shared.clients import client
 from tests.unit.fakes import FakeContext
 
@@ -18,10 +17,8 @@ def fresh_clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     client.cache_clear()
-    mail._email_log.cache_clear()
     yield
     client.cache_clear()
-    mail._email_log.cache_clear()
 
 
 @pytest.fixture
