@@ -77,6 +77,7 @@ class Network:
     fault: Fault | None = None
     calls: list[Call] = field(default_factory=list)
     dead: bool = False
+    struck: bool = False
     _counts: Counter[str] = field(default_factory=Counter)
     _lock: Any = field(default_factory=threading.Lock)
 
@@ -104,6 +105,7 @@ class Network:
             call = Call(operation.name, self._counts[operation.name])
             self.calls.append(call)
         kind = self.fault.kind if self.fault and self.fault.strikes(call) else None
+        self.struck = self.struck or kind is not None
         if kind is Kind.KILLED_BEFORE:
             self._die()
         if kind is Kind.REFUSED:

@@ -11,13 +11,17 @@ from tests.unit.fakes import FakeContext
 @pytest.fixture(autouse=True)
 def fresh_clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No AWS account, and no client of the test before."""
+    fresh(monkeypatch)
+    yield
+    client.cache_clear()
+
+
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    client.cache_clear()
-    yield
     client.cache_clear()
 
 

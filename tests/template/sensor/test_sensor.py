@@ -67,7 +67,11 @@ def test_the_report_comes_after_ten_minutes(dev: Package) -> None:
 
 
 def test_mail_is_sent_as_one_address_alone(dev: Package) -> None:
-    for name in ("SendEmailLambdaFunction", "SendFailureEmailLambdaFunction"):
+    for name in (
+        "SendEmailLambdaFunction",
+        "SendFailureEmailLambdaFunction",
+        "SendMoveFailureEmailLambdaFunction",
+    ):
         function = properties(dev.template, name)
         (sending,) = [
             statement
