@@ -27,5 +27,9 @@ class CopyVerificationError(TransientError):
     """The copy of a file is not what the file is."""
 
 
+class EmailOutcomeUnknownError(PermanentError):
+    """SES did not say whether it sent the report, so it may have been sent or not."""
+
+
 class ExecutionNotStartedError(TransientError):
     """A file has arrived, but no execution was started for it."""

@@ -84,26 +84,28 @@ def move_object(
     try:
         with source_faults(source):
             original = s3.head_object(**source.request(), ChecksumMode="ENABLED")
-        _refuse_newer(source, original, started_at)
+        refuse_newer(source, original, started_at)
     except (SourceObjectMissingError, SourceObjectChangedError):
-        copy = _copy_head(s3, target)
-        if copy is None or not _was_copied_from(copy, source, started_at):
+        copy = copy_head(s3, target)
+        if copy is None or not was_copied_from(copy, source, started_at):
             raise
         logger.info("file was moved before", source=source.uri, target=target.uri)
         return _moved(target, copy)
 
     source = pinned_to(source, original)
-    copy = _copy_head(s3, target)
+    copy = copy_head(s3, target)
     if _fault(copy, source, original):
         _copy(s3, source, original, target)
-        copy = _copy_head(s3, target)
-    if copy is None or (fault := _fault(copy, source, original)):
+        copy = copy_head(s3, target)
+    fault = _fault(copy, source, original)
+    if copy is None or fault:
         raise CopyVerificationError(f"The copy of {source.uri} at {target.uri} {fault}.")
     _delete(s3, source)
     return _moved(target, copy)
 
 
-def _refuse_newer(source: ObjectRef, original: Head, started_at: datetime | None) -> None:
+def refuse_newer(source: ObjectRef, original: Head, started_at: datetime | None) -> None:
+    """Raise SourceObjectChangedError if a file without a pin came after `started_at`."""
     pinned = source.version_id or source.etag
     if not pinned and started_at and original["LastModified"] > started_at:
         raise SourceObjectChangedError(
@@ -112,7 +114,8 @@ def _refuse_newer(source: ObjectRef, original: Head, started_at: datetime | None
         )
 
 
-def _copy_head(s3: Any, target: ObjectRef) -> Head | None:
+def copy_head(s3: Any, target: ObjectRef) -> Head | None:
+    """What S3 says of a copy, None if there is none."""
     with aws_errors(f"looking for {target.uri}"):
         try:
             head: Head = s3.head_object(**target.location(), ChecksumMode="ENABLED")
@@ -123,7 +126,8 @@ def _copy_head(s3: Any, target: ObjectRef) -> Head | None:
     return head
 
 
-def _was_copied_from(copy: Head, source: ObjectRef, started_at: datetime | None) -> bool:
+def was_copied_from(copy: Head, source: ObjectRef, started_at: datetime | None) -> bool:
+    """The copy's stamp says that it is one of this very file."""
     stamp = copy["Metadata"]
     if _ETAG not in stamp:
         return False
@@ -140,7 +144,7 @@ def _fault(copy: Head | None, source: ObjectRef, original: Head) -> str | None:
     """What is wrong with a copy; None if nothing is."""
     if copy is None:
         return "is not there"
-    if not _was_copied_from(copy, source, None):
+    if not was_copied_from(copy, source, None):
         return "is one of another file"
     if copy["ContentLength"] != original["ContentLength"]:
         return f"has {copy['ContentLength']} bytes, not {original['ContentLength']}"
@@ -180,6 +184,10 @@ def _copy(s3: Any, source: ObjectRef, original: Head, target: ObjectRef) -> None
     except S3CopyFailedError as error:
         raise CopyVerificationError(str(error)) from error
     except ClientError as error:
+        if error_code(error) == "NoSuchUpload":
+            # CompleteMultipartUpload, repeated because its answer was lost: the copy is looked at.
+            logger.info("upload was complete already, or aborted", target=target.uri)
+            return
         if error_code(error) in ("404", "412", "NoSuchKey", "NoSuchVersion", "PreconditionFailed"):
             raise CopyVerificationError(
                 f"{source.uri} was replaced or deleted while it was copied: {error}"

@@ -8,7 +8,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from handlers.sensor.lines import MAX_LINE
 from handlers.shared.clients import client
-from handlers.shared.errors import aws_errors
+from handlers.shared.errors import AwsUnavailableError, aws_errors, error_code
 from handlers.shared.observability import logger_for
 
 PART = 5 * 1024 * 1024  # bytes; S3: the smallest part of a multipart upload but the last
@@ -86,9 +86,19 @@ class RejectedRows:
         if self._buffer:
             self._upload_part()
         with aws_errors("writing rejected rows"):
-            self._s3.complete_multipart_upload(
-                **self._upload, MultipartUpload={"Parts": self._parts}
-            )
+            try:
+                self._s3.complete_multipart_upload(
+                    **self._upload, MultipartUpload={"Parts": self._parts}
+                )
+            except ClientError as error:
+                if error_code(error) != "NoSuchUpload":
+                    raise
+                # Complete already, and the answer was lost; or aborted: this function may not
+                # read what it wrote. Writing everything again leads to the same result.
+                raise AwsUnavailableError(
+                    "It is not known whether the rejected rows were written: S3 no longer has "
+                    "the upload."
+                ) from error
 
     def _abort(self) -> None:
         if not self._upload:

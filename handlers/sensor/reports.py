@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 
 from handlers.sensor.source import ObjectRef
+from handlers.sensor.whereabouts import Whereabouts
 from handlers.shared.events import field
 from handlers.shared.mail import Mail, send_once
 from handlers.shared.settings import required
@@ -18,40 +19,50 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_TEXT = 1000  # characters of a cause that is no sentence of ours, a stack trace perhaps
 _MOST_FACT = 3000  # characters, of a key of 1,024 and a cause
 
-# By error name: what happened, and what to do, in words for the one who uploaded the file.
-_TRY_AGAIN = "Upload the file again. If it fails again, tell whoever runs this service."
-_EXPLANATIONS = {
-    "SourceObjectMissingError": (
-        "The file was no longer there when its turn came.",
-        "If you did not delete it yourself, upload it again.",
+# By error name: what happened, in words for the one who uploaded the file.
+_TOO_LONG = "A step of the work took too long."
+_BROKE_OFF = "A step of the work broke off, out of time or memory perhaps."
+_WHY = {
+    "SourceObjectMissingError": "The file was no longer there.",
+    "SourceObjectChangedError": "A newer upload has taken the place of the file.",
+    "SourceAccessDeniedError": "This service is not allowed to read the file.",
+    "NoValidReadingsError": "The file has no valid reading.",
+    "IngestionTimeoutError": (
+        "The file is too large to be stored in the time there is, or the table takes too little."
     ),
+    "CopyVerificationError": "The file could not be copied without a fault.",
+    "AwsUnavailableError": "AWS did not answer, even after several attempts.",
+    "Lambda.Unknown": _BROKE_OFF,
+    "Runtime.ExitError": _BROKE_OFF,
+    "Runtime.OutOfMemory": "A step of the work needed more memory than it has.",
+    "Sandbox.Timedout": _TOO_LONG,
+    "States.Timeout": _TOO_LONG,
+}
+_UNEXPECTED = "Something unexpected happened."
+# By error name: what to do about a file that was not processed.
+_ADVICE = {
+    "SourceObjectMissingError": "If you did not delete it yourself, upload it again.",
     "SourceObjectChangedError": (
-        "The file was replaced by a newer upload before its turn came.",
-        "Nothing, if the newer upload is the one you want: it is processed on its own.",
+        "Nothing, if the newer upload is the one you want: it is processed on its own."
     ),
     "SourceAccessDeniedError": (
-        "This service is not allowed to read the file.",
-        "Check the permissions of the bucket and of the key the file is encrypted with.",
+        "Check the permissions of the bucket and of the key the file is encrypted with."
     ),
     "NoValidReadingsError": (
-        "The file has no valid reading.",
         "Each row should be <SENSOR_UID>,<TIMESTAMP>,<VALUE>, the time in whole seconds since "
-        "1970. Correct the rows and upload the file again.",
+        "1970. Correct the rows and upload the file again."
     ),
-    "IngestionTimeoutError": (
-        "The file is too large to be stored in the time there is, or the table takes too little.",
-        "Split the file and upload the parts; what was stored already does no harm.",
-    ),
-    "CopyVerificationError": (
-        "The readings were stored, but the file could not be copied without a fault.",
-        _TRY_AGAIN,
-    ),
-    "AwsUnavailableError": ("AWS did not answer, even after several attempts.", _TRY_AGAIN),
-    "Lambda.Unknown": ("A step of the work broke off, out of time or memory.", _TRY_AGAIN),
-    "Sandbox.Timedout": ("A step of the work took too long.", _TRY_AGAIN),
-    "States.Timeout": ("A step of the work took too long.", _TRY_AGAIN),
+    "IngestionTimeoutError": "Split the file and upload the parts.",
 }
-_UNEXPECTED = ("Something unexpected happened.", _TRY_AGAIN)
+_TRY_AGAIN = "Upload the file again. If it fails again, tell whoever runs this service."
+# What a file's readings are known to be after an error; others may have come in the middle.
+_STORED = {
+    "NoValidReadingsError": "none",
+    "SourceObjectMissingError": None,
+    "SourceObjectChangedError": None,
+    "SourceAccessDeniedError": None,
+}
+_PERHAPS_STORED = "not known: some, perhaps. Storing them again does no harm."
 
 
 @dataclass(frozen=True)
@@ -97,18 +108,13 @@ def processed_report(event: Mapping[str, Any]) -> Report:
     """What became of a file that was processed."""
     source = ObjectRef.from_event(event)
     ingestion, moved = field(event, "ingestion"), field(event, "moved")
-    rejected = str(ingestion["rejected"])
-    if rejected_key := ingestion.get("rejectedKey"):
-        rejected += f", see s3://{moved['bucketName']}/{rejected_key}"
     return Report(
         subject="File processed",
         lead=f"{source.key} was processed.",
         facts={
             "File": source.key,
             "Now at": _uri(moved),
-            "Readings stored": str(ingestion["stored"]),
-            "Duplicate rows": str(ingestion["duplicates"]),
-            "Rejected rows": rejected,
+            **_counts(ingestion, moved["bucketName"]),
             "Sensors": str(ingestion["sensors"]),
             "First reading": _utc(ingestion["firstTimestamp"]),
             "Last reading": _utc(ingestion["lastTimestamp"]),
@@ -117,31 +123,107 @@ def processed_report(event: Mapping[str, Any]) -> Report:
     )
 
 
-def failure_report(event: Mapping[str, Any]) -> Report:
+def failure_report(event: Mapping[str, Any], whereabouts: Whereabouts) -> Report:
     """Why a file could not be processed, where it is, and what to do."""
     source = ObjectRef.from_event(event)
     failure = field(event, "failure")
-    why, advice = _EXPLANATIONS.get(failure.get("Error", ""), _UNEXPECTED)
+    error = failure.get("Error", "unknown")
+    optional = {
+        "Readings stored": _STORED.get(error, _PERHAPS_STORED),
+        "Moving it to failed/": _not_set_aside(field(event, "setAside")),
+    }
     return Report(
         subject="File not processed",
-        lead=f"{source.key} could not be processed. {why}",
+        lead=f"{source.key} could not be processed. {_WHY.get(error, _UNEXPECTED)}",
         facts={
             "File": source.key,
             "Reason": _cause(failure),
-            "Where it is now": _whereabouts(source, field(event, "setAside")),
-            "Error": failure.get("Error", "unknown"),
+            "Where it is now": _where(source, whereabouts),
+            **{name: value for name, value in optional.items() if value},
+            "Error": error,
+            "Execution": event.get("execution", "none"),
+        },
+        advice=f"What to do: {_ADVICE.get(error, _TRY_AGAIN)}",
+    )
+
+
+def move_failure_report(event: Mapping[str, Any], whereabouts: Whereabouts) -> Report:
+    """What is stored of a file that could not be moved, what was not done, and what to do."""
+    source = ObjectRef.from_event(event)
+    failure = field(event, "failure")
+    error = failure.get("Error", "unknown")
+    not_done, advice = _unmoved(whereabouts)
+    return Report(
+        subject="File processed, but moving it failed",
+        lead=(
+            f"All readings of {source.key} are stored, but moving the file to processed/ failed. "
+            f"{_WHY.get(error, _UNEXPECTED)}"
+        ),
+        facts={
+            "File": source.key,
+            **_counts(field(event, "ingestion"), required("TARGET_BUCKET")),
+            "Not done": not_done,
+            "Where it is now": _where(source, whereabouts),
+            "Reason": _cause(failure),
+            "Error": error,
             "Execution": event.get("execution", "none"),
         },
         advice=f"What to do: {advice}",
     )
 
 
-def _whereabouts(source: ObjectRef, set_aside: Mapping[str, Any]) -> str:
+def _counts(ingestion: Mapping[str, Any], target_bucket: str) -> dict[str, str]:
+    rejected = str(ingestion["rejected"])
+    if rejected_key := ingestion.get("rejectedKey"):
+        rejected += f", see s3://{target_bucket}/{rejected_key}"
+    return {
+        "Readings stored": str(ingestion["stored"]),
+        "Duplicate rows": str(ingestion["duplicates"]),
+        "Rejected rows": rejected,
+    }
+
+
+def _unmoved(whereabouts: Whereabouts) -> tuple[str, str]:
+    """What was not done about a file whose readings are stored, and what to do."""
+    again = (
+        "Do not upload the file again: its readings are stored. Once the cause has passed, whoever "
+        "runs this service starts an execution with the same input. It stores the same readings "
+        "once more, to the same result, and moves the file."
+    )
+    match bool(whereabouts.source), bool(whereabouts.processed):
+        case True, True:
+            return "The file was copied, but not removed from the source bucket.", again
+        case True, False:
+            return "The file was not moved.", again
+        case False, True if not whereabouts.unknown:
+            return (
+                "Nothing: the file was moved, but the function that moved it could not say so.",
+                "Nothing.",
+            )
+    if whereabouts.unknown:
+        return "It is not known whether the file was moved.", again
+    return (
+        "The file was not moved.",
+        "Nothing, unless you need the file itself: its readings are stored.",
+    )
+
+
+def _where(source: ObjectRef, whereabouts: Whereabouts) -> str:
+    sentences = [f"{reason.rstrip('.')}." for reason in whereabouts.unknown]
+    if whereabouts.found:
+        return ". ".join([" and ".join(whereabouts.found), *sentences])
+    if sentences:
+        return " ".join(["Not known.", *sentences])
+    return f"Not found: neither at {source.uri} nor in processed/ or failed/ of the target bucket."
+
+
+def _not_set_aside(set_aside: Mapping[str, Any]) -> str | None:
+    """What is to be said about Set Aside File, unless it moved the file."""
     if set_aside.get("moved"):
-        return _uri(set_aside)
+        return None
     if "reason" in set_aside:
-        return f"Nothing was moved. {set_aside['reason']}"
-    return f"Still at {source.uri}: it could not be moved either. {_cause(set_aside)}"
+        return f"not done. {set_aside['reason']}"
+    return f"ended with an error. {_cause(set_aside)}"
 
 
 def _cause(failure: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from handlers.sensor.errors import EmailOutcomeUnknownError
 from handlers.sensor.reports import processed_report, send
 from handlers.shared.observability import logger_for, metrics_for
 
@@ -14,7 +15,10 @@ metrics = metrics_for("sensor")
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
+    """At most once: EmailOutcomeUnknownError if an attempt ended without SES's answer."""
     outcome = send(processed_report(event), event)
     metrics.add_metric("EmailsSent", "Count", int(outcome["status"] == "sent"))
     logger.info("file reported", outcome=outcome)
+    if outcome["status"] != "sent":
+        raise EmailOutcomeUnknownError
     return outcome

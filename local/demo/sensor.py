@@ -25,6 +25,9 @@ STATES = [
     *("Process File", "Move File", "Wait 10 Minutes", "Send Email"),
     *("Set Aside File", "Send Failure Email"),
 ]
+FAILED_STEPS = {  # the state before one of these failed
+    *("Set Aside File", "Send Move Failure Email", "Email Not Sent", "Email Outcome Unknown"),
+}
 
 
 @dataclass
@@ -137,7 +140,7 @@ def mark(upload: Upload, state: str) -> str:
     following = upload.visited[upload.visited.index(state) + 1 :]
     if not following and not upload.ended:
         return "[yellow]…"
-    failed = following[:1] in (["Set Aside File"], ["Email Not Sent"])
+    failed = following[:1] and following[0] in FAILED_STEPS
     return "[red]✗" if failed else "[green]✓"
 
 

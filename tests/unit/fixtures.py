@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from handlers.shared import mail
 from handlers.shared.clients import client
 from tests.unit.fakes import FakeContext
 
@@ -12,16 +11,18 @@ from tests.unit.fakes import FakeContext
 @pytest.fixture(autouse=True)
 def fresh_clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No AWS account, and no client of the test before."""
+    fresh(monkeypatch)
+    yield
+    client.cache_clear()
+
+
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     client.cache_clear()
-    mail._email_log.cache_clear()
-    yield
-    client.cache_clear()
-    mail._email_log.cache_clear()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from tests.support.permissions import is_allowed
 Attempt = Callable[[Aws, str], Any]
 FUNCTIONS = (
     "executeWorkflow", "processFile", "moveFile", "setAsideFile", "sendEmail", "sendFailureEmail",
+    "sendMoveFailureEmail",
 )  # fmt: skip
 
 
@@ -42,6 +43,15 @@ def write_target(prefix: str) -> Attempt:
     return attempt
 
 
+def look_into_target(prefix: str) -> Attempt:
+    def attempt(aws: Aws, function: str) -> Any:
+        return aws.client_as(function, "s3").get_object(
+            Bucket=aws.outputs["SensorTargetBucket"], Key=f"{prefix}/no/such.csv"
+        )
+
+    return attempt
+
+
 def write_reading(aws: Aws, function: str) -> Any:
     table = aws.outputs["SensorReadingsTable"]
     item = {"sensor_id": {"S": "least"}, "timestamp": {"N": "1"}, "value": {"N": "1"}}
@@ -68,14 +78,18 @@ def send_mail(sender: str, *recipients: str) -> Attempt:
 US, OPERATOR = "stepworks@example.com", "operator@example.com"
 SOMEBODY = "somebody@example.com"
 MOVERS = {"moveFile", "setAsideFile"}
-MAILERS = {"sendEmail", "sendFailureEmail"}
+SEEKERS = {"sendFailureEmail", "sendMoveFailureEmail"}  # their mails say where a file is
+MAILERS = {"sendEmail", *SEEKERS}
 ATTEMPTS: dict[str, tuple[Attempt, set[str]]] = {
     "start an execution": (start_execution, {"executeWorkflow"}),
-    "read an uploaded file": (read_source, {"processFile", *MOVERS}),
+    "read an uploaded file": (read_source, {"processFile", *MOVERS, *SEEKERS}),
     "delete an uploaded file": (delete_source, MOVERS),
     "write rejected rows": (write_target("rejected"), {"processFile"}),
     "write a processed file": (write_target("processed"), {"moveFile"}),
     "write a failed file": (write_target("failed"), {"setAsideFile"}),
+    "look into processed": (look_into_target("processed"), {"moveFile", *SEEKERS}),
+    "look into failed": (look_into_target("failed"), {"setAsideFile", *SEEKERS}),
+    "look into rejected": (look_into_target("rejected"), set()),
     "write elsewhere": (write_target("elsewhere"), set()),
     "write a reading": (write_reading, {"processFile"}),
     "read readings": (read_readings, set()),

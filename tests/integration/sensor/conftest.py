@@ -1,7 +1,7 @@
 """The sensor workflow's AWS, by moto: buckets, tables, mail and a state machine."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,31 +78,35 @@ def versioning(request: pytest.FixtureRequest) -> str:
 def world(monkeypatch: pytest.MonkeyPatch, fresh_clients: None) -> Iterator[World]:
     """An AWS where nothing has been uploaded yet; the source bucket keeps versions."""
     with mock_aws():
-        s3, dynamodb = boto3.client("s3"), boto3.client("dynamodb")
-        states = boto3.client("stepfunctions")
-        for bucket in (SOURCE, TARGET):
-            s3.create_bucket(Bucket=bucket)
-            s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
-        _table(dynamodb, "readings", sensor_id="S", timestamp="N")
-        _table(dynamodb, "emails", id="S")
-        ses = boto3.client("ses")
-        for address in ("from@example.com", "to@example.com"):
-            ses.verify_email_identity(EmailAddress=address)
-        machine = states.create_state_machine(
-            name="stepworks-test-sensor",
-            definition='{"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}',
-            roleArn="arn:aws:iam::123456789012:role/machine",
-        )
-        for name, value in {
-            "STATE_MACHINE_ARN": machine["stateMachineArn"],
-            "READINGS_TABLE": "readings",
-            "TARGET_BUCKET": TARGET,
-            "EMAIL_LOG_TABLE": "emails",
-            "EMAIL_FROM": "from@example.com",
-            "EMAIL_TO": "to@example.com",
-        }.items():
-            monkeypatch.setenv(name, value)
-        yield World(s3, dynamodb, states, machine["stateMachineArn"])
+        yield built(monkeypatch)
+
+
+def built(monkeypatch: pytest.MonkeyPatch, make: Callable[[str], Any] = boto3.client) -> World:
+    """Make the buckets, tables and settings in moto's AWS."""
+    s3, dynamodb, states = make("s3"), make("dynamodb"), make("stepfunctions")
+    for bucket in (SOURCE, TARGET):
+        s3.create_bucket(Bucket=bucket)
+        s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    _table(dynamodb, "readings", sensor_id="S", timestamp="N")
+    _table(dynamodb, "emails", id="S")
+    ses = make("ses")
+    for address in ("from@example.com", "to@example.com"):
+        ses.verify_email_identity(EmailAddress=address)
+    machine = states.create_state_machine(
+        name="stepworks-test-sensor",
+        definition='{"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}',
+        roleArn="arn:aws:iam::123456789012:role/machine",
+    )
+    for name, value in {
+        "STATE_MACHINE_ARN": machine["stateMachineArn"],
+        "READINGS_TABLE": "readings",
+        "TARGET_BUCKET": TARGET,
+        "EMAIL_LOG_TABLE": "emails",
+        "EMAIL_FROM": "from@example.com",
+        "EMAIL_TO": "to@example.com",
+    }.items():
+        monkeypatch.setenv(name, value)
+    return World(s3, dynamodb, states, machine["stateMachineArn"])
 
 
 @pytest.fixture

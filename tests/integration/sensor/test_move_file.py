@@ -8,6 +8,7 @@ from boto3.s3.transfer import TransferConfig
 from handlers.sensor import mover
 from handlers.sensor.errors import SourceObjectChangedError, SourceObjectMissingError
 from handlers.sensor.move_file import handler
+from tests.support.sensor_faults import Call, Fault, Kind, network
 from tests.unit.fakes import FakeContext
 
 from .conftest import EXECUTION, KEY, SOURCE, TARGET, Killed, World
@@ -198,6 +199,25 @@ def test_a_file_too_large_for_one_request_is_copied_in_parts(
     copy = any_world.s3.head_object(Bucket=TARGET, Key=MOVED)
     assert copy["ETag"].endswith('-3"')
     assert "source-etag" in copy["Metadata"]
+    assert any_world.keys(SOURCE) == []
+
+
+def test_a_copy_in_parts_is_taken_for_done_although_the_answer_was_lost(
+    any_world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an upload in parts that S3 has completed, of which the SDK then asks again
+    part = 5 * 1024 * 1024
+    monkeypatch.setattr(
+        mover, "_TRANSFER", TransferConfig(multipart_threshold=part, multipart_chunksize=part)
+    )
+    content = b"0123456789" * (part // 5)
+    source = any_world.upload(content)
+
+    # When it is moved, then the copy is found
+    with network(Fault(Kind.LOST, Call("CompleteMultipartUpload", 1))) as faulty:
+        assert moved(source, context)["size"] == len(content)
+    assert Call("CompleteMultipartUpload", 2) in faulty.calls
+    assert any_world.read(TARGET, MOVED) == content
     assert any_world.keys(SOURCE) == []
 
 

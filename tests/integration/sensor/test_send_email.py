@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
+from handlers.sensor.errors import EmailOutcomeUnknownError
 from handlers.sensor.send_email import handler
 from handlers.shared.clients import client
 from handlers.shared.errors import AwsUnavailableError, ConfigurationError
+from tests.support.engine import TaskError
+from tests.support.sensor_faults import Call, Fault, Kind, network
 from tests.unit.fakes import FakeContext, answer
 
 from .conftest import EXECUTION, KEY, SOURCE, TARGET, World
@@ -64,6 +67,29 @@ def test_a_throttled_mail_is_sent_by_the_retry(
             handler(EVENT, context)
     assert handler(EVENT, context)["status"] == "sent"
     assert len(world.mails) == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(Kind.LOST, Call("SendEmail", 1)),
+        Fault(Kind.KILLED_AFTER, Call("SendEmail", 1)),
+        Fault(Kind.KILLED_AFTER, Call("PutItem", 1)),
+    ],
+    ids=str,
+)
+def test_a_report_of_which_nobody_knows_is_no_success(
+    world: World, context: FakeContext, fault: Fault
+) -> None:
+    # Given an attempt that ends in the middle of the mail
+    with network(fault) as faulty, pytest.raises(TaskError):
+        faulty.invoke(handler, EVENT, context)
+
+    # When the task is tried again, then it says that nobody knows, and sends nothing
+    sent = len(world.mails)
+    with pytest.raises(EmailOutcomeUnknownError, match="may have been sent or not"):
+        handler(EVENT, context)
+    assert len(world.mails) == sent
 
 
 @pytest.mark.parametrize("variable", ["EMAIL_FROM", "EMAIL_TO", "EMAIL_LOG_TABLE"])

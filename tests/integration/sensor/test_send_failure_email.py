@@ -2,6 +2,7 @@
 
 import json
 
+from handlers.sensor import set_aside_file
 from handlers.sensor.send_failure_email import handler
 from tests.unit.fakes import FakeContext
 
@@ -9,6 +10,7 @@ from .conftest import EXECUTION, KEY, SOURCE, TARGET, World
 
 EVENT = {
     "execution": EXECUTION,
+    "startedAt": "2017-01-08T20:00:00Z",
     "source": {"bucketName": SOURCE, "objectKey": KEY},
     "failure": {
         "Error": "NoValidReadingsError",
@@ -19,7 +21,11 @@ EVENT = {
 
 
 def test_a_mail_says_why_and_where(world: World, context: FakeContext) -> None:
-    assert handler(EVENT, context)["status"] == "sent"
+    # Given a file that was set aside
+    event = EVENT | {"source": world.upload(b"rubbish")}
+    event["setAside"] = set_aside_file.handler(event, context)
+
+    assert handler(event, context)["status"] == "sent"
     (mail,) = world.mails
     assert mail.subject == "File not processed"
     assert "The file has no rows." in mail.body

@@ -28,7 +28,9 @@ STEPS = {  # function: (its state, what it answers when all is well)
     "sendEmail": ("Send Email", SENT),
     "setAsideFile": ("Set Aside File", SET_ASIDE),
     "sendFailureEmail": ("Send Failure Email", SENT),
+    "sendMoveFailureEmail": ("Send Move Failure Email", SENT),
 }
+KILLED = ["Runtime.ExitError", "Runtime.OutOfMemory", "Lambda.Unknown", "Sandbox.Timedout"]
 
 
 def sensor(**tasks: Task) -> Run:
@@ -39,11 +41,11 @@ def sensor(**tasks: Task) -> Run:
 
 def broken_before(function: str) -> dict[str, Task]:
     """What must fail for the machine to come to this function at all."""
-    return (
-        {"processFile": fails("NoValidReadingsError")}
-        if function in ("setAsideFile", "sendFailureEmail")
-        else {}
-    )
+    return {
+        "setAsideFile": {"processFile": fails("NoValidReadingsError")},
+        "sendFailureEmail": {"processFile": fails("NoValidReadingsError")},
+        "sendMoveFailureEmail": {"moveFile": fails("SourceAccessDeniedError")},
+    }.get(function, {})
 
 
 def test_a_good_file_is_processed_moved_and_reported_after_ten_minutes() -> None:
@@ -75,12 +77,9 @@ def test_a_hand_started_execution_needs_only_bucket_and_key() -> None:
     assert result.events_of("processFile")[0]["source"] == by_hand
 
 
-@pytest.mark.parametrize("function", ["processFile", "moveFile"])
-@pytest.mark.parametrize("error", ["SourceObjectMissingError", "Sandbox.Timedout"])
-def test_a_file_that_cannot_be_processed_is_set_aside_and_announced(
-    function: str, error: str
-) -> None:
-    result = sensor(**{function: fails(error, "the reason")})
+@pytest.mark.parametrize("error", ["SourceObjectMissingError", "IngestionTimeoutError"])
+def test_a_file_that_cannot_be_processed_is_set_aside_and_announced(error: str) -> None:
+    result = sensor(processFile=fails(error, "the reason"))
 
     assert result.status == "FAILED"
     assert result.error == error
@@ -89,17 +88,58 @@ def test_a_file_that_cannot_be_processed_is_set_aside_and_announced(
     told: dict[str, Any] = result.events_of("sendFailureEmail")[0]
     assert told["failure"]["Error"] == error
     assert told["setAside"] == SET_ASIDE
-    assert len(result.events_of(function)) == 1  # such an error is not retried
+    assert told["startedAt"].startswith("20")
+    assert len(result.events_of("processFile")) == 1  # such an error is not retried
 
 
-@pytest.mark.parametrize("function", ["processFile", "moveFile"])
-def test_a_task_that_takes_too_long_is_a_failure_like_another(function: str) -> None:
-    result = sensor(**{function: times_out})
+@pytest.mark.parametrize(
+    "move", [fails("SourceAccessDeniedError"), times_out], ids=["an-error", "a-timeout"]
+)
+def test_a_file_that_is_stored_and_cannot_be_moved_is_announced_and_not_set_aside(
+    move: Task,
+) -> None:
+    result = sensor(moveFile=move)
+
+    assert (result.status, result.error) == ("FAILED", "MoveFailedError")
+    assert result.visited == ["Process File", "Move File", "Send Move Failure Email", "Move Failed"]
+    told: dict[str, Any] = result.events_of("sendMoveFailureEmail")[0]
+    assert told["ingestion"] == INGESTION
+    assert told["failure"] == json.loads(result.cause or "")
+    assert told["source"] == FILE
+    assert told["startedAt"].startswith("20")
+
+
+def test_when_the_mail_about_the_move_fails_too_the_first_error_stays() -> None:
+    result = sensor(
+        moveFile=fails("SourceAccessDeniedError"), sendMoveFailureEmail=fails("MessageRejected")
+    )
+
+    assert (result.status, result.error) == ("FAILED", "MoveFailedError")
+    assert json.loads(result.cause or "")["Error"] == "SourceAccessDeniedError"
+
+
+def test_a_task_that_takes_too_long_is_a_failure_like_another() -> None:
+    result = sensor(processFile=times_out)
 
     # No execution may end with a name that begins with `States.`: AWS keeps them for itself.
     assert (result.status, result.error) == ("FAILED", "TaskStoppedError")
     assert json.loads(result.cause or "")["Error"] == "States.Timeout"
     assert result.visited[-4:] == [*ANNOUNCED, "File Not Processed In Time"]
+
+
+@pytest.mark.parametrize("function", STEPS)
+@pytest.mark.parametrize("error", KILLED)
+def test_a_killed_function_is_called_again(function: str, error: str) -> None:
+    attempts = 2 if function == "processFile" else 3  # of up to fifteen minutes
+    recovering = in_turn(*[fails(error)] * (attempts - 1), succeeds(STEPS[function][1]))
+    killed = broken_before(function) | {function: recovering}
+
+    assert len(sensor(**killed).events_of(function)) == attempts
+    if not broken_before(function):
+        assert sensor(**killed).status == "SUCCEEDED"
+
+    killed[function] = fails(error)
+    assert len(sensor(**killed).events_of(function)) == attempts
 
 
 def test_setting_aside_knows_when_the_execution_began() -> None:
@@ -115,6 +155,21 @@ def test_a_report_that_cannot_be_sent_fails_the_execution_and_leaves_the_file_al
     assert json.loads(result.cause or "")["Error"] == "MessageRejected"
     assert result.visited[-2:] == ["Send Email", "Email Not Sent"]
     assert not result.events_of("setAsideFile")
+
+
+@pytest.mark.parametrize(
+    "send",
+    [
+        *(pytest.param(fails(name), id=name) for name in ["EmailOutcomeUnknownError", *KILLED]),
+        pytest.param(fails("Lambda.ServiceException"), id="Lambda.ServiceException"),
+        pytest.param(times_out, id="States.Timeout"),
+    ],
+)
+def test_a_report_that_may_have_been_sent_is_not_said_to_be_missing(send: Task) -> None:
+    result = sensor(sendEmail=send)
+
+    assert (result.status, result.error) == ("FAILED", "EmailOutcomeUnknownError")
+    assert result.visited[-2:] == ["Send Email", "Email Outcome Unknown"]
 
 
 def test_when_setting_aside_fails_the_mail_says_so_and_the_first_error_stays() -> None:
@@ -175,4 +230,12 @@ def test_a_copy_that_does_not_verify_is_made_again() -> None:
     result = sensor(moveFile=fails("CopyVerificationError"))
 
     assert len(result.events_of("moveFile")) == 6
-    assert (result.status, result.error) == ("FAILED", "CopyVerificationError")
+    assert json.loads(result.cause or "")["Error"] == "CopyVerificationError"
+
+
+def test_so_it_is_when_a_file_is_set_aside() -> None:
+    result = sensor(
+        processFile=fails("NoValidReadingsError"), setAsideFile=fails("CopyVerificationError")
+    )
+
+    assert len(result.events_of("setAsideFile")) == 6

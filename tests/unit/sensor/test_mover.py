@@ -139,6 +139,26 @@ def test_a_source_that_goes_away_while_it_is_copied_is_looked_at_again(
         move(s3, monkeypatch)
 
 
+@pytest.mark.parametrize("there", [True, False], ids=["complete", "aborted"])
+def test_an_upload_that_s3_no_longer_knows_is_judged_by_its_copy(
+    there: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 may say so when CompleteMultipartUpload is repeated because its answer was lost."""
+
+    class Repeated(FakeS3):
+        def copy(self, *place: Any, **options: Any) -> None:
+            if there:
+                super().copy(*place, **options)
+            raise answer("NoSuchUpload", 404)
+
+    s3 = Repeated({"ETag": MD5}, {"ETag": MD5})
+    if there:
+        assert move(s3, monkeypatch).size == 5
+    else:
+        with pytest.raises(CopyVerificationError, match="is not there"):
+            move(s3, monkeypatch)
+
+
 def test_a_busy_s3_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
     s3 = FakeS3({"ETag": MD5}, {"ETag": MD5})
     s3.error = answer("SlowDown", 503)

@@ -2,12 +2,14 @@
 
 import csv
 import io
+from typing import Any
 
 import pytest
 
 from handlers.sensor import rejects
 from handlers.sensor.rejects import PART, RejectedRows
 from handlers.shared.errors import AwsUnavailableError
+from tests.unit.fakes import answer
 
 from .fakes import FakeS3
 
@@ -96,6 +98,22 @@ def test_a_failing_upload_leaves_nothing(s3: FakeS3, operation: str, rows: int) 
     ):
         list(map(rejected.add, range(rows), ["long"] * rows, [b"x" * 4000] * rows))
     assert (s3.objects, s3.uploads) == ({}, {})
+
+
+def test_an_upload_that_s3_no_longer_knows_is_made_again(
+    s3: FakeS3, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S3 may say so when CompleteMultipartUpload is repeated because its answer was lost."""
+
+    def gone(**_: Any) -> None:
+        raise answer("NoSuchUpload", 404)
+
+    monkeypatch.setattr(s3, "complete_multipart_upload", gone)
+    with (
+        pytest.raises(AwsUnavailableError, match="not known whether the rejected rows"),
+        RejectedRows("bucket", KEY) as rejected,
+    ):
+        list(map(rejected.add, range(1400), ["long"] * 1400, [b"x" * 4000] * 1400))
 
 
 def test_an_upload_that_cannot_even_be_aborted_does_not_hide_the_failure(s3: FakeS3) -> None:

@@ -1,13 +1,15 @@
 """What the e-mails say."""
 
 import json
+from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
 from handlers.sensor import errors, reports
-from handlers.sensor.reports import failure_report, processed_report, send
+from handlers.sensor.reports import failure_report, move_failure_report, processed_report, send
+from handlers.sensor.whereabouts import Whereabouts
 from handlers.shared.errors import InvalidEventError
 from handlers.shared.mail import Mail
 
@@ -38,6 +40,21 @@ FAILED = {
     },
     "setAside": {"moved": True, "bucketName": "target", "objectKey": "failed/in/a<b>.csv"},
 }
+SOURCE_PLACE = "s3://source/in/a<b>.csv (version v1)"
+PROCESSED_PLACE = "s3://target/processed/in/a<b>.csv"
+FAILED_PLACE = "s3://target/failed/in/a<b>.csv"
+SET_ASIDE = Whereabouts(failed=FAILED_PLACE)
+NOT_MOVED = {
+    "execution": EXECUTION,
+    "source": SOURCE,
+    "ingestion": INGESTION,
+    "failure": {"Error": "AwsUnavailableError", "Cause": '{"errorMessage": "S3 was away."}'},
+}
+
+
+@pytest.fixture(autouse=True)
+def target_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TARGET_BUCKET", "target")
 
 
 class Words(HTMLParser):
@@ -81,11 +98,17 @@ def test_a_processed_file_without_rejected_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    "report", [processed_report(PROCESSED), failure_report(FAILED)], ids=["processed", "failed"]
+    "make",
+    [
+        pytest.param(lambda: processed_report(PROCESSED), id="processed"),
+        pytest.param(lambda: failure_report(FAILED, SET_ASIDE), id="failed"),
+        pytest.param(lambda: move_failure_report(NOT_MOVED, Whereabouts()), id="not-moved"),
+    ],
 )
 def test_the_page_says_the_same_as_the_text_and_no_key_becomes_markup(
-    report: reports.Report,
+    make: Callable[[], reports.Report],
 ) -> None:
+    report = make()
     page = Words(report.html())
     words = " ".join(page.text)
     for value in (report.lead, *report.facts, *report.facts.values(), report.advice):
@@ -94,13 +117,14 @@ def test_the_page_says_the_same_as_the_text_and_no_key_becomes_markup(
 
 
 def test_a_file_that_failed() -> None:
-    report = failure_report(FAILED)
+    report = failure_report(FAILED, SET_ASIDE)
     assert report.subject == "File not processed"
     assert report.text() == (
         "in/a<b>.csv could not be processed. The file has no valid reading.\n\n"
         "File: in/a<b>.csv\n"
         "Reason: s3://source/in/a<b>.csv has no rows.\n"
         "Where it is now: s3://target/failed/in/a<b>.csv\n"
+        "Readings stored: none\n"
         "Error: NoValidReadingsError\n"
         f"Execution: {EXECUTION}\n\n"
         "What to do: Each row should be <SENSOR_UID>,<TIMESTAMP>,<VALUE>, the time in whole "
@@ -109,22 +133,124 @@ def test_a_file_that_failed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("set_aside", "place"),
+    ("found", "place"),
     [
+        pytest.param(Whereabouts(source=SOURCE_PLACE), SOURCE_PLACE, id="source"),
+        pytest.param(
+            Whereabouts(source=SOURCE_PLACE, failed=FAILED_PLACE),
+            f"{SOURCE_PLACE} and {FAILED_PLACE}",
+            id="two-places",
+        ),
+        pytest.param(
+            Whereabouts(),
+            "Not found: neither at s3://source/in/a<b>.csv nor in processed/ or failed/ of the "
+            "target bucket.",
+            id="nowhere",
+        ),
+        pytest.param(
+            Whereabouts(unknown=(f"{FAILED_PLACE} could not be looked at: no answer",)),
+            f"Not known. {FAILED_PLACE} could not be looked at: no answer.",
+            id="unknown",
+        ),
+        pytest.param(
+            Whereabouts(
+                source=SOURCE_PLACE, unknown=(f"{FAILED_PLACE} could not be looked at: S3 said.",)
+            ),
+            f"{SOURCE_PLACE}. {FAILED_PLACE} could not be looked at: S3 said.",
+            id="partly-unknown",
+        ),
+    ],
+)
+def test_where_the_file_is(found: Whereabouts, place: str) -> None:
+    assert failure_report(FAILED, found).facts["Where it is now"] == place
+    assert move_failure_report(NOT_MOVED, found).facts["Where it is now"] == place
+
+
+@pytest.mark.parametrize(
+    ("set_aside", "said"),
+    [
+        pytest.param(FAILED["setAside"], None, id="moved"),
         pytest.param(
             {"moved": False, "reason": "There is no s3://source/in/a<b>.csv."},
-            "Nothing was moved. There is no s3://source/in/a<b>.csv.",
+            "not done. There is no s3://source/in/a<b>.csv.",
             id="nothing-to-move",
         ),
         pytest.param(
             {"Error": "AwsUnavailableError", "Cause": '{"errorMessage": "S3 was away."}'},
-            "Still at s3://source/in/a<b>.csv: it could not be moved either. S3 was away.",
-            id="not-moved",
+            "ended with an error. S3 was away.",
+            id="error",
         ),
     ],
 )
-def test_where_the_file_is(set_aside: dict[str, Any], place: str) -> None:
-    assert failure_report(FAILED | {"setAside": set_aside}).facts["Where it is now"] == place
+def test_what_became_of_setting_aside(set_aside: dict[str, Any], said: str | None) -> None:
+    report = failure_report(FAILED | {"setAside": set_aside}, Whereabouts())
+    assert report.facts.get("Moving it to failed/") == said
+
+
+@pytest.mark.parametrize(
+    ("error", "stored"),
+    [
+        ("NoValidReadingsError", "none"),
+        ("SourceObjectMissingError", None),
+        ("IngestionTimeoutError", "not known: some, perhaps. Storing them again does no harm."),
+        ("Runtime.ExitError", "not known: some, perhaps. Storing them again does no harm."),
+        ("AnythingElse", "not known: some, perhaps. Storing them again does no harm."),
+    ],
+)
+def test_what_is_stored_of_a_file_that_failed(error: str, stored: str | None) -> None:
+    report = failure_report(FAILED | {"failure": {"Error": error}}, Whereabouts())
+    assert report.facts.get("Readings stored") == stored
+
+
+def test_a_file_that_could_not_be_moved() -> None:
+    report = move_failure_report(NOT_MOVED, Whereabouts(source=SOURCE_PLACE))
+    assert report.subject == "File processed, but moving it failed"
+    assert report.text() == (
+        "All readings of in/a<b>.csv are stored, but moving the file to processed/ failed. AWS "
+        "did not answer, even after several attempts.\n\n"
+        "File: in/a<b>.csv\n"
+        "Readings stored: 8\n"
+        "Duplicate rows: 1\n"
+        "Rejected rows: 2, see s3://target/rejected/in/a<b>.csv.csv\n"
+        "Not done: The file was not moved.\n"
+        "Where it is now: s3://source/in/a<b>.csv (version v1)\n"
+        "Reason: S3 was away.\n"
+        "Error: AwsUnavailableError\n"
+        f"Execution: {EXECUTION}\n\n"
+        "What to do: Do not upload the file again: its readings are stored. Once the cause has "
+        "passed, whoever runs this service starts an execution with the same input. It stores the "
+        "same readings once more, to the same result, and moves the file.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "not_done", "advice"),
+    [
+        pytest.param(
+            Whereabouts(source=SOURCE_PLACE, processed=PROCESSED_PLACE),
+            "The file was copied, but not removed from the source bucket.",
+            "Do not upload",
+            id="copied",
+        ),
+        pytest.param(
+            Whereabouts(processed=PROCESSED_PLACE),
+            "Nothing: the file was moved, but the function that moved it could not say so.",
+            "Nothing.",
+            id="moved-after-all",
+        ),
+        pytest.param(
+            Whereabouts(processed=PROCESSED_PLACE, unknown=("s3://source/… : no answer",)),
+            "It is not known whether the file was moved.",
+            "Do not upload",
+            id="unknown",
+        ),
+        pytest.param(Whereabouts(), "The file was not moved.", "Nothing, unless", id="gone"),
+    ],
+)
+def test_what_was_not_done(found: Whereabouts, not_done: str, advice: str) -> None:
+    report = move_failure_report(NOT_MOVED, found)
+    assert report.facts["Not done"] == not_done
+    assert report.advice.startswith(f"What to do: {advice}")
 
 
 @pytest.mark.parametrize(
@@ -139,7 +265,7 @@ def test_where_the_file_is(set_aside: dict[str, Any], place: str) -> None:
     ],
 )
 def test_the_reason(failure: dict[str, str], reason: str) -> None:
-    report = failure_report(FAILED | {"failure": failure})
+    report = failure_report(FAILED | {"failure": failure}, SET_ASIDE)
     assert report.facts["Reason"] == reason
     assert "Something unexpected happened." in report.lead
 
@@ -151,12 +277,12 @@ def test_the_reason(failure: dict[str, str], reason: str) -> None:
         for error in vars(errors).values()
         if isinstance(error, type)
         and error.__module__ == errors.__name__
-        # without an execution there is no report
-        and error is not errors.ExecutionNotStartedError
+        # without an execution there is no report, and none about a report
+        and error not in (errors.ExecutionNotStartedError, errors.EmailOutcomeUnknownError)
     ],
 )
 def test_each_of_our_errors_is_explained(error: str) -> None:
-    assert error in reports._EXPLANATIONS
+    assert error in reports._WHY
 
 
 @pytest.mark.parametrize("missing", ["source", "ingestion", "moved"])
@@ -182,13 +308,18 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Mail, str]]:
 
 def test_a_report_is_sent_once_for_an_execution_and_kind(sent: list[tuple[Mail, str]]) -> None:
     send(processed_report(PROCESSED), PROCESSED)
-    send(failure_report(FAILED), FAILED)
-    assert [mail.subject for mail, _ in sent] == ["File processed", "File not processed"]
+    send(failure_report(FAILED, SET_ASIDE), FAILED)
+    send(move_failure_report(NOT_MOVED, Whereabouts()), NOT_MOVED)
+    assert [mail.subject for mail, _ in sent] == [
+        "File processed",
+        "File not processed",
+        "File processed, but moving it failed",
+    ]
     assert {(mail.sender, mail.recipient) for mail, _ in sent} == {
         ("from@example.com", "to@example.com")
     }
     keys = [key for _, key in sent]
-    assert len(set(keys)) == 2
+    assert len(set(keys)) == 3
     assert all(EXECUTION in key for key in keys)
 
 

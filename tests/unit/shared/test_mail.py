@@ -1,5 +1,6 @@
 """A mail is sent at most once for a key, whatever happens in between."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,11 +14,15 @@ from botocore.exceptions import (
     EndpointConnectionError,
     ReadTimeoutError,
 )
+from botocore.parsers import ResponseParserError
 from moto import mock_aws
+from urllib3.exceptions import ProtocolError
 
 from handlers.shared import clients, mail
 from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.mail import Mail, send_once
+from tests.support.engine import TaskError
+from tests.support.sensor_faults import Call, Fault, Kind, network
 from tests.unit.fakes import answer
 
 URL = "https://email.us-east-1.amazonaws.com"
@@ -133,6 +138,8 @@ def test_what_ses_surely_refused_is_sent_by_a_retry_once(
     [
         pytest.param(ReadTimeoutError(endpoint_url=URL), id="read-timeout"),
         pytest.param(ConnectionClosedError(endpoint_url=URL), id="connection-closed"),
+        pytest.param(ProtocolError("IncompleteRead"), id="half-an-answer"),
+        pytest.param(ResponseParserError("no XML"), id="unreadable-answer"),
         pytest.param(answer("InternalFailure", 500), id="status-500"),
         pytest.param(answer("ServiceUnavailable", 503), id="status-503"),
     ],
@@ -196,11 +203,148 @@ def test_nothing_is_sent_while_it_cannot_be_noted(
     assert send_once(LETTER, key="execution-1")["status"] == "sent"
 
 
+@pytest.mark.parametrize("operation", ["PutItem", "UpdateItem"])
+def test_a_mail_is_sent_although_an_answer_of_the_log_is_lost(
+    ses: FakeSes, log: Any, operation: str
+) -> None:
+    # Given a write that takes effect and whose answer does not arrive, so that the SDK repeats it
+    with network(Fault(Kind.LOST, Call(operation, 1))) as faulty:
+        outcome = send_once(LETTER, key="execution-1")
+
+    # Then the attempt recognises its own record
+    assert faulty.calls.count(Call(operation, 2)) == 1
+    assert outcome == {"status": "sent", "messageId": "message-1"}
+    assert len(ses.sent) == 1
+    assert record(log)["status"] == {"S": "COMPLETED"}
+
+    # And a retry of the task sends nothing
+    assert send_once(LETTER, key="execution-1") == outcome
+    assert len(ses.sent) == 1
+
+
+def test_a_refused_mail_is_sent_by_a_retry_although_an_answer_of_the_log_is_lost(
+    ses: FakeSes, log: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    # Given SES that refuses the first time, and a removal of the record whose answer is lost
+    ses.answers = [answer("Throttling")]
+    with (
+        network(Fault(Kind.LOST, Call("DeleteItem", 1))) as faulty,
+        pytest.raises(AwsUnavailableError),
+    ):
+        send_once(LETTER, key="execution-1")
+    assert Call("DeleteItem", 2) in faulty.calls
+    assert "stays" not in caplog.text  # the removal recognises itself
+
+    # When the task is retried, then it sends
+    assert send_once(LETTER, key="execution-1")["status"] == "sent"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault(Kind.KILLED_BEFORE, Call("PutItem", 1)), id="before-the-record"),
+        pytest.param(Fault(Kind.KILLED_AFTER, Call("PutItem", 1)), id="after-the-record"),
+        pytest.param(Fault(Kind.KILLED_BEFORE, Call("UpdateItem", 1)), id="after-ses"),
+        pytest.param(Fault(Kind.KILLED_AFTER, Call("UpdateItem", 1)), id="after-the-outcome"),
+    ],
+)
+def test_what_a_retry_knows_after_a_kill(ses: FakeSes, log: Any, fault: Fault) -> None:
+    # Given an attempt that is killed somewhere
+    with network(fault) as faulty, pytest.raises(TaskError, match="killed"):
+        faulty.invoke(lambda event, _: send_once(LETTER, key=event), "execution-1", None)
+
+    # When the task is retried
+    outcome = send_once(LETTER, key="execution-1")
+
+    # Then what it says is true, and at most one mail is out
+    assert len(ses.sent) <= 1
+    if fault.kind is Kind.KILLED_BEFORE and fault.at.operation == "PutItem":
+        assert outcome == {"status": "sent", "messageId": "message-1"}
+        assert len(ses.sent) == 1
+    elif fault.kind is Kind.KILLED_AFTER and fault.at.operation == "UpdateItem":
+        assert outcome == {"status": "sent", "messageId": "message-1"}
+    else:
+        assert outcome == {"status": "unknown"}
+
+
+def test_a_fault_of_ours_after_ses_was_called_frees_nothing(
+    ses: FakeSes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given an answer of SES that we stumble over
+    with monkeypatch.context() as broken:
+        broken.setattr(ses, "send_email", lambda **_: {})
+        with pytest.raises(KeyError):
+            send_once(LETTER, key="execution-1")
+
+    # Then the mail may be out, and is not sent again
+    assert send_once(LETTER, key="execution-1") == {"status": "unknown"}
+    assert ses.sent == []
+
+
+@pytest.mark.parametrize("refusal", ["Throttling", "MessageRejected"])
+def test_a_record_that_cannot_be_removed_hides_no_refusal(
+    ses: FakeSes, monkeypatch: pytest.MonkeyPatch, refusal: str
+) -> None:
+    # Given SES that refuses, and a log that does not let go of the record
+    ses.answers = [answer(refusal)]
+    with (
+        network(Fault(Kind.REFUSED, Call("DeleteItem", 1), for_ever=True)),
+        pytest.raises((AwsUnavailableError, ClientError), match=refusal),
+    ):
+        send_once(LETTER, key="execution-1")
+
+    # Then a retry does not know, and says so
+    assert send_once(LETTER, key="execution-1") == {"status": "unknown"}
+    assert len(ses.sent) == 1
+
+
+def test_a_log_whose_answers_are_all_lost_is_an_outage_and_nothing_is_sent(
+    ses: FakeSes, log: Any
+) -> None:
+    # Given a record that is written, and a log that never says so
+    with (
+        network(Fault(Kind.LOST, Call("PutItem", 1), for_ever=True)),
+        pytest.raises(AwsUnavailableError, match="noting a mail"),
+    ):
+        send_once(LETTER, key="execution-1")
+    assert ses.sent == []
+
+    # When the task is retried, then the mail is sent: the attempt took its record back
+    assert send_once(LETTER, key="execution-1")["status"] == "sent"
+
+
+def test_an_expired_record_is_none(ses: FakeSes, log: Any) -> None:
+    # Given a record that DynamoDB should have removed: it takes days to
+    send_once(LETTER, key="execution-1")
+    log.update_item(
+        TableName="emails",
+        Key={"id": record(log)["id"]},
+        UpdateExpression="SET expiration = :past",
+        ExpressionAttributeValues={":past": {"N": str(int(time.time()) - 1)}},
+    )
+
+    # When the same key comes again, then it is a new mail
+    assert send_once(LETTER, key="execution-1")["messageId"] == "message-2"
+
+
+def test_only_its_own_attempt_writes_an_outcome(ses: FakeSes, log: Any) -> None:
+    """A killed attempt's record that a person removed: the next attempt sends."""
+    with (
+        network(Fault(Kind.KILLED_AFTER, Call("PutItem", 1))) as faulty,
+        pytest.raises(TaskError),
+    ):
+        faulty.invoke(lambda event, _: send_once(LETTER, key=event), "execution-1", None)
+    log.delete_item(TableName="emails", Key={"id": record(log)["id"]})
+
+    assert send_once(LETTER, key="execution-1")["status"] == "sent"
+
+
 def test_a_record_holds_no_address_and_expires(ses: FakeSes, log: Any) -> None:
     send_once(LETTER, key="execution-1")
-    (item,) = log.scan(TableName="emails")["Items"]
+    item = record(log)
     assert item["status"] == {"S": "COMPLETED"}
-    assert "expiration" in item
+    days = (int(item["expiration"]["N"]) - time.time()) / (24 * 3600)
+    assert days == pytest.approx(90, abs=0.1)
     assert "example.com" not in str(item)
 
 
@@ -213,3 +357,9 @@ def test_a_subject_is_one_line(ses: FakeSes) -> None:
     line = sent["Message"]["Subject"]["Data"]
     assert line.startswith("Document 3 Bcc: eve@example.com xxx")
     assert len(line) == mail.MAX_SUBJECT
+
+
+def record(log: Any) -> dict[str, Any]:
+    (item,) = log.scan(TableName="emails")["Items"]
+    found: dict[str, Any] = item
+    return found

@@ -1,0 +1,21 @@
+"""Say by e-mail that the readings of a file are stored, but that moving it failed."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.sensor.reports import move_failure_report, send
+from handlers.sensor.whereabouts import look_for
+from handlers.shared.observability import logger_for, metrics_for
+
+logger = logger_for("sensor")
+metrics = metrics_for("sensor")
+
+
+@logger.inject_lambda_context(correlation_id_path="execution")
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
+    outcome = send(move_failure_report(event, look_for(event)), event)
+    metrics.add_metric("EmailsSent", "Count", int(outcome["status"] == "sent"))
+    logger.info("failed move reported", outcome=outcome)
+    return outcome

@@ -1,0 +1,93 @@
+"""Where a file is: mails say of it what was looked at just before."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from handlers.sensor.errors import (
+    SourceAccessDeniedError,
+    SourceObjectChangedError,
+    SourceObjectMissingError,
+)
+from handlers.sensor.mover import copy_head, refuse_newer, was_copied_from
+from handlers.sensor.source import ObjectRef, real_version, source_faults
+from handlers.shared.clients import client
+from handlers.shared.errors import AwsUnavailableError
+from handlers.shared.settings import required
+
+_ATTEMPTS = 2  # of each place: a mail that does not know the place is better than none
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """Where a file was found, as URIs, and which places could not be looked at, and why."""
+
+    source: str | None = None
+    processed: str | None = None
+    failed: str | None = None
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def found(self) -> list[str]:
+        return [place for place in (self.source, self.processed, self.failed) if place]
+
+
+def look_for(event: Mapping[str, Any]) -> Whereabouts:
+    """Look for the file of an event in the source bucket, in processed/ and in failed/.
+
+    What is looked for is that very file: its version or ETag and, in the target bucket, a copy
+    with its stamp. Never raises because S3 does not answer: the place is then unknown.
+    """
+    source = ObjectRef.from_event(event).pinned_by(event.get("ingestion") or {})
+    # A function invoked by hand may have no execution, and so no start of one.
+    started_at = datetime.fromisoformat(event["startedAt"]) if event.get("startedAt") else None
+    bucket = required("TARGET_BUCKET")
+    processed = ObjectRef(bucket, f"processed/{source.key}")
+    failed = ObjectRef(bucket, f"failed/{source.key}").pinned_by(
+        {"versionId": (event.get("setAside") or {}).get("versionId")}
+    )
+    s3 = client("s3", bulk=True)  # gives up soon: the mail is waiting
+    unknown: list[str] = []
+
+    def place(ref: ObjectRef, find: Callable[[], str | None]) -> str | None:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return find()
+            except (AwsUnavailableError, SourceAccessDeniedError, BotoCoreError, ClientError) as e:
+                if attempt == _ATTEMPTS:
+                    unknown.append(f"{ref.uri} could not be looked at: {e}")
+        return None
+
+    return Whereabouts(
+        source=place(source, lambda: _original(s3, source, started_at)),
+        processed=place(processed, lambda: _copy(s3, processed, source, started_at)),
+        failed=place(failed, lambda: _copy(s3, failed, source, started_at)),
+        unknown=tuple(unknown),
+    )
+
+
+def _original(s3: Any, source: ObjectRef, started_at: datetime | None) -> str | None:
+    try:
+        with source_faults(source):
+            found = s3.head_object(**source.request())
+        refuse_newer(source, found, started_at)
+    except (SourceObjectMissingError, SourceObjectChangedError):
+        return None
+    return _named(source)
+
+
+def _copy(s3: Any, place: ObjectRef, source: ObjectRef, started_at: datetime | None) -> str | None:
+    """The copy under the key or, where a newer file has taken its place, the version of ours."""
+    for ref in dict.fromkeys((replace(place, version_id=None), place)):
+        found = copy_head(s3, ref)
+        if found is not None and was_copied_from(found, source, started_at):
+            return _named(ref)
+    return None
+
+
+def _named(ref: ObjectRef) -> str:
+    version = real_version(ref.version_id)
+    return f"{ref.uri} (version {version})" if version else ref.uri

@@ -1,0 +1,240 @@
+"""Every call that the sensor workflow makes to AWS fails in every way, one at a time.
+
+The real machine runs on moto's engine, with the real functions. Whatever fails: the table has no
+row that is not in the file, the file is somewhere, there is one mail at most, and what the mail and
+the error name claim is true.
+"""
+
+import importlib
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from html import unescape
+
+import boto3
+import pytest
+from moto.backends import get_backend
+
+from handlers.sensor.store import ReadingStore
+from handlers.shared.clients import client
+from tests.support import asl
+from tests.support.engine import Engine, Run, Task, engine, fails
+from tests.support.sensor_faults import Call, Fault, Kind, Network, network
+from tests.unit.fakes import FakeContext
+from tests.unit.fixtures import fresh
+
+from .conftest import KEY, SOURCE, TARGET, World, built
+
+GOOD = b"a,1,1\na,2,2\nb,1,3\na,1,4\nnot a reading\n"
+READINGS = {("a", "1"): "4", ("a", "2"): "2", ("b", "1"): "3"}
+ROWS = {*READINGS.items(), (("a", "1"), "1")}
+BAD = b"not a reading\n"
+SOURCE_URI = f"s3://{SOURCE}/{KEY}"
+PROCESSED_URI, FAILED_URI = f"s3://{TARGET}/processed/{KEY}", f"s3://{TARGET}/failed/{KEY}"
+FUNCTIONS = {
+    "processFile": "process_file",
+    "moveFile": "move_file",
+    "sendEmail": "send_email",
+    "setAsideFile": "set_aside_file",
+    "sendFailureEmail": "send_failure_email",
+    "sendMoveFailureEmail": "send_move_failure_email",
+}
+
+
+def calls(**operations: int) -> list[Call]:
+    return [Call(name, n) for name, count in operations.items() for n in range(1, count + 1)]
+
+
+MAIL = {"SendEmail": 1, "UpdateItem": 1}
+# By the way an execution goes: what is uploaded, what fails beside, the calls, in any order.
+PATHS: dict[str, tuple[bytes, dict[str, Task], list[Call]]] = {
+    "processed": (
+        GOOD,
+        {},
+        calls(
+            GetObject=1, PutObject=1, BatchWriteItem=2, HeadObject=4, CopyObject=1,
+            DeleteObject=1, PutItem=1, **MAIL,
+        ),
+    ),
+    "not-processed": (
+        BAD,
+        {},
+        calls(
+            GetObject=1, PutObject=1, HeadObject=7, CopyObject=1, DeleteObject=1,
+            PutItem=1, **MAIL,
+        ),
+    ),
+    "not-moved": (
+        GOOD,
+        {"moveFile": fails("CopyVerificationError", "the copy is wrong")},
+        calls(GetObject=1, PutObject=1, BatchWriteItem=2, HeadObject=3, PutItem=1, **MAIL),
+    ),
+}  # fmt: skip
+LEFT_OUT = {
+    (Kind.REFUSED, False),  # what is refused once is refused again
+    (Kind.UNAVAILABLE, False),  # botocore repeats it
+    (Kind.KILLED_BEFORE, True),  # has the effect of a refusal
+}
+SWEEP = [
+    pytest.param(path, Fault(kind, call, for_ever), id=f"{path}-{Fault(kind, call, for_ever)}")
+    for path, (_, _, made) in PATHS.items()
+    for call in made
+    # What comes before Move File is swept on the way to "processed" already.
+    if path != "not-moved" or call.operation in ("HeadObject", "PutItem", *MAIL)
+    for kind in Kind
+    for for_ever in (False, True)
+    if (kind, for_ever) not in LEFT_OUT
+]
+
+
+@dataclass
+class Outcome:
+    """What came of an execution, and what is in AWS after it."""
+
+    run: Run
+    world: World
+    network: Network
+
+    @property
+    def places(self) -> set[str]:
+        """Where the file is, its versions included."""
+        at_source = self.world.s3.list_object_versions(Bucket=SOURCE).get("Versions", [])
+        copies = {FAILED_URI: f"failed/{KEY}", PROCESSED_URI: f"processed/{KEY}"}
+        found = {uri for uri, key in copies.items() if self.world.read(TARGET, key) is not None}
+        return found | ({SOURCE_URI} if at_source else set())
+
+    @property
+    def said(self) -> dict[str, str]:
+        """The facts of the mail."""
+        (mail,) = self.world.mails
+        rows = re.findall("<th[^>]*>(.*?)</th><td>(.*?)</td>", mail.body)  # moto keeps the HTML
+        return {unescape(name): unescape(value) for name, value in rows}
+
+
+@pytest.fixture(autouse=True)
+def fresh_clients() -> None:
+    """The clients are kept: to make them takes longer than a test."""
+
+
+@pytest.fixture(scope="module")
+def states() -> Iterator[Engine]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        fresh(monkeypatch)
+        # One lane with batches of two: so the number of calls does not depend on Python's hashes.
+        options = {"lanes": 1, "batch_size": 2, "backoff": lambda _: 0.0}
+        for option, value in options.items():
+            monkeypatch.setitem(ReadingStore.__init__.__kwdefaults__, option, value)
+        with engine() as active:
+            yield active
+    client.cache_clear()
+
+
+@pytest.fixture
+def execute(states: Engine, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    for service in ("s3", "dynamodb", "ses"):
+        get_backend(service).reset()
+    world = built(monkeypatch, make=make_client)
+
+    def go(path: str, fault: Fault | None = None) -> Outcome:
+        content, tasks, _ = PATHS[path]
+        source = world.upload(content)
+        with network(fault) as faulty:
+            working = {key: working_on(faulty, module) for key, module in FUNCTIONS.items()}
+            run = states.run(asl.definition("sensor"), source, working | tasks)
+        return Outcome(run, world, faulty)
+
+    return go
+
+
+make_client = cache(boto3.client)
+
+
+def working_on(faulty: Network, module: str) -> Task:
+    handler = importlib.import_module(f"handlers.sensor.{module}").handler
+    return lambda event: faulty.invoke(handler, event, FakeContext())
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_sweep_knows_every_call(execute: Callable[..., Outcome], path: str) -> None:
+    outcome = execute(path)
+
+    assert sorted(outcome.network.calls) == sorted(PATHS[path][2])
+    assert len(outcome.world.mails) == 1
+
+
+@pytest.mark.parametrize(("path", "fault"), SWEEP)
+def test_a_fault_loses_nothing_and_every_claim_is_true(
+    execute: Callable[..., Outcome], path: str, fault: Fault
+) -> None:
+    outcome = execute(path, fault)
+
+    assert outcome.network.struck, "the fault was not reached"
+    nothing_is_lost(outcome, path)
+    if not fault.for_ever:
+        a_passing_fault_is_forgotten(outcome, path, fault)
+    the_end_is_true(outcome)
+    the_mail_is_true(outcome)
+
+
+def nothing_is_lost(outcome: Outcome, path: str) -> None:
+    assert outcome.places
+    assert not {PROCESSED_URI, FAILED_URI} <= outcome.places
+    assert outcome.world.readings().items() <= (ROWS if path != "not-processed" else set())
+    assert len(outcome.world.mails) <= 1
+
+
+def a_passing_fault_is_forgotten(outcome: Outcome, path: str, fault: Fault) -> None:
+    """But for one: nobody knows whether a mail went out in whose middle the function ended."""
+    at_the_mail = fault.at.operation in ("PutItem", "SendEmail", "UpdateItem")
+    expected = {
+        "processed": ("SUCCEEDED", None, {PROCESSED_URI}),
+        "not-processed": ("FAILED", "NoValidReadingsError", {FAILED_URI}),
+        "not-moved": ("FAILED", "MoveFailedError", {SOURCE_URI}),
+    }[path]
+    if path == "processed" and at_the_mail and outcome.run.error is not None:
+        expected = ("FAILED", "EmailOutcomeUnknownError", {PROCESSED_URI})
+    assert (outcome.run.status, outcome.run.error, outcome.places) == expected
+    if not at_the_mail or fault.kind is Kind.LOST:
+        assert len(outcome.world.mails) == 1
+    if path != "not-processed":
+        assert outcome.world.readings() == READINGS
+
+
+def the_end_is_true(outcome: Outcome) -> None:
+    run, mails = outcome.run, outcome.world.mails
+    if run.status == "SUCCEEDED":
+        assert [mail.subject for mail in mails] == ["File processed"]
+        assert run.output["email"]["messageId"] == mails[0].id
+    if run.error in ("EmailNotSentError", "EmailOutcomeUnknownError"):
+        assert mails == [] or run.error == "EmailOutcomeUnknownError"
+        assert outcome.places == {PROCESSED_URI}
+    if run.status == "SUCCEEDED" or run.error in (
+        "EmailNotSentError",
+        "EmailOutcomeUnknownError",
+        "MoveFailedError",
+    ):
+        assert outcome.world.readings() == READINGS
+        assert FAILED_URI not in outcome.places
+
+
+def the_mail_is_true(outcome: Outcome) -> None:
+    if not outcome.world.mails:
+        return
+    said, subject = outcome.said, outcome.world.mails[0].subject
+    place = said.get("Where it is now", said.get("Now at", ""))
+    named = {uri for uri in (SOURCE_URI, PROCESSED_URI, FAILED_URI) if uri in place}
+    unknown = {uri for uri in named if f"{uri} could not be looked at" in place}
+    assert named - unknown == outcome.places - unknown
+    assert unknown or named
+    stored = said.get("Readings stored", "")
+    if stored.isdecimal():
+        assert len(outcome.world.readings()) == int(stored)
+    elif stored == "none":
+        assert not outcome.world.readings()
+    expected = {
+        "SUCCEEDED": "File processed",
+        "EmailOutcomeUnknownError": "File processed",
+        "MoveFailedError": "File processed, but moving it failed",
+    }
+    assert subject == expected.get(outcome.run.error or outcome.run.status, "File not processed")
