@@ -14,7 +14,7 @@ from urllib.parse import urljoin
 import requests
 from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
-from handlers.images.connections import CheckedAdapter, Resolver
+from handlers.images.connections import CheckedAdapter, Resolver, sent_more
 from handlers.images.errors import DownloadError
 from handlers.images.resource import parse_address
 from handlers.images.time_limit import TimeLimit
@@ -111,6 +111,7 @@ class Fetcher:
                 if target is None:
                     raise _http_error(answer)
                 _discard(answer)
+                _check_end(answer)
             address = target
         raise DownloadError(f"More than {MAX_REDIRECTS} redirects")
 
@@ -155,6 +156,7 @@ class Fetcher:
             raise self._no_answer(error, limit) from error
         if limit.is_over():  # an answer without a length that was cut looks whole
             raise DownloadError("Out of time")
+        _check_end(answer)
         return Fetched(
             size, answer.headers.get("Content-Type"), answer.headers.get("Content-Encoding")
         )
@@ -229,6 +231,12 @@ def _retry_after(value: str) -> float:
         return max(0.0, (until - datetime.now(UTC)).total_seconds())
     except (ValueError, OverflowError):  # no date, or one that Python has no datetime for
         return 0.0
+
+
+def _check_end(answer: requests.Response) -> None:
+    """Refuse an answer of which more came than it announced: nobody knows where it ends."""
+    if sent_more(answer.raw):
+        raise DownloadError("Sent more than it announced", status=answer.status_code)
 
 
 def _discard(answer: requests.Response) -> None:
