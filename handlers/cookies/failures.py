@@ -48,4 +48,9 @@ def _reason(record: Mapping[str, Any]) -> tuple[str, str]:
     error = response.get("errorType")
     if not error:
         error = "Sandbox.Timedout" if _TIMED_OUT in message else f"Lambda.{condition}"
-    return str(error), message
+    return _utf8(str(error)), _utf8(message)
+
+
+def _utf8(text: str) -> str:
+    """A function may fail with any text; an event holds UTF-8 alone."""
+    return text.encode(errors="replace").decode()

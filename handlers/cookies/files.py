@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from handlers.cookies.errors import ResultMissingError
 from handlers.shared.clients import client
 from handlers.shared.errors import InvalidEventError, aws_errors, http_status
+from handlers.shared.text import is_utf8
 
 URL_SECONDS = 15 * 60
 REPORT = "0-cookies.json"
@@ -33,8 +34,10 @@ class Person:
     @classmethod
     def from_detail(cls, detail: Mapping[str, Any]) -> "Person":
         n, name = detail["n"], detail["name"]
-        if type(n) is not int or n < 0 or not isinstance(name, str):
-            raise InvalidEventError("`n` must be a whole number from 0, and `name` a text.")
+        if type(n) is not int or n < 0 or not isinstance(name, str) or not is_utf8(name):
+            raise InvalidEventError(
+                "`n` must be a whole number from 0, and `name` a text, written as UTF-8."
+            )
         return cls(detail["execution"], n, name)
 
     @property

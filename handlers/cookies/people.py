@@ -11,6 +11,7 @@ from typing import Any
 from faker import Faker
 
 from handlers.cookies.errors import InvalidRequestError, TooManyNamesError
+from handlers.shared.text import is_utf8
 
 MOST_MADE_UP = 19  # unless a number is asked for
 # The machine carries the names, and what became of each, in every state's output: 32 KiB at most.
@@ -27,7 +28,7 @@ def names_for(request: Mapping[str, Any], *, execution: str) -> list[str]:
     if not isinstance(request, Mapping):
         raise InvalidRequestError("The input must be an object.")
     names = _given(request) if "names" in request else _made_up(request, execution)
-    size = len(json.dumps(names, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    size = len(json.dumps(names, ensure_ascii=False).encode())
     if len(names) > MAX_NAMES or size > MAX_NAMES_BYTES:
         raise TooManyNamesError(
             f"{len(names)} names in {size} bytes: a report has at most {MAX_NAMES} names "
@@ -44,15 +45,15 @@ def profile_of(n: int, name: str) -> dict[str, str]:
 
 def _given(request: Mapping[str, Any]) -> list[str]:
     names = request["names"]
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise InvalidRequestError("`names` must be a list of texts.")
+    if not isinstance(names, list) or not all(_is_text(name) for name in names):
+        raise InvalidRequestError("`names` must be a list of texts, written as UTF-8.")
     return names
 
 
 def _made_up(request: Mapping[str, Any], execution: str) -> list[str]:
     seed, count = request.get("seed", execution), request.get("count")
-    if type(seed) not in (int, str):
-        raise InvalidRequestError("`seed` must be a whole number or a text.")
+    if type(seed) is not int and not _is_text(seed):
+        raise InvalidRequestError("`seed` must be a whole number or a text, written as UTF-8.")
     if count is None:
         count = random.Random(f"{seed}").randint(0, MOST_MADE_UP)
     if type(count) is not int or count < 0:
@@ -61,6 +62,10 @@ def _made_up(request: Mapping[str, Any], execution: str) -> list[str]:
         raise TooManyNamesError(f"{count} names: a report has at most {MAX_NAMES}.")
     fake = _fake(f"{seed}")
     return [fake.name() for _ in range(count)]
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and is_utf8(value)
 
 
 def _fake(seed: str) -> Faker:

@@ -4,6 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from handlers.messages.message import is_message_id
 from handlers.messages.store import MessageStore
 from handlers.shared.api import Answer, answer, refusal, unavailable
 from handlers.shared.clients import client
@@ -19,6 +20,8 @@ logger = logger_for("messages")
 def handler(event: dict[str, Any], context: LambdaContext) -> Answer:
     """GET → 200 {"messageId", "createdAt", "event", "receivedAt"}; 404 while there is none."""
     message_id = field(field(event, "pathParameters"), "messageId")
+    if not is_message_id(message_id):
+        return refusal(404, "No message can have this id.")
     try:
         found = MessageStore(client("dynamodb"), required("MESSAGES_TABLE")).find(message_id)
     except TransientError as error:

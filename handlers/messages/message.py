@@ -8,10 +8,12 @@ from typing import Any, Self
 from handlers.messages import strict_json
 from handlers.messages.errors import MalformedMessageError, MessageTooLargeError
 from handlers.shared.events import Event, field
+from handlers.shared.text import is_utf8
 
 SOURCE = "com.devpost.commonevent"
 DETAIL_TYPE = "message"
 
+MAX_ID = 2048  # bytes, as UTF-8: of a partition key in DynamoDB
 MAX_MESSAGE = 200 * 1024  # bytes of JSON, as UTF-8
 # EventBridge takes 256 KiB, and so does every state of the machine, which gets the event and adds
 # what became of it (docs/decisions/0018-message-sizes.md).
@@ -70,6 +72,8 @@ def check(event: Any) -> str:
     MalformedMessageError says what is wrong with any other.
     """
     message_id = _text(event, "id")
+    if not is_message_id(message_id):
+        raise MalformedMessageError(f"The event's id is not a text of at most {MAX_ID} bytes.")
     epoch_milliseconds(_text(event, "time"))
     detail = event.get("detail")
     try:
@@ -77,6 +81,11 @@ def check(event: Any) -> str:
     except MalformedMessageError as error:
         raise MalformedMessageError(f"detail.message cannot be recorded. {error}") from None
     return message_id
+
+
+def is_message_id(text: str) -> bool:
+    """Whether a message can have this id: DynamoDB refuses to look up any other."""
+    return is_utf8(text) and 0 < len(text.encode()) <= MAX_ID
 
 
 def epoch_milliseconds(time: str) -> int:

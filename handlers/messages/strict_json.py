@@ -5,6 +5,7 @@ others stop at those, and Step Functions stops the whole execution, uncaught.
 """
 
 import json
+import math
 from typing import Any, NoReturn
 
 from handlers.messages.errors import MalformedMessageError
@@ -15,10 +16,10 @@ MAX_DEPTH = 100  # Lambda's own runtime reads about ten times as deep
 def parse(text: str) -> Any:
     """The value that a JSON text stands for; MalformedMessageError says what is wrong with it."""
     try:
-        value = json.loads(text, parse_constant=_refuse)
+        value = json.loads(text, parse_constant=_refuse, parse_int=_integer)
     except RecursionError:
         raise MalformedMessageError(_TOO_DEEP) from None
-    except ValueError as error:  # also a number with more digits than Python reads
+    except ValueError as error:
         raise MalformedMessageError(f"It is not JSON: {error}.") from None
     if _deeper_than(MAX_DEPTH, value):
         raise MalformedMessageError(_TOO_DEEP)
@@ -34,11 +35,19 @@ def dump(value: Any) -> str:
     except UnicodeEncodeError:
         raise MalformedMessageError("It has half of a surrogate pair in it.") from None
     except ValueError:
-        raise MalformedMessageError("It has a number in it that no double can hold.") from None
+        raise MalformedMessageError(_TOO_LARGE) from None
     return text
 
 
 _TOO_DEEP = f"It is nested more than {MAX_DEPTH} levels deep."
+_TOO_LARGE = "It has a number in it that no double can hold."
+
+
+def _integer(digits: str) -> int:
+    """An integer of any size is one for Python; for Step Functions every number is a double."""
+    if math.isinf(float(digits)):
+        raise MalformedMessageError(_TOO_LARGE)
+    return int(digits)
 
 
 def _refuse(constant: str) -> NoReturn:

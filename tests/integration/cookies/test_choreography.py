@@ -252,6 +252,15 @@ def test_who_lists_the_people_may_fail(world: World) -> None:
     assert in_folder(world, name)["0-cookies.json"]["failure"]["Error"] == "Sandbox.Timedout"
 
 
+def test_names_that_are_no_text_are_refused_by_name(world: World) -> None:
+    """Half of a surrogate pair is JSON, but nothing that could be written anywhere."""
+    name, ended = played(Choreography(), {"names": ["\ud800"]})
+
+    assert (ended["status"], ended["error"]) == ("FAILED", "InvalidRequestError")
+    report = in_folder(world, name)["0-cookies.json"]
+    assert report["failure"]["Error"] == "InvalidRequestError"
+
+
 def test_who_writes_the_report_may_fail(world: World) -> None:
     stage = Choreography(before={"postProcessAll": dies(RuntimeError("no disk"))})
 

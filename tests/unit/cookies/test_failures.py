@@ -38,6 +38,13 @@ def record(event: Any = EVENT, response: Any = RAISED, condition: str = "Retries
     )
 
 
+def test_a_reason_that_is_not_utf8_is_told_as_well_as_may_be() -> None:
+    """One such record would otherwise hold up all others of its batch."""
+    event = task_failed(record(response={"errorType": "E\ud800", "errorMessage": "no \udfff"}))
+
+    assert (event.detail["error"], event.detail["cause"]) == ("E?", "no ?")
+
+
 def test_the_waiting_task_is_told_error_and_cause() -> None:
     event = task_failed(record())
 

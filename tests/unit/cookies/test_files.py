@@ -59,6 +59,7 @@ def test_people_of_the_same_name_have_files_of_their_own() -> None:
         pytest.param({"n": True, "name": "Ann"}, id="a-truth"),
         pytest.param({"n": 1.0, "name": "Ann"}, id="a-fraction"),
         pytest.param({"n": 1, "name": ["Ann"]}, id="a-list-of-names"),
+        pytest.param({"n": 1, "name": "\ud800"}, id="half-a-character"),
     ],
 )
 def test_who_is_not_a_person_is_refused(detail: dict[str, Any]) -> None:

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from handlers.messages.get_message import handler
 from handlers.messages.message import Record
 from handlers.messages.store import MessageStore
@@ -31,6 +33,28 @@ def test_an_unknown_id_is_a_404(dynamodb: FakeDynamoDb, context: FakeContext) ->
 
     assert found["statusCode"] == 404
     assert json.loads(found["body"])["message"]
+
+
+@pytest.mark.parametrize(
+    "message_id",
+    ["x" * 2049, "é" * 1025, "x" * 100_000, "\ud800"],
+    ids=["2049 bytes", "2050 bytes", "long", "half a character"],
+)
+def test_an_id_that_no_record_can_have_is_not_looked_up(
+    dynamodb: FakeDynamoDb, context: FakeContext, message_id: str
+) -> None:
+    dynamodb.fails_with = [answer("ValidationException")]  # what DynamoDB says to such a key
+
+    found = handler(get(message_id), context)
+
+    assert found["statusCode"] == 404
+    assert json.loads(found["body"])["message"]
+
+
+def test_the_longest_id_is_looked_up(dynamodb: FakeDynamoDb, context: FakeContext) -> None:
+    MessageStore(dynamodb, "messages").record(Record("é" * 1024, 1_735_689_600_000, {}))
+
+    assert handler(get("é" * 1024), context)["statusCode"] == 200
 
 
 def test_a_table_that_does_not_answer_is_a_503(

@@ -57,6 +57,12 @@ def test_what_is_no_object_is_refused(text: str) -> None:
         posted(text)
 
 
+@pytest.mark.parametrize("number", ["1e309", "1" + "0" * 400], ids=["1e309", "401 digits"])
+def test_a_number_that_no_double_can_hold_cannot_be_posted(number: str) -> None:
+    with pytest.raises(MalformedMessageError, match="no double can hold"):
+        posted(f'{{"message": {{"a": {number}}}}}')
+
+
 def test_two_hundred_kilobytes_are_taken_and_one_byte_more_is_not() -> None:
     """200 * 1024 bytes of JSON."""
     room = MAX_MESSAGE - len('{"a":""}')
@@ -126,6 +132,11 @@ def test_any_json_is_a_message(text: str) -> None:
         ({"detail": "text"}, "no message"),
         ({"id": None}, "no id"),
         ({"id": 1}, "no id"),
+        pytest.param({"id": "x" * 2049}, "2048 bytes", id="a-long-id"),
+        pytest.param({"id": "\ud800"}, "2048 bytes", id="half-a-character"),
+        pytest.param(
+            {"detail": {"message": "1" + "0" * 400}}, "no double can hold", id="401-digits"
+        ),
         ({"time": None}, "no time"),
         ({"time": "yesterday"}, "ISO 8601"),
         ({"time": "2025-01-01T00:00:00"}, "no time zone"),

@@ -1,6 +1,7 @@
 """JSON that every part of the way can read."""
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -39,10 +40,29 @@ def test_what_is_not_json_is_refused(text: str) -> None:
         parse(text)
 
 
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "9" * 5000])
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_number_is_refused(constant: str) -> None:
+    with pytest.raises(MalformedMessageError, match=f"{constant} is not a number"):
+        parse(f'{{"a": {constant}}}')
+
+
+LARGEST = str(int(sys.float_info.max))
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["1e309", "-1e309", "1" + "0" * 400, "-1" + "0" * 400, f"9{LARGEST[1:]}", "9" * 5000],
+    ids=["1e309", "-1e309", "401 digits", "-401 digits", "309 digits", "5000 digits"],
+)
 def test_numbers_that_no_double_can_hold_are_refused(number: str) -> None:
-    with pytest.raises(MalformedMessageError):
-        parse(f'{{"a": {number}}}')
+    for text in (number, f'{{"a": [{number}]}}'):
+        with pytest.raises(MalformedMessageError, match="no double can hold"):
+            parse(text)
+
+
+@pytest.mark.parametrize("number", [LARGEST, f"-{LARGEST}", "12345678901234567890", "1e308"])
+def test_numbers_that_a_double_can_hold_come_out_as_they_went_in(number: str) -> None:
+    assert parse(number) == (float(number) if "e" in number else int(number))
 
 
 def test_half_a_surrogate_pair_is_refused() -> None:
