@@ -1,4 +1,4 @@
-"""Connections to public hosts only, for `requests`.
+"""Connections to public hosts only, for `requests`, each answer on them looked at to its very end.
 
 The address is looked up once, judged, and that very address is connected to, so a name that
 answers differently the second time ("DNS rebinding") gains nothing. It happens for every new
@@ -6,9 +6,12 @@ connection, whoever asked for it: the first request or a redirect. TLS is still 
 the host's name.
 """
 
+import io
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from http.client import HTTPResponse
 from typing import Any
 
 from requests.adapters import HTTPAdapter
@@ -21,6 +24,7 @@ from handlers.images.errors import DownloadError
 from handlers.images.public_addresses import is_public
 from handlers.images.time_limit import current_limit
 
+QUIET_SECONDS = 0.1  # that a connection must be silent after an answer
 _TRIED = 3  # addresses of a host, so that many dead ones don't add up their timeouts
 
 Resolver = Callable[[str, int], list[str]]
@@ -45,8 +49,61 @@ def resolve_public(host: str, port: int, resolve: Resolver = resolve_any) -> lis
     return addresses
 
 
+class _Body(io.BufferedReader):
+    """What comes over a connection, from an answer's first byte to its last.
+
+    Closing it, which http.client does at the end of a body, waits until the connection has been
+    silent for QUIET_SECONDS; only then is it free for another request. Another download has its
+    turn meanwhile. More than the announced
+    body may be in this buffer, in that of TLS or of the system, or be on its way: reading finds
+    it wherever it is, and takes what belongs to TLS itself, such as session tickets, for nothing.
+    """
+
+    surplus = False
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
+        super().__init__(raw)
+        self._sock = sock
+
+    def close(self) -> None:
+        if self.closed:
+            return
+        if (limit := current_limit()) and limit.turn:
+            limit.turn.give_back()
+        if self._more_comes():
+            self.surplus = True
+            with suppress(OSError):
+                # Not the method of a TLS socket: see TimeLimit.cut.
+                socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
+        super().close()
+
+    def _more_comes(self) -> bool:
+        try:
+            self._sock.settimeout(QUIET_SECONDS)
+            return bool(self.peek(1))
+        except (OSError, ValueError):  # nothing came, or the connection is broken
+            return False
+
+
+class _Answer(HTTPResponse):
+    """An answer that knows whether more came than it announced."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        raw: Any = self.fp.detach()
+        self.fp = self.body = _Body(raw, sock)
+
+
+def sent_more(answer: Any) -> bool:
+    """Whether more came than an answer (urllib3's) announced; to be asked after its end."""
+    original: _Answer = answer._original_response
+    return original.body.surplus
+
+
 class _CheckedConnection(HTTPConnection):
     """A connection to the address that was checked."""
+
+    response_class = _Answer
 
     def __init__(self, *args: Any, resolve: Resolver, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -67,9 +124,12 @@ class _CheckedConnection(HTTPConnection):
         raise NewConnectionError(self, str(problem)) from problem
 
     def request(self, *args: Any, **options: Any) -> None:
+        limit = current_limit()
+        if limit and limit.turn:
+            limit.turn.take()
         super().request(*args, **options)
         # The socket, not this connection, which lets go of it when an answer has no length.
-        if limit := current_limit():
+        if limit:
             limit.watch(self.sock)
 
 

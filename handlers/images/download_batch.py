@@ -6,7 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.images.connections import resolve_any, resolve_public
-from handlers.images.downloads import Downloads
+from handlers.images.downloads import WORKERS_PER_REQUEST, Downloads
 from handlers.images.fetch import Fetcher, Limits
 from handlers.images.image_store import ImageStore
 from handlers.images.outcome import is_success
@@ -27,9 +27,10 @@ _RESERVE_SECONDS = 60  # for the last image's way into S3, with retries, and for
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     run, batch = Run.of_event(event, required("RUNS_BUCKET")), int(field(event, "batch"))
     plan = Plan.from_document(run.load(PLAN))
+    workers = WORKERS_PER_REQUEST * plan.concurrency
     downloads = Downloads(
-        fetcher(plan.concurrency),
-        ImageStore(required("IMAGES_BUCKET"), run.name, connections=plan.concurrency),
+        fetcher(workers),
+        ImageStore(required("IMAGES_BUCKET"), run.name, connections=workers),
         concurrency=plan.concurrency,
         item_seconds=float(required("ITEM_SECONDS")),
         ends_at=_ends_at(context),

@@ -1,6 +1,7 @@
 """A batch of downloads: many at once, each with its own outcome."""
 
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,21 +9,24 @@ from contextlib import closing
 from typing import IO
 
 from handlers.images.errors import DownloadError
-from handlers.images.fetch import Fetcher
+from handlers.images.fetch import Fetched, Fetcher
 from handlers.images.image_store import ImageStore
 from handlers.images.outcome import Outcome, failure, success
 from handlers.images.resource import resource
-from handlers.images.time_limit import Watchdog
+from handlers.images.time_limit import Turn, Watchdog
 from handlers.shared.observability import logger_for
 
 logger = logger_for("images")
 
-# Images up to this size never touch the disk; with 64 at once they take 16 MiB of memory.
+# Images up to this size never touch the disk; with 64 requests at once they take 48 MiB of memory.
 _IN_MEMORY = 256 * 1024
+# For each request that may be open: while one image is received, others wait for the silence after
+# it (connections.py) or are on their way into the bucket.
+WORKERS_PER_REQUEST = 3
 
 
 class Downloads:
-    """Downloads resources into the store, `concurrency` at a time.
+    """Downloads resources into the store, `concurrency` requests at a time.
 
     An image is spooled before it is stored: so no half of one is ever seen in the bucket, a store
     that has to be tried again needs no second download, and none is held in memory.
@@ -42,7 +46,8 @@ class Downloads:
         `item_seconds`. With `only_missing` what this run has stored before is left alone."""
         self._fetcher = fetcher
         self._store = store
-        self._concurrency = concurrency
+        self._free = threading.Semaphore(concurrency)
+        self._workers = WORKERS_PER_REQUEST * concurrency
         self._item_seconds = item_seconds
         self._ends_at = ends_at
         self._only_missing = only_missing
@@ -54,7 +59,7 @@ class Downloads:
             closing(self._fetcher),
             closing(self._store),
             self._watchdog,
-            ThreadPoolExecutor(min(self._concurrency, len(urls))) as pool,
+            ThreadPoolExecutor(min(self._workers, len(urls))) as pool,
         ):
             return list(pool.map(self._outcome, urls))
 
@@ -72,12 +77,8 @@ class Downloads:
         wanted = resource(url)
         if self._only_missing and (stored := self._store.find(wanted.key)):
             return success(url, stored)
-        ends_at = min(self._ends_at, time.monotonic() + self._item_seconds)
-        with (
-            tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool,
-            self._watchdog.limit(ends_at) as limit,
-        ):
-            fetched = self._fetcher.fetch(wanted.address, spool, limit)
+        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
+            fetched = self._fetch(wanted.address, spool)
             stored = self._store.put(
                 wanted.key,
                 _rewound(spool, fetched.size),
@@ -86,6 +87,16 @@ class Downloads:
                 content_encoding=fetched.content_encoding,
             )
         return success(url, stored)
+
+    def _fetch(self, address: str, spool: IO[bytes]) -> Fetched:
+        turn = Turn(self._free)
+        turn.take()  # its time begins when it may send a request, not before
+        try:
+            ends_at = min(self._ends_at, time.monotonic() + self._item_seconds)
+            with self._watchdog.limit(ends_at, turn) as limit:
+                return self._fetcher.fetch(address, spool, limit)
+        finally:
+            turn.give_back()
 
 
 def _rewound(spool: IO[bytes], size: int) -> IO[bytes] | bytes:

@@ -1,6 +1,7 @@
 """Fetching one resource with `requests`: redirects, retries and limits."""
 
 import random
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from urllib.parse import urljoin
 import requests
 from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
-from handlers.images.connections import CheckedAdapter, Resolver
+from handlers.images.connections import CheckedAdapter, Resolver, sent_more
 from handlers.images.errors import DownloadError
 from handlers.images.resource import parse_address
 from handlers.images.time_limit import TimeLimit
@@ -23,6 +24,7 @@ ATTEMPTS = 3
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK = 64 * 1024
 _SMALL = 64 * 1024  # an answer nobody needs is read up to this size, to keep its connection
+_SECONDS = re.compile(r"[0-9]{1,9}")  # of Retry-After: nobody means more than 31 years
 _GET = requests.Request(
     "GET",
     "http://none.invalid/",  # each request is a copy with an address of its own
@@ -109,6 +111,7 @@ class Fetcher:
                 if target is None:
                     raise _http_error(answer)
                 _discard(answer)
+                _check_end(answer)
             address = target
         raise DownloadError(f"More than {MAX_REDIRECTS} redirects")
 
@@ -153,6 +156,7 @@ class Fetcher:
             raise self._no_answer(error, limit) from error
         if limit.is_over():  # an answer without a length that was cut looks whole
             raise DownloadError("Out of time")
+        _check_end(answer)
         return Fetched(
             size, answer.headers.get("Content-Type"), answer.headers.get("Content-Encoding")
         )
@@ -216,16 +220,23 @@ def _reason(answer: requests.Response) -> str:
 
 
 def _retry_after(value: str) -> float:
-    """Seconds, from seconds or from a date (RFC 9110, 10.2.3); 0 if it says nothing."""
-    if value.strip().isdigit():
+    """Seconds, from seconds or from a date (RFC 9110, 10.2.3); 0 if it cannot be read."""
+    value = value.strip()
+    if _SECONDS.fullmatch(value):
         return float(value)
     try:
         until = parsedate_to_datetime(value)
-    except ValueError:
+        if until.tzinfo is None:  # "-0000"
+            until = until.replace(tzinfo=UTC)
+        return max(0.0, (until - datetime.now(UTC)).total_seconds())
+    except (ValueError, OverflowError):  # no date, or one that Python has no datetime for
         return 0.0
-    if until.tzinfo is None:  # "-0000"
-        until = until.replace(tzinfo=UTC)
-    return max(0.0, (until - datetime.now(UTC)).total_seconds())
+
+
+def _check_end(answer: requests.Response) -> None:
+    """Refuse an answer of which more came than it announced: nobody knows where it ends."""
+    if sent_more(answer.raw):
+        raise DownloadError("Sent more than it announced", status=answer.status_code)
 
 
 def _discard(answer: requests.Response) -> None:

@@ -24,7 +24,7 @@ from urllib3.exceptions import HTTPError
 from handlers.images.errors import DownloadError
 from handlers.images.put_signature import signed_headers
 from handlers.shared.clients import client
-from handlers.shared.errors import aws_errors, http_status
+from handlers.shared.errors import AwsUnavailableError, aws_errors, http_status
 
 _DEFAULT_TYPE = "application/octet-stream"
 _HEADER = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,254}[\x21-\x7e])?")
@@ -75,7 +75,11 @@ class ImageStore:
         content_type: str | None,
         content_encoding: str | None,
     ) -> Stored:
-        """Store an image. Raises DownloadError when S3 does not take it."""
+        """Store an image. Raises DownloadError when S3 does not take it.
+
+        A PUT whose answer is lost, or is a fault inside S3, may have taken effect: then the bucket
+        is asked.
+        """
         described = _clean(content_type) or _DEFAULT_TYPE
         headers = {
             "Content-Type": described,
@@ -101,18 +105,34 @@ class ImageStore:
                 redirect=False,
             )
         except HTTPError as error:
-            raise DownloadError("Could not be stored, S3 did not answer") from error
+            return self._stored_after_all(key, size, "S3 did not answer", error)
         if answer.status != 200:
             code = re.search(rb"<Code>(\w+)</Code>", answer.data)
             reason = code[1].decode() if code else f"status {answer.status}"
+            if answer.status >= 500:
+                return self._stored_after_all(key, size, f"S3 says {reason}")
             raise DownloadError(f"Could not be stored, S3 says {reason}")
         return Stored(key, size, described, _iso(datetime.now(UTC)))
 
-    def find(self, key: str) -> Stored | None:
-        """The image that this very run has stored under the key, if it has."""
+    def _stored_after_all(
+        self, key: str, size: int, what: str, cause: Exception | None = None
+    ) -> Stored:
+        try:
+            found = self.find(key, bulk=True)
+        except (AwsUnavailableError, ClientError) as error:
+            raise DownloadError(
+                f"Could not be stored, {what}, not even whether it is there"
+            ) from error
+        if found is None or found.size != size:
+            raise DownloadError(f"Could not be stored, {what}") from cause
+        return found
+
+    def find(self, key: str, *, bulk: bool = False) -> Stored | None:
+        """The image that this very run has stored under the key, if it has; `bulk`: one attempt."""
         with aws_errors(f"looking for s3://{self._bucket}/{key}"):
             try:
-                head: Mapping[str, Any] = client("s3").head_object(Bucket=self._bucket, Key=key)
+                s3 = client("s3", bulk=bulk)
+                head: Mapping[str, Any] = s3.head_object(Bucket=self._bucket, Key=key)
             except ClientError as error:
                 if http_status(error) == 404:
                     return None

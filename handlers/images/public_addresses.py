@@ -1,36 +1,95 @@
-"""Which IP addresses belong to the public internet."""
+"""Which IP addresses belong to the public internet.
 
-import ipaddress
+The tables are our own: what `ipaddress` calls global changes from one Python release to the next.
+They follow the two registries of IANA as of 2025-10-09. A block that is not marked as globally
+reachable there ("False" or "N/A") is not public.
+https://www.iana.org/assignments/iana-ipv4-special-registry/
+https://www.iana.org/assignments/iana-ipv6-special-registry/
+"""
 
-IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")  # RFC 4291: all that is assigned to hosts
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address behind a translator
+_NOT_PUBLIC_V4 = tuple(
+    map(
+        IPv4Network,
+        (
+            "0.0.0.0/8",  # this network
+            "10.0.0.0/8",  # private
+            "100.64.0.0/10",  # shared: carrier-grade NAT
+            "127.0.0.0/8",  # loopback
+            "169.254.0.0/16",  # link-local, where clouds keep their metadata
+            "172.16.0.0/12",  # private
+            "192.0.0.0/24",  # protocol assignments
+            "192.0.2.0/24",  # documentation
+            "192.88.99.0/24",  # 6to4 relays, deprecated (RFC 7526)
+            "192.168.0.0/16",  # private
+            "198.18.0.0/15",  # benchmarks
+            "198.51.100.0/24",  # documentation
+            "203.0.113.0/24",  # documentation
+            "224.0.0.0/4",  # multicast (RFC 5771)
+            "240.0.0.0/4",  # reserved, broadcast
+        ),
+    )
+)
+_PUBLIC_V4 = tuple(map(IPv4Network, ("192.0.0.9/32", "192.0.0.10/32")))  # PCP and TURN anycast
+
+# RFC 4291: all that is assigned to hosts. It leaves out loopback, unique local, link-local,
+# site-local and multicast, 64:ff9b:1::/48 (local NAT64), 100::/64 (discard), 5f00::/16 (SRv6).
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+_NOT_PUBLIC_V6 = tuple(
+    map(
+        IPv6Network,
+        (
+            "2001::/23",  # protocol assignments, Teredo
+            "2001:db8::/32",  # documentation
+            "2002::/16",  # 6to4, deprecated (RFC 7526): an IPv4 address behind a relay
+            "3fff::/20",  # documentation
+        ),
+    )
+)
+_PUBLIC_V6 = tuple(
+    map(
+        IPv6Network,
+        (
+            "2001:1::1/128",  # PCP anycast
+            "2001:1::2/128",  # TURN anycast
+            "2001:1::3/128",  # DNS-SD anycast
+            "2001:3::/32",  # AMT
+            "2001:4:112::/48",  # AS112
+            "2001:20::/28",  # ORCHIDv2
+            "2001:30::/28",  # drone remote ID
+        ),
+    )
+)
+# An IPv4 address as an IPv6 one: packets go to that.
+_MAPPED = IPv6Network("::ffff:0:0/96")
+_NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
 
 
 def is_public(address: str) -> bool:
     """Whether a host of the public internet may have this address.
 
-    Not public: private, loopback, link-local (where clouds keep their metadata), shared, reserved,
-    documentation, benchmark, multicast and unspecified addresses, and IPv6 addresses that carry
-    such an IPv4 address.
+    Not public: private, loopback, link-local, shared, reserved, documentation, benchmark,
+    multicast and unspecified addresses, and IPv6 addresses that stand for such an IPv4 address.
     """
     try:
-        ip = ipaddress.ip_address(address)
+        ip = ip_address(address)
     except ValueError:
         return False
-    inner = _embedded(ip)
-    if inner is not None:
-        return is_public(str(inner))
-    if isinstance(ip, ipaddress.IPv6Address) and ip not in _GLOBAL_UNICAST:
+    if isinstance(ip, IPv4Address):
+        return _is_public_v4(ip)
+    if ip in _MAPPED or ip in _NAT64:
+        return _is_public_v4(IPv4Address(int(ip) & 0xFFFFFFFF))
+    return _is_public_v6(ip)
+
+
+def _is_public_v4(ip: IPv4Address) -> bool:
+    refused = any(ip in network for network in _NOT_PUBLIC_V4)
+    return not refused or any(ip in network for network in _PUBLIC_V4)
+
+
+def _is_public_v6(ip: IPv6Address) -> bool:
+    if ip.scope_id or ip not in _GLOBAL_UNICAST:  # a zone: only this machine knows the address
         return False
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
-
-
-def _embedded(ip: IpAddress) -> ipaddress.IPv4Address | None:
-    """The IPv4 address to which packets for an IPv6 address really go, if it is such a one."""
-    if isinstance(ip, ipaddress.IPv4Address):
-        return None
-    if ip in _NAT64:
-        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
+    refused = any(ip in network for network in _NOT_PUBLIC_V6)
+    return not refused or any(ip in network for network in _PUBLIC_V6)

@@ -4,12 +4,13 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
-from handlers.images.errors import DownloadError
+from handlers.images.errors import DownloadError, RunDocumentMissingError
 from handlers.images.outcome import Outcome, failure, is_success
 from handlers.images.plan import Plan
-from handlers.images.run import Run
+from handlers.images.run import Run, result_name
 
 # What goes on in the execution, and from there into one message of SNS (262,144 bytes at most).
 MAX_MESSAGES_BYTES = 24 * 1024
@@ -20,8 +21,9 @@ def consolidate(run: Run, plan: Plan, batches: Sequence[Mapping[str, Any]]) -> l
     """The outcomes of all batches, a duplicate's as often as it was asked for, in that order.
 
     `batches` is what the Map gives: for each batch {"results": name of its document} or, for one
-    that was lost, {"error": name}. Its items then count as failed, though some may have been
-    stored.
+    that was lost, {"error": name}. If its document is there all the same, the batch was lost on its
+    last step, and the document counts. Otherwise its items count as failed, though some may have
+    been stored.
     """
     with ThreadPoolExecutor(_READERS) as pool:
         numbered = enumerate(batches)
@@ -31,8 +33,12 @@ def consolidate(run: Run, plan: Plan, batches: Sequence[Mapping[str, Any]]) -> l
 
 
 def _outcomes(run: Run, plan: Plan, batch: int, given: Mapping[str, Any]) -> list[Outcome]:
+    outcomes: list[Outcome]
     if "error" not in given:
-        outcomes: list[Outcome] = run.load(given["results"])
+        outcomes = run.load(given["results"])
+        return outcomes
+    with suppress(RunDocumentMissingError):
+        outcomes = run.load(result_name(batch))
         return outcomes
     lost = DownloadError(f"Lost with its batch ({given['error']})")
     return [failure(url, lost) for url in plan.urls_of(batch)]

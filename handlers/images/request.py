@@ -38,7 +38,7 @@ class DownloadRequest:
         if not isinstance(event, Mapping):
             raise InvalidDownloadRequestError("The request is not an object.")
         if unknown := sorted(set(event) - _FIELDS):
-            raise InvalidDownloadRequestError(f"The request has unknown fields: {unknown}.")
+            raise InvalidDownloadRequestError(f"The request has unknown fields: {unknown!r:.300}")
         if missing := sorted(_FIELDS - set(event)):
             raise InvalidDownloadRequestError(f"The request lacks {', '.join(missing)}.")
         return cls(

@@ -1,4 +1,5 @@
-"""The time a download may take, kept even by a server that answers one byte at a time.
+"""The time a download may take, kept even by a server that answers one byte at a time, and its
+turn: how many requests are open at once.
 
 A read timeout starts anew with every byte that arrives, so it cannot end such an answer; a
 watchdog that shuts the connection down can.
@@ -16,11 +17,31 @@ from typing import Self
 _LOOK_SECONDS = 0.1
 
 
-class TimeLimit:
-    """A moment, and the connection that must not outlive it."""
+class Turn:
+    """One download's share in the number of requests that may be open at once."""
 
-    def __init__(self, ends_at: float) -> None:
+    def __init__(self, free: threading.Semaphore) -> None:
+        self._free = free
+        self._taken = False
+
+    def take(self) -> None:
+        """Wait until a request may be sent, unless this one may already."""
+        if not self._taken:
+            self._free.acquire()
+            self._taken = True
+
+    def give_back(self) -> None:
+        if self._taken:
+            self._taken = False
+            self._free.release()
+
+
+class TimeLimit:
+    """A moment, the connection that must not outlive it, and the turn of who works on it."""
+
+    def __init__(self, ends_at: float, turn: Turn | None = None) -> None:
         self.ends_at = ends_at
+        self.turn = turn
         self._socket: socket.socket | None = None
 
     @property
@@ -87,9 +108,9 @@ class Watchdog:
         self._thread.join()
 
     @contextmanager
-    def limit(self, ends_at: float) -> Iterator[TimeLimit]:
+    def limit(self, ends_at: float, turn: Turn | None = None) -> Iterator[TimeLimit]:
         """A limit for what this thread does inside `with`; `ends_at` is a time.monotonic()."""
-        limit = TimeLimit(ends_at)
+        limit = TimeLimit(ends_at, turn)
         with self._lock:
             self._limits.add(limit)
         token = _current.set(limit)

@@ -13,6 +13,8 @@ from handlers.shared.observability import logger_for
 
 logger = logger_for("observability")
 
+# Of a Standard machine; Step Functions takes 256 characters.
+_EXECUTION = re.compile(r"arn:[a-z-]+:states:[a-z0-9-]+:[0-9]{12}:execution:[\x21-\x7e]{1,200}")
 _NONE_SUCH = {"ExecutionDoesNotExist", "InvalidArn", "ValidationException"}
 _TOKEN = re.compile("token", re.IGNORECASE)
 _HIDDEN = "(not shown)"
@@ -25,6 +27,8 @@ def describe(execution_arn: str) -> dict[str, Any] | None:
     is that of a success, as JSON; times are ISO 8601 in UTC. Which machines' executions can be seen
     is for this function's role to say; the others look as if they did not exist.
     """
+    if not _EXECUTION.fullmatch(execution_arn) or len(execution_arn) > 256:
+        return None
     with aws_errors("describing an execution"):
         try:
             found = client("stepfunctions").describe_execution(executionArn=execution_arn)
@@ -43,7 +47,7 @@ def describe(execution_arn: str) -> dict[str, Any] | None:
     if found.get("stopDate"):
         shown["stopDate"] = _iso(found["stopDate"])
     if found["status"] == "SUCCEEDED" and found.get("output") is not None:
-        shown["output"] = without_tokens(json.loads(found["output"]))
+        shown["output"] = _output_without_tokens(found["output"])
     if found.get("error"):
         shown["error"] = found["error"]
     if found.get("cause"):
@@ -65,13 +69,22 @@ def without_tokens(value: Any) -> Any:
     return value
 
 
+def _output_without_tokens(output: str) -> Any:
+    try:
+        return without_tokens(json.loads(output))
+    except (ValueError, RecursionError):  # a number too long, or nested too deep, to look through
+        return _HIDDEN
+
+
 def _text_without_tokens(text: str) -> str:
     """A text that may be JSON itself, as causes and details of events are."""
     try:
         parsed = json.loads(text)
+        return json.dumps(without_tokens(parsed)) if isinstance(parsed, (dict, list)) else text
+    except RecursionError:  # nested too deep to look through
+        return _HIDDEN
     except ValueError:
         return text
-    return json.dumps(without_tokens(parsed)) if isinstance(parsed, (dict, list)) else text
 
 
 def _iso(moment: datetime) -> str:

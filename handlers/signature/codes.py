@@ -15,7 +15,7 @@ def new_code() -> str:
 
 def hash_of(code: str) -> str:
     """No salt and no slowness: there is nothing to guess in 256 random bits."""
-    return hashlib.sha256(code.encode()).hexdigest()
+    return hashlib.sha256(code.encode(errors="surrogatepass")).hexdigest()
 
 
 def is_one_of(code: str, hashes: Iterable[str]) -> bool:

@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from handlers.shared.errors import InvalidEventError
 from handlers.shared.observability import logger_for, metrics_for
 from handlers.shared.settings import required
-from handlers.shared.text import one_line
+from handlers.shared.text import is_utf8, one_line
 from handlers.signature.decision import DECISIONS, Completion, complete
 from handlers.signature.errors import SignatureRequestNotFoundError
 from handlers.signature.request import (
@@ -20,6 +20,7 @@ from handlers.signature.request import (
     now,
 )
 from handlers.signature.store import RequestStore
+from handlers.signature.web import REQUEST_ID
 
 logger = logger_for("signature")
 metrics = metrics_for("signature")
@@ -36,6 +37,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     `requestIds`); `message` says it in words, and the rest is the request.
     SignatureRequestNotFoundError if there is none.
     """
+    if not isinstance(event, Mapping):
+        raise InvalidEventError("The event must be an object with a requestId or a documentId.")
     decision, reason = _decision(event), _reason(event)
     store = RequestStore(required("SIGNATURE_REQUESTS_TABLE"))
     candidates = _candidates(store, event)
@@ -48,14 +51,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def _decision(event: Mapping[str, Any]) -> Status:
     chosen = event.get("decision", "sign")
-    if chosen not in DECISIONS:
+    if not isinstance(chosen, str) or chosen not in DECISIONS:
         raise InvalidEventError("The decision must be sign or decline.")
     return DECISIONS[chosen]
 
 
 def _reason(event: Mapping[str, Any]) -> str:
     reason = event.get("reason") or ""
-    if not isinstance(reason, str) or len(reason) > MAX_REASON:
+    if not isinstance(reason, str) or len(reason) > MAX_REASON or not is_utf8(reason):
         raise InvalidEventError(f"The reason must be a text of {MAX_REASON} characters at most.")
     return reason.strip()
 
@@ -63,7 +66,9 @@ def _reason(event: Mapping[str, Any]) -> str:
 def _candidates(store: RequestStore, event: Mapping[str, Any]) -> list[SignatureRequest]:
     """The request that is meant, or those among which the caller must choose."""
     if request_id := event.get("requestId"):
-        found = store.get(str(request_id))
+        if not isinstance(request_id, str) or not REQUEST_ID.fullmatch(request_id):
+            raise InvalidEventError("requestId is not the id of a signature request.")
+        found = store.get(request_id)
         if found is None:
             raise SignatureRequestNotFoundError(
                 f"There is no signature request {one_line(request_id, 100)}."

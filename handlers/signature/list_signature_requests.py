@@ -17,6 +17,7 @@ from handlers.signature.store import Key, RequestStore
 logger = logger_for("signature")
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100
+_LIMIT = re.compile(r"[0-9]{1,10}")  # Python reads no number of more than 4,300 digits
 # A key of the index byStatus: its attributes, their types, and what they look like.
 _KEY = {
     "requestId": ("S", re.compile(r"[0-9A-Za-z-]{1,64}")),
@@ -54,7 +55,7 @@ def _status(given: Mapping[str, str]) -> Status:
 
 def _limit(given: Mapping[str, str]) -> int:
     limit = given.get("limit", str(DEFAULT_LIMIT))
-    if not (limit.isascii() and limit.isdigit() and 1 <= int(limit) <= MAX_LIMIT):
+    if not _LIMIT.fullmatch(limit) or not 1 <= int(limit) <= MAX_LIMIT:
         raise InvalidEventError(f"limit must be a number from 1 to {MAX_LIMIT}.")
     return int(limit)
 
@@ -66,7 +67,7 @@ def _start(given: Mapping[str, str], status: Status) -> Key | None:
     try:
         key = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
         values = {name: str(key[name][kind]) for name, (kind, _) in _KEY.items()}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         values = {}
     ours = values.get("status") == status and all(
         looks.fullmatch(values[name]) for name, (_, looks) in _KEY.items()

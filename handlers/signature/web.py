@@ -16,7 +16,7 @@ from handlers.signature.request import SignatureRequest, Status, now
 from handlers.signature.store import RequestStore
 
 MAX_FORM = 10_000  # bytes
-_REQUEST_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
+REQUEST_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
@@ -46,6 +46,7 @@ def form(event: Mapping[str, Any]) -> dict[str, str]:
     body = event.get("body") or ""
     if event.get("isBase64Encoded"):
         body = base64.b64decode(body).decode(errors="replace")
+    body = body.encode(errors="replace").decode()  # half of a surrogate pair cannot be stored
     if kind != "application/x-www-form-urlencoded" or len(body) > MAX_FORM:
         return {}
     return dict(parse_qsl(body, keep_blank_values=True))
@@ -55,7 +56,7 @@ def request_of(store: RequestStore, event: Mapping[str, Any]) -> SignatureReques
     """The request whose page this is, if the code is one of its own and its time is not over."""
     code = str((event.get("queryStringParameters") or {}).get("code") or "")
     request_id = str((event.get("pathParameters") or {}).get("requestId") or "")
-    request = store.get(request_id) if _REQUEST_ID.fullmatch(request_id) else None
+    request = store.get(request_id) if REQUEST_ID.fullmatch(request_id) else None
     known = is_one_of(code, request.code_hashes if request else ())
     if request is None or not known or _is_over(request):
         return None

@@ -34,6 +34,9 @@ class Request(BaseHTTPRequestHandler):
         except OSError:  # the client has gone
             self.close_connection = True
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def do_PUT(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         with self.web.lock:

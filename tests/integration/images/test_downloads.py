@@ -7,7 +7,8 @@ from typing import IO, Any, cast
 
 import pytest
 
-from handlers.images.downloads import Downloads
+from handlers.images.connections import QUIET_SECONDS
+from handlers.images.downloads import WORKERS_PER_REQUEST, Downloads
 from handlers.images.errors import DownloadError
 from handlers.images.image_store import ImageStore, Stored
 from tests.support import web
@@ -177,7 +178,45 @@ def test_as_many_at_once_as_asked_for_and_no_more(server: Web) -> None:
     download(server, *map(str, range(9)), concurrency=3)
 
     assert most == 3
-    assert len(server.clients) <= 3
+    assert len(server.clients) <= WORKERS_PER_REQUEST * 3
+
+
+def test_the_silence_after_an_image_keeps_no_other_waiting(server: Web) -> None:
+    """Nor does its way into the bucket; only the requests themselves come one after the other."""
+    server.routes |= {f"/{number}": web.file(b"x") for number in range(30)}
+    started = time.monotonic()
+    outcomes = download(server, *map(str, range(30)), concurrency=1)
+
+    assert all("filename" in outcome for outcome in outcomes)
+    assert time.monotonic() - started < 30 * QUIET_SECONDS * 0.6
+
+
+def test_a_redirect_and_a_retry_take_their_turn_again(server: Web) -> None:
+    """What a download gives back at the end of an answer it needs for its next request."""
+    at_once, most, lock = 0, 0, threading.Lock()
+
+    def slowly(then: web.Route) -> web.Route:
+        def route(request: web.Request) -> None:
+            nonlocal at_once, most
+            with lock:
+                at_once += 1
+                most = max(most, at_once)
+            time.sleep(0.02)
+            with lock:
+                at_once -= 1
+            then(request)
+
+        return route
+
+    server.routes["/file"] = slowly(web.file(b"x"))
+    for number in range(4):
+        server.routes[f"/moved{number}"] = slowly(web.redirect("/file"))
+        server.routes[f"/busy{number}"] = slowly(web.in_turn(web.status(503), web.file(b"x")))
+    paths = [f"{kind}{number}" for number in range(4) for kind in ("moved", "busy")]
+    outcomes = download(server, *paths, concurrency=2)
+
+    assert all("filename" in outcome for outcome in outcomes)
+    assert most == 2
 
 
 def test_what_is_not_done_in_time_has_failed_and_the_rest_is_kept(server: Web) -> None:

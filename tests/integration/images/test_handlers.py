@@ -159,6 +159,47 @@ def test_a_lost_batch_is_reported_and_the_others_are_recorded(world: World) -> N
     assert world.record() == {"images": 7}
 
 
+def test_a_batch_that_was_lost_on_its_last_step_is_reported_as_it_was(world: World) -> None:
+    """Killed after its results were written: the report says what is in the bucket."""
+    plan = world.planned(["0.png", "missing.png"])
+    world.batch(plan["batches"][0])
+
+    lost = [{"error": "Runtime.OutOfMemory"}]
+    event = {"execution": EXECUTION, "batches": lost}
+    summary = consolidate.handler(event, world.context)
+
+    assert (summary["downloaded"], summary["failed"]) == (1, 1)
+    assert summary["messages"] == [f"Could not find: {world.server.url}/missing.png"]
+    assert world.images() == ["0.png"]
+    assert world.record() == {"images": 1}
+
+
+FAULTS: dict[str, web.Route] = {
+    "not there": web.status(404),
+    "broken": web.status(500),
+    "cut off": web.stops_after(100, PNG),
+    "more than announced": web.status(200, PNG + b"more", Content_Length=len(PNG)),
+    "too large": web.status(200, b"", Content_Length=100_000_000),
+    "reset": web.resets,
+    "redirected to nowhere": web.redirect("file:///etc/passwd"),
+}
+
+
+def test_what_the_report_says_is_what_is_in_the_bucket_and_the_table(world: World) -> None:
+    for number, route in enumerate(FAULTS.values()):
+        world.server.routes[f"/fault{number}"] = route
+    faults = [f"fault{number}" for number in range(len(FAULTS))]
+    summary = world.run(["0.png", *faults, "1.png", *faults])
+    world.record()
+
+    outcomes = world.document("report.json")
+    reported = {item["url"].rpartition("/")[2] for item in outcomes if "filename" in item}
+    assert reported == set(world.images()) == {"0.png", "1.png"}
+    assert set(world.items()) == {item["url"] for item in outcomes if "filename" in item}
+    assert (summary["downloaded"], summary["failed"]) == (2, 2 * len(FAULTS))
+    assert summary["messages"] == [item["message"] for item in outcomes if "message" in item]
+
+
 def test_a_batch_that_is_repeated_downloads_only_what_is_missing(world: World) -> None:
     # Given a batch that was killed when it had stored the first and the third image
     world.planned(paths(5))

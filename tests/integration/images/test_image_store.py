@@ -146,6 +146,52 @@ def test_what_s3_does_not_take_is_one_failed_item(
     assert len(s3.puts) == requests
 
 
+def takes_it_but(trouble: Route, *, run: str = "run-1", size: int = len(PNG)) -> Route:
+    """Every PUT takes effect, its answer never says so; HEAD tells what is there."""
+
+    def route(request: web.Request) -> None:
+        if request.command == "HEAD":
+            request.send_response(200)
+            request.send_header("Content-Length", str(size))
+            request.send_header("Content-Type", "image/png")
+            request.send_header("Last-Modified", "Sat, 21 Nov 2026 10:00:00 GMT")
+            request.send_header("x-amz-meta-run", run)
+            request.end_headers()
+        else:
+            trouble(request)
+
+    return route
+
+
+def put_to(server: Web, route: Route) -> Any:
+    server.routes["/images/a"] = route
+    return ImageStore("images", "run-1", connections=2).put(
+        "a", PNG, size=len(PNG), content_type=None, content_encoding=None
+    )
+
+
+@pytest.mark.parametrize("trouble", [web.resets, web.status(500)], ids=["no answer", "a fault"])
+def test_what_is_stored_although_s3_never_said_so_is_no_failure(s3: Web, trouble: Route) -> None:
+    """The report would say that it failed, and the bucket would have it."""
+    found = put_to(s3, takes_it_but(trouble))
+
+    assert (found.key, found.size, found.content_type) == ("a", len(PNG), "image/png")
+    assert found.stored_at == "2026-11-21T10:00:00Z"
+
+
+@pytest.mark.parametrize(
+    "there", [{"run": "run-0"}, {"size": 7}], ids=["another run's", "of another size"]
+)
+def test_what_else_is_there_does_not_count(s3: Web, there: dict[str, Any]) -> None:
+    with pytest.raises(DownloadError, match=r"^Could not be stored, S3 did not answer$"):
+        put_to(s3, takes_it_but(web.resets, **there))
+
+
+def test_where_s3_does_not_even_say_what_is_there_nothing_is_claimed(s3: Web) -> None:
+    with pytest.raises(DownloadError, match="S3 did not answer, not even whether it is there"):
+        put_to(s3, web.resets)
+
+
 @pytest.mark.parametrize(
     ("region", "url"),
     [

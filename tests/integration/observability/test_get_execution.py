@@ -7,12 +7,12 @@ from urllib.parse import quote
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from handlers.observability.executions import without_tokens
 from handlers.observability.get_execution import handler
 from handlers.shared.clients import client
-from handlers.shared.errors import AwsUnavailableError
 from tests.unit.fakes import FakeContext, answer
 from tests.unit.fixtures import context, fresh_clients
 
@@ -125,18 +125,71 @@ def test_what_may_not_be_seen_looks_as_if_it_were_not_there(
 
 
 @pytest.mark.parametrize(
-    ("code", "error"), [("ThrottlingException", AwsUnavailableError), ("Other", Exception)]
+    ("code", "status"), [("ThrottlingException", 400), ("InternalFailure", 500)]
 )
-def test_other_errors_are_errors(
-    world: World, monkeypatch: pytest.MonkeyPatch, code: str, error: type[Exception]
+def test_a_passing_fault_of_step_functions_is_a_503(
+    world: World, monkeypatch: pytest.MonkeyPatch, code: str, status: int
 ) -> None:
     def fails(**_: Any) -> None:
-        raise answer(code)
+        raise answer(code, status)
 
     monkeypatch.setattr(client("stepfunctions"), "describe_execution", fails)
 
-    with pytest.raises(error):
+    assert world.get(ARN) == (
+        503,
+        {"message": "The execution could not be described. Try again later."},
+    )
+
+
+def test_other_errors_are_errors(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(**_: Any) -> None:
+        raise answer("Other")
+
+    monkeypatch.setattr(client("stepfunctions"), "describe_execution", fails)
+
+    with pytest.raises(ClientError, match="Other"):
         world.get(ARN)
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    ["", "\ud800", "%ED%A0%80", ARN + "\n", ARN + "x" * 200, ARN.replace("states", "lambda")],
+)
+def test_what_is_no_arn_of_an_execution_is_not_even_asked_for(
+    world: World, monkeypatch: pytest.MonkeyPatch, parameter: str
+) -> None:
+    monkeypatch.setattr(client("stepfunctions"), "describe_execution", None)
+
+    assert world.get(parameter)[0] == 404
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, "[" * 5000 + "]" * 5000, "9" * 5000])
+def test_an_output_that_cannot_be_looked_through_is_not_shown(
+    world: World, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    arn = world.execution({"Type": "Pass", "End": True})
+    described = client("stepfunctions").describe_execution(executionArn=arn)
+    monkeypatch.setattr(
+        client("stepfunctions"), "describe_execution", lambda **_: described | {"output": text}
+    )
+
+    status, body = world.get(arn)
+
+    assert (status, body["output"]) == (200, "(not shown)")
+
+
+def test_a_cause_that_is_nested_too_deep_to_look_through_is_not_shown(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arn = world.execution({"Type": "Fail", "Error": "E", "Cause": "x"})
+    described = client("stepfunctions").describe_execution(executionArn=arn)
+    monkeypatch.setattr(
+        client("stepfunctions"),
+        "describe_execution",
+        lambda **_: described | {"cause": "[" * 30_000 + "]" * 30_000},
+    )
+
+    assert world.get(arn)[1]["cause"] == "(not shown)"
 
 
 @pytest.mark.parametrize(

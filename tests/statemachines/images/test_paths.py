@@ -32,7 +32,7 @@ TRANSIENT = [
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
 ]
-KILLED = ["Sandbox.Timedout", "Runtime.ExitError", "Lambda.Unknown"]
+KILLED = ["Sandbox.Timedout", "Runtime.ExitError", "Runtime.OutOfMemory", "Lambda.Unknown"]
 
 
 class Machine:
@@ -149,13 +149,41 @@ def test_a_batch_that_takes_too_long_is_lost(machine: Machine) -> None:
     assert result.events_of("consolidate")[0]["batches"] == [{"error": "States.Timeout"}] * 3
 
 
+@pytest.mark.parametrize("function", STEPS)
 @pytest.mark.parametrize("error", KILLED)
-def test_a_batch_that_was_killed_is_tried_twice_more(machine: Machine, error: str) -> None:
-    recovering = in_turn(fails(error), fails(error), succeeds(BATCH))
-    result = machine.run(batchResources=succeeds(PLAN | {"batches": [0]}), downloadBatch=recovering)
+def test_a_function_that_was_killed_is_tried_twice_more(
+    machine: Machine, function: str, error: str
+) -> None:
+    _, answer = STEPS[function]
+    one_batch = PLAN | {"batches": [0]}
+    recovering = in_turn(
+        *(fails(error), fails(error)),
+        succeeds(one_batch if function == "batchResources" else answer),
+    )
+    result = machine.run(
+        **{"batchResources": succeeds(one_batch)} | {function: recovering},
+    )
 
     assert result.status == "SUCCEEDED"
-    assert len(result.events_of("downloadBatch")) == 3
+    assert len(result.events_of(function)) == 3
+
+
+@pytest.mark.parametrize("function", OUTSIDE)
+def test_a_function_that_is_killed_every_time_is_announced(machine: Machine, function: str) -> None:
+    result = machine.run(**{function: fails("Runtime.OutOfMemory")})
+
+    assert len(result.events_of(function)) == 3
+    assert (result.status, result.error) == ("FAILED", "Runtime.OutOfMemory")
+    ((_, message),) = machine.heard()
+    assert message.endswith("stopped with Runtime.OutOfMemory.")
+
+
+@pytest.mark.parametrize("state", ["Publish Failures", "Publish Fault"])
+def test_what_sns_answers_without_a_name_of_its_own_is_retried(state: str) -> None:
+    """No engine here can be made to raise them."""
+    retried = asl.definition("images")["States"][state]["Retry"][0]["ErrorEquals"]
+
+    assert {"SNS.AmazonSNSException", "SNS.SdkClientException"} <= set(retried)
 
 
 def test_failures_that_cannot_be_published_are_an_error_of_their_own(machine: Machine) -> None:

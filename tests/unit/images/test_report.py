@@ -41,7 +41,11 @@ def consolidated(
         {"error": result} if isinstance(result, str) else {"results": result_name(batch)}
         for batch, result in enumerate(results)
     ]
-    documents = {result_name(batch): result for batch, result in enumerate(results)}
+    documents = {
+        result_name(batch): result
+        for batch, result in enumerate(results)
+        if not isinstance(result, str)
+    }
     return report.consolidate(cast(Run, FakeRun(documents)), plan, given)
 
 
