@@ -8,15 +8,19 @@ that the module goes on the day upstream needs it no more.
 from local.gaps import (
     api_request_validation,
     api_starts_execution,
+    closed_connections,
     code_on_disk,
     error_names,
+    lambda_events,
     lambda_workers,
+    machine_depth,
     machine_timeout,
     nested_history,
     permissions,
     rule_invocations,
     sdk_error_names,
     start_input_limit,
+    task_timeout,
     task_tokens,
 )
 
@@ -24,13 +28,17 @@ from local.gaps import (
 def install() -> None:
     api_request_validation.install()
     api_starts_execution.install()
+    closed_connections.install()
     code_on_disk.install()
     error_names.install()
+    lambda_events.install()
     lambda_workers.install()
+    machine_depth.install()
     machine_timeout.install()
     nested_history.install()
     permissions.install()
     rule_invocations.install()
     sdk_error_names.install()
     start_input_limit.install()
+    task_timeout.install()
     task_tokens.install()
