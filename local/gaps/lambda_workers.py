@@ -41,10 +41,10 @@ def lane_of(config: dict[str, Any]) -> tuple[str, int]:
 def execute_function(function: dict[str, Any], event: Any) -> Any:
     """As upstream, when it is this invocation's turn."""
     config = function.get("config") or function
+    if lambda_svc._function_config_scope_mismatch(config):
+        return _execute_upstream(function, event)  # which comes here again
+    # None is no limit; at 0 the function is switched off, and ministack says so.
     reserved = lambda_svc._reserved_concurrency(function, config)
-    elsewhere = lambda_svc._function_config_scope_mismatch(config)  # it comes here again
-    if elsewhere or reserved == 0:  # nothing to wait for: it is switched off
-        return _execute_upstream(function, event)
     lane = lane_of(config)
     _queue.acquire(lane, min(WORKERS, reserved or WORKERS))
 
