@@ -7,10 +7,8 @@ request leaves thousands of sockets in CLOSE_WAIT, and each is an open file of t
 from typing import Any
 
 from hypercorn.asyncio.tcp_server import TCPServer
-from hypercorn.events import Updated
 
 _read_upstream = TCPServer._read_data
-_send_upstream = TCPServer.protocol_send
 
 
 async def read_data(self: Any) -> None:
@@ -18,12 +16,5 @@ async def read_data(self: Any) -> None:
     await self.idle_task.stop()
 
 
-async def protocol_send(self: Any, event: Any) -> None:
-    """As upstream, but nothing waits for the next request of a client that is gone."""
-    if not (isinstance(event, Updated) and self.reader.at_eof()):
-        await _send_upstream(self, event)
-
-
 def install() -> None:
     TCPServer._read_data = read_data
-    TCPServer.protocol_send = protocol_send

@@ -55,7 +55,6 @@ def port() -> Iterator[int]:
 @pytest.fixture
 def filled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TCPServer, "_read_data", closed_connections.read_data)
-    monkeypatch.setattr(TCPServer, "protocol_send", closed_connections.protocol_send)
 
 
 def sockets(port: int) -> list[str]:

@@ -1,5 +1,6 @@
 """Processes of a function share one copy of its code."""
 
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -101,6 +102,7 @@ def test_a_process_that_is_started_again_has_its_code(
     worker = workers.start(functions.create(f"{HANDLER}event['x']"))
 
     assert worker.invoke({}, "id")["status"] == "error"  # ends the process
+    shutil.rmtree(code_of(worker).resolve())  # as something that tidies up the scratch directory
     assert worker.invoke({"x": 3}, "id")["result"] == 3
 
 
