@@ -34,8 +34,8 @@ _starts = threading.Semaphore(STARTS)
 
 
 def lane_of(config: dict[str, Any]) -> tuple[str, int]:
-    """A function, and how many functions called one another to get there."""
-    return config["FunctionArn"], lambda_svc._invoke_depth.get()
+    """A function, with all its versions, and how many functions called one another to get there."""
+    return lambda_svc._inflight_key(config), lambda_svc._invoke_depth.get()
 
 
 def execute_function(function: dict[str, Any], event: Any) -> Any:
