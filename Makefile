@@ -31,7 +31,8 @@ env: $(VENV)/.ready ## print exports for AWS clients: eval "$(make -s env)"
 	@$(PYTHON) -m local env
 
 test: setup ## the whole test suite
-	@$(PYTEST) tests
+	@$(PYTEST) tests --ignore tests/e2e/load
+	@$(PYTEST) tests/e2e/load -n 0 # takes both processors: nothing runs beside it
 
 check: setup ## lint, types, state machine and template rules
 	@$(PYTHON) -m ruff check .

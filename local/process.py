@@ -79,6 +79,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         # What Lambda waits before it invokes again what failed: a minute, then twice as long.
         "LAMBDA_ASYNC_RETRY_BASE_SECONDS": str(60 * settings.wait_scale),
         "LAMBDA_ASYNC_RETRY_MAX_SECONDS": str(300 * settings.wait_scale),
+        "LAMBDA_ACCOUNT_CONCURRENCY": "0",  # unlimited: invocations wait in local.gaps.lambda_queue
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
         "DOCKER_HOST": "unix:///nonexistent",  # containers are never used, nor looked for

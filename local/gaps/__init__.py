@@ -8,9 +8,12 @@ that the module goes on the day upstream needs it no more.
 from local.gaps import (
     api_request_validation,
     api_starts_execution,
+    closed_connections,
     code_on_disk,
     error_names,
+    lambda_events,
     lambda_workers,
+    machine_depth,
     machine_timeout,
     nested_history,
     permissions,
@@ -18,6 +21,7 @@ from local.gaps import (
     rule_invocations,
     sdk_error_names,
     start_input_limit,
+    task_timeout,
     task_tokens,
 )
 
@@ -25,9 +29,12 @@ from local.gaps import (
 def install() -> None:
     api_request_validation.install()
     api_starts_execution.install()
+    closed_connections.install()
     code_on_disk.install()
     error_names.install()
+    lambda_events.install()
     lambda_workers.install()
+    machine_depth.install()
     machine_timeout.install()
     nested_history.install()
     permissions.install()
@@ -35,4 +42,5 @@ def install() -> None:
     rule_invocations.install()
     sdk_error_names.install()
     start_input_limit.install()
+    task_timeout.install()
     task_tokens.install()

@@ -1,45 +1,80 @@
 """One copy of a package on disk for all the processes that run it.
 
-ministack 1.5.33 unpacks a function's zip anew for each process it starts: two and a half thousand
-files, a third of a second in the server's own interpreter, and as many files to remove at the end.
-On AWS a function's code is read-only, so all may share it.
+ministack 1.5.33 writes a function's zip anew for each process it starts, and unpacks it: two and a
+half thousand files, a third of a second in the server's own interpreter, and as many files to
+remove at the end. On AWS a function's code is read-only, so all may share it. Which package it is
+says the function's own `CodeSha256`: nothing is read or hashed to find out.
 """
 
 import hashlib
+import io
 import shutil
 import tempfile
 import threading
 import types
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ministack.core import lambda_runtime
 
-_CODE = "code"  # the directory that lambda_runtime unpacks a function's zip to
+_REFERENCE = b"unpacked at "
 _lock = threading.Lock()
 
 
-class SharedZipFile(zipfile.ZipFile):
-    """A zip that is unpacked to a directory called `code` as a link to the one copy of it."""
+class Copy:
+    """Stands in for the opened zip of a package that is unpacked already."""
 
-    def extractall(self, path: Any = None, members: Any = None, pwd: Any = None) -> None:
-        target = Path(path or ".")
-        if target.name != _CODE or self.filename is None:
-            super().extractall(path, members, pwd)
-            return
-        digest = hashlib.sha256(Path(self.filename).read_bytes()).hexdigest()
-        shared = Path(tempfile.gettempdir()) / f"stepworks-code-{digest[:16]}"
-        with _lock:
-            if not shared.exists():
-                unpacking = shared.with_suffix(".part")
-                shutil.rmtree(unpacking, ignore_errors=True)
-                super().extractall(unpacking)
-                unpacking.rename(shared)
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def __enter__(self) -> "Copy":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def extractall(self, path: str) -> None:
+        target = Path(path)
         target.rmdir()
-        target.symlink_to(shared)
+        target.symlink_to(self._directory)
+
+
+def without_its_zip(spawn: Callable[[Any], None]) -> Callable[[Any], None]:
+    """As upstream, which writes a worker's zip to disk; it gets the path of the copy instead."""
+
+    def spawn_from_copy(worker: Any) -> None:
+        code, worker.code_zip = worker.code_zip, _REFERENCE + bytes(unpacked(worker))
+        try:
+            spawn(worker)
+        finally:
+            worker.code_zip = code
+
+    return spawn_from_copy
+
+
+def unpacked(worker: Any) -> Path:
+    """The directory with a worker's code."""
+    name = hashlib.sha256(worker.config["CodeSha256"].encode()).hexdigest()[:16]
+    shared = Path(tempfile.gettempdir()) / f"stepworks-code-{name}"
+    with _lock:
+        if not shared.exists():
+            unpacking = shared.with_suffix(".part")
+            shutil.rmtree(unpacking, ignore_errors=True)
+            with zipfile.ZipFile(io.BytesIO(worker.code_zip)) as archive:
+                archive.extractall(unpacking)
+            unpacking.rename(shared)
+    return shared
+
+
+def open_zip(path: str) -> Copy | zipfile.ZipFile:
+    with Path(path).open("rb") as opened:
+        if opened.read(len(_REFERENCE)) == _REFERENCE:
+            return Copy(Path(opened.read().decode()))
+    return zipfile.ZipFile(path)
 
 
 def install() -> None:
-    seen = {**vars(zipfile), "ZipFile": SharedZipFile}
-    lambda_runtime.zipfile = types.SimpleNamespace(**seen)
+    lambda_runtime.Worker._spawn = without_its_zip(lambda_runtime.Worker._spawn)
+    lambda_runtime.zipfile = types.SimpleNamespace(**{**vars(zipfile), "ZipFile": open_zip})

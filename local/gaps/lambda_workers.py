@@ -1,42 +1,110 @@
-"""No more processes for a function than the machine has use for: further calls wait for a free one.
+"""No more processes for Lambda functions than the machine has use for: further calls wait.
 
-ministack 1.5.33 starts a process for every call that finds none idle, or refuses calls beyond a
-number. Two hundred events at once would be two hundred Pythons starting on a laptop's few
-processors, where every one of them then runs into its task's timeout.
+ministack 1.5.33 starts a process for every call that finds none idle, as AWS does. Hundreds of
+events at once would be hundreds of Pythons starting on a laptop's few processors, until tasks run
+into their timeouts and memory runs out. It can refuse calls instead, but then an event that a
+full machine refuses three times is a dead letter, where AWS would try it for hours.
 
-AWS would run them side by side. A function that calls itself, however indirectly, would wait for
-itself: calls from within a function never wait.
+So every invocation waits for its turn, before ministack counts it as running; see `lambda_queue`.
+ministack gives each invocation a thread of its own (an execution's, a request's, an event's), never
+one of a pool, so that a waiting one keeps nobody from anything.
 """
 
 import os
-import time
+import threading
+from collections.abc import Callable
 from typing import Any
 
+from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
-_acquire_upstream = lambda_svc.acquire_worker
+from local.gaps import task_timeout
+from local.gaps.lambda_queue import InvocationQueue
 
 WORKERS = max(4, 2 * (os.cpu_count() or 1))  # of a function
-PATIENCE_SECONDS = 60.0
+SHARED_WORKERS = 3 * WORKERS  # of all functions together, beyond the first of each
+STARTS = max(2, os.cpu_count() or 1)  # processes that start at the same moment
+START_SECONDS = 10.0  # what a start may take before the next one begins beside it
+
+_execute_upstream = lambda_svc._execute_function
+_acquire_upstream = lambda_svc.acquire_worker
+
+_queue = InvocationQueue(SHARED_WORKERS)
+_starts = threading.Semaphore(STARTS)
 
 
-def acquire_worker(
-    name: str,
-    config: dict[str, Any],
-    code: bytes,
-    qualifier: str = "$LATEST",
-    max_concurrency: int | None = None,
-) -> Any:
-    if max_concurrency is not None or lambda_svc._invoke_depth.get() > 0:
-        return _acquire_upstream(name, config, code, qualifier, max_concurrency)
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        worker, reason = _acquire_upstream(name, config, code, qualifier, WORKERS)
-        if worker is not None:
-            return worker, reason
-        time.sleep(0.01)
-    return _acquire_upstream(name, config, code, qualifier)
+def lane_of(config: dict[str, Any]) -> tuple[str, int]:
+    """A function, with all its versions, and how many functions called one another to get there."""
+    return lambda_svc._inflight_key(config), lambda_svc._invoke_depth.get()
+
+
+def execute_function(function: dict[str, Any], event: Any) -> Any:
+    """As upstream, when it is this invocation's turn."""
+    config = function.get("config") or function
+    if lambda_svc._function_config_scope_mismatch(config):
+        return _execute_upstream(function, event)  # which comes here again
+    # None is no limit; at 0 the function is switched off, and ministack says so.
+    reserved = lambda_svc._reserved_concurrency(function, config)
+    lane = lane_of(config)
+    _queue.acquire(lane, min(WORKERS, reserved or WORKERS))
+
+    def run() -> Any:
+        try:
+            return _execute_upstream(function, event)
+        finally:
+            _queue.release(lane)
+
+    return task_timeout.limited(run)
+
+
+def acquire_worker(*args: Any, **kwargs: Any) -> Any:
+    worker, reason = _acquire_upstream(*args, **kwargs)
+    if reason == "spawn":
+        lambda_runtime.kill_workers(_surplus(SHARED_WORKERS))
+    elif worker is not None and worker._proc is not None and worker._proc.poll() is None:
+        task_timeout.started()
+    return worker, reason
+
+
+def a_few_at_a_time(spawn: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Start a worker's process when fewer than STARTS others are starting."""
+
+    def spawn_in_turn(worker: Any) -> None:
+        _starts.acquire()
+        released = threading.Lock()
+
+        def release() -> None:
+            if released.acquire(blocking=False):  # once
+                _starts.release()
+
+        # A function that takes long to import must not keep the others from starting.
+        patience = threading.Timer(START_SECONDS, release)
+        patience.daemon = True
+        patience.start()
+        try:
+            spawn(worker)
+        finally:
+            patience.cancel()
+            release()
+        task_timeout.started()
+
+    return spawn_in_turn
+
+
+def _surplus(most: int) -> list[Any]:
+    """Take the idle workers out of their pools that are too many beyond the first of each."""
+    with lambda_runtime._lock:
+        pools = [pool for pool in lambda_runtime._workers.values() if len(pool) > 1]
+        beyond = sum(len(pool) - 1 for pool in pools) - most
+        idle = [(worker, pool) for pool in pools for worker in pool[1:] if not worker.in_use]
+        idle.sort(key=lambda found: found[0].last_used)
+        taken = idle[: max(0, beyond)]
+        for worker, pool in taken:
+            pool.remove(worker)
+    return [worker for worker, _ in taken]
 
 
 def install() -> None:
+    lambda_svc._execute_function = execute_function
     lambda_svc.acquire_worker = acquire_worker
+    lambda_runtime.Worker._spawn = a_few_at_a_time(lambda_runtime.Worker._spawn)

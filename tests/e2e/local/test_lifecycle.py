@@ -1,6 +1,8 @@
 """Starting, recovering and stopping the local AWS, as a person at the terminal does it."""
 
 import os
+import re
+import resource
 import shutil
 import signal
 import socket
@@ -74,6 +76,22 @@ def test_it_listens_on_this_machine_alone_and_leaves_nothing(settings: Settings)
     assert is_free(settings.port)
     assert not settings.directory.exists()
     assert not process.stop(settings)
+
+
+def test_it_may_open_as_many_files_as_the_system_allows(settings: Settings) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))  # macOS's default
+    try:
+        process.start(settings)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    limits = Path(f"/proc/{server(settings).pid}/limits")
+    if not limits.exists():
+        pytest.skip("only Linux shows the limits of another process")
+    allowed = re.search(r"Max open files +(\d+)", limits.read_text())
+    assert allowed
+    assert int(allowed[1]) > 256
 
 
 def test_iam_is_enforced(settings: Settings) -> None:

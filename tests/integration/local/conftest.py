@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from ministack.services import stepfunctions as sfn
 
+from tests.integration.local.functions import Functions
+
 Run = Callable[..., dict[str, Any]]
 
 
@@ -41,3 +43,10 @@ def run() -> Iterator[Run]:
     for arn in created:
         sfn._delete_state_machine({"stateMachineArn": arn})
     sfn._SFN_WAIT_SCALE = scale
+
+
+@pytest.fixture
+def functions() -> Iterator[Functions]:
+    functions = Functions()
+    yield functions
+    functions.remove()

@@ -1,0 +1,150 @@
+"""Asynchronous invocations wait as events in a queue; throttled ones stay there.
+
+ministack 1.5.33 gives every event a thread at once, and takes a throttled attempt for a failed one:
+after the third the event is a dead letter. On AWS, Lambda keeps the event and tries again, for
+hours, with growing pauses, and this does not use up the attempts that a failing function has:
+https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+
+Here a function has as many threads for events as it may have workers. The age of an event counts
+from its first attempt: waiting for its turn never makes a dead letter of it.
+"""
+
+import contextvars
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ministack.services import lambda_svc
+
+from local.gaps import lambda_workers
+
+MOST_AGE_SECONDS = 6 * 3600
+MOST_RETRIES = 2
+_log = logging.getLogger("lambda")
+
+
+@dataclass
+class Event:
+    """One asynchronous invocation on its way to its function."""
+
+    function: dict[str, Any]
+    payload: Any
+    context: contextvars.Context = field(default_factory=contextvars.copy_context)
+    failures: int = 0
+    throttles: int = 0
+    first_attempt: float = 0.0
+
+    @property
+    def config(self) -> dict[str, Any]:
+        config: dict[str, Any] = self.function.get("config") or self.function
+        return config
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The function's EventInvokeConfig."""
+        return (
+            self.function.get("event_invoke_config")
+            or (self.function.get("event_invoke_configs") or {}).get("$LATEST")
+            or {}
+        )
+
+    def attempt(self) -> float | None:
+        """Invoke the function; seconds until the next attempt, None if there is none."""
+        self.first_attempt = self.first_attempt or time.monotonic()
+        result = lambda_svc._execute_function_with_config_scope(self.function, self.payload)
+        if output := result.get("log"):
+            name = self.config.get("FunctionName")
+            _log.info("Lambda %s async output (attempt %d):\n%s", name, self.failures + 1, output)
+        if not result.get("error"):
+            return None
+        pause = self._pause_after(bool(result.get("throttle")))
+        if pause is None:
+            self._give_up(result)
+        return pause
+
+    def _pause_after(self, throttled: bool) -> float | None:
+        base = lambda_svc._LAMBDA_ASYNC_RETRY_BASE_SECONDS
+        if throttled:
+            self.throttles += 1
+            pause = base * 2.0 ** min(self.throttles - 1, 16)
+        else:
+            self.failures += 1
+            pause = base * 2.0 ** (self.failures - 1)
+            retries = self.settings.get("MaximumRetryAttempts")
+            if self.failures > int(MOST_RETRIES if retries is None else retries):
+                return None
+        pause = min(pause, lambda_svc._LAMBDA_ASYNC_RETRY_MAX_SECONDS)
+        age = time.monotonic() - self.first_attempt + pause
+        most = int(self.settings.get("MaximumEventAgeInSeconds") or MOST_AGE_SECONDS)
+        return pause if age <= most else None
+
+    def _give_up(self, result: dict[str, Any]) -> None:
+        destinations = self.settings.get("DestinationConfig") or {}
+        target = (destinations.get("OnFailure") or {}).get("Destination") or (
+            self.config.get("DeadLetterConfig") or {}
+        ).get("TargetArn")
+        if target:
+            lambda_svc._run_with_function_config_scope(
+                self.config,
+                lambda_svc._route_async_failure,
+                target,
+                self.config.get("FunctionName", "unknown"),
+                self.payload,
+                result,
+            )
+
+
+class EventQueue:
+    """Events of each function, first in first out, and the threads that work on them."""
+
+    def __init__(self, threads: int) -> None:
+        self._most = threads
+        self._events: dict[Hashable, deque[Event]] = {}
+        self._threads: dict[Hashable, int] = {}
+        self._lock = threading.Lock()
+
+    def put(self, lane: Hashable, event: Event) -> None:
+        with self._lock:
+            self._events.setdefault(lane, deque()).append(event)
+            if self._threads.get(lane, 0) >= self._most:
+                return
+            self._threads[lane] = self._threads.get(lane, 0) + 1
+        threading.Thread(target=self._work, args=(lane,), daemon=True).start()
+
+    def _work(self, lane: Hashable) -> None:
+        while (event := self._next(lane)) is not None:
+            try:
+                pause = event.context.run(event.attempt)
+            except Exception:
+                _log.exception("An event of %s was lost", lane)
+                continue
+            if pause is not None:
+                timer = threading.Timer(pause, self.put, args=(lane, event))
+                timer.daemon = True
+                timer.start()
+
+    def _next(self, lane: Hashable) -> Event | None:
+        """The next event; None ends the thread that asked for it."""
+        with self._lock:
+            if events := self._events.get(lane):
+                return events.popleft()
+            self._threads[lane] -= 1
+            if not self._threads[lane]:
+                del self._threads[lane], self._events[lane]
+            return None
+
+
+_queue = EventQueue(lambda_workers.WORKERS)
+
+
+def invoke_async_with_retry(function: dict[str, Any], payload: Any) -> None:
+    event = Event(function, payload)
+    _queue.put(lambda_workers.lane_of(event.config), event)
+
+
+def install() -> None:
+    lambda_svc.invoke_async_with_retry = invoke_async_with_retry

@@ -1,0 +1,105 @@
+"""More items at once than a laptop can work on: all of them come to their end, in their turn."""
+
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+import pytest
+
+from local.aws import Aws
+from local.gaps.lambda_workers import SHARED_WORKERS, WORKERS
+from local.signing import Signing
+from tests.e2e.load import crowds
+from tests.e2e.load.watch import Use, watched
+
+pytestmark = [pytest.mark.xdist_group("load"), pytest.mark.timeout(600)]
+SECONDS = 400  # for all of them, on a busy machine; two idle processors take a quarter of it
+FILES, ROWS = 1000, 100
+MESSAGES, A_SECOND = 1000, 50
+DOCUMENTS = 200
+FUNCTIONS = 12  # at most: a few for each workflow that has run so far; each keeps one worker
+
+
+def assert_bounded(use: Use, functions: int) -> None:
+    """So many functions were at work, and the machine is still a person's."""
+    assert use.workers_of_a_function <= WORKERS, use
+    assert use.workers <= SHARED_WORKERS + functions, use
+    assert use.server_mb < 500, use
+    assert use.close_wait < 100, use
+
+
+def waiting_letters(aws: Aws) -> dict[str, int]:
+    """How many messages there are in each queue that has any: all queues are for failures."""
+    sqs = aws.client("sqs")
+    found = {}
+    for url in sqs.list_queues()["QueueUrls"]:
+        counts = sqs.get_queue_attributes(
+            QueueUrl=url,
+            AttributeNames=[
+                "ApproximateNumberOfMessages",
+                "ApproximateNumberOfMessagesNotVisible",
+            ],
+        )["Attributes"]
+        if total := sum(map(int, counts.values())):
+            found[url.rpartition("/")[2]] = total
+    return found
+
+
+@dataclass
+class Run:
+    """One test's executions and records: others may have been there before."""
+
+    aws: Aws
+    machine: str
+    table: str
+    began: float
+    records: int
+
+    @classmethod
+    def begin(cls, aws: Aws, machine: str, table: str) -> "Run":
+        return cls(aws, aws.outputs[machine], table, time.time(), crowds.count_items(aws, table))
+
+    def assert_all_succeeded(self, count: int) -> None:
+        statuses = crowds.ended(self.aws, self.machine, count, SECONDS, self.began)
+        assert statuses == Counter(SUCCEEDED=count)
+        assert waiting_letters(self.aws) == {}
+
+    def assert_recorded(self, count: int) -> None:
+        assert crowds.count_items(self.aws, self.table) - self.records == count
+
+
+def test_a_thousand_files_at_once(aws: Aws) -> None:
+    run = Run.begin(aws, "SensorStateMachineArn", "SensorReadingsTable")
+    with watched(aws.settings) as use:
+        folder = crowds.upload(aws, FILES, ROWS)
+        run.assert_all_succeeded(FILES)
+
+    run.assert_recorded(FILES * ROWS)
+    assert crowds.count_objects(aws, "SensorSourceBucket", folder) == 0
+    assert crowds.count_objects(aws, "SensorTargetBucket", f"processed/{folder}") == FILES
+    assert len(aws.mails(f"{folder}/")) == FILES
+    # Its trigger and the tasks Process File, Move File and Send Email.
+    assert_bounded(use, functions=4)
+
+
+def test_a_thousand_messages_at_fifty_a_second(aws: Aws) -> None:
+    run = Run.begin(aws, "MessagesStateMachineArn", "MessagesTable")
+    with watched(aws.settings) as use:
+        ids = crowds.post_messages(aws, MESSAGES, A_SECOND)
+        run.assert_all_succeeded(MESSAGES)
+
+    assert len(set(ids)) == MESSAGES
+    run.assert_recorded(MESSAGES)
+    assert_bounded(use, functions=FUNCTIONS)
+
+
+def test_two_hundred_signatures(aws: Aws) -> None:
+    signing = Signing(aws)
+    run = Run.begin(aws, "SignatureStateMachineArn", "SignatureRequestsTable")
+    with watched(aws.settings) as use:
+        documents = crowds.ask_for_signatures(signing, DOCUMENTS)
+        crowds.decide_all(signing, documents, SECONDS)
+        run.assert_all_succeeded(DOCUMENTS)
+
+    run.assert_recorded(DOCUMENTS)
+    assert_bounded(use, functions=FUNCTIONS)
