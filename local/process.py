@@ -144,8 +144,10 @@ def _wait_until_ready(settings: Settings, process: "subprocess.Popen[bytes]") ->
 
 def answers(settings: Settings) -> bool:
     """Whether it is a local AWS that listens on the port, and not another program."""
+    health = f"{settings.endpoint}/_ministack/health"
     try:
-        with urllib.request.urlopen(f"{settings.endpoint}/_ministack/health", timeout=2) as answer:
+        # A busy one may take seconds; where nobody listens, the answer comes at once.
+        with urllib.request.urlopen(health, timeout=10) as answer:
             return "services" in json.load(answer)
     except (OSError, http.client.HTTPException, ValueError):
         return False
