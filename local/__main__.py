@@ -9,7 +9,8 @@ from rich.console import Console
 from local import deploy, dlq, process, retained
 from local.aws import Aws
 from local.errors import LocalError
-from local.settings import Settings
+from local.locks import one_at_a_time
+from local.settings import STAGE, Settings
 
 console = Console()
 
@@ -23,7 +24,10 @@ def up(settings: Settings, _: argparse.Namespace) -> None:
 def down(settings: Settings, given: argparse.Namespace) -> None:
     """stop the local AWS and remove all it has written"""
     ports = process.ports() if given.all else [settings.port]
-    stopped = [port for port in ports if process.stop(Settings(port=port))]
+    stopped = []
+    for port in ports:
+        with one_at_a_time(str(port), say_waiting):
+            stopped += [port] if process.stop(Settings(port=port)) else []
     console.print("Stopped; nothing is left." if stopped else "Nothing was running.")
 
 
@@ -44,6 +48,11 @@ def demo(settings: Settings, arguments: argparse.Namespace) -> None:
 
 def dead_letters(settings: Settings, given: argparse.Namespace) -> None:
     """look at dead letters, and send them again where they came from"""
+    if given.stage == STAGE and not process.answers(settings):
+        raise LocalError(
+            f"No local AWS answers at {settings.endpoint}: start it with `make up`, or set "
+            "STEPWORKS_PORT to its port (for an AWS account, name the stage: --stage dev)."
+        )
     if not dlq.run(settings, given, console):
         sys.exit(1)
 
@@ -54,6 +63,15 @@ def take_back(settings: Settings, given: argparse.Namespace) -> None:
 
 
 def bring_up(settings: Settings) -> None:
+    with one_at_a_time(str(settings.port), say_waiting):
+        start_and_deploy(settings)
+
+
+def say_waiting() -> None:
+    console.print("Another command starts or stops this local AWS: waiting for it …")
+
+
+def start_and_deploy(settings: Settings) -> None:
     if process.is_running(settings):
         console.print(f"The local AWS is running at {settings.endpoint}.")
         scale = process.wait_scale(settings)
@@ -63,6 +81,8 @@ def bring_up(settings: Settings) -> None:
                 "`make down` first to change it."
             )
     else:
+        if process.has_lost_its_files(settings):
+            console.print("Somebody deleted the files of the running local AWS: it starts anew.")
         with console.status("Starting the local AWS …"):
             process.start(settings)
         console.print(f"Started the local AWS at {settings.endpoint}.")

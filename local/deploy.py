@@ -9,6 +9,7 @@ from pathlib import Path
 
 from local.aws import Aws
 from local.errors import LocalError
+from local.locks import one_at_a_time
 from local.settings import ROOT, STAGE, Settings
 
 DEPLOY_SECONDS = 600
@@ -42,7 +43,8 @@ def deploy(settings: Settings) -> bool:
 def run_serverless(settings: Settings, *arguments: str) -> None:
     """Run the project's own `serverless`; what it prints goes to the deployment's log."""
     command = [str(ROOT / "node_modules" / ".bin" / "serverless"), *arguments]
-    with settings.deploy_log.open("wb") as log:
+    # Every port's deployment is packaged into the same folder, `.serverless`.
+    with one_at_a_time("serverless"), settings.deploy_log.open("wb") as log:
         try:
             code = subprocess.run(
                 command,

@@ -1,5 +1,7 @@
 """Start and stop the process of the local AWS; recover what a killed one left behind."""
 
+import http.client
+import json
 import os
 import shutil
 import signal
@@ -7,29 +9,36 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import psutil
 
 from local.errors import LocalError
-from local.settings import REGION, ROOT, Settings
+from local.settings import REGION, ROOT, Settings, own_folder
 
 READY_SECONDS = 60
 STOP_SECONDS = 10
 
 
 def is_running(settings: Settings) -> bool:
-    return _server(settings) is not None and _answers(settings)
+    """Whether it can be used: it answers, and nobody has deleted its files under it."""
+    return _server(settings) is not None and _scratch(settings).exists() and answers(settings)
+
+
+def has_lost_its_files(settings: Settings) -> bool:
+    """Whether it runs, and somebody has deleted its folder."""
+    return _server(settings) is not None and not _scratch(settings).exists()
 
 
 def start(settings: Settings) -> None:
     """Start the local AWS and wait until it answers; raises LocalError with the reason."""
     stop(settings)  # nothing, or what `kill -9` left
     _require_free_port(settings)
-    scratch = settings.directory / "tmp"
-    scratch.mkdir(parents=True)
+    own_folder()
+    _scratch(settings).mkdir(parents=True)
     with settings.log.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, *_command(settings.port), str(settings.wait_scale)],
@@ -45,21 +54,35 @@ def start(settings: Settings) -> None:
 
 def stop(settings: Settings) -> bool:
     """End the server and its Lambda workers and remove their files; False if there was nothing."""
-    found = settings.directory.exists()
     server = _server(settings)
-    if server is not None:
-        server.send_signal(signal.SIGTERM)
-        try:
-            server.wait(STOP_SECONDS)
-        except psutil.TimeoutExpired:
-            server.kill()
-            server.wait(STOP_SECONDS)
+    found = settings.directory.exists() or server is not None
+    if server is not None and not _end(server, signal.SIGTERM):
+        _end(server, signal.SIGKILL)
     leftover = list(_workers(settings))
     for worker in leftover:
         worker.kill()
     psutil.wait_procs(leftover, timeout=STOP_SECONDS)
     shutil.rmtree(settings.directory, ignore_errors=True)
     return found
+
+
+def _end(process: psutil.Process, how: signal.Signals) -> bool:
+    """Whether a process ends by a signal; one that waits for its parent to notice has ended."""
+    with suppress(psutil.NoSuchProcess):
+        process.send_signal(how)
+    deadline = time.monotonic() + STOP_SECONDS
+    while time.monotonic() < deadline:
+        try:
+            ended = process.status() == psutil.STATUS_ZOMBIE
+            process.wait(0.1)
+        except psutil.TimeoutExpired:
+            if ended:
+                return True
+        except psutil.NoSuchProcess:
+            return True
+        else:
+            return True
+    return False
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -109,22 +132,30 @@ def _wait_until_ready(settings: Settings, process: "subprocess.Popen[bytes]") ->
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
-        if _answers(settings):
+        if answers(settings):
             return
         time.sleep(0.1)
+    code = process.poll()
+    how = "it did not answer in time" if code is None else f"it ended at once (exit code {code})"
     tail = settings.log.read_text(errors="replace").strip().splitlines()[-5:]
+    words = ". Its last words:\n  " + "\n  ".join(tail) if tail else ", and said nothing."
     stop(settings)
-    raise LocalError(
-        "The local AWS did not start. Its last words:\n  " + "\n  ".join(tail or ["(none)"])
-    )
+    raise LocalError(f"The local AWS did not start: {how}{words}")
 
 
-def _answers(settings: Settings) -> bool:
+def answers(settings: Settings) -> bool:
+    """Whether it is a local AWS that listens on the port, and not another program."""
+    health = f"{settings.endpoint}/_ministack/health"
     try:
-        with urllib.request.urlopen(f"{settings.endpoint}/_ministack/health", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
+        # A busy one may take seconds; where nobody listens, the answer comes at once.
+        with urllib.request.urlopen(health, timeout=10) as answer:
+            return "services" in json.load(answer)
+    except (OSError, http.client.HTTPException, ValueError):
         return False
+
+
+def _scratch(settings: Settings) -> Path:
+    return settings.directory / "tmp"
 
 
 def _command(port: int) -> list[str]:
@@ -157,13 +188,13 @@ def wait_scale(settings: Settings) -> float:
 
 def ports() -> list[int]:
     """Of every local AWS of this checkout, running or killed."""
-    left = (ROOT / ".stepworks").glob("[0-9]*")
-    return sorted({port for _, port in _servers()} | {int(folder.name) for folder in left})
+    left = {int(found.name) for found in own_folder().iterdir() if found.name.isdecimal()}
+    return sorted({port for _, port in _servers()} | left)
 
 
 def _workers(settings: Settings) -> Iterator[psutil.Process]:
     """Lambda workers of this local AWS: their script lies in its scratch directory."""
-    scratch = str(settings.directory / "tmp")
+    scratch = str(_scratch(settings))
     for process in psutil.process_iter(["cmdline"]):
         if any(scratch in word for word in process.info["cmdline"] or []):
             yield process

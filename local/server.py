@@ -13,6 +13,8 @@ from hypercorn.config import Config
 from ministack.app import app
 
 from local import gaps
+from local.authentication import Authentication
+from local.guard import Guard
 
 OPEN_FILES = 65_536
 
@@ -23,10 +25,11 @@ def main() -> None:
     # A health check every fraction of a second would be most of the log.
     logging.getLogger("hypercorn.access").setLevel(logging.WARNING)
     config = Config()
-    config.bind = [f"127.0.0.1:{os.environ['GATEWAY_PORT']}"]
+    port = int(os.environ["GATEWAY_PORT"])
+    config.bind = [f"127.0.0.1:{port}"]
     config.keep_alive_timeout = 20  # more than the few seconds between a client's polls
     config.graceful_timeout = 1
-    asyncio.run(serve(app, config))
+    asyncio.run(serve(Guard(Authentication(app), port), config))
 
 
 def _allow_open_files() -> None:

@@ -14,6 +14,14 @@ DEFAULT_PORT = 4566
 DEFAULT_WAIT_SCALE = 0.01
 
 
+def own_folder() -> Path:
+    """Where the local AWSs of this checkout keep their files; it is the user's alone."""
+    folder = ROOT / ".stepworks"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.chmod(0o700)  # it may be older, or the umask may be another
+    return folder
+
+
 @dataclass(frozen=True)
 class Settings:
     """One local AWS: two checkouts, or one with two ports, never share a file or a process."""

@@ -15,6 +15,7 @@ import pytest
 from local import deploy, process
 from local.aws import Aws
 from local.errors import LocalError
+from local.locks import one_at_a_time
 from local.settings import Settings
 from tests.support import packaged
 from tests.support.packaged import Package
@@ -67,7 +68,7 @@ def package() -> Callable[..., Package]:
 
     def of_stage(stage: str, **parameters: str) -> Package:
         name = "-".join(("package", stage, *parameters))
-        with _locked(directory / "lock"):
+        with _locked(directory / "lock"), one_at_a_time("serverless"):
             return packaged.package(stage, directory / name, **parameters)
 
     return of_stage

@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PHONE = {"width": 390, "height": 844}
+EVIL = "evil.example"  # a name whose owner lets it lead to this machine
 
 
 @pytest.fixture(scope="session")
@@ -19,7 +20,11 @@ def browser() -> Iterator[Browser]:
         launched = playwright.chromium.launch(
             executable_path=executable,
             headless=True,
-            args=["--disable-gpu", "--disable-background-networking"],
+            args=[
+                "--disable-gpu",
+                "--disable-background-networking",
+                f"--host-resolver-rules=MAP {EVIL} 127.0.0.1",
+            ],
         )
         yield launched
         launched.close()

@@ -6,9 +6,11 @@ import resource
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,7 +19,7 @@ import psutil
 import pytest
 from botocore.exceptions import ClientError
 
-from local import process
+from local import locks, process
 from local.aws import until
 from local.errors import LocalError
 from local.settings import REGION, ROOT, Settings
@@ -142,9 +144,65 @@ def test_a_server_whose_files_are_lost_is_found_and_stopped(settings: Settings) 
     shutil.rmtree(settings.directory)
 
     assert settings.port in process.ports()
-    process.stop(settings)
+    stopped = local("down", STEPWORKS_PORT=str(settings.port))
 
+    assert "Stopped" in stopped.stdout
+    running.wait(10)
+
+
+def test_a_server_whose_files_are_lost_is_not_used_any_more(settings: Settings) -> None:
+    process.start(settings)
+    running = server(settings)
+    shutil.rmtree(settings.directory)
+
+    assert not process.is_running(settings)
+    process.start(settings)
+
+    assert process.is_running(settings)
     assert not running.is_running()
+
+
+def test_its_files_are_for_the_user_alone(settings: Settings) -> None:
+    folder = settings.directory.parent
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o755)
+
+    process.start(settings)
+
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_two_that_start_it_at_once_both_have_it(settings: Settings) -> None:
+    command = [sys.executable, "-m", "local", "up"]
+    environment = os.environ | {"STEPWORKS_PORT": str(settings.port)}
+    both = [
+        subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        for _ in range(2)
+    ]
+    said = [starting.communicate(timeout=240)[0].decode() for starting in both]
+
+    assert [starting.returncode for starting in both] == [0, 0], said
+    assert sum("Started the local AWS" in text for text in said) == 1
+    assert sum("waiting for it" in text for text in said) == 1
+    assert all("ApiUrl" in text for text in said)
+
+
+def test_it_is_not_stopped_while_it_is_started(settings: Settings) -> None:
+    command = [sys.executable, "-m", "local", "down"]
+    environment = os.environ | {"STEPWORKS_PORT": str(settings.port), "PYTHONUNBUFFERED": "1"}
+    with locks.one_at_a_time(str(settings.port)):
+        process.start(settings)
+        stopping = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE)
+        assert stopping.stdout
+        assert b"waiting for it" in stopping.stdout.readline()
+        assert process.is_running(settings)
+
+    assert b"Stopped" in stopping.communicate(timeout=60)[0]
+    assert stopping.returncode == 0
+    assert not process.is_running(settings)
+    assert not list(settings.directory.parent.glob(f"{settings.port}*"))
 
 
 def test_a_process_of_another_folder_is_not_ended(settings: Settings, tmp_path: Path) -> None:
@@ -179,9 +237,60 @@ def test_a_server_that_dies_says_its_last_words(
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/ls")  # exits at once, with a complaint
 
-    with pytest.raises(LocalError, match="did not start"):
+    with pytest.raises(LocalError, match="did not start") as failed:
         process.start(settings)
+    assert "cannot access" in str(failed.value)
     assert not settings.directory.exists()
+
+
+def test_a_server_that_dies_without_a_word_says_how(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+
+    with pytest.raises(LocalError, match=r"did not start: it ended at once \(exit code 1\)"):
+        process.start(settings)
+
+
+def silent(connection: socket.socket) -> None:
+    """Takes a request and never answers."""
+
+
+def mail(connection: socket.socket) -> None:
+    connection.sendall(b"220 mail.example ESMTP\r\n")
+
+
+def web(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>")
+
+
+@pytest.mark.parametrize("program", [None, silent, mail, web])
+@pytest.mark.parametrize("action", [["list"], ["show", "--queue", "MessagesDeadLetterQueueUrl"]])
+def test_dead_letters_of_no_aws_are_said_in_a_sentence(
+    action: list[str], program: Callable[[socket.socket], None] | None
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        if program:
+            taken.listen()
+            threading.Thread(target=serve, args=(taken, program), daemon=True).start()
+        answer = local("dlq", *action, STEPWORKS_PORT=str(port))
+        taken.close()
+
+    assert answer.returncode == 1
+    assert f"No local AWS answers at http://127.0.0.1:{port}" in answer.stderr
+    assert "make up" in answer.stderr
+    assert len(answer.stderr.strip().splitlines()) == 1
+    assert answer.stdout == ""
+
+
+def serve(listening: socket.socket, program: Callable[[socket.socket], None]) -> None:
+    connections = []  # open until the test ends
+    with suppress(OSError):
+        while True:
+            connections.append(listening.accept()[0])
+            program(connections[-1])
 
 
 @pytest.mark.parametrize(

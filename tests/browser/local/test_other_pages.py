@@ -1,0 +1,209 @@
+"""What a page of somebody else can do to the local AWS while a developer has it open: nothing.
+
+Each attack is signed with the root key, whose secret everybody knows, so that only what the browser
+says about the page can stop it.
+"""
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from botocore.auth import SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from playwright.sync_api import Browser, Page, expect
+
+from local.aws import Aws
+from local.settings import REGION
+from local.signing import Signing
+from tests.browser.conftest import EVIL
+
+ROOT = Credentials("test", "test")
+INBOX = "/_ministack/ses/messages"
+
+
+class BlankPage(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>Kittens</title><p>Look at these kittens.")
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture(params=["127.0.0.1", EVIL], ids=["another port", "another site"])
+def kittens(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page of somebody else, on a port of its own."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BlankPage)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with closing(browser.new_context()) as context:
+        context.set_default_timeout(30_000)
+        page = context.new_page()
+        page.goto(f"http://{request.param}:{server.server_port}/")
+        yield page
+    server.shutdown()
+    server.server_close()
+
+
+def signed(aws: Aws, service: str, method: str, path: str, body: str = "", **query: str) -> str:
+    """A URL that carries a valid signature of the root key."""
+
+    class WithBody(SigV4QueryAuth):  # type: ignore[misc]
+        def payload(self, _: AWSRequest) -> str:
+            return hashlib.sha256(body.encode()).hexdigest()
+
+    request = AWSRequest(method, aws.settings.endpoint + path, params=query)
+    WithBody(ROOT, service, REGION).add_auth(request)
+    return str(request.prepare().url)
+
+
+def queues(aws: Aws, name: str) -> list[str]:
+    found: list[str] = aws.client("sqs").list_queues(QueueNamePrefix=name).get("QueueUrls", [])
+    return found
+
+
+def status_of(page: Page, url: str, act: str, *arguments: Any) -> int:
+    """The status with which the server answers what a script does."""
+    with page.expect_response(lambda response: response.url.startswith(url)) as response:
+        page.evaluate(act, list(arguments))
+    return response.value.status
+
+
+def test_a_script_creates_no_function(aws: Aws, kittens: Page) -> None:
+    name = f"evil-{uuid4().hex[:8]}"
+    role = aws.client("iam").list_roles()["Roles"][0]["Arn"]
+    body = json.dumps(
+        {
+            "FunctionName": name,
+            "Runtime": "python3.13",
+            "Role": role,
+            "Handler": "x.handler",
+            "Code": {"ZipFile": "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=="},
+        }
+    )
+    url = signed(aws, "lambda", "POST", "/2015-03-31/functions", body)
+    post = """([url, body]) => fetch(url, {method: 'POST', mode: 'no-cors', body,
+      headers: {'Content-Type': 'text/plain'}})"""
+
+    assert status_of(kittens, url, post, url, body) == 403
+    functions = aws.client("lambda").get_paginator("list_functions").paginate()
+    assert name not in [item["FunctionName"] for page in functions for item in page["Functions"]]
+
+
+def test_a_script_does_not_read_the_inbox(aws: Aws, kittens: Page) -> None:
+    inbox = aws.settings.endpoint + INBOX
+    read = "url => fetch(url).then(answer => answer.text(), error => `blocked: ${error}`)"
+
+    assert kittens.evaluate(read, inbox).startswith("blocked")
+    blind = "([url]) => fetch(url, {mode: 'no-cors'})"
+    assert status_of(kittens, inbox, blind, inbox) == 403
+
+
+def test_a_page_under_a_name_that_now_leads_here_reads_nothing(aws: Aws, browser: Browser) -> None:
+    """DNS rebinding: to the browser the local AWS is the same site as the page."""
+    with closing(browser.new_context()) as context:
+        page = context.new_page()
+        answer = page.goto(f"http://{EVIL}:{aws.settings.port}{INBOX}")
+        read = "path => fetch(path).then(a => a.text().then(text => [a.status, text]))"
+        status, text = page.evaluate(read, INBOX)
+
+    assert answer is not None
+    assert answer.status == status == 403
+    assert f"does not answer for Host {EVIL}" in text
+
+
+@pytest.mark.parametrize("how", ["fetch", "form"])
+def test_a_page_resets_nothing(aws: Aws, kittens: Page, how: str) -> None:
+    reset = aws.settings.endpoint + "/_ministack/reset"
+    act = {
+        "fetch": "([url]) => fetch(url, {method: 'POST', mode: 'no-cors'})",
+        "form": """([url]) => { const form = document.createElement('form');
+          form.method = 'POST'; form.action = url; document.body.append(form); form.submit(); }""",
+    }[how]
+
+    assert status_of(kittens, reset, act, reset) == 403
+    assert aws.is_deployed()
+
+
+@pytest.mark.parametrize(
+    ("method", "act"),
+    [
+        (
+            "POST",
+            """([url]) => { const form = document.createElement('form');
+              form.method = 'POST'; form.enctype = 'text/plain'; form.action = url;
+              document.body.append(form); form.submit(); }""",
+        ),
+        ("GET", "([url]) => { new Image().src = url; }"),
+        ("GET", "([url]) => { location.href = url; }"),
+        (
+            "GET",
+            """([url]) => { const frame = document.createElement('iframe');
+              frame.src = url; document.body.append(frame); }""",
+        ),
+        (
+            "GET",
+            """([url]) => { const frame = document.createElement('iframe');
+              frame.sandbox = 'allow-scripts';
+              const script = `<script>fetch('${url}', {mode: 'no-cors'})</scr` + 'ipt>';
+              frame.src = 'data:text/html,' + encodeURIComponent(script);
+              document.body.append(frame); }""",
+        ),
+    ],
+    ids=["form", "image", "link", "frame", "sandboxed frame"],
+)
+def test_no_element_of_a_page_makes_a_queue(aws: Aws, kittens: Page, method: str, act: str) -> None:
+    name = f"evil-{uuid4().hex[:8]}"
+    url = signed(
+        aws, "sqs", method, "/", Action="CreateQueue", QueueName=name, Version="2012-11-05"
+    )
+
+    assert status_of(kittens, url, act, url) == 403
+    assert queues(aws, name) == []
+
+
+def test_the_same_request_of_a_program_makes_one(aws: Aws, browser: Browser) -> None:
+    """So the attacks above would succeed if nobody stopped them."""
+    name = f"mine-{uuid4().hex[:8]}"
+    url = signed(
+        aws, "sqs", "POST", "/", Action="CreateQueue", QueueName=name, Version="2012-11-05"
+    )
+    with closing(browser.new_context()) as context:
+        answer = context.request.post(url)
+
+    assert answer.ok, answer.text()
+    (queue,) = queues(aws, name)
+    aws.client("sqs").delete_queue(QueueUrl=queue)
+
+
+def test_bob_follows_the_link_in_a_web_mailer_and_signs(aws: Aws, kittens: Page) -> None:
+    signing, document = Signing(aws), f"contract-{uuid4().hex[:8]}"
+    execution = signing.start(document)
+    link = "([url]) => { document.body.innerHTML = `<a href='${url}'>Sign</a>`; }"
+
+    kittens.evaluate(link, [signing.link(document)])
+    kittens.get_by_role("link").click()
+    kittens.get_by_role("button", name=f"Sign document {document}").click()
+
+    expect(kittens.get_by_role("heading", level=1)).to_have_text(f"You signed document {document}")
+    assert aws.wait_for_end(execution)["status"] == "SUCCEEDED"
+
+
+def test_another_page_does_not_sign_for_bob(aws: Aws, kittens: Page) -> None:
+    """Not even one that knows the link."""
+    signing, document = Signing(aws), f"contract-{uuid4().hex[:8]}"
+    signing.start(document)
+    link = signing.link(document)
+    post = """([url]) => fetch(url, {method: 'POST', mode: 'no-cors',
+      body: new URLSearchParams({decision: 'sign'})})"""
+
+    assert status_of(kittens, link, post, link) == 403
+    assert signing.decide(link, "decline").status == 200
