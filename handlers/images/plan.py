@@ -8,8 +8,8 @@ from typing import Any, Self
 from handlers.images.request import DownloadRequest
 from handlers.images.resource import resource_url
 
-# An inline Map writes at most 25 events a batch, with all retries, into a history that may have
-# 25,000, and its output, some 130 bytes a batch, stays under 32 KiB.
+# An inline Map writes at most 30 events for a batch, with all retries, into a history that may have
+# 25,000, and its output, some 130 bytes for a batch, stays under 32 KiB.
 MAX_BATCHES = 200
 
 
