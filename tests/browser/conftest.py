@@ -11,7 +11,9 @@ PHONE = {"width": 390, "height": 844}
 EVIL = "evil.example"  # a name whose owner lets it lead to this machine
 
 
-@pytest.fixture(scope="session")
+# Of a module: while Playwright runs, an event loop is running in this thread, and tests of other
+# modules could not use `asyncio.run`.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     executable = next(filter(None, map(shutil.which, NAMES)), None)
     if executable is None:
