@@ -2,7 +2,7 @@
 
 // Adds to every machine, bucket, table and queue what they all have in common, so that a workflow's
 // files state only what is its own. What those files state takes precedence
-// (docs/decisions/0052-defaults-for-resources.md).
+// (docs/decisions/0052-shared-definitions.md).
 //
 // | in the workflow's files   | added                                                             |
 // | ------------------------- | ----------------------------------------------------------------- |
@@ -140,16 +140,15 @@ class DefaultsPlugin {
         RetentionInDays: this.serverless.service.provider.logRetentionInDays,
       },
     };
-    Object.assign(machine, {
-      id,
-      role: arn(`${id}Role`),
+    const logsAndTraces = {
       tracingConfig: { enabled: true },
       loggingConfig: {
         level: "ERROR",
         includeExecutionData: false, // it contains task tokens
         destinations: [arn(`${id}LogGroup`)],
       },
-    });
+    };
+    Object.assign(machine, { ...logsAndTraces, ...machine, id, role: arn(`${id}Role`) });
     for (const { http } of machine.events ?? []) {
       if (!http) continue;
       this.resources[`${name}ApiRole`] = apiRole(id);
