@@ -60,7 +60,7 @@ class FakeMachine:
         return _response(request, 200, {})
 
     def _note(self, token: str, status: Status) -> None:
-        """As the machine's state Record Signature, or Record Decline, does it."""
+        """As the machine's state Settle Signature Request does it."""
         for item in boto3.client("dynamodb").scan(TableName=TABLE)["Items"]:
             if item.get("taskToken", {}).get("S") == token:
                 assert self.notes_in
