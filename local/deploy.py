@@ -21,6 +21,7 @@ SOURCES = (
     "requirements.txt",
     "local/serverless-plugin.js",
     "local/serverless-rest-api.js",
+    "plugins",
     "handlers",
     "statemachines",
     "events",

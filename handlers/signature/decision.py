@@ -18,7 +18,7 @@ logger = logger_for("signature")
 
 PATIENCE_SECONDS = 5.0  # the machine takes less to note what has become of a request
 PAUSE_SECONDS = 0.2
-# After its deadline: the machine may still find the decision and note it (`Record Expiry`).
+# After its deadline: the state `Settle Signature Request` may still find the decision.
 SETTLING_SECONDS = 900
 NO_REASON = "no reason was given"
 DECISIONS = {"sign": Status.SIGNED, "decline": Status.DECLINED}  # as people say them

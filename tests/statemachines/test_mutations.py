@@ -171,8 +171,8 @@ MUTATIONS = {
         "test_token_task_waits_no_longer_than_a_parameter_says",
         ("signature", state("Bob Signature", TimeoutSeconds=86400)),
     ),
-    "a callback that never comes is a failure like others": (
-        "test_token_task_tells_a_timeout_from_a_failure",
+    "a callback that never comes": (
+        "test_token_task_catches_its_timeout",
         ("messages", catcher("Record Message", ErrorEquals=["AwsUnavailableError"])),
     ),
     # Failures
@@ -199,6 +199,10 @@ MUTATIONS = {
     "a failure of one branch that ends as its success": (
         "test_failure_never_ends_as_a_success",
         ("signature", catcher("Alice Signature", Next="Alice Signed")),
+    ),
+    "a failure of one branch that goes the way of its success": (
+        "test_failure_never_ends_as_a_success",
+        ("signature", catcher("Bob Signature", Next="Settle Signature Request")),
     ),
     # Map
     "a Map without a bound": (

@@ -103,7 +103,7 @@ class Machine:
 
 
 def machine(name: str, stage: str = "dev") -> Machine:
-    return Machine(name, text(name), yaml.load(text(name), Loader), stage)
+    return Machine(name, text(name), _with_files(yaml.load(text(name), Loader)), stage)
 
 
 def machines() -> list[str]:
@@ -162,14 +162,35 @@ def _fill(value: Any, parameters: dict[str, Any]) -> Any:
             return parameters[whole.group(1)]
         text = re.sub(r"\$\{param:(\w+)\}", lambda m: _written(parameters[m.group(1)]), value)
         text = text.replace("${sls:stage}", parameters["sls:stage"])
-        part = re.fullmatch(r"\$\{file\((.+)\):(.+)\}", text)
-        if part:
-            found = yaml.load((ROOT / part.group(1)).read_text(), Loader)
-            for name in part.group(2).split("."):
-                found = found[name]
-            return _fill(found, parameters)
-        return text
+        part = _part_of_file(text)
+        return text if part is None else _fill(part, parameters)
     return value
+
+
+def _with_files(value: Any) -> Any:
+    """The same with the parts of files that it refers to; parameters stay as `${param:…}`."""
+    if isinstance(value, dict):
+        return {key: _with_files(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_files(item) for item in value]
+    part = _part_of_file(value) if isinstance(value, str) else None
+    return value if part is None else _with_files(part)
+
+
+def _part_of_file(reference: str) -> Any:
+    """What `${file(path):key.key}` stands for; None if the text is not such a reference."""
+    found = re.fullmatch(r"\$\{file\((.+)\):(.+)\}", reference)
+    if not found:
+        return None
+    part = _file(found.group(1))
+    for name in found.group(2).split("."):
+        part = part[name]
+    return part
+
+
+@cache
+def _file(path: str) -> Any:
+    return yaml.load((ROOT / path).read_text(), Loader)
 
 
 def _written(parameter: Any) -> str:

@@ -33,10 +33,11 @@ def routes() -> dict[str, str]:
     A function by its key, or a machine's first function if the route starts a machine.
     """
     machines = yaml.load((DEFINITIONS / "machines.yml").read_text(), Loader)
+    settings = [_included(reference) for reference in machines.values()]
     called = {route: name for name, body in functions().items() for route in _routes(body)}
     return called | {
         route: first_function(_file(body["definition"]))
-        for body in machines.values()
+        for body in settings
         for route in _routes(body)
     }
 
@@ -45,7 +46,7 @@ def called_by_hand() -> set[str]:
     """The functions that nothing in the service calls: no event, machine, rule or schedule."""
     wiring = "".join(
         path.read_text()
-        for path in (*ROOT.glob("handlers/*/resources.yml"), *DEFINITIONS.glob("*.yml"))
+        for path in (*ROOT.glob("handlers/*/resources.yml"), *DEFINITIONS.glob("*.asl.yml"))
     )
     return {
         name
@@ -69,7 +70,14 @@ def _routes(body: dict[str, Any]) -> Iterator[str]:
             yield f"{event['http']['method'].upper()} {event['http']['path']}"
 
 
+def _included(reference: str) -> dict[str, Any]:
+    """What the Serverless Framework puts in the place of `${file(path)}` or `${file(path):key}`."""
+    loaded: dict[str, Any] = yaml.load(_file(reference).read_text(), Loader)
+    key = reference.partition("):")[2].removesuffix("}")
+    return loaded[key] if key else loaded
+
+
 def _file(reference: str) -> Path:
-    found = re.fullmatch(r"\$\{file\((.+)\)\}", reference)
+    found = re.fullmatch(r"\$\{file\((.+?)\)(:\w+)?\}", reference)
     assert found, reference
     return Path(ROOT, found[1])

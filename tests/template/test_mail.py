@@ -10,6 +10,7 @@ from tests.support.packaged import Package
 RECIPIENTS = {
     "sendEmail": "EMAIL_TO",
     "sendFailureEmail": "EMAIL_TO",
+    "sendMoveFailureEmail": "EMAIL_TO",
     "requestDocumentSignature": "SIGNER_EMAIL",
     "remindSigner": "SIGNER_EMAIL",
     "announceUnsignedDocument": "OWNER_EMAIL",

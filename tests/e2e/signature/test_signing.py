@@ -14,7 +14,11 @@ from local.aws import until
 from local.errors import LocalError
 from local.signing import Signing, request_id
 
-SIGNED_PATH = {"Alice Signature", "Bob Signature", "Record Signature", "Document Signed"}
+SIGNED_PATH = {
+    *("Alice Signature", "Alice Signed"),
+    *("Bob Signature", "Bob Signed", "Settle Signature Request"),
+    "Document Signed",
+}
 
 
 def output(execution: dict[str, Any]) -> Any:

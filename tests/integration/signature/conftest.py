@@ -28,7 +28,7 @@ __all__ = ["context", "fresh_clients"]
 
 TABLE, GROUP = "signature-requests", "signature-reminders"
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:stepworks-test-signature:one"
-TABLE_KEYS = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+TABLE_KEYS = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 
 
 @dataclass
@@ -60,7 +60,7 @@ class FakeMachine:
         return _response(request, 200, {})
 
     def _note(self, token: str, status: Status) -> None:
-        """As the machine's state Record Signature, or Record Decline, does it."""
+        """As the machine's state Settle Signature Request does it."""
         for item in boto3.client("dynamodb").scan(TableName=TABLE)["Items"]:
             if item.get("taskToken", {}).get("S") == token:
                 assert self.notes_in
@@ -119,7 +119,11 @@ def world(monkeypatch: pytest.MonkeyPatch, fresh_clients: None) -> Iterator[Worl
         client("stepfunctions").meta.events.register("before-send.sfn", machine.respond)
         dynamodb, scheduler = boto3.client("dynamodb"), boto3.client("scheduler")
         described = deployed_table()
-        dynamodb.create_table(TableName=TABLE, **{key: described[key] for key in TABLE_KEYS})
+        dynamodb.create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            **{key: described[key] for key in TABLE_KEYS},
+        )
         dynamodb.create_table(
             TableName="emails",
             BillingMode="PAY_PER_REQUEST",

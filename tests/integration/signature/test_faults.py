@@ -288,7 +288,7 @@ def test_a_decision_of_which_there_is_no_news_is_called_expired_after_its_time_o
     assert deliver() == {"delivered": 0, "left": 1}
 
     expires = world.request(ONE).expires_at
-    monkeypatch.setattr(decision, "now", lambda: expires + 600)  # Record Expiry may be retried
+    monkeypatch.setattr(decision, "now", lambda: expires + 600)  # the machine's task may be retried
     assert deliver() == {"delivered": 0, "left": 1}
     monkeypatch.setattr(decision, "now", lambda: expires + decision.SETTLING_SECONDS)
     assert deliver() == {"delivered": 0, "left": 0}

@@ -30,7 +30,6 @@ TRANSIENT = [
 KILLED = ["Runtime.ExitError", "Runtime.OutOfMemory", "Lambda.Unknown", "Sandbox.Timedout"]
 # What StartExecution takes and no document has as its id.
 BAD_DOCUMENTS = [1.5, "", "a b", "3\n", "3\r\nBcc: eve@example.com", "x" * 100_000, 2**60]
-RECORDS = ("Record Signature", "Record Decline", "Record Expiry", "Record Withdrawal")
 
 
 def tells(send: Callable[[Any, str], Any], after: threading.Event | None = None) -> Task:
@@ -208,9 +207,10 @@ def test_a_decline_is_announced_and_ends_with_its_reason() -> None:
     assert outcome_settled(result) == "DECLINED"
     (told,) = result.events_of("announceUnsignedDocument")
     assert [told["gathered"][who]["outcome"] for who in ("alice", "bob")] == ["SIGNED", "DECLINED"]
-    assert result.visited[-3:] == [
+    assert result.visited[-4:] == [
         "Are Both Signatures There?",
-        "Announce Decline",
+        "Announce Unsigned Document",
+        "Did Bob Decline?",
         "Signature Declined",
     ]
 
@@ -223,7 +223,11 @@ def test_without_an_answer_in_time_the_request_expires_and_bob_is_named() -> Non
     assert outcome_settled(result) == "EXPIRED"
     (told,) = result.events_of("announceUnsignedDocument")
     assert [told["gathered"][who]["outcome"] for who in ("alice", "bob")] == ["SIGNED", "EXPIRED"]
-    assert result.visited[-2:] == ["Announce Missing Signatures", "Signatures Not Collected"]
+    assert result.visited[-3:] == [
+        "Announce Unsigned Document",
+        "Did Bob Decline?",
+        "Signatures Not Collected",
+    ]
 
 
 NOTED = {
@@ -243,11 +247,13 @@ def test_a_decision_that_was_noted_in_time_counts_though_the_machine_was_not_tol
         settleSignatureRequest=succeeds(NOTED[decision]),
     )
 
-    assert "Did Bob Decide In Time?" in result.visited
+    assert "Bob Did Not Answer" in result.visited
     if decision == "SIGNED":
+        assert "Accept Signature" in result.visited
         assert (result.status, result.error) == ("SUCCEEDED", None)
         assert result.output == {"documentId": "3", "signatures": [ALICE, BOB]}
     else:
+        assert "Accept Decline" in result.visited
         assert (result.status, result.error) == ("FAILED", "SignatureDeclinedError")
         assert result.cause == "Document 3 - Alice signed; Bob declined (too dear)."
 
@@ -331,6 +337,27 @@ def test_a_note_or_a_mail_that_fails_never_changes_the_end(
 
     assert result.error == error
     assert (result.status == "SUCCEEDED") == (error is None)
+
+
+@pytest.mark.parametrize(
+    ("ending", "state", "outcome"),
+    [
+        ("signed", "Bob Signed", "SIGNED"),
+        ("declined", "Bob Declined", "DECLINED"),
+        ("expired", "Bob Did Not Answer", "EXPIRED"),
+        ("withdrawn", "Bob Is Not Needed", "CANCELLED"),
+    ],
+)
+def test_the_history_shows_the_outcome_and_the_table_gets_it(
+    ending: str, state: str, outcome: str
+) -> None:
+    changes, _ = ENDINGS[ending]
+
+    result = signature(**changes)
+
+    shown = {"Bob Signed", "Bob Declined", "Bob Did Not Answer", "Bob Is Not Needed"}
+    assert shown & set(result.visited) == {state}
+    assert outcome_settled(result) == outcome
 
 
 @pytest.mark.parametrize("error", TRANSIENT + KILLED)
