@@ -6,8 +6,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.cookies.files import Person, presigned_get, write
 from handlers.cookies.people import profile_of
-from handlers.cookies.tasks import announce, task
-from handlers.shared.events import reply
+from handlers.cookies.tasks import announce, reply, task
 from handlers.shared.observability import logger_for, metrics_for
 from handlers.shared.settings import required
 

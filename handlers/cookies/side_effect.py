@@ -5,8 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from handlers.cookies.tasks import announce, notice
-from handlers.shared.events import reply
+from handlers.cookies.tasks import announce, notice, reply
 from handlers.shared.observability import logger_for, metrics_for
 from handlers.shared.settings import required
 
