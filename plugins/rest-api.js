@@ -1,6 +1,7 @@
 "use strict";
 
-// What the command line and its plugins leave open in the REST API that they generate.
+// Completes the REST API that the framework and its plugins generate: the responses of methods that
+// start a machine, and the API's stage (docs/decisions/0013-one-rest-api.md).
 
 class RestApiPlugin {
   constructor(serverless) {
