@@ -1,4 +1,4 @@
-"""Which package imports which: every workflow stands on `handlers/shared` and on nothing else."""
+"""What imports what: a workflow imports `handlers/shared` and no other package of ours."""
 
 import ast
 import re
@@ -77,6 +77,17 @@ def test_two_workflows_use_every_shared_module(module: str) -> None:
     }
 
     assert len(users) >= 2, f"Move handlers/shared/{module}.py to handlers/{''.join(users)}/."
+
+
+def test_only_the_account_lookup_of_ops_imports_the_local_aws() -> None:
+    importers = [
+        path.name
+        for path in (ROOT / "ops").glob("*.py")
+        if "local" in packages(set(imported(path)))
+    ]
+
+    assert importers == ["account.py"]
+    assert "ops" not in packages(imported_by(ROOT / "local"))
 
 
 def with_what_they_import(modules: set[str]) -> set[str]:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from local import retained
-from local.errors import LocalError
+from ops import take_back
+from ops.errors import OpsError
 
 STACK = "stepworks-prod"
 TEMPLATE = {
@@ -76,28 +76,28 @@ def summary(name: str, stack_id: str, day: int) -> dict[str, Any]:
 
 
 def test_a_failed_attempt_since_then_is_passed_over() -> None:
-    resources, names = retained.left_behind(Removed("Bucket", "Role"), STACK, {})
+    resources, names = take_back.left_behind(Removed("Bucket", "Role"), STACK, {})
 
     assert resources.keys() == {"Bucket"}  # deploying makes a new role
     assert names["Bucket"] == "bucket-1"
 
 
 def test_a_name_may_be_given() -> None:
-    resources, names = retained.left_behind(Removed(), STACK, {"Bucket": "mine"})
+    resources, names = take_back.left_behind(Removed(), STACK, {"Bucket": "mine"})
 
     assert resources.keys() == {"Bucket"}
     assert names == {"Bucket": "mine"}
 
 
 def test_where_nothing_was_retained_it_says_what_to_do() -> None:
-    with pytest.raises(LocalError, match="Name what there is: --resource"):
-        retained.left_behind(Removed("Role"), STACK, {})
+    with pytest.raises(OpsError, match="Name what there is: --resource"):
+        take_back.left_behind(Removed("Role"), STACK, {})
 
 
 def test_a_resource_is_imported_without_what_refers_to_others() -> None:
     bucket = TEMPLATE["Resources"]["Bucket"]
 
-    assert retained.standing_alone({"Bucket": bucket}) == {
+    assert take_back.standing_alone({"Bucket": bucket}) == {
         "Bucket": {
             "Type": "AWS::S3::Bucket",
             "DeletionPolicy": "RetainExceptOnCreate",

@@ -22,15 +22,14 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.errors import LocalError
+from ops.account import Clients
+from ops.errors import OpsError
 
 BATCH = 10  # SQS: messages a request
 MOST = 10_000  # looked at in one go; SQS lets 120,000 be held
 HELD_SECONDS = 900  # hidden from other readers while they are read or sent again
 LONG_POLL_SECONDS = 1  # asks every server of SQS, so that an empty response is the end
 WAIT_SECONDS = 5  # for messages that another reader holds at the moment
-
-Clients = Callable[[str], Any]  # a boto3 client by the service's name
 
 
 @dataclass(frozen=True)
@@ -190,7 +189,7 @@ class DeadLetterQueue:
             try:
                 what, execution = self._send_again(letter)
                 self._sqs.delete_message(QueueUrl=self.url, ReceiptHandle=letter.receipt)
-            except LocalError as error:
+            except OpsError as error:
                 yield Redriven(letter, False, str(error))
             except (BotoCoreError, ClientError) as error:
                 yield Redriven(letter, False, f"AWS refused: {error}")
@@ -258,8 +257,8 @@ class DeadLetterQueue:
         if service == "sqs":
             return self._send_to_queue(letter)
         if not letter.origin:
-            raise LocalError("Nothing in it says where it came from.")
-        raise LocalError(
+            raise OpsError("Nothing in it says where it came from.")
+        raise OpsError(
             f"It was meant for {letter.origin!r}; only machines, functions and queues can be "
             "redriven to."
         )
@@ -316,9 +315,9 @@ class DeadLetterQueue:
         )
         targets = [target for target in answer["Targets"] if target["Arn"] == letter.origin]
         if not targets:
-            raise LocalError(f"The rule {rule[2]} has no such target any more.")
+            raise OpsError(f"The rule {rule[2]} has no such target any more.")
         if any({"Input", "InputPath", "InputTransformer"} & set(target) for target in targets):
-            raise LocalError(
+            raise OpsError(
                 f"The rule {rule[2]} rewrites events for this target: put the event again, "
                 "with `aws events put-events`."
             )

@@ -1,6 +1,5 @@
 """Dead letters of every kind: seen, understood and sent again."""
 
-import argparse
 import json
 import threading
 from collections.abc import Iterator
@@ -16,10 +15,10 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 from rich.console import Console
 
-from local import dead_letters, dlq
-from local.dead_letters import DeadLetter, DeadLetterQueue
-from local.errors import LocalError
-from local.settings import Settings
+from ops import dead_letters
+from ops.__main__ import run
+from ops.dead_letters import DeadLetter, DeadLetterQueue
+from ops.errors import OpsError
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
@@ -107,12 +106,9 @@ class Dead:
 
     def run(self, *words: str) -> tuple[bool, str]:
         """Run the command for stage dev; returns whether all went well, and what it printed."""
-        parser = argparse.ArgumentParser()
-        dlq.arguments(parser)
         out = StringIO()
-        given = parser.parse_args([*words, "--stage", "dev"])
         with patch.object(boto3, "Session", lambda: Session(self)):
-            well = dlq.run(Settings(), given, Console(file=out, width=200))
+            well = run(["dlq", *words, "--stage", "dev"], Console(file=out, width=200))
         return well, out.getvalue()
 
 
@@ -508,7 +504,7 @@ def test_an_id_that_somebody_else_holds_is_not_called_unknown(dead: Dead) -> Non
     held = dead.put(EVENT)
     with (
         dead.another_reader(),
-        pytest.raises(LocalError, match=rf"begins with {held[:8]}\. About 1 dead letter is being"),
+        pytest.raises(OpsError, match=rf"begins with {held[:8]}\. About 1 dead letter is being"),
     ):
         dead.run("show", "--queue", dead.url, "--message", held[:8])
 
@@ -546,7 +542,7 @@ def test_an_id_that_means_no_letter_or_several_is_refused(dead: Dead, beginning:
     dead.put(EVENT)
     dead.put(EVENT)
 
-    with pytest.raises(LocalError, match="dead letter whose id"):
+    with pytest.raises(OpsError, match="dead letter whose id"):
         dead.run("redrive", "--queue", dead.url, "--message", beginning)
 
     assert len(dead.queue.look()) == 2
@@ -571,7 +567,7 @@ def test_a_queue_is_found_by_the_stacks_output_and_logical_id(dead: Dead) -> Non
     well, printed = dead.run("list")
     assert well
     assert printed.split() == ["Queue", "Dead", "letters", "DeadLetterQueue", "0"]
-    with pytest.raises(LocalError, match=r"There is no queue nope.*DeadLetterQueue"):
+    with pytest.raises(OpsError, match=r"There is no queue nope.*DeadLetterQueue"):
         dead.run("list", "--queue", "nope")
 
 
@@ -580,12 +576,12 @@ def test_an_account_is_not_looked_for_at_the_local_address(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
 
-    with pytest.raises(LocalError, match="AWS_ENDPOINT_URL"):
+    with pytest.raises(OpsError, match="AWS_ENDPOINT_URL"):
         dead.run("list", "--queue", dead.url)
 
 
 def test_what_aws_says_is_told_in_a_sentence(dead: Dead) -> None:
-    with pytest.raises(LocalError, match="AWS refused"):
+    with pytest.raises(OpsError, match="AWS refused"):
         dead.run("list", "--queue", dead.url + "-gone")
 
 

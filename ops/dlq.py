@@ -1,41 +1,31 @@
-"""`python -m local dlq …`: look at dead letters, and send them again where they came from.
+"""`python -m ops dlq …`: look at dead letters, and redrive them.
 
-On the local AWS, or with `--stage dev` on your AWS account, with the session you are in.
+On the local AWS, or with `--stage dev` in your AWS account, with the session you are in.
 """
 
 import argparse
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from local.aws import Aws
-from local.dead_letters import (
-    HELD_SECONDS,
-    Clients,
-    DeadLetter,
-    DeadLetterQueue,
-    Letters,
-    Redriven,
-)
-from local.errors import LocalError
-from local.settings import REGION, STAGE, Settings
+from ops.account import Account, Clients, add_stage_argument
+from ops.dead_letters import HELD_SECONDS, DeadLetter, DeadLetterQueue, Letters, Redriven
+from ops.errors import OpsError
 
-SERVICE = "stepworks"
+SUMMARY = "look at dead letters, and send them again where they came from"
 RUNNING = "RUNNING"
 UNSUCCESSFUL = ("FAILED", "TIMED_OUT", "ABORTED")
 MAX_REASON = 300  # characters of a reason in a list
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     for name, action in ACTIONS.items():
         sub = actions.add_parser(name, help=action.__doc__, description=action.__doc__)
@@ -44,7 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             required=name != "list",
             help="an output of the stack (MessagesDeadLetterQueueUrl), a queue's name or its URL",
         )
-        sub.add_argument("--stage", default=STAGE, help=f"whose queue it is (default: {STAGE})")
+        add_stage_argument(sub)
         if name == "list":
             continue
         chosen = sub.add_mutually_exclusive_group(required=name == "redrive")
@@ -66,58 +56,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             )
 
 
-def run(settings: Settings, given: argparse.Namespace, console: Console) -> bool:
+def run(account: Account, given: argparse.Namespace, console: Console) -> bool:
     """Do what was asked; False if anything could not be done."""
-    account = Account(given.stage, settings)
-    try:
-        return ACTIONS[given.action](account, given, console)
-    except (BotoCoreError, ClientError) as error:
-        raise LocalError(f"AWS refused: {error}") from None
-
-
-class Account:
-    """The stack of a stage: on the local AWS, or in the account of one's AWS session."""
-
-    def __init__(self, stage: str, settings: Settings) -> None:
-        self.stack = f"{SERVICE}-{stage}"
-        self.clients: Clients = Aws(settings).client
-        if stage != STAGE:
-            if "AWS_ENDPOINT_URL" in os.environ:
-                raise LocalError(
-                    f"Stage {stage} is in an AWS account, and AWS_ENDPOINT_URL leads elsewhere: "
-                    "unset it, or leave out --stage."
-                )
-            session = boto3.Session()
-            region = session.region_name or REGION
-            self.clients = lambda service: session.client(service, region_name=region)
-
-    def queue(self, name: str) -> DeadLetterQueue:
-        """A queue by an output of the stack, its logical id, its own name or its URL."""
-        if name.startswith(("http://", "https://")):
-            return DeadLetterQueue(name, self.clients)
-        ours = self.queues()
-        for known in (name, name.removesuffix("Url")):
-            if known in ours:
-                return ours[known]
-        sqs = self.clients("sqs")
-        try:
-            return DeadLetterQueue(sqs.get_queue_url(QueueName=name)["QueueUrl"], self.clients)
-        except sqs.exceptions.QueueDoesNotExist:
-            raise LocalError(
-                f"There is no queue {name}. The stack {self.stack} has: {', '.join(sorted(ours))}."
-            ) from None
-
-    def queues(self) -> dict[str, DeadLetterQueue]:
-        """The stack's queues, by logical id."""
-        pages = self.clients("cloudformation").get_paginator("list_stack_resources")
-        return {
-            resource["LogicalResourceId"]: DeadLetterQueue(
-                resource["PhysicalResourceId"], self.clients
-            )
-            for page in pages.paginate(StackName=self.stack)
-            for resource in page["StackResourceSummaries"]
-            if resource["ResourceType"] == "AWS::SQS::Queue"
-        }
+    return ACTIONS[given.action](account, given, console)
 
 
 # -- What can be done -----------------------------------------------------------------------------
@@ -127,11 +68,11 @@ def list_letters(account: Account, given: argparse.Namespace, console: Console) 
     """what is in a queue, one line each; without --queue, how many are in each of the stack"""
     if given.queue is None:
         counts = Table("Queue", "Dead letters", box=None)
-        for name, queue in sorted(account.queues().items()):
+        for name, queue in sorted(queues_of(account).items()):
             counts.add_row(name, str(queue.count()))
         console.print(counts)
         return True
-    letters = account.queue(given.queue).look()
+    letters = queue_of(account, given.queue).look()
     if letters:
         console.print(table_of(letters))
     elif not letters.held_elsewhere:
@@ -153,7 +94,7 @@ def table_of(letters: Letters) -> Table:
 
 def show_letters(account: Account, given: argparse.Namespace, console: Console) -> bool:
     """all that is known of dead letters, and what is in them"""
-    for letter in chosen(account.queue(given.queue).look(), given.message):
+    for letter in chosen(queue_of(account, given.queue).look(), given.message):
         console.rule(f"[bold]{letter.id}", align="left")
         facts = {
             "since": f"{letter.sent_at:%Y-%m-%d %H:%M:%S} UTC",
@@ -175,7 +116,7 @@ def show_letters(account: Account, given: argparse.Namespace, console: Console) 
 
 def redrive_letters(account: Account, given: argparse.Namespace, console: Console) -> bool:
     """send dead letters again to where they came from, and say what became of it"""
-    queue = account.queue(given.queue)
+    queue = queue_of(account, given.queue)
     with queue.held(*given.message) as letters:
         wanted = chosen(letters, given.message)
         results = list(queue.redrive(wanted))
@@ -210,21 +151,55 @@ ACTIONS: dict[str, Callable[[Account, argparse.Namespace, Console], bool]] = {
 }
 
 
+# -- The stack's queues ---------------------------------------------------------------------------
+
+
+def queue_of(account: Account, name: str) -> DeadLetterQueue:
+    """A queue by an output of the stack, its logical id, its own name or its URL."""
+    if name.startswith(("http://", "https://")):
+        return DeadLetterQueue(name, account.clients)
+    ours = queues_of(account)
+    for known in (name, name.removesuffix("Url")):
+        if known in ours:
+            return ours[known]
+    sqs = account.clients("sqs")
+    try:
+        return DeadLetterQueue(sqs.get_queue_url(QueueName=name)["QueueUrl"], account.clients)
+    except sqs.exceptions.QueueDoesNotExist:
+        raise OpsError(
+            f"There is no queue {name}. The stack {account.stack} has: {', '.join(sorted(ours))}."
+        ) from None
+
+
+def queues_of(account: Account) -> dict[str, DeadLetterQueue]:
+    """The stack's queues, by logical id."""
+    pages = account.clients("cloudformation").get_paginator("list_stack_resources")
+    return {
+        resource["LogicalResourceId"]: DeadLetterQueue(
+            resource["PhysicalResourceId"], account.clients
+        )
+        for page in pages.paginate(StackName=account.stack)
+        for resource in page["StackResourceSummaries"]
+        if resource["ResourceType"] == "AWS::SQS::Queue"
+    }
+
+
+# -- Letters and what became of them --------------------------------------------------------------
+
+
 def chosen(letters: Letters, wanted: list[str]) -> list[DeadLetter]:
     """The letters whose ids begin so, or all if none is named."""
     for beginning in wanted:
         found = [letter.id for letter in letters if letter.id.startswith(beginning)]
         if len(found) > 1:
-            raise LocalError(
-                f"There is more than one dead letter whose id begins with {beginning}."
-            )
+            raise OpsError(f"There is more than one dead letter whose id begins with {beginning}.")
         if not found and letters.held_elsewhere:
-            raise LocalError(
+            raise OpsError(
                 f"No dead letter that can be read now has an id that begins with {beginning}. "
                 f"{held_elsewhere(letters)}"
             )
         if not found:
-            raise LocalError(f"There is no dead letter whose id begins with {beginning}.")
+            raise OpsError(f"There is no dead letter whose id begins with {beginning}.")
     return [letter for letter in letters if not wanted or letter.id.startswith(tuple(wanted))]
 
 

@@ -1,4 +1,4 @@
-"""`python -m local take-back …`: a new stack that has what a removed one retained.
+"""`python -m ops take-back …`: a new stack that has what a removed one retained.
 
 CloudFormation imports the buckets and tables (a change set of type IMPORT); deploying then updates
 that stack and makes the rest. On the local AWS, or with `--stage prod` on your AWS account.
@@ -10,20 +10,20 @@ import json
 import re
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 from rich.console import Console
 
-from local.dlq import Account
-from local.errors import LocalError
-from local.settings import STAGE, Settings
+from ops.account import Account, add_stage_argument
+from ops.errors import OpsError
+
+SUMMARY = "make a stack of what a removed one retained, so that it can be deployed again"
 
 # What is taken back, and how CloudFormation asks for its name.
 IDENTIFIERS = {"AWS::S3::Bucket": "BucketName", "AWS::DynamoDB::Table": "TableName"}
 CHANGE_SET = "take-back"
 
 
-def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--stage", default=STAGE, help=f"whose stack it was (default: {STAGE})")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_stage_argument(parser)
     parser.add_argument(
         "--resource",
         action="append",
@@ -34,16 +34,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(settings: Settings, given: argparse.Namespace, console: Console) -> None:
-    account = Account(given.stage, settings)
+def run(account: Account, given: argparse.Namespace, console: Console) -> bool:
     names = dict(pair.partition("=")[::2] for pair in given.resource)
-    try:
-        taken = take_back(account.clients("cloudformation"), account.stack, names)
-    except (BotoCoreError, ClientError, WaiterError) as error:
-        raise LocalError(f"AWS refused: {error}") from None
+    taken = take_back(account.clients("cloudformation"), account.stack, names)
     for logical_id, name in sorted(taken.items()):
         console.print(f"{logical_id}  {name}", soft_wrap=True, highlight=False)
     console.print(f"The stack {account.stack} has these now. Deploy to make the rest.")
+    return True
 
 
 def take_back(cloudformation: Any, stack: str, names: dict[str, str]) -> dict[str, str]:
@@ -82,7 +79,7 @@ def left_behind(
     """
     stacks = removed_stacks(cloudformation, stack)
     if not stacks:
-        raise LocalError(
+        raise OpsError(
             f"CloudFormation knows no removed stack {stack}: it remembers them for 90 days. Import"
             " what there is by hand, or deploy under another stage's name."
         )
@@ -96,7 +93,7 @@ def left_behind(
         }
         if resources:
             return resources, known
-    raise LocalError(
+    raise OpsError(
         f"Of the removed stack {stack}, CloudFormation knows no bucket and no table that was"
         " retained. Name what there is: --resource SensorTargetBucket=<name>."
     )

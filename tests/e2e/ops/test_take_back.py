@@ -7,9 +7,9 @@ from uuid import uuid4
 
 import pytest
 
-from local import retained
 from local.aws import Aws
-from local.errors import LocalError
+from ops import take_back
+from ops.errors import OpsError
 
 KEPT = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
 
@@ -95,7 +95,7 @@ def test_what_was_retained_is_taken_back_and_the_rest_deployed(
     stack, cloudformation = f"stepworks-{stage}", aws.client("cloudformation")
 
     # The local CloudFormation forgets what was in a removed stack, so the names are given.
-    taken = retained.take_back(cloudformation, stack, removed)
+    taken = take_back.take_back(cloudformation, stack, removed)
 
     assert taken == removed
     # What `serverless deploy` does then: an update with the whole template.
@@ -112,5 +112,5 @@ def test_what_was_retained_is_taken_back_and_the_rest_deployed(
 
 
 def test_a_stack_that_never_was_has_nothing_to_take_back(aws: Aws, stage: str) -> None:
-    with pytest.raises(LocalError, match="no removed stack stepworks-kept"):
-        retained.take_back(aws.client("cloudformation"), f"stepworks-{stage}", {})
+    with pytest.raises(OpsError, match="no removed stack stepworks-kept"):
+        take_back.take_back(aws.client("cloudformation"), f"stepworks-{stage}", {})
