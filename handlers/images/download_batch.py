@@ -5,9 +5,9 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from handlers.images.connections import resolve_any, resolve_public
 from handlers.images.downloads import WORKERS_PER_REQUEST, Downloads
-from handlers.images.fetch import Fetcher, Limits
+from handlers.images.http_client.connections import resolve_any, resolve_public
+from handlers.images.http_client.fetch import Fetcher, Limits
 from handlers.images.image_store import ImageStore
 from handlers.images.outcome import is_success
 from handlers.images.plan import Plan

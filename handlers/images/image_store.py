@@ -21,7 +21,7 @@ from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.exceptions import ClientError
 from urllib3.exceptions import HTTPError
 
-from handlers.images.errors import DownloadError
+from handlers.images.http_client.errors import DownloadError
 from handlers.images.put_signature import signed_headers
 from handlers.shared.clients import client
 from handlers.shared.errors import AwsUnavailableError, aws_errors, http_status

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from handlers.images.connections import Resolver, resolve_any, resolve_public
-from handlers.images.errors import DownloadError
-from handlers.images.time_limit import Watchdog
+from handlers.images.http_client.connections import Resolver, resolve_any, resolve_public
+from handlers.images.http_client.errors import DownloadError
+from handlers.images.http_client.time_limit import Watchdog
+from tests.integration.images.conftest import fetcher
 from tests.support import web
 from tests.support.web import Web
-
-from .conftest import fetcher
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from urllib3.util.connection import create_connection
 
-from handlers.images.errors import DownloadError
-from handlers.images.public_addresses import is_public
-from handlers.images.time_limit import current_limit
+from handlers.images.http_client.errors import DownloadError
+from handlers.images.http_client.public_addresses import is_public
+from handlers.images.http_client.time_limit import current_limit
 
 QUIET_SECONDS = 0.1  # that a connection must be silent after an answer
 _TRIED = 3  # addresses of a host, so that many dead ones don't add up their timeouts

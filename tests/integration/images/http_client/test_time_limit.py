@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from handlers.images import time_limit
-from handlers.images.time_limit import TimeLimit, Watchdog, current_limit
+from handlers.images.http_client import time_limit
+from handlers.images.http_client.time_limit import TimeLimit, Watchdog, current_limit
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.images.public_addresses import is_public
+from handlers.images.http_client.public_addresses import is_public
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "193.0.14.129", "2606:4700:4700::1111", "2a00:1450:4001:82a::200e"]
 NOT_PUBLIC = {

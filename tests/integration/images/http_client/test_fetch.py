@@ -12,13 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.images.errors import DownloadError
-from handlers.images.fetch import Fetched, _retry_after, backoff
-from handlers.images.time_limit import Watchdog
+from handlers.images.http_client.errors import DownloadError
+from handlers.images.http_client.fetch import Fetched, _retry_after, backoff
+from handlers.images.http_client.time_limit import Watchdog
+from tests.integration.images.conftest import fetcher
 from tests.support import web
 from tests.support.web import Request, Route, Web
-
-from .conftest import fetcher
 
 PNG = bytes(range(256)) * 40
 

@@ -14,10 +14,10 @@ from urllib.parse import urljoin
 import requests
 from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
-from handlers.images.connections import CheckedAdapter, Resolver, sent_more
-from handlers.images.errors import DownloadError
-from handlers.images.resource import parse_address
-from handlers.images.time_limit import TimeLimit
+from handlers.images.http_client.addresses import parse_address
+from handlers.images.http_client.connections import CheckedAdapter, Resolver, sent_more
+from handlers.images.http_client.errors import DownloadError
+from handlers.images.http_client.time_limit import TimeLimit
 
 MAX_REDIRECTS = 5
 ATTEMPTS = 3
