@@ -1,4 +1,4 @@
-"""The process of the local AWS: ministack with the gaps filled, on 127.0.0.1 alone.
+"""The process of the local AWS; it listens on 127.0.0.1 only.
 
 Started by `local.process`, which sets the environment that ministack reads at import.
 """
@@ -13,8 +13,8 @@ from hypercorn.config import Config
 from ministack.app import app
 
 from local import gaps
-from local.authentication import Authentication
-from local.guard import Guard
+from local.server.authentication import Authentication
+from local.server.guard import Guard
 
 OPEN_FILES = 65_536
 

@@ -10,7 +10,7 @@ everybody. So a request that another page makes is refused, whatever it asks for
 - No answer has a CORS header: no page of ours needs one, for all are on this server.
 
 Programs send none of these headers, and any of them may call; who they are is checked by
-`local.authentication`.
+`local.server.authentication`.
 """
 
 import re

@@ -1,6 +1,6 @@
 """How many cookies a person has eaten."""
 
-from handlers.cookies.appetite import cookies_eaten_by
+from handlers.cookies.post_process_single import cookies_eaten_by
 
 
 def test_a_person_eats_the_same_however_often_one_asks() -> None:

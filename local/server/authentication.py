@@ -27,7 +27,7 @@ from ministack.core.iam_evaluator import (
 )
 from ministack.core.router import detect_service, extract_access_key_id, extract_region
 
-from local.guard import App, Message, Receive, Scope, Send, refuse
+from local.server.guard import App, Message, Receive, Scope, Send, refuse
 
 _OWN_ENDPOINTS = re.compile(
     # A health check, the inbox, a function's or layer's code, what a custom resource answers.
