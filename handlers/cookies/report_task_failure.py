@@ -12,7 +12,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from handlers.cookies.failures import task_failed
 from handlers.cookies.tasks import announce
 from handlers.shared.clients import client
-from handlers.shared.errors import InvalidEventError, aws_errors
+from handlers.shared.errors import InvalidEventError, translate_aws_errors
 from handlers.shared.observability import logger_for, metrics_for
 from handlers.shared.settings import required
 
@@ -32,7 +32,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
             nobodys.append(record["body"])
     announce(*failures)
     for body in nobodys:
-        with aws_errors("sending to the dead-letter queue"):
+        with translate_aws_errors("sending to the dead-letter queue"):
             client("sqs").send_message(QueueUrl=required("DEAD_LETTER_QUEUE_URL"), MessageBody=body)
     metrics.add_metric("TasksFailed", "Count", len(failures))
     for failure in failures:

@@ -24,7 +24,7 @@ from urllib3.exceptions import HTTPError
 from handlers.images.errors import DownloadError
 from handlers.images.put_signature import signed_headers
 from handlers.shared.clients import client
-from handlers.shared.errors import AwsUnavailableError, aws_errors, http_status
+from handlers.shared.errors import AwsUnavailableError, http_status, translate_aws_errors
 
 _DEFAULT_TYPE = "application/octet-stream"
 _HEADER = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,254}[\x21-\x7e])?")
@@ -129,7 +129,7 @@ class ImageStore:
 
     def find(self, key: str, *, bulk: bool = False) -> Stored | None:
         """The image that this very run has stored under the key, if it has; `bulk`: one attempt."""
-        with aws_errors(f"looking for s3://{self._bucket}/{key}"):
+        with translate_aws_errors(f"looking for s3://{self._bucket}/{key}"):
             try:
                 s3 = client("s3", bulk=bulk)
                 head: Mapping[str, Any] = s3.head_object(Bucket=self._bucket, Key=key)

@@ -8,7 +8,7 @@ from typing import Any
 
 from handlers.images.outcome import Outcome
 from handlers.shared.clients import client
-from handlers.shared.errors import AwsUnavailableError, aws_errors
+from handlers.shared.errors import AwsUnavailableError, translate_aws_errors
 
 _BATCH = 25  # DynamoDB BatchWriteItem: items in a request
 _ATTEMPTS = 8  # in a row in which nothing was taken; about half a minute
@@ -42,7 +42,7 @@ def _write(table: str, left: list[dict[str, Any]], backoff: Callable[[int], floa
             raise AwsUnavailableError(f"DynamoDB takes no items of {table}: it is throttled.")
         if attempt:
             time.sleep(backoff(attempt))
-        with aws_errors(f"recording images in {table}"):
+        with translate_aws_errors(f"recording images in {table}"):
             answer = client("dynamodb").batch_write_item(RequestItems={table: left})
         unprocessed = answer.get("UnprocessedItems", {}).get(table, [])
         attempt = attempt + 1 if len(unprocessed) == len(left) else 1

@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from handlers.messages import strict_json
 from handlers.messages.message import Record
-from handlers.shared.errors import aws_errors, error_code
+from handlers.shared.errors import error_code, translate_aws_errors
 
 
 class MessageStore:
@@ -23,7 +23,7 @@ class MessageStore:
         self._dynamodb = dynamodb
         self._table = table
 
-    @aws_errors("recording a message")
+    @translate_aws_errors("recording a message")
     def record(self, record: Record) -> bool:
         """Keep a record; False if one with this id is there already, which then stays as it is.
 
@@ -50,7 +50,7 @@ class MessageStore:
             return False
         return True
 
-    @aws_errors("reading a message")
+    @translate_aws_errors("reading a message")
     def find(self, message_id: str) -> dict[str, Any] | None:
         """The record as JSON: {messageId, createdAt, event, receivedAt}."""
         answer = self._dynamodb.get_item(

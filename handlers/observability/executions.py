@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from handlers.shared.clients import client
-from handlers.shared.errors import aws_errors, error_code
+from handlers.shared.errors import error_code, translate_aws_errors
 from handlers.shared.observability import logger_for
 
 logger = logger_for("observability")
@@ -29,7 +29,7 @@ def describe(execution_arn: str) -> dict[str, Any] | None:
     """
     if not _EXECUTION.fullmatch(execution_arn) or len(execution_arn) > 256:
         return None
-    with aws_errors("describing an execution"):
+    with translate_aws_errors("describing an execution"):
         try:
             found = client("stepfunctions").describe_execution(executionArn=execution_arn)
         except ClientError as error:

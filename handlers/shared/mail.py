@@ -12,7 +12,7 @@ from botocore.exceptions import (
 
 from handlers.shared.clients import client
 from handlers.shared.email_log import Claim, EarlierAttempt, EmailLog
-from handlers.shared.errors import AwsUnavailableError, aws_errors, http_status
+from handlers.shared.errors import AwsUnavailableError, http_status, translate_aws_errors
 from handlers.shared.observability import logger_for
 from handlers.shared.settings import required
 from handlers.shared.text import one_line
@@ -79,7 +79,7 @@ def _release(log: EmailLog, claim: Claim, key: str) -> None:
 
 def _send(mail: Mail, key: str) -> dict[str, str]:
     try:
-        with aws_errors("sending a mail"):
+        with translate_aws_errors("sending a mail"):
             response = client("ses").send_email(
                 Source=mail.sender,
                 Destination={"ToAddresses": [mail.recipient]},

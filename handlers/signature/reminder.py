@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from botocore.exceptions import ClientError
 
 from handlers.shared.clients import client
-from handlers.shared.errors import aws_errors, error_code
+from handlers.shared.errors import error_code, translate_aws_errors
 from handlers.shared.events import field
 from handlers.shared.settings import required
 from handlers.signature.request import SignatureRequest, now
@@ -25,7 +25,7 @@ def schedule(request: SignatureRequest, target: Mapping[str, str]) -> None:
         return
     at = datetime.fromtimestamp(half_time, UTC)
     try:
-        with aws_errors("scheduling a reminder"):
+        with translate_aws_errors("scheduling a reminder"):
             client("scheduler").create_schedule(
                 Name=request.request_id,
                 GroupName=required("REMINDERS_GROUP"),
