@@ -6,12 +6,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.messages.message import is_message_id
 from handlers.messages.store import MessageStore
+from handlers.shared import settings
 from handlers.shared.api import Answer, answer, refusal, unavailable
 from handlers.shared.clients import client
 from handlers.shared.errors import TransientError
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for
-from handlers.shared.settings import required
 
 logger = logger_for("messages")
 
@@ -23,7 +23,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Answer:
     if not is_message_id(message_id):
         return refusal(404, "No message can have this id.")
     try:
-        found = MessageStore(client("dynamodb"), required("MESSAGES_TABLE")).find(message_id)
+        found = MessageStore(client("dynamodb"), settings.text("MESSAGES_TABLE")).find(message_id)
     except TransientError as error:
         logger.warning("record not read", reason=str(error))
         return unavailable("The record could not be read. Try again later.")

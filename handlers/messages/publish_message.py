@@ -6,11 +6,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.messages.errors import MalformedMessageError, MessageTooLargeError
 from handlers.messages.message import carried, posted
+from handlers.shared import settings
 from handlers.shared.api import Answer, answer, body_text, refusal, unavailable
 from handlers.shared.errors import InvalidEventError, TransientError
 from handlers.shared.events import put_events
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 
 logger = logger_for("messages")
 metrics = metrics_for("messages")
@@ -26,7 +26,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Answer:
     """
     try:
         message = carried(posted(body_text(event)))
-        (message_id,) = put_events(required("BUS_NAME"), [message], once=True)
+        (message_id,) = put_events(settings.text("BUS_NAME"), [message], once=True)
     except (InvalidEventError, MalformedMessageError) as error:
         return refusal(400, str(error))
     except MessageTooLargeError as error:

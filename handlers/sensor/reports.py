@@ -10,9 +10,9 @@ from typing import Any
 
 from handlers.sensor.source import ObjectRef
 from handlers.sensor.whereabouts import Whereabouts
+from handlers.shared import settings
 from handlers.shared.events import field
 from handlers.shared.mail import Mail, send_once
-from handlers.shared.settings import required
 from handlers.shared.text import one_line
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -93,8 +93,8 @@ class Report:
 def send(report: Report, event: Mapping[str, Any]) -> dict[str, str]:
     """Send a report at most once for an execution (see `send_once`)."""
     mail = Mail(
-        sender=required("EMAIL_FROM"),
-        recipient=required("EMAIL_TO"),
+        sender=settings.text("EMAIL_FROM"),
+        recipient=settings.text("EMAIL_TO"),
         subject=report.subject,
         text=report.text(),
         html=report.html(),
@@ -161,7 +161,7 @@ def move_failure_report(event: Mapping[str, Any], whereabouts: Whereabouts) -> R
         ),
         facts={
             "File": source.key,
-            **_counts(field(event, "ingestion"), required("TARGET_BUCKET")),
+            **_counts(field(event, "ingestion"), settings.text("TARGET_BUCKET")),
             "Not done": not_done,
             "Where it is now": _where(source, whereabouts),
             "Reason": _cause(failure),

@@ -8,9 +8,9 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from handlers.shared import settings
 from handlers.shared.errors import AwsUnavailableError, InvalidEventError
 from handlers.shared.observability import logger_for
-from handlers.shared.settings import required
 from handlers.signature.request import Status
 from handlers.signature.store import Key, RequestStore
 
@@ -33,7 +33,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     try:
         status, limit = _status(given), _limit(given)
         start = _start(given, status)
-        found = RequestStore(required("SIGNATURE_REQUESTS_TABLE")).with_status(status, limit, start)
+        found = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE")).with_status(
+            status, limit, start
+        )
     except InvalidEventError as error:
         return _json(400, {"message": str(error)})
     except AwsUnavailableError:

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 from botocore.exceptions import ClientError
 
+from handlers.shared import settings
 from handlers.shared.clients import client
 from handlers.shared.errors import error_code, translate_aws_errors
 from handlers.shared.events import field
-from handlers.shared.settings import required
 from handlers.signature.request import SignatureRequest, now
 
 RETRIED_SECONDS = 3600
@@ -28,7 +28,7 @@ def schedule(request: SignatureRequest, target: Mapping[str, str]) -> None:
         with translate_aws_errors("scheduling a reminder"):
             client("scheduler").create_schedule(
                 Name=request.request_id,
-                GroupName=required("REMINDERS_GROUP"),
+                GroupName=settings.text("REMINDERS_GROUP"),
                 Description=f"Reminds {request.signer} of a document to sign",
                 ScheduleExpression=f"at({at:%Y-%m-%dT%H:%M:%S})",
                 FlexibleTimeWindow={"Mode": "OFF"},

@@ -5,9 +5,9 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from handlers.shared import settings
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 from handlers.signature.codes import hash_of, new_code
 from handlers.signature.decision import deliver
 from handlers.signature.errors import SignatureRequestCancelledError
@@ -26,7 +26,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     """At least once: a task that is tried again gets a new token, but the signer no new request."""
     code = new_code()
     request = _request(event, code)
-    store = RequestStore(required("SIGNATURE_REQUESTS_TABLE"))
+    store = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE"))
     stored = store.open(request) or store.exchange_token(request)
     if stored is None:
         raise SignatureRequestCancelledError
