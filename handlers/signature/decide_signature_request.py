@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.shared import settings
+from handlers.shared.api import Response
 from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.observability import logger_for, metrics_for
 from handlers.signature import pages
@@ -19,7 +20,7 @@ metrics = metrics_for("signature")
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: LambdaContext) -> Response:
     store, fields = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE")), form(event)
     try:
         request = request_of(store, event)
