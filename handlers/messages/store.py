@@ -1,7 +1,6 @@
 """Records of messages in DynamoDB."""
 
 import json
-import time
 import uuid
 from typing import Any
 
@@ -9,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from handlers.messages import strict_json
 from handlers.messages.message import Record
+from handlers.shared.clock import milliseconds, now
 from handlers.shared.errors import error_code, translate_aws_errors
 
 
@@ -38,7 +38,7 @@ class MessageStore:
                     "messageId": {"S": record.message_id},
                     "createdAt": {"N": str(record.created_at)},
                     "event": {"S": strict_json.dump(record.event)},
-                    "receivedAt": {"N": str(time.time_ns() // 1_000_000)},
+                    "receivedAt": {"N": str(milliseconds(now()))},
                     "attempt": attempt,
                 },
                 ConditionExpression="attribute_not_exists(messageId) OR attempt = :attempt",

@@ -16,6 +16,7 @@ from handlers.sensor.errors import (
 )
 from handlers.sensor.source import ObjectRef, pinned_to, real_version, source_faults
 from handlers.shared.clients import client
+from handlers.shared.clock import iso
 from handlers.shared.errors import error_code, http_status, translate_aws_errors
 from handlers.shared.observability import logger_for
 
@@ -110,7 +111,7 @@ def refuse_newer(source: ObjectRef, original: Head, started_at: datetime | None)
     if not pinned and started_at and original["LastModified"] > started_at:
         raise SourceObjectChangedError(
             f"{source.uri} is no longer the file the execution was started for: "
-            f"it was uploaded later, at {original['LastModified']:%Y-%m-%d %H:%M:%S} UTC."
+            f"it was uploaded later, at {iso(original['LastModified'])}."
         )
 
 

@@ -1,6 +1,5 @@
 """Move a file that could not be processed to where it can be looked at."""
 
-from datetime import datetime
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -9,6 +8,7 @@ from handlers.sensor.errors import SourceObjectChangedError, SourceObjectMissing
 from handlers.sensor.mover import move_object
 from handlers.sensor.source import ObjectRef
 from handlers.shared import settings
+from handlers.shared.clock import from_iso
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for, metrics_for
 
@@ -20,7 +20,7 @@ metrics = metrics_for("sensor")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     source = ObjectRef.from_event(event)
-    started_at = datetime.fromisoformat(field(event, "startedAt"))
+    started_at = from_iso(field(event, "startedAt"))
     metrics.add_metric("FilesFailed", "Count", 1)
     try:
         moved = move_object(

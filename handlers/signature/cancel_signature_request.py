@@ -5,10 +5,11 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.shared import settings
+from handlers.shared.clock import now
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for
 from handlers.signature.decision import cancel
-from handlers.signature.request import SignatureRequest, now
+from handlers.signature.request import SignatureRequest
 from handlers.signature.store import RequestStore
 
 logger = logger_for("signature")

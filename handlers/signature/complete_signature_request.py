@@ -6,19 +6,13 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.shared import settings
+from handlers.shared.clock import iso, now
 from handlers.shared.errors import InvalidEventError
 from handlers.shared.observability import logger_for, metrics_for
 from handlers.shared.text import is_utf8, one_line
 from handlers.signature.decision import DECISIONS, Completion, complete
 from handlers.signature.errors import SignatureRequestNotFoundError
-from handlers.signature.request import (
-    MAX_REASON,
-    SignatureRequest,
-    Status,
-    document_id,
-    iso,
-    now,
-)
+from handlers.signature.request import MAX_REASON, SignatureRequest, Status, document_id
 from handlers.signature.store import RequestStore
 from handlers.signature.web import REQUEST_ID
 

@@ -5,9 +5,9 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.shared import settings
+from handlers.shared.clock import now
 from handlers.shared.observability import logger_for, metrics_for
 from handlers.signature.decision import deliver_all
-from handlers.signature.request import now
 from handlers.signature.store import RequestStore
 
 logger = logger_for("signature")

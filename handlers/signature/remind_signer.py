@@ -5,12 +5,12 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.shared import settings
+from handlers.shared.clock import now
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for, metrics_for
 from handlers.signature.codes import hash_of, new_code
 from handlers.signature.decision import deliver
 from handlers.signature.invitation import remind
-from handlers.signature.request import now
 from handlers.signature.store import RequestStore
 
 logger = logger_for("signature")

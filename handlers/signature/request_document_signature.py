@@ -1,11 +1,11 @@
 """Ask a signer by mail, and return: the task goes on waiting for the answer."""
 
-from datetime import datetime
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.shared import settings
+from handlers.shared.clock import from_iso
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for, metrics_for
 from handlers.signature.codes import hash_of, new_code
@@ -41,7 +41,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
 
 
 def _request(event: dict[str, Any], code: str) -> SignatureRequest:
-    entered_at = datetime.fromisoformat(field(event, "enteredAt")).timestamp()
+    entered_at = from_iso(field(event, "enteredAt")).timestamp()
     request_id = field(event, "requestId")
     return SignatureRequest(
         request_id=request_id,

@@ -15,10 +15,11 @@ from handlers.shared.api import (
     query_parameter,
     response,
 )
+from handlers.shared.clock import now
 from handlers.shared.errors import InvalidEventError
 from handlers.signature.codes import is_one_of
 from handlers.signature.pages import STYLE
-from handlers.signature.request import SignatureRequest, Status, now
+from handlers.signature.request import SignatureRequest, Status
 from handlers.signature.store import RequestStore
 
 MAX_FORM = 10_000  # bytes
