@@ -8,8 +8,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from handlers.cookies.files import Person, write
 from handlers.cookies.profiles import fetch
 from handlers.cookies.tasks import finish, task
+from handlers.shared import settings
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 
 logger = logger_for("cookies")
 metrics = metrics_for("cookies")
@@ -23,7 +23,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     detail = task(event, "n", "name", "profileUrl")
     person = Person.from_detail(detail)
     eaten = {"numberOfCookiesConsumed": cookies_eaten_by(person.n, person.name)}
-    write(required("BUCKET"), person.final_key, fetch(detail["profileUrl"]) | eaten)
+    write(settings.text("BUCKET"), person.final_key, fetch(detail["profileUrl"]) | eaten)
     finish(event, {"n": person.n, **eaten}, fn="postProcessSingle")
     metrics.add_metric("PeopleProcessed", "Count", 1)
     logger.info("person processed", n=person.n, key=person.final_key)

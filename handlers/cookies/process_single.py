@@ -7,8 +7,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from handlers.cookies.files import Person, presigned_get, write
 from handlers.cookies.people import profile_of
 from handlers.cookies.tasks import announce, reply, task
+from handlers.shared import settings
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 
 logger = logger_for("cookies")
 metrics = metrics_for("cookies")
@@ -18,7 +18,7 @@ metrics = metrics_for("cookies")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     person = Person.from_detail(task(event, "n", "name"))
-    bucket = required("BUCKET")
+    bucket = settings.text("BUCKET")
     write(bucket, person.basic_key, profile_of(person.n, person.name))
     stored = {
         "n": person.n,

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from handlers.shared import settings
 from handlers.shared.errors import InvalidEventError
 from handlers.shared.events import Event, field, put_events
 from handlers.shared.observability import logger_for
-from handlers.shared.settings import required
 
 logger = logger_for("cookies")
 
@@ -61,7 +61,7 @@ def finish(event: Mapping[str, Any], result: Mapping[str, Any], *, fn: str) -> N
 
 
 def announce(*events: Event) -> None:
-    put_events(required("EVENT_BUS_NAME"), events)
+    put_events(settings.text("EVENT_BUS_NAME"), events)
 
 
 def _checked(event: Mapping[str, Any], names: tuple[str, ...]) -> Mapping[str, Any]:

@@ -6,11 +6,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.messages.message import Record
 from handlers.messages.store import MessageStore
+from handlers.shared import settings
 from handlers.shared.clients import client
 from handlers.shared.errors import TransientError
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 from handlers.shared.task_tokens import Failure, Outcome, Success, answer
 from handlers.shared.text import shortened
 
@@ -39,7 +39,7 @@ def outcome_of(event: dict[str, Any]) -> Outcome:
     """
     try:
         record = Record.from_payload(field(event, "Record"))
-        is_new = MessageStore(client("dynamodb"), required("MESSAGES_TABLE")).record(record)
+        is_new = MessageStore(client("dynamodb"), settings.text("MESSAGES_TABLE")).record(record)
     except TransientError as error:
         logger.warning("message not recorded now", reason=str(error))
         return Failure.of(error)

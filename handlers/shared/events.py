@@ -6,7 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from handlers.shared.clients import client
-from handlers.shared.errors import InvalidEventError, PermanentError, TransientError, aws_errors
+from handlers.shared.errors import (
+    InvalidEventError,
+    PermanentError,
+    TransientError,
+    translate_aws_errors,
+)
 
 # PutEvents: ten entries a request, and 1 MB for all of them together.
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
@@ -95,7 +100,7 @@ def _batches(entries: list[Entry]) -> Iterator[list[Entry]]:
 
 def _put(batch: list[Entry], once: bool) -> list[str]:
     bridge = client("events", bulk=True) if once else client("events")  # bulk: one attempt
-    with aws_errors(f"putting {len(batch)} events"):
+    with translate_aws_errors(f"putting {len(batch)} events"):
         answer = bridge.put_events(Entries=batch)
     if answer["FailedEntryCount"]:
         codes = sorted({result.get("ErrorCode", "") for result in answer["Entries"]} - {""})

@@ -4,11 +4,12 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from handlers.shared import settings
+from handlers.shared.clock import now
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for
-from handlers.shared.settings import required
 from handlers.signature.decision import cancel
-from handlers.signature.request import SignatureRequest, now
+from handlers.signature.request import SignatureRequest
 from handlers.signature.store import RequestStore
 
 logger = logger_for("signature")
@@ -26,7 +27,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
         requested_at=at,
         expires_at=at,
     )
-    store = RequestStore(required("SIGNATURE_REQUESTS_TABLE"))
+    store = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE"))
     cancelled = cancel(store, request, field(event, "reason"))
     logger.info(
         "signature request cancelled", request_id=request.request_id, status=cancelled.status

@@ -4,9 +4,9 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from handlers.shared import settings
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for
-from handlers.shared.settings import required
 from handlers.signature.decision import NO_REASON, settle, signature
 from handlers.signature.request import Status
 from handlers.signature.store import RequestStore
@@ -23,7 +23,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     `reason`.
     """
     request_id, outcome = field(event, "requestId"), Status(field(event, "outcome"))
-    store = RequestStore(required("SIGNATURE_REQUESTS_TABLE"))
+    store = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE"))
     settled = settle(store, request_id, outcome)
     logger.info(
         "signature request settled",

@@ -5,9 +5,10 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from handlers.shared.clock import now
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for
-from handlers.signature.request import document_id, now, signature_of
+from handlers.signature.request import document_id, signature_of
 
 logger = logger_for("signature")
 

@@ -1,11 +1,9 @@
 """Fetching one resource with `requests`: redirects, retries and limits."""
 
-import random
 import re
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import IO
@@ -18,9 +16,12 @@ from handlers.images.http_client.addresses import parse_address
 from handlers.images.http_client.connections import CheckedAdapter, Resolver, sent_more
 from handlers.images.http_client.errors import DownloadError
 from handlers.images.http_client.time_limit import TimeLimit
+from handlers.shared.backoff import Backoff, full_jitter
+from handlers.shared.clock import now
 
 MAX_REDIRECTS = 5
 ATTEMPTS = 3
+BACKOFF = full_jitter(0.5, maximum=8)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK = 64 * 1024
 _SMALL = 64 * 1024  # an answer nobody needs is read up to this size, to keep its connection
@@ -55,11 +56,6 @@ class Fetched:
     content_encoding: str | None
 
 
-def backoff(attempt: int) -> float:
-    """Seconds before an attempt: random, up to half a second doubled each time, 8 s at most."""
-    return random.uniform(0, min(8.0, 0.5 * 2**attempt))
-
-
 class Fetcher:
     """One pooled session for all threads; nothing of one answer is remembered for the next."""
 
@@ -69,7 +65,7 @@ class Fetcher:
         limits: Limits,
         *,
         connections: int,
-        pause: Callable[[int], float] = backoff,
+        pause: Backoff = BACKOFF,
         trusted: str | bool = True,
     ) -> None:
         """`trusted`: a file with the certificates to trust instead of the usual ones."""
@@ -228,7 +224,7 @@ def _retry_after(value: str) -> float:
         until = parsedate_to_datetime(value)
         if until.tzinfo is None:  # "-0000"
             until = until.replace(tzinfo=UTC)
-        return max(0.0, (until - datetime.now(UTC)).total_seconds())
+        return max(0.0, until.timestamp() - now())
     except (ValueError, OverflowError):  # no date, or one that Python has no datetime for
         return 0.0
 

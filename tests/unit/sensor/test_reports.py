@@ -332,11 +332,17 @@ def test_without_an_execution_the_object_is_the_key(sent: list[tuple[Mail, str]]
     assert first == second != third
 
 
-@pytest.mark.parametrize("report", [processed_report, failure_report])
-def test_a_key_adds_no_line_to_a_mail_and_turns_none_around(report: Any) -> None:
+@pytest.mark.parametrize(
+    ("report", "given"),
+    [(processed_report, PROCESSED), (lambda event: failure_report(event, SET_ASIDE), FAILED)],
+    ids=["processed", "failed"],
+)
+def test_a_key_adds_no_line_to_a_mail_and_turns_none_around(
+    report: Any, given: dict[str, Any]
+) -> None:
     key = "a.csv\r\nWhere it is now: nowhere\u2028\u202e\x1b.csv"
     source = SOURCE | {"objectKey": key}
-    event = (PROCESSED if report is processed_report else FAILED) | {
+    event = given | {
         "source": source,
         "moved": PROCESSED["moved"] | {"objectKey": f"processed/{key}"},
         "setAside": FAILED["setAside"] | {"objectKey": f"failed/{key}"},
@@ -353,4 +359,4 @@ def test_a_key_adds_no_line_to_a_mail_and_turns_none_around(report: Any) -> None
 def test_a_fact_has_a_bounded_length() -> None:
     failure = {"Error": "x" * 100_000, "Cause": "y" * 100_000}
 
-    assert len(failure_report(FAILED | {"failure": failure}).text()) < 10_000
+    assert len(failure_report(FAILED | {"failure": failure}, SET_ASIDE).text()) < 10_000

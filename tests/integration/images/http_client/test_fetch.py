@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers.images.http_client.errors import DownloadError
-from handlers.images.http_client.fetch import Fetched, _retry_after, backoff
+from handlers.images.http_client.fetch import BACKOFF, Fetched, _retry_after
 from handlers.images.http_client.time_limit import Watchdog
 from tests.integration.images.conftest import fetcher
 from tests.support import web
@@ -260,8 +260,8 @@ def test_an_answer_with_an_unreadable_retry_after_is_tried_again(server: Web, va
 
 
 def test_pauses_are_random_grow_and_are_bounded() -> None:
-    assert all(0 <= backoff(attempt) <= min(8, 0.5 * 2**attempt) for attempt in range(1, 10))
-    assert len({backoff(3) for _ in range(10)}) > 1
+    assert all(0 <= BACKOFF(attempt) <= min(8, 0.5 * 2**attempt) for attempt in range(1, 10))
+    assert len({BACKOFF(3) for _ in range(10)}) > 1
 
 
 # -- Servers that misbehave ------------------------------------------------------------------
