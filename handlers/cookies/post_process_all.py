@@ -17,6 +17,11 @@ metrics = metrics_for("cookies")
 @logger.inject_lambda_context(correlation_id_path="detail.execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Event: EventBridge, detail {"execution", "TaskToken", "names", "people"}.
+    Result: none; it publishes task.finished with {"names", "numberOfPeople",
+        "totalCookiesConsumed", "numberOfFailed", "tooManyFailed", "report"}.
+    Errors: InvalidEventError, ResultMissingError, AwsUnavailableError, EventsNotPutError.
+    """
     detail = task(event, "names", "people")
     bucket, key = settings.text("BUCKET"), report_key(detail["execution"])
     report = report_on(detail, bucket=bucket)

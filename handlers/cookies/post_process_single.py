@@ -20,6 +20,10 @@ MAX_COOKIES = 9
 @logger.inject_lambda_context(correlation_id_path="detail.execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Event: EventBridge, detail {"execution", "TaskToken", "n", "name", "profileUrl"}.
+    Result: none; it publishes task.finished with {"n", "numberOfCookiesConsumed"}.
+    Errors: InvalidEventError, ProfileUnavailableError, AwsUnavailableError, EventsNotPutError.
+    """
     detail = task(event, "n", "name", "profileUrl")
     person = Person.from_detail(detail)
     eaten = {"numberOfCookiesConsumed": cookies_eaten_by(person.n, person.name)}

@@ -17,6 +17,10 @@ metrics = metrics_for("cookies")
 @logger.inject_lambda_context(correlation_id_path="detail.execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Event: EventBridge, detail {"execution", "TaskToken", "n", "name"}.
+    Result: none; it publishes task.process.single.post with {"n", "name", "profileUrl"}.
+    Errors: InvalidEventError, AwsUnavailableError, EventsNotPutError.
+    """
     person = Person.from_detail(task(event, "n", "name"))
     bucket = settings.text("BUCKET")
     write(bucket, person.basic_key, profile_of(person.n, person.name))

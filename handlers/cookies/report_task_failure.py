@@ -23,6 +23,10 @@ metrics = metrics_for("cookies")
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Event: SQS, {"Records": [{"messageId", "body"}]}; a body is a failure record of Lambda.
+    Result: none; it publishes task.failed with {"error", "cause"} for each.
+    Errors: AwsUnavailableError, EventsNotPutError.
+    """
     failures, nobodys = [], []
     for record in event["Records"]:
         try:

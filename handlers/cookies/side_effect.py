@@ -16,6 +16,10 @@ metrics = metrics_for("cookies")
 @logger.inject_lambda_context(correlation_id_path="detail.execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Event: EventBridge, detail {"execution", "n"}.
+    Result: none; it publishes async.complete with {"n"}.
+    Errors: InvalidEventError, AwsUnavailableError, EventsNotPutError.
+    """
     detail = notice(event, "n")
     # It stands for work that takes its time.
     time.sleep(settings.number("SIDE_EFFECT_SECONDS", minimum=0))

@@ -18,6 +18,10 @@ metrics = metrics_for("images")
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Event: {"execution", "request": {"baseUrl", "resourcePaths", "lambdaConcur"}}.
+    Result: {"requested", "distinct", "batchSize", "batches": [number]}.
+    Errors: InvalidEventError, InvalidDownloadRequestError, AwsUnavailableError.
+    """
     request = DownloadRequest.from_event(field(event, "request"))
     plan = Plan.for_request(request, batch_size=settings.integer("BATCH_SIZE", minimum=1))
     uri = Run.of_event(event, settings.text("RUNS_BUCKET")).save(PLAN, plan.as_document())

@@ -16,6 +16,10 @@ logger = logger_for("images")
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Event: {"execution", "batches": [{"results"} or {"error"}]}.
+    Result: {"requested", "downloaded", "failed", "report": URI, "messages": [text]}.
+    Errors: InvalidEventError, RunDocumentMissingError, AwsUnavailableError.
+    """
     run = Run.of_event(event, settings.text("RUNS_BUCKET"))
     plan = Plan.from_document(run.load(PLAN))
     outcomes = report.consolidate(run, plan, field(event, "batches"))

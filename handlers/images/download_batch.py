@@ -25,6 +25,11 @@ _RESERVE_SECONDS = 60  # for the last image's way into S3, with retries, and for
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Event: {"execution", "batch": number}.
+    Result: {"results": name of the document with the outcomes, "succeeded", "failed"}.
+    Errors: InvalidEventError, RunDocumentMissingError, AwsUnavailableError. A download
+        that fails is an outcome.
+    """
     run, batch = Run.of_event(event, settings.text("RUNS_BUCKET")), int(field(event, "batch"))
     plan = Plan.from_document(run.load(PLAN))
     workers = WORKERS_PER_REQUEST * plan.concurrency

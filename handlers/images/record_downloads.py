@@ -17,6 +17,10 @@ metrics = metrics_for("images")
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Event: {"execution"}.
+    Result: {"images": how many were recorded}.
+    Errors: InvalidEventError, RunDocumentMissingError, AwsUnavailableError.
+    """
     outcomes = Run.of_event(event, settings.text("RUNS_BUCKET")).load(REPORT)
     recorded = record(settings.text("IMAGES_TABLE"), filter(is_success, outcomes))
     metrics.add_metric("ImagesRecorded", "Count", recorded)

@@ -17,7 +17,12 @@ logger = logger_for("messages")
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 def handler(event: dict[str, Any], context: LambdaContext) -> Response:
-    """GET → 200 {"messageId", "createdAt", "event", "receivedAt"}; 404 while there is none."""
+    """Event: API Gateway, path parameter `messageId`.
+    Result: response 200 {"messageId", "createdAt", "event", "receivedAt"}, 404 or 503.
+    Errors: none of its own; a failure is a response.
+
+    GET → 200 {"messageId", "createdAt", "event", "receivedAt"}; 404 while there is none.
+    """
     message_id = path_parameter(event, "messageId")
     if not is_message_id(message_id):
         return error_response(404, "No message can have this id.")

@@ -19,7 +19,9 @@ metrics = metrics_for("messages")
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> Response:
-    """POST {"message": {…}} → 202 {"messageId": the id of the event that carries it}.
+    """Event: API Gateway, body {"message": {…}}.
+    Result: response 202 {"messageId": id of the event that carries it}, 400, 413 or 503.
+    Errors: none of its own; a failure is a response.
 
     A 202 is one event, and one record. Who gets 503, or no answer, and posts again may find the
     message recorded twice, under two ids (docs/decisions/0037-one-record-for-each-202.md).

@@ -24,6 +24,11 @@ MAX_CAUSE = 1_000
 @logger.inject_lambda_context(correlation_id_path="Record.messageId")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Event: {"MyTaskToken", "Record": {"messageId", "createdAt", "event"}}.
+    Result: none; the token is returned with the outcome (see `outcome_of`).
+    Errors: InvalidEventError without a token, AwsUnavailableError if the token could not be
+        returned.
+    """
     token = field(event, "MyTaskToken")
     outcome = outcome_of(event)
     if not answer(token, outcome):

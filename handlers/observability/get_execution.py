@@ -15,6 +15,10 @@ logger = logger_for("observability")
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 def handler(event: dict[str, Any], context: LambdaContext) -> Response:
+    """Event: API Gateway, path parameter `executionArn`.
+    Result: response 200 with the execution (see `describe`), 404 or 503.
+    Errors: none of its own; a failure is a response.
+    """
     # API Gateway may leave a path parameter encoded; an ARN has no percent sign of its own.
     try:
         execution = describe(unquote(path_parameter(event, "executionArn")))

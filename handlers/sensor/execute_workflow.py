@@ -15,6 +15,10 @@ metrics = metrics_for("sensor")
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Event: S3 notification, {"Records": [{"s3": …}]}.
+    Result: {"started": [name of an execution]}.
+    Errors: InvalidEventError, ExecutionNotStartedError.
+    """
     started = start_executions(uploaded(event), settings.text("STATE_MACHINE_ARN"))
     metrics.add_metric("FilesStarted", "Count", len(started))
     return {"started": started}

@@ -17,6 +17,11 @@ metrics = metrics_for("sensor")
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Event: {"execution", "source": {"bucketName", "objectKey"}, "ingestion": {"etag", …}}.
+    Result: {"bucketName", "objectKey", "size", "versionId"?} of the moved file.
+    Errors: InvalidEventError, SourceObjectMissingError, SourceObjectChangedError,
+        SourceAccessDeniedError, CopyVerificationError, AwsUnavailableError.
+    """
     source = ObjectRef.from_event(event).pinned_by(field(event, "ingestion"))
     moved = move_object(source, to_bucket=settings.text("TARGET_BUCKET"), prefix="processed/")
     metrics.add_metric("FilesProcessed", "Count", 1)

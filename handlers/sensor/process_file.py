@@ -17,6 +17,12 @@ metrics = metrics_for("sensor")
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Event: {"execution", "source": {"bucketName", "objectKey"}}.
+    Result: {"stored", "duplicates", "rejected", "sensors", "firstTimestamp", "lastTimestamp",
+        "seconds", "etag", "rejectedKey"?, "versionId"?}.
+    Errors: InvalidEventError, SourceObjectMissingError, SourceObjectChangedError,
+        SourceAccessDeniedError, NoValidReadingsError, IngestionTimeoutError, AwsUnavailableError.
+    """
     source = ObjectRef.from_event(event)
     ingestion = ingest(
         source,

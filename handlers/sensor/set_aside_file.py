@@ -19,6 +19,10 @@ metrics = metrics_for("sensor")
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Event: {"execution", "startedAt", "source": {"bucketName", "objectKey", "etag"?}, "failure"}.
+    Result: {"moved": true, "bucketName", "objectKey", "size"} or {"moved": false, "reason"}.
+    Errors: InvalidEventError, SourceAccessDeniedError, CopyVerificationError, AwsUnavailableError.
+    """
     source = ObjectRef.from_event(event)
     started_at = from_iso(field(event, "startedAt"))
     metrics.add_metric("FilesFailed", "Count", 1)

@@ -17,7 +17,12 @@ logger = logger_for("signature")
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    """At least once. A request that was not sent yet never will be."""
+    """Event: {"execution", "requestId", "documentId", "signer", "reason"}.
+    Result: {"requestId", "status"}.
+    Errors: InvalidEventError, AwsUnavailableError.
+
+    At least once. A request that was not sent yet never will be.
+    """
     at = now()
     request = SignatureRequest(
         request_id=field(event, "requestId"),

@@ -23,7 +23,12 @@ metrics = metrics_for("signature")
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Complete the request {"requestId": …}, or the one pending request of {"documentId": …}.
+    """Event: {"requestId"} or {"documentId"}, and "decision"? (sign or decline), "reason"?.
+    Result: {"outcome", "message", …the request} (see below).
+    Errors: InvalidEventError, InvalidDocumentIdError, SignatureRequestNotFoundError,
+        AwsUnavailableError.
+
+    Complete the request {"requestId": …}, or the one pending request of {"documentId": …}.
 
     Optional: "decision", "sign" (the default) or "decline", and for that a "reason". The answer's
     `outcome` is COMPLETED, ALREADY_FINISHED, TOO_LATE, UNDELIVERED (the decision is noted; the

@@ -21,6 +21,10 @@ metrics = metrics_for("signature")
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> Response:
+    """Event: API Gateway, path parameter `requestId`, query `code`, form `decision`, `reason`.
+    Result: response 200 or 202 with a page, 400, 404 or 503.
+    Errors: none of its own; a failure is a response.
+    """
     store, fields = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE")), form(event)
     try:
         request = request_of(store, event)

@@ -22,7 +22,12 @@ RESERVED_MS = 40_000
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """EventBridge Scheduler calls it every few minutes; what is left is the next run's."""
+    """Event: nothing of it is read; EventBridge Scheduler sends it every few minutes.
+    Result: {"delivered", "left"}; what is left is the next run's.
+    Errors: AwsUnavailableError.
+
+    EventBridge Scheduler calls it every few minutes; what is left is the next run's.
+    """
     delivered, left = deliver_all(
         RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE")),
         before=now() - GRACE_SECONDS,

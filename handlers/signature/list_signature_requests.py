@@ -28,7 +28,12 @@ _KEY = {
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 def handler(event: dict[str, Any], context: LambdaContext) -> Response:
-    """The requests with a `status`, the newest first, and `nextToken` if there may be more."""
+    """Event: API Gateway, query `status`?, `limit`?, `nextToken`?.
+    Result: response 200 {"requests": newest first, "nextToken"?}, 400 or 503.
+    Errors: none of its own; a failure is a response.
+
+    The requests with a `status`, the newest first, and `nextToken` if there may be more.
+    """
     try:
         status = _status(query_parameter(event, "status", "pending"))
         limit = _limit(query_parameter(event, "limit", str(DEFAULT_LIMIT)))

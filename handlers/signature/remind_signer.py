@@ -20,7 +20,11 @@ metrics = metrics_for("signature")
 @logger.inject_lambda_context(correlation_id_path="requestId")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """At least once: the schedule may call twice, the mail is sent once.
+    """Event: {"requestId"}.
+    Result: {"reminded", "delivered"?}.
+    Errors: InvalidEventError, AwsUnavailableError, SES's own if it refuses the mail.
+
+    At least once: the schedule may call twice, the mail is sent once.
 
     A decision that is noted and not delivered is delivered in place of the mail.
 

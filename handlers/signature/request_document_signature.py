@@ -23,7 +23,14 @@ metrics = metrics_for("signature")
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    """At least once: a task that is tried again gets a new token, but the signer no new request."""
+    """Event: {"execution", "enteredAt", "timeoutSeconds", "taskToken", "requestId", "documentId",
+        "signer", "apiUrl", "reminder": {"functionArn", "roleArn", "failureQueueArn"}}.
+    Result: {"requestId"}.
+    Errors: InvalidEventError, InvalidDocumentIdError, SignatureRequestCancelledError,
+        AwsUnavailableError, SES's own if it refuses the mail.
+
+    At least once: a task that is tried again gets a new token, but the signer no new request.
+    """
     code = new_code()
     request = _request(event, code)
     store = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE"))

@@ -16,7 +16,11 @@ logger = logger_for("signature")
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """At least once. A request that was never stored needs no note.
+    """Event: {"execution", "requestId", "outcome"}.
+    Result: {"requestId", "status", "signature"? or "reason"?}.
+    Errors: InvalidEventError, AwsUnavailableError.
+
+    At least once. A request that was never stored needs no note.
 
     The `status` is what is final. A signer who decided in time has not let the time pass, though
     the machine was not told before: then the status is the decision, with its `signature` or

@@ -18,6 +18,10 @@ logger = logger_for("signature")
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 def handler(event: dict[str, Any], context: LambdaContext) -> Response:
+    """Event: API Gateway, path parameter `requestId`, query `code`.
+    Result: response 200 with a page, 404 or 503.
+    Errors: none of its own; a failure is a response.
+    """
     try:
         request = request_of(RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE")), event)
     except AwsUnavailableError:

@@ -17,6 +17,10 @@ SIGNING_SECONDS = 1.0  # what a signing service with a key of its own would take
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
+    """Event: {"execution", "documentId", "signer"}.
+    Result: {"signer", "documentId", "signature", "signedAt"}.
+    Errors: InvalidEventError, InvalidDocumentIdError.
+    """
     document, signer = document_id(event), field(event, "signer")
     time.sleep(SIGNING_SECONDS)
     logger.info("document signed", document_id=document, signer=signer)

@@ -26,7 +26,11 @@ REASONS = {
 @logger.inject_lambda_context(correlation_id_path="detail.executionArn")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """At least once, for Step Functions' event "Step Functions Execution Status Change".
+    """Event: EventBridge, detail {"executionArn", "status", …} of an execution that has ended.
+    Result: {"requestId", "withdrawn"}.
+    Errors: InvalidEventError, AwsUnavailableError.
+
+    At least once, for Step Functions' event "Step Functions Execution Status Change".
 
     An execution that ends by its own states has noted what became of its request before; then, and
     when the machine has taken the decision, there is nothing to withdraw.
