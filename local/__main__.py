@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from local import deploy, dlq, process, retained
+from local import deploy, process
 from local.aws import Aws
 from local.errors import LocalError
 from local.locks import one_at_a_time
-from local.settings import STAGE, Settings
+from local.settings import Settings
 
 console = Console()
 
@@ -44,22 +44,6 @@ def demo(settings: Settings, arguments: argparse.Namespace) -> None:
 
     bring_up(settings)
     run(Aws(settings), console, quick=arguments.quick)
-
-
-def dead_letters(settings: Settings, given: argparse.Namespace) -> None:
-    """look at dead letters, and send them again where they came from"""
-    if given.stage == STAGE and not process.answers(settings):
-        raise LocalError(
-            f"No local AWS answers at {settings.endpoint}: start it with `make up`, or set "
-            "STEPWORKS_PORT to its port (for an AWS account, name the stage: --stage dev)."
-        )
-    if not dlq.run(settings, given, console):
-        sys.exit(1)
-
-
-def take_back(settings: Settings, given: argparse.Namespace) -> None:
-    """make a stack of what a removed one retained, so that it can be deployed again"""
-    retained.run(settings, given, console)
 
 
 def bring_up(settings: Settings) -> None:
@@ -103,8 +87,6 @@ COMMANDS: dict[str, Callable[[Settings, argparse.Namespace], None]] = {
     "down": down,
     "env": env,
     "demo": demo,
-    "dlq": dead_letters,
-    "take-back": take_back,
 }
 
 
@@ -117,10 +99,6 @@ def main() -> int:
             command.add_argument("--quick", action="store_true", help="leave out the big file")
         if name == "down":
             command.add_argument("--all", action="store_true", help="of every port")
-        if name == "dlq":
-            dlq.arguments(command)
-        if name == "take-back":
-            retained.arguments(command)
     arguments = parser.parse_args()
     try:
         COMMANDS[arguments.command](Settings.from_environment(), arguments)

@@ -19,8 +19,6 @@ SOURCES = (
     "serverless.yml",
     "package-lock.json",
     "requirements.txt",
-    "local/serverless-plugin.js",
-    "local/serverless-rest-api.js",
     "plugins",
     "handlers",
     "statemachines",

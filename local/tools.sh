@@ -1,7 +1,7 @@
 #!/bin/sh
 # Finds the Python (3.11 or later) or the Node.js (20.19 or later) to use and prints its name;
-# says in one sentence what is missing otherwise. The Lambda runtime follows the Python (python.js);
-# 3.13 comes first, so that it is the same one on every machine that has it.
+# says in one sentence what is missing otherwise. The Lambda runtime follows the Python
+# (plugins/python-runtime.js); 3.13 comes first, so that machines which have it agree.
 set -u
 
 fail() {

@@ -7,9 +7,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from handlers.cookies.tasks import task
+from handlers.cookies.tasks import reply, task
 from handlers.shared.errors import InvalidEventError
-from handlers.shared.events import Event, reply
+from handlers.shared.events import Event
 
 MAX_ERROR = 256  # SendTaskFailure: characters of an error name
 # SendTaskFailure takes 32,768 characters of a cause; the machine carries it in its state.

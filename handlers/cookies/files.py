@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from handlers.cookies.errors import ResultMissingError
 from handlers.shared.clients import client
-from handlers.shared.errors import InvalidEventError, aws_errors, http_status
+from handlers.shared.errors import InvalidEventError, http_status, translate_aws_errors
 from handlers.shared.text import is_utf8
 
 URL_SECONDS = 15 * 60
@@ -69,7 +69,7 @@ def slug(name: str) -> str:
 
 
 def write(bucket: str, key: str, content: Mapping[str, Any]) -> None:
-    with aws_errors(f"writing s3://{bucket}/{key}"):
+    with translate_aws_errors(f"writing s3://{bucket}/{key}"):
         client("s3").put_object(
             Bucket=bucket,
             Key=key,
@@ -80,7 +80,7 @@ def write(bucket: str, key: str, content: Mapping[str, Any]) -> None:
 
 def read(bucket: str, key: str) -> dict[str, Any]:
     """The content of a file; ResultMissingError if there is none."""
-    with aws_errors(f"reading s3://{bucket}/{key}"):
+    with translate_aws_errors(f"reading s3://{bucket}/{key}"):
         try:
             body = client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
         except ClientError as error:

@@ -15,6 +15,11 @@ metrics = metrics_for("cookies")
 @logger.inject_lambda_context(correlation_id_path="detail.execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Event: EventBridge, detail {"execution", "TaskToken", "input"}.
+    Result: none; it publishes task.finished with {"names"}.
+    Errors: InvalidEventError, InvalidRequestError, TooManyNamesError, AwsUnavailableError,
+        EventsNotPutError.
+    """
     detail = task(event, "input")
     names = names_for(detail["input"], execution=detail["execution"])
     finish(event, {"names": names}, fn="getMultiple")

@@ -1,27 +1,38 @@
 """Add to a person's profile how many cookies they ate."""
 
+import random
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from handlers.cookies.appetite import cookies_eaten_by
 from handlers.cookies.files import Person, write
 from handlers.cookies.profiles import fetch
 from handlers.cookies.tasks import finish, task
+from handlers.shared import settings
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 
 logger = logger_for("cookies")
 metrics = metrics_for("cookies")
+
+MAX_COOKIES = 9
 
 
 @logger.inject_lambda_context(correlation_id_path="detail.execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Event: EventBridge, detail {"execution", "TaskToken", "n", "name", "profileUrl"}.
+    Result: none; it publishes task.finished with {"n", "numberOfCookiesConsumed"}.
+    Errors: InvalidEventError, ProfileUnavailableError, AwsUnavailableError, EventsNotPutError.
+    """
     detail = task(event, "n", "name", "profileUrl")
     person = Person.from_detail(detail)
     eaten = {"numberOfCookiesConsumed": cookies_eaten_by(person.n, person.name)}
-    write(required("BUCKET"), person.final_key, fetch(detail["profileUrl"]) | eaten)
+    write(settings.text("BUCKET"), person.final_key, fetch(detail["profileUrl"]) | eaten)
     finish(event, {"n": person.n, **eaten}, fn="postProcessSingle")
     metrics.add_metric("PeopleProcessed", "Count", 1)
     logger.info("person processed", n=person.n, key=person.final_key)
+
+
+def cookies_eaten_by(n: int, name: str) -> int:
+    """0 to 9; the same for every delivery of an event, because it may be delivered twice."""
+    return random.Random(f"cookies/{n}/{name}").randint(0, MAX_COOKIES)

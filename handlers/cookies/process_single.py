@@ -6,10 +6,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.cookies.files import Person, presigned_get, write
 from handlers.cookies.people import profile_of
-from handlers.cookies.tasks import announce, task
-from handlers.shared.events import reply
+from handlers.cookies.tasks import announce, reply, task
+from handlers.shared import settings
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 
 logger = logger_for("cookies")
 metrics = metrics_for("cookies")
@@ -18,8 +17,12 @@ metrics = metrics_for("cookies")
 @logger.inject_lambda_context(correlation_id_path="detail.execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Event: EventBridge, detail {"execution", "TaskToken", "n", "name"}.
+    Result: none; it publishes task.process.single.post with {"n", "name", "profileUrl"}.
+    Errors: InvalidEventError, AwsUnavailableError, EventsNotPutError.
+    """
     person = Person.from_detail(task(event, "n", "name"))
-    bucket = required("BUCKET")
+    bucket = settings.text("BUCKET")
     write(bucket, person.basic_key, profile_of(person.n, person.name))
     stored = {
         "n": person.n,

@@ -11,10 +11,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.cookies.failures import task_failed
 from handlers.cookies.tasks import announce
+from handlers.shared import settings
 from handlers.shared.clients import client
-from handlers.shared.errors import InvalidEventError, aws_errors
+from handlers.shared.errors import InvalidEventError, translate_aws_errors
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 
 logger = logger_for("cookies")
 metrics = metrics_for("cookies")
@@ -23,6 +23,10 @@ metrics = metrics_for("cookies")
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Event: SQS, {"Records": [{"messageId", "body"}]}; a body is a failure record of Lambda.
+    Result: none; it publishes task.failed with {"error", "cause"} for each.
+    Errors: AwsUnavailableError, EventsNotPutError.
+    """
     failures, nobodys = [], []
     for record in event["Records"]:
         try:
@@ -32,8 +36,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
             nobodys.append(record["body"])
     announce(*failures)
     for body in nobodys:
-        with aws_errors("sending to the dead-letter queue"):
-            client("sqs").send_message(QueueUrl=required("DEAD_LETTER_QUEUE_URL"), MessageBody=body)
+        with translate_aws_errors("sending to the dead-letter queue"):
+            client("sqs").send_message(
+                QueueUrl=settings.text("DEAD_LETTER_QUEUE_URL"), MessageBody=body
+            )
     metrics.add_metric("TasksFailed", "Count", len(failures))
     for failure in failures:
         logger.warning(

@@ -5,10 +5,9 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from handlers.cookies.tasks import announce, notice
-from handlers.shared.events import reply
+from handlers.cookies.tasks import announce, notice, reply
+from handlers.shared import settings
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 
 logger = logger_for("cookies")
 metrics = metrics_for("cookies")
@@ -17,8 +16,13 @@ metrics = metrics_for("cookies")
 @logger.inject_lambda_context(correlation_id_path="detail.execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Event: EventBridge, detail {"execution", "n"}.
+    Result: none; it publishes async.complete with {"n"}.
+    Errors: InvalidEventError, AwsUnavailableError, EventsNotPutError.
+    """
     detail = notice(event, "n")
-    time.sleep(float(required("SIDE_EFFECT_SECONDS")))  # stands for whatever takes its time
+    # It stands for work that takes its time.
+    time.sleep(settings.number("SIDE_EFFECT_SECONDS", minimum=0))
     done = reply(
         event, "async.complete", {"n": detail["n"]}, fn="sideEffect", without=["TaskToken"]
     )

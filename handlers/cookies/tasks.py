@@ -1,16 +1,18 @@
-"""What a function here is asked to do: the detail of an event, checked before any work is done."""
+"""The events of the cookies workflow: what a function reads, and what it publishes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from handlers.shared import settings
 from handlers.shared.errors import InvalidEventError
-from handlers.shared.events import Event, field, put_events, reply
+from handlers.shared.events import Event, field, put_events
 from handlers.shared.observability import logger_for
-from handlers.shared.settings import required
 
 logger = logger_for("cookies")
 
 SOURCE = "project"
+# The fields that tie an event to the task that waits for its completion event.
+CORRELATION = ("execution", "stateName", "TaskToken")
 
 
 def task(event: Mapping[str, Any], *needs: str) -> Mapping[str, Any]:
@@ -27,13 +29,39 @@ def notice(event: Mapping[str, Any], *needs: str) -> Mapping[str, Any]:
     return _checked(event, ("execution", *needs))
 
 
+def reply(
+    event: Mapping[str, Any],
+    detail_type: str,
+    payload: Mapping[str, Any],
+    *,
+    fn: str,
+    without: Sequence[str] = (),
+) -> Event:
+    """An event that follows from another one, with the same source.
+
+    Its detail holds the other event's correlation fields, except those in `without`; then the
+    payload, whose fields win; then `meta`: which function made it, and from which event.
+    """
+    detail = field(event, "detail")
+    correlation = {
+        name: detail[name] for name in CORRELATION if name in detail and name not in without
+    }
+    meta = {
+        "fn": fn,
+        "incoming": field(event, "detail-type"),
+        "outgoing": detail_type,
+        "execution": field(detail, "execution"),
+    }
+    return Event(field(event, "source"), detail_type, {**correlation, **payload, "meta": meta})
+
+
 def finish(event: Mapping[str, Any], result: Mapping[str, Any], *, fn: str) -> None:
     """Tell the task that waits for this event its result."""
     announce(reply(event, "task.finished", result, fn=fn))
 
 
 def announce(*events: Event) -> None:
-    put_events(required("EVENT_BUS_NAME"), events)
+    put_events(settings.text("EVENT_BUS_NAME"), events)
 
 
 def _checked(event: Mapping[str, Any], names: tuple[str, ...]) -> Mapping[str, Any]:

@@ -7,9 +7,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from handlers.images.plan import Plan
 from handlers.images.request import DownloadRequest
 from handlers.images.run import PLAN, Run
+from handlers.shared import settings
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 
 logger = logger_for("images")
 metrics = metrics_for("images")
@@ -18,9 +18,13 @@ metrics = metrics_for("images")
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Event: {"execution", "request": {"baseUrl", "resourcePaths", "lambdaConcur"}}.
+    Result: {"requested", "distinct", "batchSize", "batches": [number]}.
+    Errors: InvalidEventError, InvalidDownloadRequestError, AwsUnavailableError.
+    """
     request = DownloadRequest.from_event(field(event, "request"))
-    plan = Plan.for_request(request, batch_size=int(required("BATCH_SIZE")))
-    uri = Run.of_event(event, required("RUNS_BUCKET")).save(PLAN, plan.as_document())
+    plan = Plan.for_request(request, batch_size=settings.integer("BATCH_SIZE", minimum=1))
+    uri = Run.of_event(event, settings.text("RUNS_BUCKET")).save(PLAN, plan.as_document())
     metrics.add_metric("DownloadsRequested", "Count", len(plan.resource_paths))
     logger.info("run planned", plan=uri, batches=len(plan.batches), size=plan.batch_size)
     return {

@@ -5,16 +5,16 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from handlers.images.connections import resolve_any, resolve_public
 from handlers.images.downloads import WORKERS_PER_REQUEST, Downloads
-from handlers.images.fetch import Fetcher, Limits
+from handlers.images.http_client.connections import resolve_any, resolve_public
+from handlers.images.http_client.fetch import Fetcher, Limits
 from handlers.images.image_store import ImageStore
 from handlers.images.outcome import is_success
 from handlers.images.plan import Plan
 from handlers.images.run import PLAN, Run, result_name
+from handlers.shared import settings
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 
 logger = logger_for("images")
 metrics = metrics_for("images")
@@ -25,14 +25,19 @@ _RESERVE_SECONDS = 60  # for the last image's way into S3, with retries, and for
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    run, batch = Run.of_event(event, required("RUNS_BUCKET")), int(field(event, "batch"))
+    """Event: {"execution", "batch": number}.
+    Result: {"results": name of the document with the outcomes, "succeeded", "failed"}.
+    Errors: InvalidEventError, RunDocumentMissingError, AwsUnavailableError. A download
+        that fails is an outcome.
+    """
+    run, batch = Run.of_event(event, settings.text("RUNS_BUCKET")), int(field(event, "batch"))
     plan = Plan.from_document(run.load(PLAN))
     workers = WORKERS_PER_REQUEST * plan.concurrency
     downloads = Downloads(
         fetcher(workers),
-        ImageStore(required("IMAGES_BUCKET"), run.name, connections=workers),
+        ImageStore(settings.text("IMAGES_BUCKET"), run.name, connections=workers),
         concurrency=plan.concurrency,
-        item_seconds=float(required("ITEM_SECONDS")),
+        item_seconds=settings.number("ITEM_SECONDS", minimum=0),
         ends_at=_ends_at(context),
         only_missing=not run.is_first(f"batch-{batch}"),
     )
@@ -51,10 +56,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 def fetcher(connections: int) -> Fetcher:
     limits = Limits(
-        max_bytes=int(required("MAX_BYTES")), read_seconds=float(required("READ_SECONDS"))
+        max_bytes=settings.integer("MAX_BYTES", minimum=1),
+        read_seconds=settings.number("READ_SECONDS", minimum=0),
     )
-    allow_private = required("ALLOW_PRIVATE_HOSTS") == "true"
-    resolve = resolve_any if allow_private else resolve_public
+    resolve = resolve_any if settings.flag("ALLOW_PRIVATE_HOSTS") else resolve_public
     return Fetcher(resolve, limits, connections=connections)
 
 

@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import IO
 
-from handlers.images.errors import DownloadError
-from handlers.images.fetch import Fetched, Fetcher
+from handlers.images.http_client.errors import DownloadError
+from handlers.images.http_client.fetch import Fetched, Fetcher
+from handlers.images.http_client.time_limit import Turn, Watchdog
 from handlers.images.image_store import ImageStore
 from handlers.images.outcome import Outcome, failure, success
 from handlers.images.resource import resource
-from handlers.images.time_limit import Turn, Watchdog
 from handlers.shared.observability import logger_for
 
 logger = logger_for("images")
@@ -21,7 +21,7 @@ logger = logger_for("images")
 # Images up to this size never touch the disk; with 64 requests at once they take 48 MiB of memory.
 _IN_MEMORY = 256 * 1024
 # For each request that may be open: while one image is received, others wait for the silence after
-# it (connections.py) or are on their way into the bucket.
+# it (http_client/connections.py) or are on their way into the bucket.
 WORKERS_PER_REQUEST = 3
 
 

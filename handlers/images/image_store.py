@@ -10,7 +10,6 @@ import io
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import IO, Any
 from urllib.parse import quote, urlsplit
 
@@ -21,10 +20,11 @@ from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.exceptions import ClientError
 from urllib3.exceptions import HTTPError
 
-from handlers.images.errors import DownloadError
+from handlers.images.http_client.errors import DownloadError
 from handlers.images.put_signature import signed_headers
 from handlers.shared.clients import client
-from handlers.shared.errors import AwsUnavailableError, aws_errors, http_status
+from handlers.shared.clock import iso, now
+from handlers.shared.errors import AwsUnavailableError, http_status, translate_aws_errors
 
 _DEFAULT_TYPE = "application/octet-stream"
 _HEADER = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,254}[\x21-\x7e])?")
@@ -112,7 +112,7 @@ class ImageStore:
             if answer.status >= 500:
                 return self._stored_after_all(key, size, f"S3 says {reason}")
             raise DownloadError(f"Could not be stored, S3 says {reason}")
-        return Stored(key, size, described, _iso(datetime.now(UTC)))
+        return Stored(key, size, described, iso(now()))
 
     def _stored_after_all(
         self, key: str, size: int, what: str, cause: Exception | None = None
@@ -129,7 +129,7 @@ class ImageStore:
 
     def find(self, key: str, *, bulk: bool = False) -> Stored | None:
         """The image that this very run has stored under the key, if it has; `bulk`: one attempt."""
-        with aws_errors(f"looking for s3://{self._bucket}/{key}"):
+        with translate_aws_errors(f"looking for s3://{self._bucket}/{key}"):
             try:
                 s3 = client("s3", bulk=bulk)
                 head: Mapping[str, Any] = s3.head_object(Bucket=self._bucket, Key=key)
@@ -139,7 +139,7 @@ class ImageStore:
                 raise
         if head["Metadata"].get("run") != self._run:
             return None
-        return Stored(key, head["ContentLength"], head["ContentType"], _iso(head["LastModified"]))
+        return Stored(key, head["ContentLength"], head["ContentType"], iso(head["LastModified"]))
 
     def close(self) -> None:
         self._pool.close()
@@ -156,10 +156,6 @@ def _sha256(body: IO[bytes] | bytes) -> str:
 def _clean(header: str | None) -> str:
     """A header that may be sent on, empty otherwise: it was written by a stranger."""
     return header if header and _HEADER.fullmatch(header) else ""
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _bucket_url(bucket: str) -> str:

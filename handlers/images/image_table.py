@@ -1,27 +1,21 @@
 """Downloaded images into their table, in batches."""
 
-import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import islice
 from typing import Any
 
 from handlers.images.outcome import Outcome
+from handlers.shared.backoff import Backoff, full_jitter
 from handlers.shared.clients import client
-from handlers.shared.errors import AwsUnavailableError, aws_errors
+from handlers.shared.errors import AwsUnavailableError, translate_aws_errors
 
 _BATCH = 25  # DynamoDB BatchWriteItem: items in a request
 _ATTEMPTS = 8  # in a row in which nothing was taken; about half a minute
+BACKOFF = full_jitter(0.1, maximum=10)
 
 
-def jittered(attempt: int) -> float:
-    """Seconds to wait before an attempt: random, up to 0.1 s doubled each time, 10 s at most."""
-    return random.uniform(0, min(10.0, 0.1 * 2**attempt))
-
-
-def record(
-    table: str, downloads: Iterable[Outcome], *, backoff: Callable[[int], float] = jittered
-) -> int:
+def record(table: str, downloads: Iterable[Outcome], *, backoff: Backoff = BACKOFF) -> int:
     """Write an item for each image, its URL the key; how many there are.
 
     At least once: the same again leaves the same table. Raises AwsUnavailableError when DynamoDB
@@ -35,14 +29,14 @@ def record(
     return recorded
 
 
-def _write(table: str, left: list[dict[str, Any]], backoff: Callable[[int], float]) -> None:
+def _write(table: str, left: list[dict[str, Any]], backoff: Backoff) -> None:
     attempt = 0
     while left:
         if attempt == _ATTEMPTS:
             raise AwsUnavailableError(f"DynamoDB takes no items of {table}: it is throttled.")
         if attempt:
             time.sleep(backoff(attempt))
-        with aws_errors(f"recording images in {table}"):
+        with translate_aws_errors(f"recording images in {table}"):
             answer = client("dynamodb").batch_write_item(RequestItems={table: left})
         unprocessed = answer.get("UnprocessedItems", {}).get(table, [])
         attempt = attempt + 1 if len(unprocessed) == len(left) else 1

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from handlers.images.errors import DownloadError
+from handlers.images.http_client.errors import DownloadError
 from handlers.images.image_store import Stored
 
 Outcome = dict[str, Any]

@@ -7,8 +7,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from handlers.images.image_table import record
 from handlers.images.outcome import is_success
 from handlers.images.run import REPORT, Run
+from handlers.shared import settings
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 
 logger = logger_for("images")
 metrics = metrics_for("images")
@@ -17,8 +17,12 @@ metrics = metrics_for("images")
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    outcomes = Run.of_event(event, required("RUNS_BUCKET")).load(REPORT)
-    recorded = record(required("IMAGES_TABLE"), filter(is_success, outcomes))
+    """Event: {"execution"}.
+    Result: {"images": how many were recorded}.
+    Errors: InvalidEventError, RunDocumentMissingError, AwsUnavailableError.
+    """
+    outcomes = Run.of_event(event, settings.text("RUNS_BUCKET")).load(REPORT)
+    recorded = record(settings.text("IMAGES_TABLE"), filter(is_success, outcomes))
     metrics.add_metric("ImagesRecorded", "Count", recorded)
     logger.info("downloads recorded", images=recorded)
     return {"images": recorded}

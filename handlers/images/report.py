@@ -7,7 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from handlers.images.errors import DownloadError, RunDocumentMissingError
+from handlers.images.errors import RunDocumentMissingError
+from handlers.images.http_client.errors import DownloadError
 from handlers.images.outcome import Outcome, failure, is_success
 from handlers.images.plan import Plan
 from handlers.images.run import Run, result_name

@@ -3,14 +3,13 @@
 import hashlib
 from dataclasses import dataclass
 
-from urllib3.exceptions import LocationParseError
-from urllib3.util import Url, parse_url
+from urllib3.util import Url
 
-from handlers.images.errors import DownloadError
+from handlers.images.http_client.addresses import DEFAULT_PORTS, parse_address
+from handlers.images.http_client.errors import DownloadError
 
 MAX_URL = 2048  # bytes; DynamoDB: the longest partition key
 _MAX_KEY = 1024  # bytes; S3: the longest key of an object
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
@@ -32,21 +31,6 @@ def resource(url: str) -> Resource:
     return Resource(url, parsed.url, _object_key(parsed))
 
 
-def parse_address(url: str) -> Url:
-    """The URL as it is requested. Raises DownloadError for what may not be."""
-    try:
-        parsed = parse_url(url)
-    except LocationParseError:
-        raise DownloadError("Not a valid URL") from None
-    if parsed.scheme not in _DEFAULT_PORTS:
-        raise DownloadError("Neither http nor https")
-    if not parsed.host:
-        raise DownloadError("Not a valid URL")
-    if parsed.auth is not None:
-        raise DownloadError("Credentials in a URL are not allowed")
-    return parsed._replace(path=parsed.path or "/", fragment=None)
-
-
 def _object_key(address: Url) -> str:
     """`<host>/<full path>`, and for a query its hash.
 
@@ -54,7 +38,7 @@ def _object_key(address: Url) -> str:
     a `?` cannot stand in an encoded path.
     """
     assert address.scheme
-    port = "" if address.port in (None, _DEFAULT_PORTS[address.scheme]) else f":{address.port}"
+    port = "" if address.port in (None, DEFAULT_PORTS[address.scheme]) else f":{address.port}"
     query = "" if address.query is None else f"?{_digest(address.query)[:16]}"
     key = f"{address.host}{port}{address.path}{query}"
     return key if len(key) <= _MAX_KEY else f"{key[: _MAX_KEY - 65]}?{_digest(key)}"

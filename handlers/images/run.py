@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 
 from handlers.images.errors import RunDocumentMissingError
 from handlers.shared.clients import client
-from handlers.shared.errors import aws_errors, error_code, http_status
+from handlers.shared.errors import error_code, http_status, translate_aws_errors
 from handlers.shared.events import field
 
 PLAN = "plan.json"
@@ -37,7 +37,7 @@ class Run:
 
     def save(self, name: str, document: Any) -> str:
         """Write a document; its URI."""
-        with aws_errors(f"writing {self.uri(name)}"):
+        with translate_aws_errors(f"writing {self.uri(name)}"):
             client("s3").put_object(
                 **self._object(name),
                 ContentType="application/json",
@@ -47,7 +47,7 @@ class Run:
 
     def load(self, name: str) -> Any:
         """Read a document; RunDocumentMissingError if there is none."""
-        with aws_errors(f"reading {self.uri(name)}"):
+        with translate_aws_errors(f"reading {self.uri(name)}"):
             try:
                 body = client("s3").get_object(**self._object(name))["Body"].read()
             except ClientError as error:
@@ -58,7 +58,7 @@ class Run:
 
     def is_first(self, what: str) -> bool:
         """Whether nobody has asked this before: true once, whoever asks at the same time."""
-        with aws_errors(f"marking {what} as begun"):
+        with translate_aws_errors(f"marking {what} as begun"):
             try:
                 client("s3").put_object(**self._object(f"begun/{what}"), IfNoneMatch="*")
             except ClientError as error:

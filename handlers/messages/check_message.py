@@ -13,6 +13,10 @@ logger = logger_for("messages")
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Event: {"execution", "event": the EventBridge event}.
+    Result: {"messageId"}.
+    Errors: InvalidEventError, MalformedMessageError.
+    """
     message_id = check(field(event, "event"))
     logger.info("message is well formed", message_id=message_id)
     return {"messageId": message_id}

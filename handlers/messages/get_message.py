@@ -6,27 +6,31 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.messages.message import is_message_id
 from handlers.messages.store import MessageStore
-from handlers.shared.api import Answer, answer, refusal, unavailable
+from handlers.shared import settings
+from handlers.shared.api import Response, error_response, json_response, path_parameter
 from handlers.shared.clients import client
 from handlers.shared.errors import TransientError
-from handlers.shared.events import field
 from handlers.shared.observability import logger_for
-from handlers.shared.settings import required
 
 logger = logger_for("messages")
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
-def handler(event: dict[str, Any], context: LambdaContext) -> Answer:
-    """GET → 200 {"messageId", "createdAt", "event", "receivedAt"}; 404 while there is none."""
-    message_id = field(field(event, "pathParameters"), "messageId")
+def handler(event: dict[str, Any], context: LambdaContext) -> Response:
+    """Event: API Gateway, path parameter `messageId`.
+    Result: response 200 {"messageId", "createdAt", "event", "receivedAt"}, 404 or 503.
+    Errors: none of its own; a failure is a response.
+
+    GET → 200 {"messageId", "createdAt", "event", "receivedAt"}; 404 while there is none.
+    """
+    message_id = path_parameter(event, "messageId")
     if not is_message_id(message_id):
-        return refusal(404, "No message can have this id.")
+        return error_response(404, "No message can have this id.")
     try:
-        found = MessageStore(client("dynamodb"), required("MESSAGES_TABLE")).find(message_id)
+        found = MessageStore(client("dynamodb"), settings.text("MESSAGES_TABLE")).find(message_id)
     except TransientError as error:
         logger.warning("record not read", reason=str(error))
-        return unavailable("The record could not be read. Try again later.")
+        return error_response(503, "The record could not be read. Try again later.")
     if found is None:
-        return refusal(404, "No message with this id is recorded, or not yet.")
-    return answer(200, found)
+        return error_response(404, "No message with this id is recorded, or not yet.")
+    return json_response(200, found)

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Self
 
 from handlers.messages import strict_json
 from handlers.messages.errors import MalformedMessageError, MessageTooLargeError
+from handlers.shared.clock import from_iso, milliseconds
 from handlers.shared.events import Event, field
 from handlers.shared.text import is_utf8
 
@@ -91,12 +91,9 @@ def is_message_id(text: str) -> bool:
 def epoch_milliseconds(time: str) -> int:
     """The epoch milliseconds of an ISO 8601 time with a time zone."""
     try:
-        moment = datetime.fromisoformat(time)
-    except (TypeError, ValueError):
-        raise MalformedMessageError(f"{time!r:.100} is not an ISO 8601 time.") from None
-    if moment.tzinfo is None:
-        raise MalformedMessageError(f"The time {time} has no time zone.")
-    return round(moment.timestamp() * 1000)
+        return milliseconds(from_iso(time).timestamp())
+    except ValueError as error:
+        raise MalformedMessageError(str(error)) from None
 
 
 def _text(holder: Any, name: str) -> str:

@@ -6,11 +6,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.messages.errors import MalformedMessageError, MessageTooLargeError
 from handlers.messages.message import carried, posted
-from handlers.shared.api import Answer, answer, body_text, refusal, unavailable
+from handlers.shared import settings
+from handlers.shared.api import Response, body_text, error_response, json_response
 from handlers.shared.errors import InvalidEventError, TransientError
 from handlers.shared.events import put_events
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 
 logger = logger_for("messages")
 metrics = metrics_for("messages")
@@ -18,22 +18,26 @@ metrics = metrics_for("messages")
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> Answer:
-    """POST {"message": {…}} → 202 {"messageId": the id of the event that carries it}.
+def handler(event: dict[str, Any], context: LambdaContext) -> Response:
+    """Event: API Gateway, body {"message": {…}}.
+    Result: response 202 {"messageId": id of the event that carries it}, 400, 413 or 503.
+    Errors: none of its own; a failure is a response.
 
     A 202 is one event, and one record. Who gets 503, or no answer, and posts again may find the
     message recorded twice, under two ids (docs/decisions/0037-one-record-for-each-202.md).
     """
     try:
         message = carried(posted(body_text(event)))
-        (message_id,) = put_events(required("BUS_NAME"), [message], once=True)
+        (message_id,) = put_events(settings.text("BUS_NAME"), [message], once=True)
     except (InvalidEventError, MalformedMessageError) as error:
-        return refusal(400, str(error))
+        return error_response(400, str(error))
     except MessageTooLargeError as error:
-        return refusal(413, str(error))
+        return error_response(413, str(error))
     except TransientError as error:
         logger.warning("message not put", reason=str(error))
-        return unavailable("It is not known whether the message was accepted. Try again later.")
+        return error_response(
+            503, "It is not known whether the message was accepted. Try again later."
+        )
     logger.info("message put", message_id=message_id)
     metrics.add_metric("MessagesPublished", "Count", 1)
-    return answer(202, {"messageId": message_id})
+    return json_response(202, {"messageId": message_id})

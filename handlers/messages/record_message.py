@@ -6,11 +6,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.messages.message import Record
 from handlers.messages.store import MessageStore
+from handlers.shared import settings
 from handlers.shared.clients import client
 from handlers.shared.errors import TransientError
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 from handlers.shared.task_tokens import Failure, Outcome, Success, answer
 from handlers.shared.text import shortened
 
@@ -24,6 +24,11 @@ MAX_CAUSE = 1_000
 @logger.inject_lambda_context(correlation_id_path="Record.messageId")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Event: {"MyTaskToken", "Record": {"messageId", "createdAt", "event"}}.
+    Result: none; the token is returned with the outcome (see `outcome_of`).
+    Errors: InvalidEventError without a token, AwsUnavailableError if the token could not be
+        returned.
+    """
     token = field(event, "MyTaskToken")
     outcome = outcome_of(event)
     if not answer(token, outcome):
@@ -39,7 +44,7 @@ def outcome_of(event: dict[str, Any]) -> Outcome:
     """
     try:
         record = Record.from_payload(field(event, "Record"))
-        is_new = MessageStore(client("dynamodb"), required("MESSAGES_TABLE")).record(record)
+        is_new = MessageStore(client("dynamodb"), settings.text("MESSAGES_TABLE")).record(record)
     except TransientError as error:
         logger.warning("message not recorded now", reason=str(error))
         return Failure.of(error)

@@ -1,7 +1,6 @@
 """Records of messages in DynamoDB."""
 
 import json
-import time
 import uuid
 from typing import Any
 
@@ -9,7 +8,8 @@ from botocore.exceptions import ClientError
 
 from handlers.messages import strict_json
 from handlers.messages.message import Record
-from handlers.shared.errors import aws_errors, error_code
+from handlers.shared.clock import milliseconds, now
+from handlers.shared.errors import error_code, translate_aws_errors
 
 
 class MessageStore:
@@ -23,7 +23,7 @@ class MessageStore:
         self._dynamodb = dynamodb
         self._table = table
 
-    @aws_errors("recording a message")
+    @translate_aws_errors("recording a message")
     def record(self, record: Record) -> bool:
         """Keep a record; False if one with this id is there already, which then stays as it is.
 
@@ -38,7 +38,7 @@ class MessageStore:
                     "messageId": {"S": record.message_id},
                     "createdAt": {"N": str(record.created_at)},
                     "event": {"S": strict_json.dump(record.event)},
-                    "receivedAt": {"N": str(time.time_ns() // 1_000_000)},
+                    "receivedAt": {"N": str(milliseconds(now()))},
                     "attempt": attempt,
                 },
                 ConditionExpression="attribute_not_exists(messageId) OR attempt = :attempt",
@@ -50,7 +50,7 @@ class MessageStore:
             return False
         return True
 
-    @aws_errors("reading a message")
+    @translate_aws_errors("reading a message")
     def find(self, message_id: str) -> dict[str, Any] | None:
         """The record as JSON: {messageId, createdAt, event, receivedAt}."""
         answer = self._dynamodb.get_item(

@@ -2,13 +2,13 @@
 
 import json
 import re
-from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from handlers.shared.clients import client
-from handlers.shared.errors import aws_errors, error_code
+from handlers.shared.clock import iso
+from handlers.shared.errors import error_code, translate_aws_errors
 from handlers.shared.observability import logger_for
 
 logger = logger_for("observability")
@@ -29,7 +29,7 @@ def describe(execution_arn: str) -> dict[str, Any] | None:
     """
     if not _EXECUTION.fullmatch(execution_arn) or len(execution_arn) > 256:
         return None
-    with aws_errors("describing an execution"):
+    with translate_aws_errors("describing an execution"):
         try:
             found = client("stepfunctions").describe_execution(executionArn=execution_arn)
         except ClientError as error:
@@ -42,10 +42,10 @@ def describe(execution_arn: str) -> dict[str, Any] | None:
     shown = {
         "executionArn": found["executionArn"],
         "status": found["status"],
-        "startDate": _iso(found["startDate"]),
+        "startDate": iso(found["startDate"], "milliseconds"),
     }
     if found.get("stopDate"):
-        shown["stopDate"] = _iso(found["stopDate"])
+        shown["stopDate"] = iso(found["stopDate"], "milliseconds")
     if found["status"] == "SUCCEEDED" and found.get("output") is not None:
         shown["output"] = _output_without_tokens(found["output"])
     if found.get("error"):
@@ -85,7 +85,3 @@ def _text_without_tokens(text: str) -> str:
         return _HIDDEN
     except ValueError:
         return text
-
-
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,13 +1,12 @@
 """Answer `GET /executions/{executionArn}`: what has become of an execution."""
 
-import json
 from typing import Any
 from urllib.parse import unquote
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.observability.executions import describe
-from handlers.shared.api import unavailable
+from handlers.shared.api import Response, error_response, json_response, path_parameter
 from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.observability import logger_for
 
@@ -15,21 +14,17 @@ logger = logger_for("observability")
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: LambdaContext) -> Response:
+    """Event: API Gateway, path parameter `executionArn`.
+    Result: response 200 with the execution (see `describe`), 404 or 503.
+    Errors: none of its own; a failure is a response.
+    """
     # API Gateway may leave a path parameter encoded; an ARN has no percent sign of its own.
     try:
-        execution = describe(unquote(event["pathParameters"]["executionArn"]))
+        execution = describe(unquote(path_parameter(event, "executionArn")))
     except AwsUnavailableError as error:
         logger.warning("execution not described", reason=str(error))
-        return unavailable("The execution could not be described. Try again later.")
+        return error_response(503, "The execution could not be described. Try again later.")
     if execution is None:
-        return _answer(404, {"message": "There is no such execution."})
-    return _answer(200, execution)
-
-
-def _answer(status: int, body: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "statusCode": status,
-        "headers": {"Content-Type": "application/json", "Cache-Control": "no-store"},
-        "body": json.dumps(body),
-    }
+        return error_response(404, "There is no such execution.")
+    return json_response(200, execution)

@@ -5,8 +5,8 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.sensor.uploads import start_executions, uploaded
+from handlers.shared import settings
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 
 logger = logger_for("sensor")
 metrics = metrics_for("sensor")
@@ -15,6 +15,10 @@ metrics = metrics_for("sensor")
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    started = start_executions(uploaded(event), required("STATE_MACHINE_ARN"))
+    """Event: S3 notification, {"Records": [{"s3": …}]}.
+    Result: {"started": [name of an execution]}.
+    Errors: InvalidEventError, ExecutionNotStartedError.
+    """
+    started = start_executions(uploaded(event), settings.text("STATE_MACHINE_ARN"))
     metrics.add_metric("FilesStarted", "Count", len(started))
     return {"started": started}

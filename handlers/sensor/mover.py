@@ -16,7 +16,8 @@ from handlers.sensor.errors import (
 )
 from handlers.sensor.source import ObjectRef, pinned_to, real_version, source_faults
 from handlers.shared.clients import client
-from handlers.shared.errors import aws_errors, error_code, http_status
+from handlers.shared.clock import iso
+from handlers.shared.errors import error_code, http_status, translate_aws_errors
 from handlers.shared.observability import logger_for
 
 logger = logger_for("sensor")
@@ -110,13 +111,13 @@ def refuse_newer(source: ObjectRef, original: Head, started_at: datetime | None)
     if not pinned and started_at and original["LastModified"] > started_at:
         raise SourceObjectChangedError(
             f"{source.uri} is no longer the file the execution was started for: "
-            f"it was uploaded later, at {original['LastModified']:%Y-%m-%d %H:%M:%S} UTC."
+            f"it was uploaded later, at {iso(original['LastModified'])}."
         )
 
 
 def copy_head(s3: Any, target: ObjectRef) -> Head | None:
     """What S3 says of a copy, None if there is none."""
-    with aws_errors(f"looking for {target.uri}"):
+    with translate_aws_errors(f"looking for {target.uri}"):
         try:
             head: Head = s3.head_object(**target.location(), ChecksumMode="ENABLED")
         except ClientError as error:
@@ -167,7 +168,7 @@ def _copy(s3: Any, source: ObjectRef, original: Head, target: ObjectRef) -> None
     stamp = {_ETAG: source.etag} | ({_VERSION: source.version_id} if source.version_id else {})
     described = {name: original[name] for name in _DESCRIPTION if original.get(name)}
     try:
-        with aws_errors(f"copying {source.uri} to {target.uri}"):
+        with translate_aws_errors(f"copying {source.uri} to {target.uri}"):
             s3.copy(
                 source.location(),
                 target.bucket,
@@ -197,7 +198,7 @@ def _copy(s3: Any, source: ObjectRef, original: Head, target: ObjectRef) -> None
 
 def _delete(s3: Any, source: ObjectRef) -> None:
     """Delete what was copied, and nothing that was uploaded since."""
-    with aws_errors(f"deleting {source.uri}"):
+    with translate_aws_errors(f"deleting {source.uri}"):
         if source.version_id:
             s3.delete_object(**source.location())
             return

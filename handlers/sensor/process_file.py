@@ -7,8 +7,8 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from handlers.sensor.deadline import Deadline
 from handlers.sensor.ingest import ingest
 from handlers.sensor.source import ObjectRef
+from handlers.shared import settings
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 
 logger = logger_for("sensor")
 metrics = metrics_for("sensor")
@@ -17,11 +17,17 @@ metrics = metrics_for("sensor")
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Event: {"execution", "source": {"bucketName", "objectKey"}}.
+    Result: {"stored", "duplicates", "rejected", "sensors", "firstTimestamp", "lastTimestamp",
+        "seconds", "etag", "rejectedKey"?, "versionId"?}.
+    Errors: InvalidEventError, SourceObjectMissingError, SourceObjectChangedError,
+        SourceAccessDeniedError, NoValidReadingsError, IngestionTimeoutError, AwsUnavailableError.
+    """
     source = ObjectRef.from_event(event)
     ingestion = ingest(
         source,
-        table=required("READINGS_TABLE"),
-        target_bucket=required("TARGET_BUCKET"),
+        table=settings.text("READINGS_TABLE"),
+        target_bucket=settings.text("TARGET_BUCKET"),
         deadline=Deadline(context),
     )
     metrics.add_metric("ReadingsStored", "Count", ingestion.stored)

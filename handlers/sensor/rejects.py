@@ -1,14 +1,13 @@
 """The rows of a file that were rejected, as a CSV in S3 that is written while they are found."""
 
 import csv
-from types import TracebackType
 from typing import Any, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from handlers.sensor.lines import MAX_LINE
 from handlers.shared.clients import client
-from handlers.shared.errors import AwsUnavailableError, aws_errors, error_code
+from handlers.shared.errors import AwsUnavailableError, error_code, translate_aws_errors
 from handlers.shared.observability import logger_for
 
 PART = 5 * 1024 * 1024  # bytes; S3: the smallest part of a multipart upload but the last
@@ -50,12 +49,7 @@ class RejectedRows:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             if error is None and self.count:
                 self._finish()
@@ -66,7 +60,7 @@ class RejectedRows:
             self._abort()
 
     def _upload_part(self) -> None:
-        with aws_errors("writing rejected rows"):
+        with translate_aws_errors("writing rejected rows"):
             if not self._upload:
                 # Named, and repeated for each part: the client sends a checksum with every part.
                 created = self._s3.create_multipart_upload(
@@ -80,12 +74,12 @@ class RejectedRows:
 
     def _finish(self) -> None:
         if not self._upload:
-            with aws_errors("writing rejected rows"):
+            with translate_aws_errors("writing rejected rows"):
                 self._s3.put_object(**self._object, ContentType=_CSV, Body=self._take())
             return
         if self._buffer:
             self._upload_part()
-        with aws_errors("writing rejected rows"):
+        with translate_aws_errors("writing rejected rows"):
             try:
                 self._s3.complete_multipart_upload(
                     **self._upload, MultipartUpload={"Parts": self._parts}

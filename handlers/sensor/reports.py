@@ -4,18 +4,17 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import Any
 
 from handlers.sensor.source import ObjectRef
 from handlers.sensor.whereabouts import Whereabouts
+from handlers.shared import settings
+from handlers.shared.clock import iso
 from handlers.shared.events import field
 from handlers.shared.mail import Mail, send_once
-from handlers.shared.settings import required
 from handlers.shared.text import one_line
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_TEXT = 1000  # characters of a cause that is no sentence of ours, a stack trace perhaps
 _MOST_FACT = 3000  # characters, of a key of 1,024 and a cause
 
@@ -93,8 +92,8 @@ class Report:
 def send(report: Report, event: Mapping[str, Any]) -> dict[str, str]:
     """Send a report at most once for an execution (see `send_once`)."""
     mail = Mail(
-        sender=required("EMAIL_FROM"),
-        recipient=required("EMAIL_TO"),
+        sender=settings.text("EMAIL_FROM"),
+        recipient=settings.text("EMAIL_TO"),
         subject=report.subject,
         text=report.text(),
         html=report.html(),
@@ -116,8 +115,8 @@ def processed_report(event: Mapping[str, Any]) -> Report:
             "Now at": _uri(moved),
             **_counts(ingestion, moved["bucketName"]),
             "Sensors": str(ingestion["sensors"]),
-            "First reading": _utc(ingestion["firstTimestamp"]),
-            "Last reading": _utc(ingestion["lastTimestamp"]),
+            "First reading": iso(ingestion["firstTimestamp"]),
+            "Last reading": iso(ingestion["lastTimestamp"]),
             "Time taken": f"{ingestion['seconds']} s",
         },
     )
@@ -161,7 +160,7 @@ def move_failure_report(event: Mapping[str, Any], whereabouts: Whereabouts) -> R
         ),
         facts={
             "File": source.key,
-            **_counts(field(event, "ingestion"), required("TARGET_BUCKET")),
+            **_counts(field(event, "ingestion"), settings.text("TARGET_BUCKET")),
             "Not done": not_done,
             "Where it is now": _where(source, whereabouts),
             "Reason": _cause(failure),
@@ -241,7 +240,3 @@ def _fact(text: str) -> str:
 
 def _uri(place: Mapping[str, Any]) -> str:
     return f"s3://{place['bucketName']}/{place['objectKey']}"
-
-
-def _utc(timestamp: int) -> str:
-    return (_EPOCH + timedelta(seconds=timestamp)).isoformat().replace("+00:00", "Z")

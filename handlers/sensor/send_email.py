@@ -15,7 +15,13 @@ metrics = metrics_for("sensor")
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    """At most once: EmailOutcomeUnknownError if an attempt ended without SES's answer."""
+    """Event: {"execution", "source", "ingestion", "moved"}, as the states before have left them.
+    Result: {"status": "sent", "messageId"}.
+    Errors: InvalidEventError, EmailOutcomeUnknownError, AwsUnavailableError, SES's own if it
+        refuses the mail.
+
+    At most once: EmailOutcomeUnknownError if an attempt ended without SES's answer.
+    """
     outcome = send(processed_report(event), event)
     metrics.add_metric("EmailsSent", "Count", int(outcome["status"] == "sent"))
     logger.info("file reported", outcome=outcome)

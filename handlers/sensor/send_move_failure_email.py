@@ -15,6 +15,10 @@ metrics = metrics_for("sensor")
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
+    """Event: {"execution", "source", "ingestion", "failure": {"Error", "Cause"}}.
+    Result: {"status": "sent", "messageId"} or {"status": "unknown"}.
+    Errors: InvalidEventError, AwsUnavailableError, SES's own if it refuses the mail.
+    """
     outcome = send(move_failure_report(event, look_for(event)), event)
     metrics.add_metric("EmailsSent", "Count", int(outcome["status"] == "sent"))
     logger.info("failed move reported", outcome=outcome)

@@ -1,6 +1,5 @@
 """Move a file that could not be processed to where it can be looked at."""
 
-from datetime import datetime
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -8,9 +7,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from handlers.sensor.errors import SourceObjectChangedError, SourceObjectMissingError
 from handlers.sensor.mover import move_object
 from handlers.sensor.source import ObjectRef
+from handlers.shared import settings
+from handlers.shared.clock import from_iso
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 
 logger = logger_for("sensor")
 metrics = metrics_for("sensor")
@@ -19,12 +19,19 @@ metrics = metrics_for("sensor")
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Event: {"execution", "startedAt", "source": {"bucketName", "objectKey", "etag"?}, "failure"}.
+    Result: {"moved": true, "bucketName", "objectKey", "size"} or {"moved": false, "reason"}.
+    Errors: InvalidEventError, SourceAccessDeniedError, CopyVerificationError, AwsUnavailableError.
+    """
     source = ObjectRef.from_event(event)
-    started_at = datetime.fromisoformat(field(event, "startedAt"))
+    started_at = from_iso(field(event, "startedAt"))
     metrics.add_metric("FilesFailed", "Count", 1)
     try:
         moved = move_object(
-            source, to_bucket=required("TARGET_BUCKET"), prefix="failed/", started_at=started_at
+            source,
+            to_bucket=settings.text("TARGET_BUCKET"),
+            prefix="failed/",
+            started_at=started_at,
         )
     except (SourceObjectMissingError, SourceObjectChangedError) as nothing_to_move:
         logger.info("file not set aside", source=source.uri, reason=str(nothing_to_move))

@@ -13,7 +13,7 @@ from handlers.sensor.errors import (
     SourceObjectMissingError,
 )
 from handlers.shared.clients import client
-from handlers.shared.errors import aws_errors, error_code, http_status
+from handlers.shared.errors import error_code, http_status, translate_aws_errors
 from handlers.shared.events import field
 
 CHUNK = 1024 * 1024
@@ -84,7 +84,7 @@ def open_source(source: ObjectRef) -> tuple[ObjectRef, Generator[bytes]]:
 
 def _chunks(source: ObjectRef, body: Any) -> Generator[bytes]:
     try:
-        with aws_errors(f"reading {source.uri}"):
+        with translate_aws_errors(f"reading {source.uri}"):
             yield from body.iter_chunks(CHUNK)
     finally:
         body.close()
@@ -94,7 +94,7 @@ def _chunks(source: ObjectRef, body: Any) -> Generator[bytes]:
 def source_faults(source: ObjectRef) -> Iterator[None]:
     """Raise what S3 answers as one of the errors above."""
     try:
-        with aws_errors(f"reading {source.uri}"):
+        with translate_aws_errors(f"reading {source.uri}"):
             yield
     except ClientError as error:
         which = f"{source.uri} (version {source.version_id})" if source.version_id else source.uri

@@ -1,29 +1,23 @@
 """Readings into DynamoDB: in batches, in parallel, and in order where order matters."""
 
-import random
 import threading
-from collections.abc import Callable
 from queue import Queue
-from types import TracebackType
 from typing import Any, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from handlers.sensor.deadline import Deadline
 from handlers.sensor.readings import Reading
+from handlers.shared.backoff import Backoff, full_jitter
 from handlers.shared.errors import AwsUnavailableError, is_throttling, is_transient
 
 MAX_BATCH = 25  # DynamoDB BatchWriteItem: items in a request
 LANES = 16  # about what one processor can keep busy at 8 ms a request
 _QUEUED = 4  # batches that wait in a lane
 _MAX_FAULTS = 6  # answers in a row that were no answers, until AWS counts as unavailable
+BACKOFF = full_jitter(0.05, maximum=5)
 
 _Batch = dict[tuple[str, int], str]
-
-
-def jittered(attempt: int) -> float:
-    """Seconds to wait before an attempt: random, up to 50 ms doubled each time, 5 s at most."""
-    return random.uniform(0, min(5.0, 0.05 * 2**attempt))
 
 
 class ReadingStore:
@@ -47,7 +41,7 @@ class ReadingStore:
         *,
         lanes: int = LANES,
         batch_size: int = MAX_BATCH,
-        backoff: Callable[[int], float] = jittered,
+        backoff: Backoff = BACKOFF,
     ) -> None:
         self._dynamodb = dynamodb
         self._table = table
@@ -75,12 +69,7 @@ class ReadingStore:
             thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             if error is None:
                 for lane, batch in enumerate(self._pending):

@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus
 from handlers.sensor.errors import ExecutionNotStartedError
 from handlers.sensor.source import real_version
 from handlers.shared.clients import client
-from handlers.shared.errors import InvalidEventError, aws_errors
+from handlers.shared.errors import InvalidEventError, translate_aws_errors
 from handlers.shared.observability import logger_for
 
 logger = logger_for("sensor")
@@ -72,7 +72,7 @@ def _start(record: Record, state_machine_arn: str) -> str | None:
         source["versionId"] = version_id
     name = _name(bucket, key, version_id, found.get("sequencer"))
     states = client("stepfunctions")
-    with aws_errors(f"starting the execution {name}"):
+    with translate_aws_errors(f"starting the execution {name}"):
         try:
             states.start_execution(
                 stateMachineArn=state_machine_arn, name=name, input=json.dumps(source)

@@ -14,9 +14,10 @@ from handlers.sensor.errors import (
 )
 from handlers.sensor.mover import copy_head, refuse_newer, was_copied_from
 from handlers.sensor.source import ObjectRef, real_version, source_faults
+from handlers.shared import settings
 from handlers.shared.clients import client
+from handlers.shared.clock import from_iso
 from handlers.shared.errors import AwsUnavailableError
-from handlers.shared.settings import required
 
 _ATTEMPTS = 2  # of each place: a mail that does not know the place is better than none
 
@@ -43,8 +44,8 @@ def look_for(event: Mapping[str, Any]) -> Whereabouts:
     """
     source = ObjectRef.from_event(event).pinned_by(event.get("ingestion") or {})
     # A function invoked by hand may have no execution, and so no start of one.
-    started_at = datetime.fromisoformat(event["startedAt"]) if event.get("startedAt") else None
-    bucket = required("TARGET_BUCKET")
+    started_at = from_iso(event["startedAt"]) if event.get("startedAt") else None
+    bucket = settings.text("TARGET_BUCKET")
     processed = ObjectRef(bucket, f"processed/{source.key}")
     failed = ObjectRef(bucket, f"failed/{source.key}").pinned_by(
         {"versionId": (event.get("setAside") or {}).get("versionId")}

@@ -1,4 +1,7 @@
-"""What functions behind the REST API (Lambda proxy integration) read and answer."""
+"""Requests to the REST API, and responses to them: events of a Lambda proxy integration.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
+"""
 
 import base64
 import binascii
@@ -8,7 +11,26 @@ from typing import Any
 
 from handlers.shared.errors import InvalidEventError
 
-Answer = dict[str, Any]
+RETRY_AFTER_SECONDS = 1
+
+Response = dict[str, Any]
+
+
+def path_parameter(request: Mapping[str, Any], name: str) -> str:
+    """A part of the path as API Gateway passes it on; empty if there is none."""
+    return (request.get("pathParameters") or {}).get(name) or ""
+
+
+def query_parameter(request: Mapping[str, Any], name: str, default: str = "") -> str:
+    """A parameter of the query; `default` if there is none."""
+    value = (request.get("queryStringParameters") or {}).get(name)
+    return default if value is None else value
+
+
+def header(request: Mapping[str, Any], name: str) -> str:
+    """A header, whatever the case of its name; empty if there is none."""
+    headers = {key.lower(): value for key, value in (request.get("headers") or {}).items()}
+    return headers.get(name.lower()) or ""
 
 
 def body_text(request: Mapping[str, Any]) -> str:
@@ -22,20 +44,21 @@ def body_text(request: Mapping[str, Any]) -> str:
         raise InvalidEventError("The body is not UTF-8.") from None
 
 
-def answer(status: int, body: Mapping[str, Any], **headers: str) -> Answer:
-    """A JSON answer."""
+def json_response(status: int, body: Mapping[str, Any]) -> Response:
+    """A response with a JSON object, in ASCII: half of a surrogate pair has no UTF-8."""
+    return response(status, {"Content-Type": "application/json"}, json.dumps(body))
+
+
+def error_response(status: int, message: str) -> Response:
+    """A response that says what is wrong, in the form that API Gateway itself uses."""
+    return json_response(status, {"message": message})
+
+
+def response(status: int, headers: Mapping[str, str], body: str) -> Response:
+    """A response that nobody stores; a 503 says when to send the request again."""
+    retry = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {}
     return {
         "statusCode": status,
-        "headers": {"Content-Type": "application/json", **headers},
-        "body": json.dumps(body, ensure_ascii=False),
+        "headers": {**headers, "Cache-Control": "no-store", **retry},
+        "body": body,
     }
-
-
-def refusal(status: int, message: str) -> Answer:
-    """An answer that says, in the form API Gateway itself uses, why there is no other."""
-    return answer(status, {"message": message})
-
-
-def unavailable(message: str) -> Answer:
-    """503: the same request may succeed in a second."""
-    return answer(503, {"message": message}, **{"Retry-After": "1"})

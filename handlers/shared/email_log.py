@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import time
 import uuid
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,7 +10,8 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from handlers.shared.errors import AwsUnavailableError, aws_errors, error_code
+from handlers.shared.clock import now
+from handlers.shared.errors import AwsUnavailableError, error_code, translate_aws_errors
 
 REMEMBERED_SECONDS = 90 * 24 * 3600  # Step Functions keeps a finished execution as long
 
@@ -64,7 +64,7 @@ class EmailLog:
             raise
         return claim
 
-    @aws_errors("noting what became of a mail")
+    @translate_aws_errors("noting what became of a mail")
     def complete(self, claim: Claim, outcome: Mapping[str, str]) -> None:
         """Note the outcome, for good."""
         self._dynamodb.update_item(
@@ -80,7 +80,7 @@ class EmailLog:
             },
         )
 
-    @aws_errors("noting that a mail was not sent")
+    @translate_aws_errors("noting that a mail was not sent")
     def release(self, claim: Claim) -> None:
         """Let another attempt send: this one surely has not."""
         try:
@@ -95,16 +95,16 @@ class EmailLog:
             if error_code(error) != "ConditionalCheckFailedException":
                 raise
 
-    @aws_errors("noting a mail")
+    @translate_aws_errors("noting a mail")
     def _put(self, claim: Claim) -> None:
-        now = int(time.time())
+        written_at = int(now())
         self._dynamodb.put_item(
             TableName=self._table,
             Item={
                 "id": {"S": claim.record_id},
                 "status": {"S": _IN_PROGRESS},
                 "attempt": {"S": claim.attempt},
-                "expiration": {"N": str(now + REMEMBERED_SECONDS)},
+                "expiration": {"N": str(written_at + REMEMBERED_SECONDS)},
             },
             # DynamoDB removes what has expired within days, not at once.
             ConditionExpression=(
@@ -113,7 +113,7 @@ class EmailLog:
             ),
             ExpressionAttributeNames={"#status": "status"},
             ExpressionAttributeValues={
-                ":now": {"N": str(now)},
+                ":now": {"N": str(written_at)},
                 ":attempt": {"S": claim.attempt},
                 ":in_progress": {"S": _IN_PROGRESS},
             },

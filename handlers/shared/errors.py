@@ -105,16 +105,16 @@ def is_transient(error: BaseException) -> bool:
 
 
 @contextmanager
-def aws_errors(doing: str) -> Iterator[None]:
+def translate_aws_errors(action: str) -> Iterator[None]:
     """Raise AwsUnavailableError for what is transient; other errors pass. Also a decorator.
 
-    `doing` says what was tried, for people: "reading s3://bucket/key".
+    `action` says what was tried, for people: "reading s3://bucket/key".
     """
     try:
         yield
     except (BotoCoreError, ClientError, HTTPError, ResponseParserError) as error:
         if is_transient(error):
             raise AwsUnavailableError(
-                f"AWS did not answer as it should while {doing}: {error}"
+                f"AWS did not answer as it should while {action}: {error}"
             ) from error
         raise

@@ -1,12 +1,17 @@
 """Events: what handlers read from those they get, and how they put their own on a bus."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from handlers.shared.clients import client
-from handlers.shared.errors import InvalidEventError, PermanentError, TransientError, aws_errors
+from handlers.shared.errors import (
+    InvalidEventError,
+    PermanentError,
+    TransientError,
+    translate_aws_errors,
+)
 
 # PutEvents: ten entries a request, and 1 MB for all of them together.
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
@@ -17,9 +22,6 @@ MAX_REQUEST = 1024 * 1024
 MAX_ENVELOPE = 1024  # id, account, time, region; names of fields
 MAX_EVENT = 256 * 1024 - MAX_ENVELOPE
 _TIME_BYTES = 14  # what EventBridge counts for an entry's time
-
-# What ties an event to the task that is waiting for its answer.
-CORRELATION = ("execution", "stateName", "TaskToken")
 
 Entry = dict[str, str]
 
@@ -46,30 +48,6 @@ def field(event: Mapping[str, Any], name: str) -> Any:
     if not isinstance(event, Mapping) or event.get(name) is None:
         raise InvalidEventError(f"The event has no {name}.")
     return event[name]
-
-
-def reply(
-    to: Mapping[str, Any],
-    detail_type: str,
-    payload: Mapping[str, Any],
-    *,
-    fn: str,
-    without: Sequence[str] = (),
-) -> Event:
-    """An event that answers another one, from the same source.
-
-    Its detail holds the correlation fields of the other, but for those in `without`; then the
-    payload, whose fields win; then `meta`: which function answered what with what.
-    """
-    detail = field(to, "detail")
-    carried = {name: detail[name] for name in CORRELATION if name in detail and name not in without}
-    meta = {
-        "fn": fn,
-        "incoming": field(to, "detail-type"),
-        "outgoing": detail_type,
-        "execution": field(detail, "execution"),
-    }
-    return Event(field(to, "source"), detail_type, {**carried, **payload, "meta": meta})
 
 
 def put_events(bus: str, events: Iterable[Event], *, once: bool = False) -> list[str]:
@@ -122,7 +100,7 @@ def _batches(entries: list[Entry]) -> Iterator[list[Entry]]:
 
 def _put(batch: list[Entry], once: bool) -> list[str]:
     bridge = client("events", bulk=True) if once else client("events")  # bulk: one attempt
-    with aws_errors(f"putting {len(batch)} events"):
+    with translate_aws_errors(f"putting {len(batch)} events"):
         answer = bridge.put_events(Entries=batch)
     if answer["FailedEntryCount"]:
         codes = sorted({result.get("ErrorCode", "") for result in answer["Entries"]} - {""})

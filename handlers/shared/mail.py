@@ -10,11 +10,11 @@ from botocore.exceptions import (
     ProxyConnectionError,
 )
 
+from handlers.shared import settings
 from handlers.shared.clients import client
 from handlers.shared.email_log import Claim, EarlierAttempt, EmailLog
-from handlers.shared.errors import AwsUnavailableError, aws_errors, http_status
+from handlers.shared.errors import AwsUnavailableError, http_status, translate_aws_errors
 from handlers.shared.observability import logger_for
-from handlers.shared.settings import required
 from handlers.shared.text import one_line
 
 logger = logger_for("mail")
@@ -51,7 +51,7 @@ def send_once(mail: Mail, *, key: str) -> dict[str, str]:
 
     Records are in the table EMAIL_LOG_TABLE (see `EmailLog`) for 90 days.
     """
-    log = EmailLog(client("dynamodb"), required("EMAIL_LOG_TABLE"))
+    log = EmailLog(client("dynamodb"), settings.text("EMAIL_LOG_TABLE"))
     claim = log.claim(key)
     if isinstance(claim, EarlierAttempt):
         if claim.outcome is None:
@@ -79,7 +79,7 @@ def _release(log: EmailLog, claim: Claim, key: str) -> None:
 
 def _send(mail: Mail, key: str) -> dict[str, str]:
     try:
-        with aws_errors("sending a mail"):
+        with translate_aws_errors("sending a mail"):
             response = client("ses").send_email(
                 Source=mail.sender,
                 Destination={"ToAddresses": [mail.recipient]},

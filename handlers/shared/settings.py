@@ -1,13 +1,67 @@
-"""Settings: environment variables, read when first needed."""
+"""Settings: environment variables, read and checked when they are used.
 
+Every function returns a variable's value as one type. If the variable is not set, or its value is
+of another kind, ConfigurationError names the variable, the value and what was expected.
+"""
+
+import math
 import os
 
 from handlers.shared.errors import ConfigurationError
 
 
-def required(name: str) -> str:
-    """The value of an environment variable that must be set."""
+def text(name: str) -> str:
+    """The value of a variable, not empty."""
     value = os.environ.get(name)
     if not value:
         raise ConfigurationError(f"The environment variable {name} is not set.")
     return value
+
+
+def integer(name: str, *, minimum: float = -math.inf, maximum: float = math.inf) -> int:
+    """The value of a variable as a whole number within the bounds, both included."""
+    value = text(name)
+    try:
+        found = int(value)
+    except ValueError:
+        found = None
+    if found is None or not minimum <= found <= maximum:
+        raise _unexpected(name, value, f"a whole number{_within(minimum, maximum)}")
+    return found
+
+
+def number(name: str, *, minimum: float = -math.inf, maximum: float = math.inf) -> float:
+    """The value of a variable as a finite number within the bounds, both included."""
+    value = text(name)
+    try:
+        found = float(value)
+    except ValueError:
+        found = math.nan
+    if not (math.isfinite(found) and minimum <= found <= maximum):
+        raise _unexpected(name, value, f"a number{_within(minimum, maximum)}")
+    return found
+
+
+def flag(name: str) -> bool:
+    """Whether the value of a variable is `true`; the only other value is `false`."""
+    value = text(name)
+    if value not in ("true", "false"):
+        raise _unexpected(name, value, "true or false")
+    return value == "true"
+
+
+def _within(minimum: float, maximum: float) -> str:
+    match math.isfinite(minimum), math.isfinite(maximum):
+        case True, True:
+            return f" from {minimum:g} to {maximum:g}"
+        case True, False:
+            return f" of at least {minimum:g}"
+        case False, True:
+            return f" of at most {maximum:g}"
+    return ""
+
+
+def _unexpected(name: str, value: str, expected: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"The environment variable {name} is {value!r}. It must be {expected}."
+    )

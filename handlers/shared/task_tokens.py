@@ -7,7 +7,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from handlers.shared.clients import client
-from handlers.shared.errors import aws_errors, error_code
+from handlers.shared.errors import error_code, translate_aws_errors
 from handlers.shared.text import shortened
 
 MAX_ERROR = 256  # characters, of SendTaskFailure
@@ -46,7 +46,7 @@ def answer(token: str, outcome: Outcome) -> bool:
     changes nothing and is no error. AwsUnavailableError if AWS could not be told.
     """
     try:
-        with aws_errors("answering a task token"):
+        with translate_aws_errors("answering a task token"):
             _send(token, outcome)
     except ClientError as error:
         if error_code(error) not in _NOBODY_WAITS:

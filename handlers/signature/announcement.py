@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
+from handlers.shared import settings
 from handlers.shared.events import field
 from handlers.shared.mail import Mail, send_once
-from handlers.shared.settings import required
 from handlers.shared.text import one_line
 from handlers.signature.request import Status
 
@@ -29,8 +29,8 @@ def announce(event: Mapping[str, Any]) -> dict[str, str]:
     )
     items = "".join(f"<li>{escape(one)}</li>" for one in says)
     mail = Mail(
-        sender=required("EMAIL_FROM"),
-        recipient=required("OWNER_EMAIL"),
+        sender=settings.text("EMAIL_FROM"),
+        recipient=settings.text("OWNER_EMAIL"),
         subject=subject,
         text="\n\n".join(
             [lead, "\n".join(f"- {one}" for one in says), advice, f"Execution: {execution}"]

@@ -4,11 +4,12 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from handlers.shared import settings
+from handlers.shared.clock import now
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for
-from handlers.shared.settings import required
 from handlers.signature.decision import cancel
-from handlers.signature.request import SignatureRequest, now
+from handlers.signature.request import SignatureRequest
 from handlers.signature.store import RequestStore
 
 logger = logger_for("signature")
@@ -16,7 +17,12 @@ logger = logger_for("signature")
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    """At least once. A request that was not sent yet never will be."""
+    """Event: {"execution", "requestId", "documentId", "signer", "reason"}.
+    Result: {"requestId", "status"}.
+    Errors: InvalidEventError, AwsUnavailableError.
+
+    At least once. A request that was not sent yet never will be.
+    """
     at = now()
     request = SignatureRequest(
         request_id=field(event, "requestId"),
@@ -26,7 +32,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
         requested_at=at,
         expires_at=at,
     )
-    store = RequestStore(required("SIGNATURE_REQUESTS_TABLE"))
+    store = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE"))
     cancelled = cancel(store, request, field(event, "reason"))
     logger.info(
         "signature request cancelled", request_id=request.request_id, status=cancelled.status

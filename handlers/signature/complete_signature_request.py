@@ -5,20 +5,14 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from handlers.shared import settings
+from handlers.shared.clock import iso, now
 from handlers.shared.errors import InvalidEventError
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 from handlers.shared.text import is_utf8, one_line
 from handlers.signature.decision import DECISIONS, Completion, complete
 from handlers.signature.errors import SignatureRequestNotFoundError
-from handlers.signature.request import (
-    MAX_REASON,
-    SignatureRequest,
-    Status,
-    document_id,
-    iso,
-    now,
-)
+from handlers.signature.request import MAX_REASON, SignatureRequest, Status, document_id
 from handlers.signature.store import RequestStore
 from handlers.signature.web import REQUEST_ID
 
@@ -29,7 +23,12 @@ metrics = metrics_for("signature")
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Complete the request {"requestId": …}, or the one pending request of {"documentId": …}.
+    """Event: {"requestId"} or {"documentId"}, and "decision"? (sign or decline), "reason"?.
+    Result: {"outcome", "message", …the request} (see below).
+    Errors: InvalidEventError, InvalidDocumentIdError, SignatureRequestNotFoundError,
+        AwsUnavailableError.
+
+    Complete the request {"requestId": …}, or the one pending request of {"documentId": …}.
 
     Optional: "decision", "sign" (the default) or "decline", and for that a "reason". The answer's
     `outcome` is COMPLETED, ALREADY_FINISHED, TOO_LATE, UNDELIVERED (the decision is noted; the
@@ -40,7 +39,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if not isinstance(event, Mapping):
         raise InvalidEventError("The event must be an object with a requestId or a documentId.")
     decision, reason = _decision(event), _reason(event)
-    store = RequestStore(required("SIGNATURE_REQUESTS_TABLE"))
+    store = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE"))
     candidates = _candidates(store, event)
     if len(candidates) > 1:
         return _several(candidates)

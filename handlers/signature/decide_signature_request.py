@@ -4,9 +4,10 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from handlers.shared import settings
+from handlers.shared.api import Response
 from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 from handlers.signature import pages
 from handlers.signature.decision import DECISIONS, complete
 from handlers.signature.request import Status
@@ -19,8 +20,12 @@ metrics = metrics_for("signature")
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 @metrics.log_metrics
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    store, fields = RequestStore(required("SIGNATURE_REQUESTS_TABLE")), form(event)
+def handler(event: dict[str, Any], context: LambdaContext) -> Response:
+    """Event: API Gateway, path parameter `requestId`, query `code`, form `decision`, `reason`.
+    Result: response 200 or 202 with a page, 400, 404 or 503.
+    Errors: none of its own; a failure is a response.
+    """
+    store, fields = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE")), form(event)
     try:
         request = request_of(store, event)
         if request is None:

@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 
 from botocore.exceptions import ClientError
 
+from handlers.shared.clock import now
 from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.observability import logger_for
 from handlers.shared.task_tokens import Failure, Outcome, Success, answer
 from handlers.shared.text import one_line
 from handlers.signature.errors import SignatureDeclinedError, SignatureRequestCancelledError
-from handlers.signature.request import MAX_REASON, SignatureRequest, Status, now, signature_of
+from handlers.signature.request import MAX_REASON, SignatureRequest, Status, signature_of
 from handlers.signature.store import RequestStore
 
 logger = logger_for("signature")

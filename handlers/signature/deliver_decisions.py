@@ -4,10 +4,10 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from handlers.shared import settings
+from handlers.shared.clock import now
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 from handlers.signature.decision import deliver_all
-from handlers.signature.request import now
 from handlers.signature.store import RequestStore
 
 logger = logger_for("signature")
@@ -22,9 +22,14 @@ RESERVED_MS = 40_000
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """EventBridge Scheduler calls it every few minutes; what is left is the next run's."""
+    """Event: nothing of it is read; EventBridge Scheduler sends it every few minutes.
+    Result: {"delivered", "left"}; what is left is the next run's.
+    Errors: AwsUnavailableError.
+
+    EventBridge Scheduler calls it every few minutes; what is left is the next run's.
+    """
     delivered, left = deliver_all(
-        RequestStore(required("SIGNATURE_REQUESTS_TABLE")),
+        RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE")),
         before=now() - GRACE_SECONDS,
         has_time=lambda: context.get_remaining_time_in_millis() > RESERVED_MS,
     )

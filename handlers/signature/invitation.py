@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from html import escape
 from urllib.parse import quote
 
+from handlers.shared import settings
 from handlers.shared.mail import Mail, send_once
-from handlers.shared.settings import required
 from handlers.shared.text import one_line
 from handlers.signature.request import SignatureRequest
 
@@ -28,7 +28,7 @@ def readable(seconds: float) -> str:
 
 
 def _send(request: SignatureRequest, code: str, asking: str, kind: str) -> dict[str, str]:
-    owner, link = required("OWNER_EMAIL"), f"{request.page_url}?code={quote(code)}"
+    owner, link = settings.text("OWNER_EMAIL"), f"{request.page_url}?code={quote(code)}"
     signer, document = one_line(request.signer, MAX_NAME), one_line(request.document_id, MAX_NAME)
     lines = [
         f"Hello {signer},",
@@ -41,8 +41,8 @@ def _send(request: SignatureRequest, code: str, asking: str, kind: str) -> dict[
     )
     paragraphs = "".join(f"<p>{escape(line)}</p>" for line in lines)
     mail = Mail(
-        sender=required("EMAIL_FROM"),
-        recipient=required("SIGNER_EMAIL"),
+        sender=settings.text("EMAIL_FROM"),
+        recipient=settings.text("SIGNER_EMAIL"),
         subject=f"{asking} document {document}",
         text="\n\n".join([*lines, link, after]) + "\n",
         html=(

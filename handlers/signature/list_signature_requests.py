@@ -3,14 +3,14 @@
 import base64
 import json
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from handlers.shared import settings
+from handlers.shared.api import Response, error_response, json_response, query_parameter
 from handlers.shared.errors import AwsUnavailableError, InvalidEventError
 from handlers.shared.observability import logger_for
-from handlers.shared.settings import required
 from handlers.signature.request import Status
 from handlers.signature.store import Key, RequestStore
 
@@ -27,42 +27,48 @@ _KEY = {
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """The requests with a `status`, the newest first, and `nextToken` if there may be more."""
-    given = event.get("queryStringParameters") or {}
+def handler(event: dict[str, Any], context: LambdaContext) -> Response:
+    """Event: API Gateway, query `status`?, `limit`?, `nextToken`?.
+    Result: response 200 {"requests": newest first, "nextToken"?}, 400 or 503.
+    Errors: none of its own; a failure is a response.
+
+    The requests with a `status`, the newest first, and `nextToken` if there may be more.
+    """
     try:
-        status, limit = _status(given), _limit(given)
-        start = _start(given, status)
-        found = RequestStore(required("SIGNATURE_REQUESTS_TABLE")).with_status(status, limit, start)
+        status = _status(query_parameter(event, "status", "pending"))
+        limit = _limit(query_parameter(event, "limit", str(DEFAULT_LIMIT)))
+        start = _start(query_parameter(event, "nextToken"), status)
+        found = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE")).with_status(
+            status, limit, start
+        )
     except InvalidEventError as error:
-        return _json(400, {"message": str(error)})
+        return error_response(400, str(error))
     except AwsUnavailableError:
         logger.exception("requests not listed")
-        return _json(503, {"message": "Try again later."})
+        return error_response(503, "The requests could not be listed. Try again later.")
     listed: dict[str, Any] = {"requests": [request.public() for request in found.requests]}
     if found.next_key:
         listed["nextToken"] = base64.urlsafe_b64encode(json.dumps(found.next_key).encode()).decode()
-    return _json(200, listed)
+    return json_response(200, listed)
 
 
-def _status(given: Mapping[str, str]) -> Status:
+def _status(given: str) -> Status:
     try:
-        return Status(given.get("status", "pending").upper())
+        return Status(given.upper())
     except ValueError:
         choices = ", ".join(status.lower() for status in Status)
         raise InvalidEventError(f"status must be one of {choices}.") from None
 
 
-def _limit(given: Mapping[str, str]) -> int:
-    limit = given.get("limit", str(DEFAULT_LIMIT))
-    if not _LIMIT.fullmatch(limit) or not 1 <= int(limit) <= MAX_LIMIT:
+def _limit(given: str) -> int:
+    if not _LIMIT.fullmatch(given) or not 1 <= int(given) <= MAX_LIMIT:
         raise InvalidEventError(f"limit must be a number from 1 to {MAX_LIMIT}.")
-    return int(limit)
+    return int(given)
 
 
-def _start(given: Mapping[str, str], status: Status) -> Key | None:
+def _start(token: str, status: Status) -> Key | None:
     """Where the page begins: a key of the index, as an earlier answer gave it out."""
-    if not (token := given.get("nextToken")):
+    if not token:
         return None
     try:
         key = json.loads(base64.b64decode(token, altchars=b"-_", validate=True))
@@ -75,11 +81,3 @@ def _start(given: Mapping[str, str], status: Status) -> Key | None:
     if not ours:
         raise InvalidEventError("nextToken is not one that this list has given.")
     return {name: {kind: values[name]} for name, (kind, _) in _KEY.items()}
-
-
-def _json(status: int, body: Any) -> dict[str, Any]:
-    return {
-        "statusCode": status,
-        "headers": {"Content-Type": "application/json", "Cache-Control": "no-store"},
-        "body": json.dumps(body),
-    }

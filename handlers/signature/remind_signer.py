@@ -4,13 +4,13 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from handlers.shared import settings
+from handlers.shared.clock import now
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 from handlers.signature.codes import hash_of, new_code
 from handlers.signature.decision import deliver
 from handlers.signature.invitation import remind
-from handlers.signature.request import now
 from handlers.signature.store import RequestStore
 
 logger = logger_for("signature")
@@ -20,14 +20,18 @@ metrics = metrics_for("signature")
 @logger.inject_lambda_context(correlation_id_path="requestId")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """At least once: the schedule may call twice, the mail is sent once.
+    """Event: {"requestId"}.
+    Result: {"reminded", "delivered"?}.
+    Errors: InvalidEventError, AwsUnavailableError, SES's own if it refuses the mail.
+
+    At least once: the schedule may call twice, the mail is sent once.
 
     A decision that is noted and not delivered is delivered in place of the mail.
 
     The reminder's link has a code of its own, for the first one's is known to nobody but the
     signer. Both work.
     """
-    store, code = RequestStore(required("SIGNATURE_REQUESTS_TABLE")), new_code()
+    store, code = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE")), new_code()
     request = store.get(field(event, "requestId"))
     if request and request.is_undelivered:
         delivered = not deliver(store, request).is_undelivered

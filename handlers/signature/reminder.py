@@ -2,15 +2,15 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 from botocore.exceptions import ClientError
 
+from handlers.shared import settings
 from handlers.shared.clients import client
-from handlers.shared.errors import aws_errors, error_code
+from handlers.shared.clock import iso, now
+from handlers.shared.errors import error_code, translate_aws_errors
 from handlers.shared.events import field
-from handlers.shared.settings import required
-from handlers.signature.request import SignatureRequest, now
+from handlers.signature.request import SignatureRequest
 
 RETRIED_SECONDS = 3600
 
@@ -23,14 +23,13 @@ def schedule(request: SignatureRequest, target: Mapping[str, str]) -> None:
     half_time = (request.requested_at + request.expires_at) / 2
     if half_time < now() + 1:
         return
-    at = datetime.fromtimestamp(half_time, UTC)
     try:
-        with aws_errors("scheduling a reminder"):
+        with translate_aws_errors("scheduling a reminder"):
             client("scheduler").create_schedule(
                 Name=request.request_id,
-                GroupName=required("REMINDERS_GROUP"),
+                GroupName=settings.text("REMINDERS_GROUP"),
                 Description=f"Reminds {request.signer} of a document to sign",
-                ScheduleExpression=f"at({at:%Y-%m-%dT%H:%M:%S})",
+                ScheduleExpression=f"at({iso(half_time).removesuffix('Z')})",
                 FlexibleTimeWindow={"Mode": "OFF"},
                 ActionAfterCompletion="DELETE",
                 Target={

@@ -2,13 +2,12 @@
 
 import hashlib
 import re
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from handlers.shared.clock import iso
 from handlers.signature.errors import InvalidDocumentIdError
 
 KEPT_SECONDS = 30 * 24 * 3600  # after a request is finished
@@ -109,12 +108,3 @@ def signature_of(signer: str, document_id: str, at: float) -> dict[str, str]:
         "signature": f"{signer} signed {document_id}",
         "signedAt": iso(at),
     }
-
-
-def now() -> float:
-    return time.time()
-
-
-def iso(seconds: float) -> str:
-    """A time as people and machines read it: 2026-01-31T12:00:00Z."""
-    return datetime.fromtimestamp(int(seconds), UTC).isoformat().replace("+00:00", "Z")

@@ -1,13 +1,13 @@
 """Ask a signer by mail, and return: the task goes on waiting for the answer."""
 
-from datetime import datetime
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from handlers.shared import settings
+from handlers.shared.clock import from_iso
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 from handlers.signature.codes import hash_of, new_code
 from handlers.signature.decision import deliver
 from handlers.signature.errors import SignatureRequestCancelledError
@@ -23,10 +23,17 @@ metrics = metrics_for("signature")
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    """At least once: a task that is tried again gets a new token, but the signer no new request."""
+    """Event: {"execution", "enteredAt", "timeoutSeconds", "taskToken", "requestId", "documentId",
+        "signer", "apiUrl", "reminder": {"functionArn", "roleArn", "failureQueueArn"}}.
+    Result: {"requestId"}.
+    Errors: InvalidEventError, InvalidDocumentIdError, SignatureRequestCancelledError,
+        AwsUnavailableError, SES's own if it refuses the mail.
+
+    At least once: a task that is tried again gets a new token, but the signer no new request.
+    """
     code = new_code()
     request = _request(event, code)
-    store = RequestStore(required("SIGNATURE_REQUESTS_TABLE"))
+    store = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE"))
     stored = store.open(request) or store.exchange_token(request)
     if stored is None:
         raise SignatureRequestCancelledError
@@ -41,7 +48,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
 
 
 def _request(event: dict[str, Any], code: str) -> SignatureRequest:
-    entered_at = datetime.fromisoformat(field(event, "enteredAt")).timestamp()
+    entered_at = from_iso(field(event, "enteredAt")).timestamp()
     request_id = field(event, "requestId")
     return SignatureRequest(
         request_id=request_id,

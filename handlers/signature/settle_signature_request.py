@@ -4,9 +4,9 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from handlers.shared import settings
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for
-from handlers.shared.settings import required
 from handlers.signature.decision import NO_REASON, settle, signature
 from handlers.signature.request import Status
 from handlers.signature.store import RequestStore
@@ -16,14 +16,18 @@ logger = logger_for("signature")
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """At least once. A request that was never stored needs no note.
+    """Event: {"execution", "requestId", "outcome"}.
+    Result: {"requestId", "status", "signature"? or "reason"?}.
+    Errors: InvalidEventError, AwsUnavailableError.
+
+    At least once. A request that was never stored needs no note.
 
     The `status` is what is final. A signer who decided in time has not let the time pass, though
     the machine was not told before: then the status is the decision, with its `signature` or
     `reason`.
     """
     request_id, outcome = field(event, "requestId"), Status(field(event, "outcome"))
-    store = RequestStore(required("SIGNATURE_REQUESTS_TABLE"))
+    store = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE"))
     settled = settle(store, request_id, outcome)
     logger.info(
         "signature request settled",

@@ -14,7 +14,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from handlers.shared.clients import client
-from handlers.shared.errors import aws_errors, error_code
+from handlers.shared.errors import error_code, translate_aws_errors
 from handlers.signature.request import KEPT_SECONDS, SignatureRequest, Status
 
 BY_DOCUMENT, BY_STATUS = "byDocument", "byStatus"  # indexes, ordered by requestedAt
@@ -48,7 +48,7 @@ class RequestStore:
     # -- Reading -------------------------------------------------------------------------------
 
     def get(self, request_id: str) -> SignatureRequest | None:
-        with aws_errors("reading a signature request"):
+        with translate_aws_errors("reading a signature request"):
             answer = client("dynamodb").get_item(
                 TableName=self._table, Key=_key(request_id), ConsistentRead=True
             )
@@ -56,7 +56,7 @@ class RequestStore:
 
     def of_document(self, document_id: str) -> list[SignatureRequest]:
         """All requests of a document, the newest first; a new one may take a moment to appear."""
-        with aws_errors("looking for a document's signature requests"):
+        with translate_aws_errors("looking for a document's signature requests"):
             pages = (
                 client("dynamodb")
                 .get_paginator("query")
@@ -72,7 +72,7 @@ class RequestStore:
 
     def with_status(self, status: Status, limit: int, start: Key | None) -> Page:
         """A page of the requests with a status."""
-        with aws_errors("listing signature requests"):
+        with translate_aws_errors("listing signature requests"):
             answer = client("dynamodb").query(
                 TableName=self._table,
                 IndexName=BY_STATUS,
@@ -90,7 +90,7 @@ class RequestStore:
 
         The longest undelivered ones first. The index lags a little behind the table.
         """
-        with aws_errors("looking for undelivered decisions"):
+        with translate_aws_errors("looking for undelivered decisions"):
             pages = (
                 client("dynamodb")
                 .get_paginator("query")
@@ -316,7 +316,7 @@ class RequestStore:
         """
         name, attempt = f"{change}Attempt", {"S": str(uuid.uuid4())}
         try:
-            with aws_errors("changing a signature request"):
+            with translate_aws_errors("changing a signature request"):
                 answer = client("dynamodb").update_item(
                     TableName=self._table,
                     Key=_key(request_id),

@@ -1,7 +1,4 @@
-"""Requests from a signer's browser, and answers to it.
-
-Events and answers are those of a REST API's Lambda proxy integration, payload 1.0.
-"""
+"""Requests from a signer's browser, and the responses with pages."""
 
 import base64
 import hashlib
@@ -10,9 +7,19 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
+from handlers.shared.api import (
+    Response,
+    body_text,
+    header,
+    path_parameter,
+    query_parameter,
+    response,
+)
+from handlers.shared.clock import now
+from handlers.shared.errors import InvalidEventError
 from handlers.signature.codes import is_one_of
 from handlers.signature.pages import STYLE
-from handlers.signature.request import SignatureRequest, Status, now
+from handlers.signature.request import SignatureRequest, Status
 from handlers.signature.store import RequestStore
 
 MAX_FORM = 10_000  # bytes
@@ -25,7 +32,6 @@ HEADERS = {
         f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; "
         "base-uri 'none'; frame-ancestors 'none'"
     ),
-    "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",  # the address of the page holds the code
     "Strict-Transport-Security": "max-age=63072000",
     "X-Content-Type-Options": "nosniff",
@@ -34,18 +40,18 @@ HEADERS = {
 }
 
 
-def page(status: int, html: str) -> dict[str, Any]:
-    """An answer that a browser shows."""
-    return {"statusCode": status, "headers": HEADERS, "body": html}
+def page(status: int, html: str) -> Response:
+    """A response that a browser shows."""
+    return response(status, HEADERS, html)
 
 
 def form(event: Mapping[str, Any]) -> dict[str, str]:
     """The fields of a form that was sent; none if it is no form, or too large for ours."""
-    headers = {name.lower(): value for name, value in (event.get("headers") or {}).items()}
-    kind = str(headers.get("content-type", "")).partition(";")[0].strip().lower()
-    body = event.get("body") or ""
-    if event.get("isBase64Encoded"):
-        body = base64.b64decode(body).decode(errors="replace")
+    kind = header(event, "Content-Type").partition(";")[0].strip().lower()
+    try:
+        body = body_text(event)
+    except InvalidEventError:
+        return {}
     body = body.encode(errors="replace").decode()  # half of a surrogate pair cannot be stored
     if kind != "application/x-www-form-urlencoded" or len(body) > MAX_FORM:
         return {}
@@ -54,8 +60,8 @@ def form(event: Mapping[str, Any]) -> dict[str, str]:
 
 def request_of(store: RequestStore, event: Mapping[str, Any]) -> SignatureRequest | None:
     """The request whose page this is, if the code is one of its own and its time is not over."""
-    code = str((event.get("queryStringParameters") or {}).get("code") or "")
-    request_id = str((event.get("pathParameters") or {}).get("requestId") or "")
+    code = query_parameter(event, "code")
+    request_id = path_parameter(event, "requestId")
     request = store.get(request_id) if REQUEST_ID.fullmatch(request_id) else None
     known = is_one_of(code, request.code_hashes if request else ())
     if request is None or not known or _is_over(request):

@@ -4,10 +4,10 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from handlers.shared import settings
 from handlers.shared.errors import InvalidEventError
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.settings import required
 from handlers.signature.decision import withdraw
 from handlers.signature.request import request_id_of
 from handlers.signature.store import RequestStore
@@ -26,7 +26,11 @@ REASONS = {
 @logger.inject_lambda_context(correlation_id_path="detail.executionArn")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """At least once, for Step Functions' event "Step Functions Execution Status Change".
+    """Event: EventBridge, detail {"executionArn", "status", …} of an execution that has ended.
+    Result: {"requestId", "withdrawn"}.
+    Errors: InvalidEventError, AwsUnavailableError.
+
+    At least once, for Step Functions' event "Step Functions Execution Status Change".
 
     An execution that ends by its own states has noted what became of its request before; then, and
     when the machine has taken the decision, there is nothing to withdraw.
@@ -36,7 +40,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if status not in REASONS:
         raise InvalidEventError(f"An execution that is {status} keeps its signature request.")
     request_id = request_id_of(execution)
-    store = RequestStore(required("SIGNATURE_REQUESTS_TABLE"))
+    store = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE"))
     withdrawn = withdraw(store, request_id, execution, REASONS[status])
     metrics.add_metric("SignaturesWithdrawn", "Count", int(withdrawn))
     logger.info("execution has ended", request_id=request_id, withdrawn=withdrawn)

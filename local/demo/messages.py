@@ -15,7 +15,6 @@ from rich.text import Text
 
 from local import api
 from local.aws import Aws, until
-from local.dead_letters import DeadLetter, DeadLetterQueue
 from local.errors import LocalError
 
 TITLE = "messages: a message goes over the event bus and is recorded, or kept if it cannot be"
@@ -144,24 +143,42 @@ def show_record(aws: Aws, console: Console, message: Message) -> None:
 def show_dead_letter(aws: Aws, console: Console, message: Message) -> None:
     answer = api.call(aws, "GET", f"/messages/{message.id}")
     expect(answer.status == 404, f"the malformed message {message.id} was recorded")
-    queue = DeadLetterQueue(aws.outputs["MessagesDeadLetterQueueUrl"], aws.client)
-    letter = until(f"the dead letter of {message.id}", lambda: letter_of(queue, message))
-    expect(letter.content == json.loads(message.execution["input"]), "it is not the whole event")
+    letter = until(f"the dead letter of {message.id}", lambda: letter_of(aws, message))
+    expect(
+        json.loads(letter["Body"]) == json.loads(message.execution["input"]),
+        "it is not the whole event",
+    )
     console.print(Text("In the dead-letter queue", "bold"))
     table = Table(box=box.SIMPLE, show_header=False)
-    facts = (letter.error, letter.reason, letter.body)
-    for name, fact in zip(("error", "why", "event"), facts, strict=True):
+    attributes = {name: value["StringValue"] for name, value in letter["MessageAttributes"].items()}
+    facts = {
+        "error": attributes["ERROR_CODE"],
+        "why": json.loads(attributes["ERROR_MESSAGE"])["errorMessage"],
+        "event": letter["Body"],
+    }
+    for name, fact in facts.items():
         table.add_row(name, Text(fact, overflow="fold"))
     console.print(table)
     console.print(
-        "Look at it, and send it again: .venv/bin/python -m local dlq show|redrive "
-        f"--queue MessagesDeadLetterQueueUrl --message {letter.id[:8]}",
+        "Look at it, and send it again: .venv/bin/python -m ops dlq show|redrive "
+        f"--queue MessagesDeadLetterQueueUrl --message {letter['MessageId'][:8]}",
         soft_wrap=True,
     )
 
 
-def letter_of(queue: DeadLetterQueue, message: Message) -> DeadLetter | None:
-    return next((one for one in queue.look() if message.id in one.body), None)
+def letter_of(aws: Aws, message: Message) -> dict[str, Any] | None:
+    """The dead letter of a message; it stays in the queue, hidden from others for a second."""
+    sqs, queue = aws.client("sqs"), aws.outputs["MessagesDeadLetterQueueUrl"]
+    while letters := sqs.receive_message(
+        QueueUrl=queue,
+        MaxNumberOfMessages=10,
+        VisibilityTimeout=1,
+        MessageAttributeNames=["All"],
+    ).get("Messages"):
+        for letter in letters:
+            if message.id in letter["Body"]:
+                return dict(letter)
+    return None
 
 
 def post_many(aws: Aws, console: Console) -> None:

@@ -12,7 +12,7 @@ from ministack.core.responses import new_uuid, request_scope
 from ministack.services import apigateway_v1 as api
 from ministack.services import stepfunctions as sfn
 
-from local import mapping_templates
+from local.server import mapping_templates
 
 JSON = {"Content-Type": "application/json"}
 

@@ -8,7 +8,7 @@ from typing import Any
 import boto3
 import pytest
 
-from local import mapping_templates
+from local.server import mapping_templates
 from tests.support.packaged import Package, text
 
 GATEWAY = "AWS::ApiGateway::"

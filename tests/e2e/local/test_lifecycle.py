@@ -9,8 +9,7 @@ import socket
 import stat
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -250,47 +249,6 @@ def test_a_server_that_dies_without_a_word_says_how(
 
     with pytest.raises(LocalError, match=r"did not start: it ended at once \(exit code 1\)"):
         process.start(settings)
-
-
-def silent(connection: socket.socket) -> None:
-    """Takes a request and never answers."""
-
-
-def mail(connection: socket.socket) -> None:
-    connection.sendall(b"220 mail.example ESMTP\r\n")
-
-
-def web(connection: socket.socket) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>")
-
-
-@pytest.mark.parametrize("program", [None, silent, mail, web])
-@pytest.mark.parametrize("action", [["list"], ["show", "--queue", "MessagesDeadLetterQueueUrl"]])
-def test_dead_letters_of_no_aws_are_said_in_a_sentence(
-    action: list[str], program: Callable[[socket.socket], None] | None
-) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
-        if program:
-            taken.listen()
-            threading.Thread(target=serve, args=(taken, program), daemon=True).start()
-        answer = local("dlq", *action, STEPWORKS_PORT=str(port))
-        taken.close()
-
-    assert answer.returncode == 1
-    assert f"No local AWS answers at http://127.0.0.1:{port}" in answer.stderr
-    assert "make up" in answer.stderr
-    assert len(answer.stderr.strip().splitlines()) == 1
-    assert answer.stdout == ""
-
-
-def serve(listening: socket.socket, program: Callable[[socket.socket], None]) -> None:
-    connections = []  # open until the test ends
-    with suppress(OSError):
-        while True:
-            connections.append(listening.accept()[0])
-            program(connections[-1])
 
 
 @pytest.mark.parametrize(

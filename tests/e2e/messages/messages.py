@@ -7,7 +7,7 @@ from typing import Any
 from local import api
 from local.api import Answer
 from local.aws import Aws, until
-from local.dead_letters import DeadLetter, DeadLetterQueue
+from ops.dead_letters import DeadLetter, DeadLetterQueue
 
 SOURCE = "com.devpost.commonevent"
 

@@ -307,10 +307,10 @@ class TestFailures:
 
 
 def dlq(aws: Aws, action: str, *words: str) -> str:
-    """What `python -m local dlq` prints; LocalError if it does not exit with 0."""
+    """What `python -m ops dlq` prints; LocalError if it does not exit with 0."""
     finished = subprocess.run(
         [
-            *(sys.executable, "-m", "local", "dlq", action),
+            *(sys.executable, "-m", "ops", "dlq", action),
             *("--queue", "MessagesDeadLetterQueueUrl", *words),
         ],
         env={**os.environ, "STEPWORKS_PORT": str(aws.settings.port), "COLUMNS": "200"},

@@ -10,7 +10,7 @@ import pytest
 from moto import mock_aws
 
 from handlers.shared import events
-from tests.support.choreography import validate
+from tests.integration.cookies.choreography import validate
 from tests.unit.fixtures import context, fresh_clients
 
 __all__ = ["context", "fresh_clients"]

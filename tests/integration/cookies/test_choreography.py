@@ -7,14 +7,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from handlers.cookies.errors import ProfileUnavailableError
-from tests.integration.cookies.conftest import World
-from tests.support.choreography import (
+from tests.integration.cookies.choreography import (
     Choreography,
     Fault,
     LambdaTimeoutError,
     performed,
     validate,
 )
+from tests.integration.cookies.conftest import World
 
 NAMES = ["Ann Lee", "Ann Lee", 'O\'Neil "Q"', "a/b\\c", "😀", "..", "Åsa Öberg"]
 SOME = NAMES[1:4]  # where every event comes twice, and so calls forth two, and these four

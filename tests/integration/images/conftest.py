@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from handlers.images.connections import Resolver, resolve_any
-from handlers.images.fetch import Fetcher, Limits
+from handlers.images.http_client.connections import Resolver, resolve_any
+from handlers.images.http_client.fetch import Fetcher, Limits
 from tests.unit.fixtures import context, fresh_clients
 
 __all__ = ["context", "fresh_clients"]

@@ -7,9 +7,9 @@ from typing import IO, Any, cast
 
 import pytest
 
-from handlers.images.connections import QUIET_SECONDS
 from handlers.images.downloads import WORKERS_PER_REQUEST, Downloads
-from handlers.images.errors import DownloadError
+from handlers.images.http_client.connections import QUIET_SECONDS
+from handlers.images.http_client.errors import DownloadError
 from handlers.images.image_store import ImageStore, Stored
 from tests.support import web
 from tests.support.web import Web

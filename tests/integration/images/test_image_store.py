@@ -11,7 +11,7 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from handlers.images.errors import DownloadError
+from handlers.images.http_client.errors import DownloadError
 from handlers.images.image_store import ImageStore, _bucket_url
 from handlers.shared.clients import client
 from tests.support import web

@@ -11,10 +11,10 @@ from typing import Any, cast
 import pytest
 
 from handlers.images.downloads import Downloads
-from handlers.images.errors import DownloadError
-from handlers.images.fetch import Fetcher
+from handlers.images.http_client.errors import DownloadError
+from handlers.images.http_client.fetch import Fetcher
+from handlers.images.http_client.time_limit import Watchdog
 from handlers.images.image_store import ImageStore
-from handlers.images.time_limit import Watchdog
 from tests.support import web
 from tests.support.web import Request, Route, Web
 

@@ -40,9 +40,11 @@ class FakeMachine:
     refuses: set[str] = field(default_factory=set)  # tokens that it calls no tokens
     notes_in: RequestStore | None = None  # where it notes at once what it was told, if anywhere
 
-    def respond(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+    def respond(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
         """A `before-send` hook of botocore for SendTaskSuccess and SendTaskFailure."""
         sent = json.loads(request.body)
+        if "taskToken" not in sent:
+            return None  # another operation: moto responds
         token = sent["taskToken"]
         if token in self.refuses:
             return _response(request, 400, {"__type": "InvalidToken", "message": "no token"})

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from handlers.shared.clients import client
+from handlers.shared.clock import now
 from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.task_tokens import Failure, Success
 from handlers.signature import (
@@ -21,7 +22,7 @@ from handlers.signature import (
     show_signature_request,
     withdraw_signature_request,
 )
-from handlers.signature.request import SignatureRequest, Status, now, request_id_of
+from handlers.signature.request import SignatureRequest, Status, request_id_of
 from handlers.signature.store import RequestStore
 from tests.support.faults import EVERY, Fault, Killed, injected
 from tests.unit.fakes import FakeContext

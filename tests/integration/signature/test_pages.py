@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from handlers.shared.clock import iso
 from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.task_tokens import Failure
 from handlers.signature import (
@@ -17,7 +18,7 @@ from handlers.signature import (
     request_document_signature,
     show_signature_request,
 )
-from handlers.signature.request import Status, iso
+from handlers.signature.request import Status
 from handlers.signature.store import RequestStore
 from tests.unit.fakes import FakeContext
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from handlers.shared.clock import iso
 from handlers.shared.errors import AwsUnavailableError, InvalidEventError
 from handlers.shared.task_tokens import Failure, Success
 from handlers.signature import (
@@ -25,7 +26,7 @@ from handlers.signature.errors import (
     SignatureRequestCancelledError,
     SignatureRequestNotFoundError,
 )
-from handlers.signature.request import KEPT_SECONDS, Status, iso
+from handlers.signature.request import KEPT_SECONDS, Status
 from handlers.signature.store import RequestStore
 from tests.unit.fakes import FakeContext
 

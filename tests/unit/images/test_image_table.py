@@ -106,4 +106,4 @@ def test_an_error_is_what_it_is(dynamodb: FakeDynamoDB) -> None:
 
 
 def test_pauses_grow_and_are_bounded() -> None:
-    assert all(0 <= image_table.jittered(attempt) <= 10 for attempt in range(20))
+    assert all(0 <= image_table.BACKOFF(attempt) <= 10 for attempt in range(20))

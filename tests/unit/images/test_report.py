@@ -6,7 +6,8 @@ from typing import Any, cast
 import pytest
 
 from handlers.images import report
-from handlers.images.errors import DownloadError, RunDocumentMissingError
+from handlers.images.errors import RunDocumentMissingError
+from handlers.images.http_client.errors import DownloadError
 from handlers.images.outcome import failure
 from handlers.images.plan import Plan
 from handlers.images.run import Run, result_name

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.images.errors import DownloadError
+from handlers.images.http_client.errors import DownloadError
 from handlers.images.resource import resource, resource_url
 
 

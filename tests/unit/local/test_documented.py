@@ -17,7 +17,7 @@ a=$(aws sts get-caller-identity \\
   --output text)                  # two lines
 curl -d '{
   "x": 1}' "$a"
-.venv/bin/python -m local dlq list
+.venv/bin/python -m ops dlq list
 ```
 
 ```json
@@ -44,7 +44,7 @@ def test_every_command_is_found_with_its_section() -> None:
             "a=$(aws sts get-caller-identity \\\n  --output text)                  # two lines",
         ),
         ("One", "sh", 'curl -d \'{\n  "x": 1}\' "$a"'),
-        ("One", "sh", ".venv/bin/python -m local dlq list"),
+        ("One", "sh", ".venv/bin/python -m ops dlq list"),
         ("Two", "python", 'print("make up")\n'),
     ]
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from local.guard import Guard
+from local.server.guard import Guard
 
 PORT = 4566
 HOME = f"127.0.0.1:{PORT}"

@@ -10,7 +10,7 @@ from botocore.exceptions import ReadTimeoutError
 from handlers.sensor.deadline import Deadline
 from handlers.sensor.errors import IngestionTimeoutError
 from handlers.sensor.readings import Reading
-from handlers.sensor.store import ReadingStore, jittered
+from handlers.sensor.store import BACKOFF, ReadingStore
 from handlers.shared.errors import AwsUnavailableError
 from tests.unit.fakes import FakeContext, answer
 
@@ -108,9 +108,9 @@ def test_throttling_is_waited_out(error: Exception) -> None:
 
 
 def test_pauses_grow_and_are_random_and_bounded() -> None:
-    pauses = [jittered(attempt) for attempt in range(30) for _ in range(20)]
+    pauses = [BACKOFF(attempt) for attempt in range(30) for _ in range(20)]
     assert all(0 <= pause <= 5 for pause in pauses)
-    assert max(jittered(0) for _ in range(50)) <= 0.05
+    assert max(BACKOFF(0) for _ in range(50)) <= 0.05
     assert len(set(pauses)) > 500
 
 

@@ -14,8 +14,8 @@ from handlers.shared.errors import (
     AwsUnavailableError,
     PermanentError,
     TransientError,
-    aws_errors,
     is_throttling,
+    translate_aws_errors,
 )
 from tests.unit.fakes import answer
 
@@ -40,7 +40,10 @@ URL = "https://sqs.us-east-1.amazonaws.com"
 )
 def test_what_passes_is_raised_as_aws_unavailable(error: Exception) -> None:
     # When AWS answers so, or not at all
-    with pytest.raises(AwsUnavailableError) as raised, aws_errors("reading s3://bucket/key"):
+    with (
+        pytest.raises(AwsUnavailableError) as raised,
+        translate_aws_errors("reading s3://bucket/key"),
+    ):
         raise error
 
     # Then the error says what was tried and what came back
@@ -60,13 +63,13 @@ def test_what_passes_is_raised_as_aws_unavailable(error: Exception) -> None:
     ],
 )
 def test_what_does_not_pass_stays_what_it_is(error: Exception) -> None:
-    with pytest.raises(type(error)) as raised, aws_errors("doing something"):
+    with pytest.raises(type(error)) as raised, translate_aws_errors("doing something"):
         raise error
     assert raised.value is error
 
 
 def test_translating_is_a_decorator_too() -> None:
-    @aws_errors("calling")
+    @translate_aws_errors("calling")
     def call() -> None:
         raise answer("Throttling")
 

@@ -1,4 +1,4 @@
-"""Events on their way out: their envelope, and how they are put on a bus."""
+"""How events are put on a bus."""
 
 import json
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from handlers.shared import events
-from handlers.shared.errors import AwsUnavailableError, InvalidEventError
+from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.events import (
     MAX_ENTRIES,
     MAX_EVENT,
@@ -15,22 +15,8 @@ from handlers.shared.events import (
     EventsNotPutError,
     EventTooLargeError,
     put_events,
-    reply,
 )
 from tests.unit.fakes import answer
-
-EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:machine:one"
-INCOMING = {
-    "source": "orders",
-    "detail-type": "order.placed",
-    "detail": {
-        "execution": EXECUTION,
-        "stateName": "Place Order",
-        "TaskToken": "a token",
-        "secretUrl": "https://example.com/?signature=s",
-        "amount": 1,
-    },
-}
 
 
 @dataclass
@@ -74,66 +60,6 @@ def bridge(monkeypatch: pytest.MonkeyPatch) -> FakeEventBridge:
 
 def some(count: int, source: str = "orders", **detail: Any) -> list[Event]:
     return [Event(source, "order.placed", {"n": n, **detail}) for n in range(count)]
-
-
-# -- The envelope ---------------------------------------------------------------------------------
-
-
-def test_a_reply_carries_what_ties_it_to_the_waiting_task_and_says_where_it_comes_from() -> None:
-    event = reply(INCOMING, "order.paid", {"paid": True}, fn="pay")
-
-    assert (event.source, event.detail_type) == ("orders", "order.paid")
-    assert event.detail == {
-        "execution": EXECUTION,
-        "stateName": "Place Order",
-        "TaskToken": "a token",
-        "paid": True,
-        "meta": {
-            "fn": "pay",
-            "incoming": "order.placed",
-            "outgoing": "order.paid",
-            "execution": EXECUTION,
-        },
-    }
-
-
-def test_own_fields_win_over_those_that_came() -> None:
-    event = reply(INCOMING, "order.paid", {"stateName": "Another"}, fn="pay")
-
-    assert event.detail["stateName"] == "Another"
-
-
-def test_nothing_but_correlation_is_passed_on() -> None:
-    event = reply(INCOMING, "order.paid", {}, fn="pay")
-
-    assert set(event.detail) == {"execution", "stateName", "TaskToken", "meta"}
-
-
-def test_a_token_that_nobody_there_needs_stays_behind() -> None:
-    event = reply(INCOMING, "order.logged", {}, fn="log", without=["TaskToken"])
-
-    assert "a token" not in json.dumps(event.detail)
-
-
-@pytest.mark.parametrize(
-    ("incoming", "missing"),
-    [
-        pytest.param({}, "detail", id="nothing"),
-        pytest.param({**INCOMING, "detail": {}}, "execution", id="no-execution"),
-        pytest.param(
-            {name: INCOMING[name] for name in ("detail", "source")}, "detail-type", id="no-type"
-        ),
-        pytest.param(
-            {name: INCOMING[name] for name in ("detail", "detail-type")}, "source", id="no-source"
-        ),
-    ],
-)
-def test_what_is_no_event_cannot_be_answered(incoming: dict[str, Any], missing: str) -> None:
-    with pytest.raises(InvalidEventError, match=f"no {missing}"):
-        reply(incoming, "order.paid", {}, fn="pay")
-
-
-# -- Putting --------------------------------------------------------------------------------------
 
 
 def test_an_event_is_put_on_the_bus_as_json(bridge: FakeEventBridge) -> None:

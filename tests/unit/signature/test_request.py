@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from handlers.shared.clock import iso
 from handlers.signature.errors import InvalidDocumentIdError
-from handlers.signature.request import SignatureRequest, Status, document_id, iso, signature_of
+from handlers.signature.request import SignatureRequest, Status, document_id, signature_of
 
 REQUEST = SignatureRequest(
     request_id="r",

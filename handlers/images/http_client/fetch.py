@@ -1,0 +1,245 @@
+"""Fetching one resource with `requests`: redirects, retries and limits."""
+
+import re
+import time
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import IO
+from urllib.parse import urljoin
+
+import requests
+from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
+
+from handlers.images.http_client.addresses import parse_address
+from handlers.images.http_client.connections import CheckedAdapter, Resolver, sent_more
+from handlers.images.http_client.errors import DownloadError
+from handlers.images.http_client.time_limit import TimeLimit
+from handlers.shared.backoff import Backoff, full_jitter
+from handlers.shared.clock import now
+
+MAX_REDIRECTS = 5
+ATTEMPTS = 3
+BACKOFF = full_jitter(0.5, maximum=8)
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_CHUNK = 64 * 1024
+_SMALL = 64 * 1024  # an answer nobody needs is read up to this size, to keep its connection
+_SECONDS = re.compile(r"[0-9]{1,9}")  # of Retry-After: nobody means more than 31 years
+_GET = requests.Request(
+    "GET",
+    "http://none.invalid/",  # each request is a copy with an address of its own
+    headers={
+        "User-Agent": "stepworks-images/1.0",
+        "Accept": "*/*",
+        "Accept-Encoding": "identity",  # the file itself, as it is
+        "Connection": "keep-alive",
+    },
+).prepare()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a download may take."""
+
+    max_bytes: int
+    connect_seconds: float = 3
+    read_seconds: float = 10  # without a byte
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What the server said of the body it sent."""
+
+    size: int
+    content_type: str | None
+    content_encoding: str | None
+
+
+class Fetcher:
+    """One pooled session for all threads; nothing of one answer is remembered for the next."""
+
+    def __init__(
+        self,
+        resolve: Resolver,
+        limits: Limits,
+        *,
+        connections: int,
+        pause: Backoff = BACKOFF,
+        trusted: str | bool = True,
+    ) -> None:
+        """`trusted`: a file with the certificates to trust instead of the usual ones."""
+        self._limits = limits
+        self._pause = pause
+        self._trusted = trusted
+        self._session = requests.Session()
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, CheckedAdapter(resolve, connections=connections))
+
+    def close(self) -> None:
+        self._session.close()
+
+    def fetch(self, address: str, sink: IO[bytes], limit: TimeLimit) -> Fetched:
+        """Write the body of the resource to `sink`. Raises DownloadError.
+
+        Tried again: 429, 5xx and broken connections, after what Retry-After says or a random
+        pause, as long as the limit allows.
+        """
+        attempt = 1
+        while True:
+            try:
+                return self._follow(address, sink, limit)
+            except DownloadError as error:
+                pause = max(error.retry_after, self._pause(attempt))
+                if not error.again or attempt == ATTEMPTS or pause >= limit.remaining:
+                    raise
+            time.sleep(pause)
+            sink.seek(0)
+            sink.truncate()
+            attempt += 1
+
+    def _follow(self, address: str, sink: IO[bytes], limit: TimeLimit) -> Fetched:
+        for _ in range(1 + MAX_REDIRECTS):
+            with self._get(address, limit) as answer:
+                if answer.status_code == HTTPStatus.OK:
+                    return self._receive(answer, sink, limit)
+                target = _redirect_target(answer)
+                if target is None:
+                    raise _http_error(answer)
+                _discard(answer)
+                _check_end(answer)
+            address = target
+        raise DownloadError(f"More than {MAX_REDIRECTS} redirects")
+
+    def _get(self, address: str, limit: TimeLimit) -> requests.Response:
+        if limit.is_over():
+            raise DownloadError("Out of time")
+        request = _GET.copy()
+        request.url = address
+        timeout = (
+            min(self._limits.connect_seconds, limit.remaining),
+            min(self._limits.read_seconds, limit.remaining),
+        )
+        try:
+            # Not through Session.send, which reads the body of a redirect however long it is, keeps
+            # cookies, asks the environment for a proxy (which would connect without our check) and
+            # a .netrc, and takes almost as much processor time as all the rest of a GET.
+            answer = self._session.get_adapter(address).send(
+                request, stream=True, timeout=timeout, verify=self._trusted
+            )
+        except requests.RequestException as error:
+            raise self._no_answer(error, limit) from error
+        if limit.is_over():  # then this may be the half of an answer
+            answer.close()
+            raise DownloadError("Out of time")
+        return answer
+
+    def _receive(self, answer: requests.Response, sink: IO[bytes], limit: TimeLimit) -> Fetched:
+        """The body, as it came, counted while it comes."""
+        most = self._limits.max_bytes
+        too_large = DownloadError(f"Larger than {most:,} bytes", status=answer.status_code)
+        announced = answer.raw.length_remaining
+        if announced is not None and announced > most:
+            raise too_large
+        size = 0
+        try:
+            for chunk in answer.raw.stream(_CHUNK, decode_content=False):
+                size += len(chunk)
+                if size > most:
+                    raise too_large
+                sink.write(chunk)
+        except HTTPError as error:
+            raise self._no_answer(error, limit) from error
+        if limit.is_over():  # an answer without a length that was cut looks whole
+            raise DownloadError("Out of time")
+        _check_end(answer)
+        return Fetched(
+            size, answer.headers.get("Content-Type"), answer.headers.get("Content-Encoding")
+        )
+
+    def _no_answer(
+        self, error: requests.RequestException | HTTPError, limit: TimeLimit
+    ) -> DownloadError:
+        """What went wrong on the way, in a few words."""
+        if limit.is_over():
+            return DownloadError("Out of time")
+        match error:
+            case requests.ConnectTimeout():
+                return DownloadError(
+                    f"No connection within {self._limits.connect_seconds:g} s", again=True
+                )
+            case requests.ReadTimeout() | ReadTimeoutError():
+                return DownloadError(f"Silent for {self._limits.read_seconds:g} s", again=True)
+            case requests.exceptions.SSLError():
+                return DownloadError("No trustworthy TLS connection")
+            case requests.ConnectionError() | HTTPError():
+                cause = getattr(error.args[0], "reason", None) if error.args else None
+                refused = isinstance(cause, NewConnectionError)
+                return DownloadError("No connection" if refused else "Broken answer", again=True)
+        return DownloadError("Not a valid request")  # what `requests` itself refuses to send
+
+
+def _redirect_target(answer: requests.Response) -> str | None:
+    """Where a redirect leads, checked as every address is; None if the answer is none."""
+    if answer.status_code not in _REDIRECTS or "Location" not in answer.headers:
+        return None
+    # http.client reads headers as Latin-1, and servers write UTF-8.
+    location = answer.headers["Location"].encode("latin-1").decode(errors="replace")
+    try:
+        target = urljoin(answer.url, location)
+    except ValueError:
+        raise DownloadError("Not a valid URL") from None
+    return parse_address(target).url
+
+
+def _http_error(answer: requests.Response) -> DownloadError:
+    status = answer.status_code
+    _discard(answer)
+    if status == HTTPStatus.NOT_FOUND:
+        return DownloadError("Could not find", status=status)
+    return DownloadError(
+        f"HTTP error {status} - {_reason(answer)}",
+        status=status,
+        again=status == HTTPStatus.TOO_MANY_REQUESTS or status >= 500,
+        retry_after=_retry_after(answer.headers.get("Retry-After", "")),
+    )
+
+
+def _reason(answer: requests.Response) -> str:
+    """The server's reason phrase, or the usual one where it gave none."""
+    if answer.reason and answer.reason.isprintable():
+        return answer.reason[:100]
+    try:
+        return HTTPStatus(answer.status_code).phrase
+    except ValueError:
+        return "no reason given"
+
+
+def _retry_after(value: str) -> float:
+    """Seconds, from seconds or from a date (RFC 9110, 10.2.3); 0 if it cannot be read."""
+    value = value.strip()
+    if _SECONDS.fullmatch(value):
+        return float(value)
+    try:
+        until = parsedate_to_datetime(value)
+        if until.tzinfo is None:  # "-0000"
+            until = until.replace(tzinfo=UTC)
+        return max(0.0, until.timestamp() - now())
+    except (ValueError, OverflowError):  # no date, or one that Python has no datetime for
+        return 0.0
+
+
+def _check_end(answer: requests.Response) -> None:
+    """Refuse an answer of which more came than it announced: nobody knows where it ends."""
+    if sent_more(answer.raw):
+        raise DownloadError("Sent more than it announced", status=answer.status_code)
+
+
+def _discard(answer: requests.Response) -> None:
+    """Read what is left of a small answer, so that the connection can be used again."""
+    length = answer.raw.length_remaining
+    if length is not None and length <= _SMALL:
+        try:
+            answer.raw.read(decode_content=False)
+        except HTTPError:
+            answer.close()

@@ -1,0 +1,241 @@
+"""Who calls: the signature of every request to the local AWS is checked, the root key's too.
+
+ministack 1.5.33 checks the signatures of IAM users and roles, but lets its root key `test` pass
+with any secret, and takes some unsigned requests for root's. Here every request must have a valid
+Signature Version 4, in a header or in its query, by a key that exists. Without one it reaches
+
+- the REST API, where each method says whether it takes unsigned requests, as Bob's page does;
+- the few endpoints of ministack's own that are in use (`_OWN_ENDPOINTS`). The others are off:
+  `/_ministack/reset` deletes all there is, `/_ministack/config` changes how it runs.
+
+https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, quote
+from uuid import uuid4
+
+from ministack import app as ministack
+from ministack.core import responses, sigv4
+from ministack.core.iam_evaluator import (
+    AuthError,
+    CredentialResolutionError,
+    resolve_credential,
+)
+from ministack.core.router import detect_service, extract_access_key_id, extract_region
+
+from local.server.guard import App, Message, Receive, Scope, Send, refuse
+
+_OWN_ENDPOINTS = re.compile(
+    # A health check, the inbox, a function's or layer's code, what a custom resource answers.
+    r"GET /_ministack/(health|ses/messages|lambda-(code|layers)/.+)|PUT /_ministack/cfn-\w+/.+"
+)
+_CREDENTIALS = ("x-amz-credential", "x-amz-algorithm", "x-amz-signature", "awsaccesskeyid")
+_HASH = re.compile("[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request as it was signed: nothing in it decoded but its parameters."""
+
+    method: str
+    path: str
+    raw_path: str
+    query: dict[str, list[str]]
+    headers: dict[str, str]
+
+    @classmethod
+    def of(cls, scope: Scope) -> "Request":
+        headers: dict[str, str] = {}
+        for raw, value in scope["headers"]:
+            name, text = raw.decode("latin-1").lower(), sigv4.decode_header_value(value)
+            # A header on several lines is signed as its values joined by commas.
+            headers[name] = f"{headers[name]},{text}" if name in headers else text
+        raw_path = (scope.get("raw_path") or quote(scope["path"]).encode()).decode("latin-1")
+        query = parse_qs(scope.get("query_string", b"").decode(errors="replace"), True)
+        return cls(scope.get("method", "GET"), scope["path"], raw_path, query, headers)
+
+    @property
+    def api(self) -> tuple[str, str, str] | None:
+        """API, stage and path if it goes to the REST API."""
+        parsed: tuple[str, str, str] | None = ministack._parse_execute_api_url(
+            self.headers.get("host", ""), self.path
+        )
+        return parsed
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether it has any credentials of AWS, valid or not."""
+        return self.headers.get("authorization", "").upper().startswith("AWS") or any(
+            name.lower() in _CREDENTIALS for name in self.query
+        )
+
+
+class Authentication:
+    """Passes on to the app what is signed by somebody who exists, or needs no signature."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+            return
+        request = Request.of(scope)
+        if request.path.startswith(("/_ministack/", "/_localstack/")):
+            if _OWN_ENDPOINTS.fullmatch(f"{request.method} {request.path}"):
+                await self.app(scope, receive, send)
+            else:
+                await refuse(scope, send, f"{request.method} {request.path} is switched off here.")
+        elif request.api and not request.is_signed:
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await refuse(scope, send, "")
+        else:
+            body = await Body.read(receive)
+            if failure := failure_of(request, body):
+                await _answer(send, request, body, failure)
+            else:
+                await self.app(scope, body.replay, send)
+
+
+class Body:
+    """A request's body, kept in the pieces it came in."""
+
+    def __init__(self, messages: list[Message], receive: Receive) -> None:
+        self.chunks = [message.get("body", b"") for message in messages]
+        self._messages = iter(messages)
+        self._receive = receive
+
+    @classmethod
+    async def read(cls, receive: Receive) -> "Body":
+        messages = [await receive()]
+        while messages[-1]["type"] == "http.request" and messages[-1].get("more_body"):
+            messages.append(await receive())
+        return cls(messages, receive)
+
+    async def replay(self) -> Message:
+        """Give the app what has been read, then what comes after it."""
+        for message in self._messages:
+            return message
+        return await self._receive()
+
+    def sha256(self) -> str:
+        digest = hashlib.sha256()
+        for chunk in self.chunks:
+            digest.update(chunk)
+        return digest.hexdigest()
+
+
+def failure_of(request: Request, body: Body) -> AuthError | None:
+    """Why the signature of a request is not valid; None if it is."""
+    header = request.headers.get("authorization", "")
+    presigned = not header
+    if not request.is_signed:
+        return AuthError("MissingAuthenticationToken", "Request is missing Authentication Token")
+    if header and any(name.lower() in _CREDENTIALS for name in request.query):
+        return AuthError(
+            "InvalidRequest", "Credentials in both the Authorization header and the query."
+        )
+    if not (header.startswith("AWS4-HMAC-SHA256 ") or _algorithm(request) == "AWS4-HMAC-SHA256"):
+        return AuthError("InvalidRequest", "The local AWS takes Signature Version 4 alone.")
+    signature = (
+        sigv4.parse_query_signature(request.query)
+        if presigned
+        else sigv4.parse_header_signature(request.headers)
+    )
+    if isinstance(signature, tuple):
+        return AuthError(*signature)
+    if late := _time_failure(request, signature, presigned):
+        return late
+    # The key that ministack takes for the caller's must be the one that signed.
+    if extract_access_key_id(request.headers, request.query) != signature.access_key_id:
+        return AuthError("IncompleteSignature", "Credentials of more than one key.")
+    credential = _credential(request, signature.access_key_id, presigned)
+    if isinstance(credential, AuthError):
+        return credential
+    if failure := _body_failure(request, body, signature, presigned):
+        return failure
+    headers = request.headers
+    if "x-amz-content-sha256" not in headers:
+        headers = {**headers, "x-amz-content-sha256": body.sha256()}
+    in_chunks = headers["x-amz-content-sha256"].startswith("STREAMING-AWS4-HMAC")
+    failed = sigv4.header_signature_failure(
+        signature,
+        credential.secret_access_key,
+        request.method,
+        request.raw_path,
+        request.query,
+        headers,
+        b"".join(body.chunks) if in_chunks else b"",
+        presigned=presigned,
+    )
+    return AuthError(*failed) if failed else None
+
+
+def _algorithm(request: Request) -> str:
+    return request.query.get("X-Amz-Algorithm", [""])[0]
+
+
+def _time_failure(request: Request, signature: Any, presigned: bool) -> AuthError | None:
+    skewed = sigv4.request_time_failure(signature)
+    expires = request.query.get("X-Amz-Expires", [""])[0]
+    if presigned and expires.isdecimal() and not (skewed and "not yet current" in skewed[1]):
+        expired = sigv4.presigned_request_is_expired(signature.amz_date, expires)
+        return AuthError("AccessDenied", "Request has expired") if expired else None
+    return AuthError(*skewed) if skewed else None
+
+
+def _credential(request: Request, key: str, presigned: bool) -> Any:
+    """The key's secret and session, or why there is none."""
+    token = (
+        request.query.get("X-Amz-Security-Token", [""])[0]
+        if presigned
+        else request.headers.get("x-amz-security-token", "")
+    )
+    responses.set_request_account_id(ministack._request_account_scope(key))
+    account = responses._account_from_sts_session(key) or responses.get_account_id()
+    credential = resolve_credential(key, account, token)
+    if isinstance(credential, CredentialResolutionError):
+        return AuthError(credential.code, credential.message)
+    return credential
+
+
+def _body_failure(
+    request: Request, body: Body, signature: Any, presigned: bool
+) -> AuthError | None:
+    """Whether the body is another than the one whose hash was signed."""
+    signed = request.headers.get("x-amz-content-sha256", "")
+    if presigned and signature.service == "s3":
+        return None  # whoever has the URL says what is uploaded
+    if not _HASH.fullmatch(signed) or signed == body.sha256():
+        return None
+    if signature.service == "s3":
+        return AuthError(
+            "XAmzContentSHA256Mismatch",
+            "The provided 'x-amz-content-sha256' header does not match what was computed.",
+        )
+    return AuthError("SignatureDoesNotMatch", sigv4.SIGNATURE_MISMATCH)
+
+
+async def _answer(send: Send, request: Request, body: Body, failure: AuthError) -> None:
+    """Say it in the words of the service that was called, so that clients understand it."""
+    answer = None
+    responses.set_request_region(extract_region(request.headers, request.query))
+    if request.api:
+        apis = ministack._get_module("apigateway_v1")
+        answer = apis.authentication_error_response(
+            *request.api[:2], failure, request.headers, request.query
+        )
+    if answer is None:
+        parameters = ministack._routing_params(
+            request.method, request.path, request.headers, b"".join(body.chunks), request.query
+        )
+        service = detect_service(request.method, request.path, request.headers, parameters)
+        if request.path.startswith(ministack._SES_V2_PREFIX):
+            service = "sesv2"  # JSON, where SES itself speaks XML
+        answer = ministack._credential_failure(service, "", str(uuid4()), failure, request.headers)
+    await ministack._send_response(send, *answer, head=request.method == "HEAD")

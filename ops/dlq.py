@@ -1,0 +1,265 @@
+"""`python -m ops dlq …`: look at dead letters, and redrive them.
+
+On the local AWS, or with `--stage dev` in your AWS account, with the session you are in.
+"""
+
+import argparse
+import json
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ops.account import Account, Clients, add_stage_argument
+from ops.dead_letters import HELD_SECONDS, DeadLetter, DeadLetterQueue, Letters, Redriven
+from ops.errors import OpsError
+
+SUMMARY = "look at dead letters, and send them again where they came from"
+RUNNING = "RUNNING"
+UNSUCCESSFUL = ("FAILED", "TIMED_OUT", "ABORTED")
+MAX_REASON = 300  # characters of a reason in a list
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True)
+    for name, action in ACTIONS.items():
+        sub = actions.add_parser(name, help=action.__doc__, description=action.__doc__)
+        sub.add_argument(
+            "--queue",
+            required=name != "list",
+            help="an output of the stack (MessagesDeadLetterQueueUrl), a queue's name or its URL",
+        )
+        add_stage_argument(sub)
+        if name == "list":
+            continue
+        chosen = sub.add_mutually_exclusive_group(required=name == "redrive")
+        chosen.add_argument(
+            "--message",
+            action="append",
+            metavar="ID",
+            default=[],
+            help="only this one; the beginning of its id will do; may be given several times",
+        )
+        if name == "redrive":
+            chosen.add_argument("--all", action="store_true", help="every one that is there")
+            sub.add_argument(
+                "--wait",
+                type=float,
+                default=30,
+                metavar="SECONDS",
+                help="for the executions that were started to end (default: 30)",
+            )
+
+
+def run(account: Account, given: argparse.Namespace, console: Console) -> bool:
+    """Do what was asked; False if anything could not be done."""
+    return ACTIONS[given.action](account, given, console)
+
+
+# -- What can be done -----------------------------------------------------------------------------
+
+
+def list_letters(account: Account, given: argparse.Namespace, console: Console) -> bool:
+    """what is in a queue, one line each; without --queue, how many are in each of the stack"""
+    if given.queue is None:
+        counts = Table("Queue", "Dead letters", box=None)
+        for name, queue in sorted(queues_of(account).items()):
+            counts.add_row(name, str(queue.count()))
+        console.print(counts)
+        return True
+    letters = queue_of(account, given.queue).look()
+    if letters:
+        console.print(table_of(letters))
+    elif not letters.held_elsewhere:
+        console.print("There are no dead letters.")
+    if letters.held_elsewhere:
+        console.print(held_elsewhere(letters))
+    return True
+
+
+def table_of(letters: Letters) -> Table:
+    table = Table("Id", "Since (UTC)", "Error", box=None)
+    for letter in letters:
+        error = Text(letter.error or "unknown", "bold")
+        error.append(f" for {short(letter.origin) or 'an unknown target'}\n", "not bold")
+        error.append(first_line(letter.reason), "not bold dim")
+        table.add_row(letter.id[:8], f"{letter.sent_at:%Y-%m-%d %H:%M:%S}", error)
+    return table
+
+
+def show_letters(account: Account, given: argparse.Namespace, console: Console) -> bool:
+    """all that is known of dead letters, and what is in them"""
+    for letter in chosen(queue_of(account, given.queue).look(), given.message):
+        console.rule(f"[bold]{letter.id}", align="left")
+        facts = {
+            "since": f"{letter.sent_at:%Y-%m-%d %H:%M:%S} UTC",
+            "error": letter.error,
+            "why": letter.reason,
+            "meant for": letter.origin,
+            "execution": letter.attributes.get("EXECUTION_ARN", ""),
+            "rule": letter.attributes.get("RULE_ARN", ""),
+        }
+        for name, fact in facts.items():
+            if fact:
+                console.print(Text(f"{name + ':':<11}{fact}"), soft_wrap=True)
+        if isinstance(letter.content, str):
+            console.print(Text(letter.content), soft_wrap=True)
+        else:
+            console.print_json(json.dumps(without_secrets(letter.content)))
+    return True
+
+
+def redrive_letters(account: Account, given: argparse.Namespace, console: Console) -> bool:
+    """send dead letters again to where they came from, and say what became of it"""
+    queue = queue_of(account, given.queue)
+    with queue.held(*given.message) as letters:
+        wanted = chosen(letters, given.message)
+        results = list(queue.redrive(wanted))
+    if letters.held_elsewhere and given.all:
+        console.print(held_elsewhere(letters))
+    if not results:
+        if not letters.held_elsewhere:
+            console.print("There are no dead letters.")
+        return not letters.held_elsewhere
+    outcomes = ends(account.clients, results, given.wait)
+    table = Table("Id", "Sent again", "What became of it", box=None)
+    for result in results:
+        outcome = outcomes.get(result.execution or "", "")
+        sent = Text("yes", "green") if result.done else Text("no", "red")
+        became = Text(": ".join(filter(None, (result.what, outcome))))
+        table.add_row(result.letter.id[:8], sent, became)
+    console.print(table)
+    sent_again = sum(result.done for result in results)
+    failed_again = sum(outcome.startswith(UNSUCCESSFUL) for outcome in outcomes.values())
+    console.print(
+        f"{sent_again} of {len(results)} sent again"
+        + (f"; {failed_again} failed again and may be back in the queue." if failed_again else ".")
+    )
+    left = given.all and letters.held_elsewhere
+    return sent_again == len(results) and not failed_again and not left
+
+
+ACTIONS: dict[str, Callable[[Account, argparse.Namespace, Console], bool]] = {
+    "list": list_letters,
+    "show": show_letters,
+    "redrive": redrive_letters,
+}
+
+
+# -- The stack's queues ---------------------------------------------------------------------------
+
+
+def queue_of(account: Account, name: str) -> DeadLetterQueue:
+    """A queue by an output of the stack, its logical id, its own name or its URL."""
+    if name.startswith(("http://", "https://")):
+        return DeadLetterQueue(name, account.clients)
+    ours = queues_of(account)
+    for known in (name, name.removesuffix("Url")):
+        if known in ours:
+            return ours[known]
+    sqs = account.clients("sqs")
+    try:
+        return DeadLetterQueue(sqs.get_queue_url(QueueName=name)["QueueUrl"], account.clients)
+    except sqs.exceptions.QueueDoesNotExist:
+        raise OpsError(
+            f"There is no queue {name}. The stack {account.stack} has: {', '.join(sorted(ours))}."
+        ) from None
+
+
+def queues_of(account: Account) -> dict[str, DeadLetterQueue]:
+    """The stack's queues, by logical id."""
+    pages = account.clients("cloudformation").get_paginator("list_stack_resources")
+    return {
+        resource["LogicalResourceId"]: DeadLetterQueue(
+            resource["PhysicalResourceId"], account.clients
+        )
+        for page in pages.paginate(StackName=account.stack)
+        for resource in page["StackResourceSummaries"]
+        if resource["ResourceType"] == "AWS::SQS::Queue"
+    }
+
+
+# -- Letters and what became of them --------------------------------------------------------------
+
+
+def chosen(letters: Letters, wanted: list[str]) -> list[DeadLetter]:
+    """The letters whose ids begin so, or all if none is named."""
+    for beginning in wanted:
+        found = [letter.id for letter in letters if letter.id.startswith(beginning)]
+        if len(found) > 1:
+            raise OpsError(f"There is more than one dead letter whose id begins with {beginning}.")
+        if not found and letters.held_elsewhere:
+            raise OpsError(
+                f"No dead letter that can be read now has an id that begins with {beginning}. "
+                f"{held_elsewhere(letters)}"
+            )
+        if not found:
+            raise OpsError(f"There is no dead letter whose id begins with {beginning}.")
+    return [letter for letter in letters if not wanted or letter.id.startswith(tuple(wanted))]
+
+
+def held_elsewhere(letters: Letters) -> str:
+    n = letters.held_elsewhere
+    return (
+        f"About {n} {'dead letter is' if n == 1 else 'dead letters are'} being read by somebody "
+        f"else, such as another dlq command. Try again when it has ended; what a killed command "
+        f"held can be read again after {HELD_SECONDS // 60} minutes."
+    )
+
+
+def first_line(text: str) -> str:
+    """The first line of a text, cut where it is long."""
+    line = text.strip().partition("\n")[0]
+    return line if len(line) <= MAX_REASON else line[: MAX_REASON - 1] + "…"
+
+
+def without_secrets(value: Any) -> Any:
+    """A dead letter's content without what opens doors: task tokens and signatures of URLs."""
+    if isinstance(value, dict):
+        return {
+            key: "…" if key.lower().endswith("tasktoken") else without_secrets(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [without_secrets(item) for item in value]
+    if isinstance(value, str):
+        return re.sub(r"(X-Amz-Signature|Signature)=[^&\s]+", r"\1=…", value)
+    return value
+
+
+def ends(clients: Clients, results: Iterable[Redriven], seconds: float) -> dict[str, str]:
+    """What became of the executions that were started, by ARN; none is waited for any longer."""
+    states = clients("stepfunctions")
+    outcomes = {result.execution: RUNNING for result in results if result.execution}
+    deadline = time.monotonic() + seconds
+    while True:
+        for execution, outcome in outcomes.items():
+            if outcome == RUNNING:
+                outcomes[execution] = status_of(states, execution)
+        if RUNNING not in outcomes.values() or time.monotonic() > deadline:
+            return outcomes
+        time.sleep(0.5)
+
+
+def status_of(states: Any, execution: str) -> str:
+    """An execution's status and error; why it cannot be known, where it cannot."""
+    if execution.split(":")[5] == "express":
+        # DescribeExecution supports Standard executions only:
+        # https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
+        return "Express execution, see its log"
+    try:
+        described = states.describe_execution(executionArn=execution)
+    except (BotoCoreError, ClientError) as error:
+        return f"its end is not known ({error})"
+    failed = described.get("error")
+    return f"{described['status']} ({failed})" if failed else str(described["status"])
+
+
+def short(arn: str) -> str:
+    """The name at the end of an ARN."""
+    return arn.removesuffix(":$LATEST").rpartition(":")[2]

@@ -1,0 +1,159 @@
+"""`python -m ops take-back …`: a new stack that has what a removed one retained.
+
+CloudFormation imports the buckets and tables (a change set of type IMPORT); deploying then updates
+that stack and makes the rest. On the local AWS, or with `--stage prod` on your AWS account.
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources.html
+"""
+
+import argparse
+import json
+import re
+from typing import Any
+
+from rich.console import Console
+
+from ops.account import Account, add_stage_argument
+from ops.errors import OpsError
+
+SUMMARY = "make a stack of what a removed one retained, so that it can be deployed again"
+
+# What is taken back, and how CloudFormation asks for its name.
+IDENTIFIERS = {"AWS::S3::Bucket": "BucketName", "AWS::DynamoDB::Table": "TableName"}
+CHANGE_SET = "take-back"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_stage_argument(parser)
+    parser.add_argument(
+        "--resource",
+        action="append",
+        default=[],
+        metavar="ID=NAME",
+        help="the name of a bucket or a table, where CloudFormation does not know it; may be given"
+        " several times",
+    )
+
+
+def run(account: Account, given: argparse.Namespace, console: Console) -> bool:
+    names = dict(pair.partition("=")[::2] for pair in given.resource)
+    taken = take_back(account.clients("cloudformation"), account.stack, names)
+    for logical_id, name in sorted(taken.items()):
+        console.print(f"{logical_id}  {name}", soft_wrap=True, highlight=False)
+    console.print(f"The stack {account.stack} has these now. Deploy to make the rest.")
+    return True
+
+
+def take_back(cloudformation: Any, stack: str, names: dict[str, str]) -> dict[str, str]:
+    """Make a stack of what the last removed one of that name retained; returns the names by logical
+    id. `names` adds to those that CloudFormation remembers.
+    """
+    resources, names = left_behind(cloudformation, stack, names)
+    cloudformation.create_change_set(
+        StackName=stack,
+        ChangeSetName=CHANGE_SET,
+        ChangeSetType="IMPORT",
+        TemplateBody=json.dumps({"Resources": standing_alone(resources)}),
+        ResourcesToImport=[
+            {
+                "ResourceType": resource["Type"],
+                "LogicalResourceId": logical_id,
+                "ResourceIdentifier": {IDENTIFIERS[resource["Type"]]: names[logical_id]},
+            }
+            for logical_id, resource in resources.items()
+        ],
+    )
+    chosen = {"StackName": stack, "ChangeSetName": CHANGE_SET}
+    waiting = {"Delay": 1, "MaxAttempts": 120}
+    cloudformation.get_waiter("change_set_create_complete").wait(**chosen, WaiterConfig=waiting)
+    cloudformation.execute_change_set(**chosen)
+    cloudformation.get_waiter("stack_import_complete").wait(StackName=stack, WaiterConfig=waiting)
+    return {logical_id: names[logical_id] for logical_id in resources}
+
+
+def left_behind(
+    cloudformation: Any, stack: str, names: dict[str, str]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Resources of the last removed stack that retained any, as in its template, and their names.
+
+    The last one may have been a failed attempt, which retained nothing.
+    """
+    stacks = removed_stacks(cloudformation, stack)
+    if not stacks:
+        raise OpsError(
+            f"CloudFormation knows no removed stack {stack}: it remembers them for 90 days. Import"
+            " what there is by hand, or deploy under another stage's name."
+        )
+    for removed in stacks:
+        known = skipped(cloudformation, removed) | names
+        template = cloudformation.get_template(StackName=removed)["TemplateBody"]
+        resources = {
+            logical_id: resource
+            for logical_id, resource in template["Resources"].items()
+            if logical_id in known and resource["Type"] in IDENTIFIERS
+        }
+        if resources:
+            return resources, known
+    raise OpsError(
+        f"Of the removed stack {stack}, CloudFormation knows no bucket and no table that was"
+        " retained. Name what there is: --resource SensorTargetBucket=<name>."
+    )
+
+
+def removed_stacks(cloudformation: Any, stack: str) -> list[str]:
+    """Ids of the removed stacks of that name, the newest first."""
+    pages = cloudformation.get_paginator("list_stacks")
+    removed = [
+        (summary["CreationTime"], summary["StackId"])
+        for page in pages.paginate(StackStatusFilter=["DELETE_COMPLETE"])
+        for summary in page["StackSummaries"]
+        if summary["StackName"] == stack
+    ]
+    return [stack_id for _, stack_id in sorted(removed, reverse=True)]
+
+
+def skipped(cloudformation: Any, removed: str) -> dict[str, str]:
+    """Names, by logical id, of what was not deleted with the stack."""
+    pages = cloudformation.get_paginator("list_stack_resources")
+    return {
+        resource["LogicalResourceId"]: resource["PhysicalResourceId"]
+        for page in pages.paginate(StackName=removed)
+        for resource in page["StackResourceSummaries"]
+        if resource["ResourceStatus"] == "DELETE_SKIPPED"
+    }
+
+
+def standing_alone(resources: dict[str, Any]) -> dict[str, Any]:
+    """The resources without what refers to others, which are not there yet: deploying adds it."""
+    return {
+        logical_id: {
+            **{
+                key: value
+                for key, value in resource.items()
+                if key not in ("DependsOn", "Condition")
+            },
+            "Properties": {
+                name: value
+                for name, value in resource.get("Properties", {}).items()
+                if _references(value) <= resources.keys()
+            },
+        }
+        for logical_id, resource in resources.items()
+    }
+
+
+def _references(value: Any) -> set[str]:
+    """Logical ids that a value refers to; pseudo parameters (`AWS::Region`) are no resources."""
+    if isinstance(value, list):
+        return {found for item in value for found in _references(item)}
+    if not isinstance(value, dict):
+        return set()
+    found = {found for item in value.values() for found in _references(item)}
+    if "Ref" in value:
+        found.add(value["Ref"])
+    if "Fn::GetAtt" in value:
+        target = value["Fn::GetAtt"]
+        found.add(target.partition(".")[0] if isinstance(target, str) else target[0])
+    if "Fn::Sub" in value:
+        pattern = value["Fn::Sub"] if isinstance(value["Fn::Sub"], str) else value["Fn::Sub"][0]
+        found |= {name.partition(".")[0] for name in re.findall(r"\$\{([^!}]+)\}", pattern)}
+    return {name for name in found if not name.startswith("AWS::")}

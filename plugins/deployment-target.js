@@ -1,0 +1,56 @@
+"use strict";
+
+// Refuses to deploy where a stage does not belong: `local` goes only to the local AWS, every other
+// stage only to an AWS account. Refuses a stage without the addresses that mails need.
+
+class DeploymentTargetPlugin {
+  constructor(serverless) {
+    this.serverless = serverless;
+    this.hooks = {
+      initialize: () => {
+        const [command] = serverless.processedInput.commands;
+        if (!["deploy", "remove", "rollback"].includes(command)) return;
+        const stage = serverless.getProvider("aws").getStage();
+        this.checkEndpoint(stage);
+        this.checkMailAddresses(stage);
+      },
+    };
+  }
+
+  checkEndpoint(stage) {
+    const endpoint = process.env.AWS_ENDPOINT_URL;
+    if (stage === "local" && !endpoint) {
+      this.refuse(
+        "Stage 'local' is for the local AWS, and AWS_ENDPOINT_URL is not set: this would go to your" +
+          " AWS account. Run `make up`, or `eval \"$(make -s env)\"` before calling serverless" +
+          " yourself; for an account, name another stage (`make deploy STAGE=dev`).",
+      );
+    }
+    if (stage !== "local" && endpoint) {
+      this.refuse(
+        `Stage '${stage}' is for an AWS account, and AWS_ENDPOINT_URL sends it to ${endpoint}.` +
+          " Unset AWS_ENDPOINT_URL (open a new terminal, or `unset AWS_ENDPOINT_URL`), or deploy" +
+          " `--stage local`.",
+      );
+    }
+  }
+
+  checkMailAddresses(stage) {
+    for (const name of ["emailFrom", "emailTo"]) {
+      if (!this.serverless.service.custom[name]) {
+        this.refuse(
+          `Stage '${stage}' has no ${name}: set ${
+            name === "emailFrom" ? "STEPWORKS_EMAIL_FROM" : "STEPWORKS_EMAIL_TO"
+          }, add it to the stage's params in serverless.yml, or pass --param="${name}=…". ` +
+            "It must be an address that SES may use (docs/operations.md).",
+        );
+      }
+    }
+  }
+
+  refuse(sentence) {
+    throw new this.serverless.classes.Error(sentence);
+  }
+}
+
+module.exports = DeploymentTargetPlugin;

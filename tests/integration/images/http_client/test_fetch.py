@@ -1,0 +1,411 @@
+"""Fetching from servers that behave well, badly, or otherwise."""
+
+import io
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handlers.images.http_client.errors import DownloadError
+from handlers.images.http_client.fetch import BACKOFF, Fetched, _retry_after
+from handlers.images.http_client.time_limit import Watchdog
+from tests.integration.images.conftest import fetcher
+from tests.support import web
+from tests.support.web import Request, Route, Web
+
+PNG = bytes(range(256)) * 40
+
+
+@pytest.fixture
+def server() -> Iterator[Web]:
+    with web.serve({}) as running:
+        yield running
+
+
+def fetch(server: Web, route: Route, seconds: float = 5) -> tuple[Fetched, bytes]:
+    """What comes of fetching /x from a server that answers like this."""
+    server.routes["/x"] = route
+    sink = io.BytesIO()
+    with Watchdog() as watchdog, watchdog.limit(time.monotonic() + seconds) as limit:
+        fetched = fetcher().fetch(f"{server.url}/x", sink, limit)
+    return fetched, sink.getvalue()
+
+
+def refusal(server: Web, route: Route, seconds: float = 5) -> DownloadError:
+    with pytest.raises(DownloadError) as caught:
+        fetch(server, route, seconds)
+    return caught.value
+
+
+# -- What is received ------------------------------------------------------------------------
+
+
+def test_the_body_as_it_is_and_what_it_is(server: Web) -> None:
+    fetched, body = fetch(server, web.file(PNG, "image/png; q=1"))
+
+    assert body == PNG
+    assert fetched == Fetched(len(PNG), "image/png; q=1", None)
+
+
+def test_an_empty_file_is_a_file(server: Web) -> None:
+    assert fetch(server, web.file(b"")) == (Fetched(0, "image/png", None), b"")
+
+
+def test_no_content_type_is_none(server: Web) -> None:
+    assert fetch(server, web.status(200, b"x"))[0].content_type is None
+
+
+def test_a_compressed_body_stays_as_it_came(server: Web) -> None:
+    fetched, body = fetch(server, web.status(200, b"not gzip at all", Content_Encoding="gzip"))
+
+    assert (fetched.content_encoding, body) == ("gzip", b"not gzip at all")
+    assert server.headers["/x"]["Accept-Encoding"] == "identity"
+
+
+def test_a_body_in_chunks(server: Web) -> None:
+    chunks = b"3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n"
+
+    def route(request: Request) -> None:
+        request.answer(200, b"", Content_Length=None, Transfer_Encoding="chunked")
+        request.wfile.write(chunks)
+
+    assert fetch(server, route)[1] == b"abcdefg"
+
+
+def test_nothing_of_ours_is_sent_along(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NETRC", "/dev/null")
+    first = fetch(server, web.status(200, b"x", Set_Cookie="session=1; Path=/"))
+    assert first[1] == b"x"
+
+    fetch(server, web.file(b"x"))
+
+    assert set(server.headers["/x"]) == {
+        *("Host", "User-Agent", "Accept", "Accept-Encoding", "Connection"),
+    }
+
+
+def test_a_cookie_is_not_remembered(server: Web) -> None:
+    server.routes["/x"] = web.status(200, b"x", Set_Cookie="session=1; Path=/")
+    one = fetcher()
+    with Watchdog() as watchdog, watchdog.limit(time.monotonic() + 5) as limit:
+        for _ in range(2):
+            one.fetch(f"{server.url}/x", io.BytesIO(), limit)
+
+    assert "Cookie" not in server.headers["/x"]
+
+
+def test_connections_are_used_again_after_errors_too(server: Web) -> None:
+    server.routes |= {"/x": web.file(PNG), "/y": web.redirect("/x"), "/z": web.status(404, b"no")}
+    one = fetcher()
+    with Watchdog() as watchdog, watchdog.limit(time.monotonic() + 5) as limit:
+        for path in ("/x", "/y", "/z", "/x"):
+            with nullcontext() if path != "/z" else pytest.raises(DownloadError):
+                one.fetch(server.url + path, io.BytesIO(), limit)
+
+    assert sum(server.requests.values()) == 5
+    assert len(server.clients) == 1
+
+
+# -- Answers that are errors -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "what"),
+    [
+        (400, "HTTP error 400 - Bad Request"),
+        (401, "HTTP error 401 - Unauthorized"),
+        (403, "HTTP error 403 - Forbidden"),
+        (404, "Could not find"),
+        (410, "HTTP error 410 - Gone"),
+        (204, "HTTP error 204 - No Content"),
+        (304, "HTTP error 304 - Not Modified"),
+    ],
+)
+def test_what_will_not_change_is_not_tried_again(server: Web, code: int, what: str) -> None:
+    error = refusal(server, web.status(code))
+
+    assert (error.what, error.status) == (what, code)
+    assert server.requests["/x"] == 1
+
+
+@pytest.mark.parametrize("code", [429, 500, 502, 503, 504])
+def test_what_may_change_is_tried_three_times(server: Web, code: int) -> None:
+    error = refusal(server, web.status(code))
+
+    assert error.status == code
+    assert error.what.startswith(f"HTTP error {code} - ")
+    assert server.requests["/x"] == 3
+
+
+def test_500_twice_then_200(server: Web) -> None:
+    broken = web.status(500, b"half a page")
+
+    assert fetch(server, web.in_turn(broken, broken, web.file(PNG)))[1] == PNG
+
+
+def test_a_body_that_broke_is_not_left_in_front_of_the_next_attempts(server: Web) -> None:
+    broken = web.stops_after(len(PNG), PNG[:5000])
+
+    assert fetch(server, web.in_turn(broken, web.file(PNG)))[1] == PNG
+
+
+def test_a_reason_of_the_servers_own_is_given(server: Web) -> None:
+    def route(request: Request) -> None:
+        request.send_response(418, "Short and stout")
+        request.send_header("Content-Length", "0")
+        request.end_headers()
+
+    assert refusal(server, route).what == "HTTP error 418 - Short and stout"
+
+
+# -- Retry-After -----------------------------------------------------------------------------
+
+
+def test_retry_after_is_waited_for(server: Web) -> None:
+    started = time.monotonic()
+    fetch(server, web.in_turn(web.status(429, Retry_After="1"), web.file(PNG)))
+
+    assert time.monotonic() - started >= 1
+
+
+def test_retry_after_that_is_longer_than_the_time_there_is_ends_it_at_once(server: Web) -> None:
+    started = time.monotonic()
+    error = refusal(server, web.status(503, Retry_After="3600"))
+
+    assert error.status == 503
+    assert server.requests["/x"] == 1
+    assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        ("", 0),
+        ("5", 5),
+        (" 7 ", 7),
+        ("0", 0),
+        ("soon", 0),
+        ("-3", 0),
+        ("+3", 0),
+        ("1.5", 0),
+        ("1_0", 0),
+        ("²", 0),
+        ("٣", 0),
+        ("9" * 9, 999_999_999),
+        ("9" * 400, 0),
+        ("9" * 5000, 0),
+    ],
+)
+def test_retry_after_in_seconds(value: str, seconds: float) -> None:
+    assert _retry_after(value) == seconds
+
+
+def test_retry_after_as_a_date() -> None:
+    at = datetime.now(UTC) + timedelta(seconds=100)
+    assert 95 < _retry_after(format_datetime(at, usegmt=True)) <= 100
+    assert 95 < _retry_after(format_datetime(at.replace(tzinfo=None))) <= 100
+    assert _retry_after("Wed, 21 Oct 2015 07:28:00 GMT") == 0
+
+
+UNREADABLE_DATES = {
+    "after the year 9999": "Fri, 31 Dec 99999 23:59:59 GMT",
+    "a year of twenty digits": f"Fri, 31 Dec {'9' * 20} 23:59:59 GMT",
+    "a year of 5,000 digits": f"Fri, 31 Dec {'9' * 5000} 23:59:59 GMT",
+    "before the year 1": "Fri, 31 Dec -1 23:59:59 GMT",
+    "the 32nd": "Fri, 32 Dec 2099 23:59:59 GMT",
+    "a zone beyond a day": "Fri, 31 Dec 2099 23:59:59 +9999",
+    "a zone that leads beyond the year 9999": "Fri, 31 Dec 9999 23:59:59 -2300",
+    "a zone that leads before the year 1": "Mon, 01 Jan 0001 00:00:00 +2300",
+}
+
+
+@pytest.mark.parametrize("value", UNREADABLE_DATES.values(), ids=UNREADABLE_DATES)
+def test_retry_after_with_a_date_that_is_none(value: str) -> None:
+    assert _retry_after(value) >= 0
+
+
+_dates = st.builds(
+    "{}, {} {} {} {}:{}:{} {}".format,
+    st.sampled_from(["Mon", "Fri", ""]),
+    st.integers(-1, 40),
+    st.sampled_from(["Jan", "Dec", "Foo"]),
+    st.integers(-1, 10**12),
+    *[st.integers(-1, 100)] * 3,
+    st.sampled_from(["GMT", "-0000", "+9999", "-2359", "EST", ""]),
+)
+
+
+@given(st.one_of(st.text(), st.text("0123456789²٣+-. ,:", max_size=400), _dates))
+def test_any_retry_after_is_some_time(value: str) -> None:
+    assert 0 <= _retry_after(value) < float("inf")
+
+
+@pytest.mark.parametrize("value", ["²", "9" * 5000, "Fri, 31 Dec 99999 23:59:59 GMT"])
+def test_an_answer_with_an_unreadable_retry_after_is_tried_again(server: Web, value: str) -> None:
+    def busy(request: Request) -> None:
+        request.wfile.write(
+            b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: "
+            + value.encode("latin-1")
+            + b"\r\n\r\n"
+        )
+
+    assert fetch(server, web.in_turn(busy, web.file(PNG)))[1] == PNG
+
+
+def test_pauses_are_random_grow_and_are_bounded() -> None:
+    assert all(0 <= BACKOFF(attempt) <= min(8, 0.5 * 2**attempt) for attempt in range(1, 10))
+    assert len({BACKOFF(3) for _ in range(10)}) > 1
+
+
+# -- Servers that misbehave ------------------------------------------------------------------
+
+
+def test_a_server_that_hangs(server: Web) -> None:
+    error = refusal(server, web.hangs)
+
+    assert error.what == "Silent for 0.5 s"
+    assert error.status is None
+    assert server.requests["/x"] == 3
+
+
+def test_a_server_that_hangs_in_the_middle_of_a_body(server: Web) -> None:
+    def route(request: Request) -> None:
+        request.answer(200, b"half", Content_Length=8)
+        web.hangs(request)
+
+    assert refusal(server, route).what == "Silent for 0.5 s"
+
+
+def test_a_server_that_resets(server: Web) -> None:
+    assert refusal(server, web.resets).what == "Broken answer"
+    assert server.requests["/x"] == 3
+
+
+def test_a_server_that_sends_less_than_it_said(server: Web) -> None:
+    assert refusal(server, web.stops_after(2 * len(PNG), PNG)).what == "Broken answer"
+
+
+def test_a_server_that_speaks_no_http(server: Web) -> None:
+    def route(request: Request) -> None:
+        request.wfile.write(b"SSH-2.0-OpenSSH\r\n\r\n")
+        request.close_connection = True
+
+    assert refusal(server, route).what == "Broken answer"
+
+
+def test_a_file_that_says_it_is_too_large_is_not_even_begun(server: Web) -> None:
+    error = refusal(server, web.status(200, b"", Content_Length=100_000_000))
+
+    assert error.what == "Larger than 100,000 bytes"
+    assert server.requests["/x"] == 1
+
+
+def test_a_file_that_does_not_say_how_large_it_is_ends_at_the_limit(server: Web) -> None:
+    assert refusal(server, web.endless).what == "Larger than 100,000 bytes"
+    assert server.requests["/x"] == 1
+
+
+def test_a_file_of_exactly_the_limit(server: Web) -> None:
+    assert fetch(server, web.file(bytes(100_000)))[0].size == 100_000
+
+
+@pytest.mark.parametrize(
+    "drip",
+    [web.drips, web.drips_without_length, web.drips_headers(200), web.drips_headers(404)],
+    ids=["body", "body without a length", "headers", "headers of an error"],
+)
+def test_a_byte_now_and_then_is_not_waited_for_longer_than_the_limit(
+    server: Web, drip: Route
+) -> None:
+    started = time.monotonic()
+    error = refusal(server, drip, seconds=1)
+
+    assert error.what == "Out of time"
+    assert 1 <= time.monotonic() - started < 3
+    assert server.requests["/x"] == 1
+
+
+def test_after_the_limit_nothing_is_asked(server: Web) -> None:
+    assert refusal(server, web.file(PNG), seconds=0).what == "Out of time"
+    assert not server.requests
+
+
+def test_nobody_listens() -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    with (
+        Watchdog() as watchdog,
+        watchdog.limit(time.monotonic() + 5) as limit,
+        pytest.raises(DownloadError, match="No connection"),
+    ):
+        fetcher().fetch(f"http://127.0.0.1:{port}/x", io.BytesIO(), limit)
+
+
+# -- Redirects -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+def test_a_redirect_is_followed(server: Web, code: int) -> None:
+    server.routes["/folder/y"] = web.file(PNG)
+
+    assert fetch(server, web.redirect("folder/y", code))[1] == PNG
+
+
+@pytest.mark.parametrize(("hops", "arrives"), [(5, True), (6, False)])
+def test_five_redirects_and_no_more(server: Web, hops: int, arrives: bool) -> None:
+    for hop in range(1, hops):
+        server.routes[f"/{hop}"] = web.redirect(f"/{hop + 1}")
+    server.routes[f"/{hops}"] = web.file(PNG)
+
+    if arrives:
+        assert fetch(server, web.redirect("/1"))[1] == PNG
+    else:
+        assert refusal(server, web.redirect("/1")).what == "More than 5 redirects"
+        assert server.requests["/6"] == 0
+
+
+def test_a_redirect_in_a_circle_ends(server: Web) -> None:
+    assert refusal(server, web.redirect("/x")).what == "More than 5 redirects"
+
+
+@pytest.mark.parametrize(
+    ("location", "what"),
+    [
+        ("file:///etc/passwd", "Neither http nor https"),
+        ("gopher://127.0.0.1/", "Neither http nor https"),
+        ("http://user:password@127.0.0.1/", "Credentials in a URL are not allowed"),
+        ("http://[half/", "Not a valid URL"),
+        ("https:///x", "Not a valid URL"),
+    ],
+    ids=["file", "gopher", "credentials", "no address", "no host"],
+)
+def test_a_redirect_to_where_nothing_may_come_from(server: Web, location: str, what: str) -> None:
+    assert refusal(server, web.redirect(location)).what == what
+
+
+def test_a_redirect_without_a_target_is_an_error(server: Web) -> None:
+    assert refusal(server, web.status(302)).what == "HTTP error 302 - Found"
+
+
+def test_a_redirect_with_a_body_that_does_not_end(server: Web) -> None:
+    def route(request: Request) -> None:
+        request.answer(302, b"", Content_Length=None, Location="/y", Connection="close")
+        web.write_for_ever(request)
+
+    server.routes["/y"] = web.file(PNG)
+
+    assert fetch(server, route)[1] == PNG
+
+
+def test_a_redirect_in_utf_8(server: Web) -> None:
+    server.routes["/%C3%A4"] = web.file(PNG)
+
+    assert fetch(server, web.redirect("/ä".encode().decode("latin-1")))[1] == PNG

@@ -1,0 +1,80 @@
+"""Requests to the REST API, and responses to them."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from handlers.shared.api import (
+    body_text,
+    error_response,
+    header,
+    json_response,
+    path_parameter,
+    query_parameter,
+    response,
+)
+from handlers.shared.errors import InvalidEventError
+
+REQUEST: dict[str, Any] = {
+    "pathParameters": {"id": "a b"},
+    "queryStringParameters": {"limit": "5", "empty": ""},
+    "headers": {"content-TYPE": "text/plain"},
+    "body": "ä",
+}
+
+
+def test_the_parts_of_a_request_are_read() -> None:
+    assert path_parameter(REQUEST, "id") == "a b"
+    assert query_parameter(REQUEST, "limit", "10") == "5"
+    assert query_parameter(REQUEST, "empty", "10") == ""
+    assert header(REQUEST, "Content-Type") == "text/plain"
+    assert body_text(REQUEST) == "ä"
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [{}, dict.fromkeys(REQUEST), {name: {} for name in REQUEST}],
+    ids=["nothing", "null", "empty"],
+)
+def test_parts_that_are_not_there_are_empty(request_: dict[str, Any]) -> None:
+    assert path_parameter(request_, "id") == ""
+    assert query_parameter(request_, "limit") == ""
+    assert query_parameter(request_, "limit", "10") == "10"
+    assert header(request_, "Content-Type") == ""
+    assert body_text(request_) == ""
+
+
+def test_a_body_may_come_in_base64() -> None:
+    encoded = base64.b64encode("ä".encode()).decode()
+
+    assert body_text({"body": encoded, "isBase64Encoded": True}) == "ä"
+
+
+@pytest.mark.parametrize("body", ["%%%", base64.b64encode(b"\xff").decode()])
+def test_a_body_that_is_no_text_is_refused(body: str) -> None:
+    with pytest.raises(InvalidEventError, match="UTF-8"):
+        body_text({"body": body, "isBase64Encoded": True})
+
+
+def test_a_response_is_json_that_nobody_stores() -> None:
+    made = json_response(200, {"text": "ä \ud800"})
+
+    assert made["statusCode"] == 200
+    assert made["headers"] == {"Content-Type": "application/json", "Cache-Control": "no-store"}
+    assert json.loads(made["body"]) == {"text": "ä \ud800"}
+    assert made["body"].isascii()
+
+
+def test_an_error_says_what_is_wrong() -> None:
+    made = error_response(404, "There is no such thing.")
+
+    assert made["statusCode"] == 404
+    assert json.loads(made["body"]) == {"message": "There is no such thing."}
+    assert "Retry-After" not in made["headers"]
+
+
+def test_a_503_says_when_to_try_again() -> None:
+    assert error_response(503, "Later.")["headers"]["Retry-After"] == "1"
+    assert response(503, {"Content-Type": "text/html"}, "<p>")["headers"]["Retry-After"] == "1"
