@@ -46,8 +46,11 @@ NOT_RUN: dict[str, tuple[str, str]] = {
     r"make test": ("this test is part of it", ""),
     r"make check": ("takes minutes; .ci/run runs it", ""),
     r"make bench": ("takes minutes, and its numbers need a quiet machine", ""),
-    r"make deploy STAGE=dev": ("needs an AWS account", ""),
-    r"serverless deploy": ("the same as `make deploy`", "npx serverless deploy --help"),
+    r"make deploy STAGE=(dev|prod|prod2)": ("needs an AWS account", ""),
+    r".venv/bin/python -m local take-back --stage prod": (
+        "needs a stack that was removed; test_retained.py runs it",
+        ".venv/bin/python -m local take-back --help",
+    ),
     r"npx serverless": ("says how it is called", "npx serverless --help"),
     r"aws stepfunctions start-execution": (
         "names the command alone",
@@ -83,6 +86,7 @@ VALUES: Values = {
     "<its ARN>": lambda service, _: service.execution("MessagesStateMachineArn"),
     "<suite>": lambda *_: "docs",
     "<key>": lambda service, _: service.failed_file(),
+    "<an empty bucket>": lambda service, _: service.empty_bucket(),
     "<request id>": lambda service, _: service.pending_request(),
 }
 
@@ -150,6 +154,11 @@ class Service:
                 Bucket=self.aws.outputs[bucket], Key=f"{prefix}my/broken.txt", Body=b"s,1,2\n"
             )
         return "my/broken.txt"
+
+    def empty_bucket(self) -> str:
+        name = f"empty-{os.urandom(4).hex()}"
+        self.aws.client("s3").create_bucket(Bucket=name)
+        return name
 
     def pending_request(self) -> str:
         signing = Signing(self.aws)
