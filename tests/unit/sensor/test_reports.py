@@ -8,7 +8,13 @@ from typing import Any
 import pytest
 
 from handlers.sensor import errors, reports
-from handlers.sensor.reports import failure_report, move_failure_report, processed_report, send
+from handlers.sensor.reports import (
+    Report,
+    failure_report,
+    move_failure_report,
+    processed_report,
+    send,
+)
 from handlers.sensor.whereabouts import Whereabouts
 from handlers.shared.errors import InvalidEventError
 from handlers.shared.mail import Mail
@@ -332,7 +338,11 @@ def test_without_an_execution_the_object_is_the_key(sent: list[tuple[Mail, str]]
     assert first == second != third
 
 
-@pytest.mark.parametrize("report", [processed_report, failure_report])
+def set_aside_report(event: dict[str, Any]) -> Report:
+    return failure_report(event, SET_ASIDE)
+
+
+@pytest.mark.parametrize("report", [processed_report, set_aside_report])
 def test_a_key_adds_no_line_to_a_mail_and_turns_none_around(report: Any) -> None:
     key = "a.csv\r\nWhere it is now: nowhere\u2028\u202e\x1b.csv"
     source = SOURCE | {"objectKey": key}
@@ -353,4 +363,4 @@ def test_a_key_adds_no_line_to_a_mail_and_turns_none_around(report: Any) -> None
 def test_a_fact_has_a_bounded_length() -> None:
     failure = {"Error": "x" * 100_000, "Cause": "y" * 100_000}
 
-    assert len(failure_report(FAILED | {"failure": failure}).text()) < 10_000
+    assert len(failure_report(FAILED | {"failure": failure}, SET_ASIDE).text()) < 10_000
