@@ -40,7 +40,6 @@ def code(cell: str) -> str:
     return match[1]
 
 
-
 def without_blocks(text: str) -> str:
     return _BLOCK.sub("", text)
 

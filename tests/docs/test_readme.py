@@ -1,9 +1,8 @@
 """README.md is short and lists what there is."""
 
-import subprocess
-
 from tests.docs.pages import code, page, section, table
 from tests.support.asl import ROOT
+from tests.support.documented import project_files
 
 PAGE = "README.md"
 MAX_LINES = 150
@@ -15,7 +14,7 @@ def test_it_is_short() -> None:
 
 def test_every_top_level_folder_is_listed() -> None:
     listed = [code(cells[0]) for cells in table(PAGE, "folder or file")]
-    folders = {file.split("/")[0] for file in tracked_files() if "/" in file}
+    folders = {file.split("/")[0] for file in project_files() if "/" in file}
 
     assert {entry.split("/")[0] for entry in listed if "/" in entry} == {
         folder for folder in folders if not folder.startswith(".")
@@ -33,15 +32,3 @@ def test_every_page_of_the_docs_is_listed() -> None:
     pages = {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")}
 
     assert all(f"({name})" in section(PAGE, "Where to read on") for name in pages)
-
-
-def tracked_files() -> list[str]:
-    """The files of the project; what is installed or built is not among them."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return listed.stdout.splitlines()
