@@ -8,13 +8,7 @@ from typing import Any
 import pytest
 
 from handlers.sensor import errors, reports
-from handlers.sensor.reports import (
-    Report,
-    failure_report,
-    move_failure_report,
-    processed_report,
-    send,
-)
+from handlers.sensor.reports import failure_report, move_failure_report, processed_report, send
 from handlers.sensor.whereabouts import Whereabouts
 from handlers.shared.errors import InvalidEventError
 from handlers.shared.mail import Mail
@@ -338,15 +332,17 @@ def test_without_an_execution_the_object_is_the_key(sent: list[tuple[Mail, str]]
     assert first == second != third
 
 
-def set_aside_report(event: dict[str, Any]) -> Report:
-    return failure_report(event, SET_ASIDE)
-
-
-@pytest.mark.parametrize("report", [processed_report, set_aside_report])
-def test_a_key_adds_no_line_to_a_mail_and_turns_none_around(report: Any) -> None:
+@pytest.mark.parametrize(
+    ("report", "given"),
+    [(processed_report, PROCESSED), (lambda event: failure_report(event, SET_ASIDE), FAILED)],
+    ids=["processed", "failed"],
+)
+def test_a_key_adds_no_line_to_a_mail_and_turns_none_around(
+    report: Any, given: dict[str, Any]
+) -> None:
     key = "a.csv\r\nWhere it is now: nowhere\u2028\u202e\x1b.csv"
     source = SOURCE | {"objectKey": key}
-    event = (PROCESSED if report is processed_report else FAILED) | {
+    event = given | {
         "source": source,
         "moved": PROCESSED["moved"] | {"objectKey": f"processed/{key}"},
         "setAside": FAILED["setAside"] | {"objectKey": f"failed/{key}"},
