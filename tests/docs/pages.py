@@ -1,10 +1,15 @@
-"""The documentation as data: its tables."""
+"""The documentation as data: its pages, sections and tables."""
 
 import re
 
 from tests.support.asl import ROOT
 
 Row = list[str]
+PAGES = [
+    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md"),
+    *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md")),
+]
+_BLOCK = re.compile(r"^( *)```.*?^\1```$", re.M | re.S)
 
 
 def page(name: str) -> str:
@@ -33,3 +38,14 @@ def code(cell: str) -> str:
     match = re.fullmatch(r"`([^`]+)`", cell)
     assert match, f"{cell!r} is not one piece of code"
     return match[1]
+
+
+def without_blocks(text: str) -> str:
+    return _BLOCK.sub("", text)
+
+
+def section(name: str, heading: str) -> str:
+    """The text under a heading, up to the next one of the same or a higher level."""
+    (level,) = re.findall(rf"^(#+) {re.escape(heading)}$", page(name), re.M)
+    after = re.split(rf"^{level} {re.escape(heading)}$", page(name), flags=re.M)[1]
+    return re.split(rf"^#{{1,{len(level)}}} ", after, flags=re.M)[0]

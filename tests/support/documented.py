@@ -1,7 +1,8 @@
 """The commands that the documents tell people to type, taken from the documents themselves.
 
 They are the ones in fenced `sh` blocks, in fenced `python` blocks, and in `code` within sentences
-when it begins with a program's name.
+when it begins with a program's name. A block under a line such as "New file `path`:" is no command
+but a file, or lines of one.
 """
 
 import re
@@ -21,6 +22,12 @@ DOCUMENTS = sorted(
 PROGRAMS = "aws|bash|curl|eval|export|git|make|npm|npx|pip|python3?|serverless|sh"
 _IN_A_SENTENCE = re.compile(rf"`((?:\S*/)?(?:{PROGRAMS})\s[^`]+)`")
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+_FILE = re.compile(
+    r"^(?P<how>New file|At the end of|In) `(?P<path>[^`]+)`"
+    r"(?:, after the line that begins with (?P<tick>`+) ?(?P<after>.+?) ?(?P=tick))?:\n\n"
+    r"(?P<fence>`{3,})\w+\n(?P<content>.*?)^(?P=fence)$",
+    re.M | re.S,
+)
 _HEADING = re.compile(r"^#+ (.+)$", re.M)
 _COMMENT = re.compile(r"\s+#\s.*$|^#.*$")
 # Languages of blocks that are no commands.
@@ -46,12 +53,58 @@ class Command:
         return f"{self.document}, {self.section}: {self.line.strip()}"
 
 
+def project_files() -> list[str]:
+    """The files of the project, by path; what is installed or built is not among them."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return [file for file in listed.stdout.splitlines() if (ROOT / file).exists()]
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A new file; or lines that are added to a file, at its end or after a line of it."""
+
+    path: str
+    content: str
+    is_new: bool
+    after: str | None  # how the line begins
+
+    def apply(self, root: Path) -> None:
+        file = root / self.path
+        if self.is_new:
+            assert not file.exists(), f"{self.path} exists already"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(self.content)
+            return
+        lines = file.read_text().splitlines(keepends=True)
+        position = len(lines)
+        if self.after:
+            found = [n for n, line in enumerate(lines) if line.lstrip().startswith(self.after)]
+            assert len(found) == 1, f"{self.path}: {len(found)} lines begin with {self.after!r}"
+            position = found[0] + 1
+        file.write_text("".join([*lines[:position], self.content, *lines[position:]]))
+
+
+def edits(document: str) -> list[Edit]:
+    """What a document tells people to write into files, in its order."""
+    return [
+        Edit(found["path"], found["content"], found["how"] == "New file", found["after"])
+        for found in _FILE.finditer((ROOT / document).read_text())
+    ]
+
+
 def commands(document: str) -> list[Command]:
     """Every command of a document, in the order in which a reader meets them."""
     return sorted(_commands(document, (ROOT / document).read_text()), key=lambda c: c.at)
 
 
 def _commands(document: str, text: str) -> Iterator[Command]:
+    text = _FILE.sub(_blanked, text)
     headings = [(match.start(), match[1]) for match in _HEADING.finditer(_without_blocks(text))]
 
     def section(at: int) -> str:
@@ -75,7 +128,11 @@ def _commands(document: str, text: str) -> Iterator[Command]:
 
 def _without_blocks(text: str) -> str:
     """The text with its blocks blanked, so that positions stay what they are."""
-    return _FENCE.sub(lambda block: re.sub(r"[^\n]", " ", block[0]), text)
+    return _FENCE.sub(_blanked, text)
+
+
+def _blanked(block: re.Match[str]) -> str:
+    return re.sub(r"[^\n]", " ", block[0])
 
 
 def _shell_commands(block: str) -> Iterator[str]:

@@ -72,7 +72,7 @@ class FakeQueues:
     messages: list[tuple[str, Any]] = field(default_factory=list)
     trouble: ClientError | None = None
 
-    def send_message(self, QueueUrl: str, MessageBody: str) -> Any:
+    def send_message(self, QueueUrl: str, MessageBody: str, **_: Any) -> Any:
         if self.trouble:
             raise self.trouble
         self.messages.append((QueueUrl, json.loads(MessageBody)))

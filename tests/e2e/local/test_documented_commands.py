@@ -45,9 +45,16 @@ NOT_RUN: dict[str, tuple[str, str]] = {
     r"make demo( QUICK=1)?": ("takes minutes; .ci/run runs it", ""),
     r"make test": ("this test is part of it", ""),
     r"make check": ("takes minutes; .ci/run runs it", ""),
+    r".venv/bin/python -m pytest tests/statemachines tests/unit/greetings": (
+        "tests/docs/test_add_a_workflow.py does so in a copy that has the workflow",
+        ".venv/bin/python -m pytest --version",
+    ),
     r"make bench": ("takes minutes, and its numbers need a quiet machine", ""),
-    r"make deploy STAGE=dev": ("needs an AWS account", ""),
-    r"serverless deploy": ("the same as `make deploy`", "npx serverless deploy --help"),
+    r"make deploy STAGE=(dev|prod|prod2)": ("needs an AWS account", ""),
+    r".venv/bin/python -m local take-back --stage prod": (
+        "needs a stack that was removed; test_retained.py runs it",
+        ".venv/bin/python -m local take-back --help",
+    ),
     r"npx serverless": ("says how it is called", "npx serverless --help"),
     r"aws stepfunctions start-execution": (
         "names the command alone",
@@ -84,15 +91,35 @@ VALUES: Values = {
     "486e16a9": lambda service, _: service.dead_letter()[:8],
     "<execution name>": lambda service, _: service.counted_cookies(),
     "<executionArn>": lambda service, _: service.execution("ImagesStateMachineArn"),
-    "<its ARN>": lambda service, _: service.execution("MessagesStateMachineArn"),
+    "<its ARN>": lambda service, _: service.started("MessagesStateMachineArn", a_message()),
+    "<Execution in the mail>": lambda service, _: service.started(
+        "SensorStateMachineArn",
+        {"bucketName": service.aws.outputs["SensorSourceBucket"], "objectKey": "gone.csv"},
+    ),
     "<suite>": lambda *_: "docs",
     "<key>": lambda service, _: service.failed_file(),
+    "<an empty bucket>": lambda service, _: service.empty_bucket(),
     "<request id>": lambda service, _: service.pending_request(),
 }
 
 
 def is_one_of(patterns: Any, command: Command) -> str | None:
     return next((p for p in patterns if re.fullmatch(p, command.line.strip())), None)
+
+
+def a_message() -> dict[str, Any]:
+    """An event of the messages workflow, as EventBridge delivers it."""
+    return {
+        "version": "0",
+        "id": f"late-{os.urandom(4).hex()}",
+        "time": "2026-01-01T00:00:00Z",
+        "source": "com.devpost.commonevent",
+        "detail-type": "message",
+        "account": "000000000000",
+        "region": "us-east-1",
+        "resources": [],
+        "detail": {"message": json.dumps({"text": "late"})},
+    }
 
 
 # -- Where the commands run ------------------------------------------------------------------------
@@ -109,16 +136,7 @@ class Service:
     def dead_letter(self) -> str:
         """An event that EventBridge could not deliver; it can be sent again."""
         outputs = self.aws.outputs
-        detail = {"message": json.dumps({"text": "late"})}
-        event = {"id": f"late-{os.urandom(4).hex()}", "time": "2026-01-01T00:00:00Z"} | {
-            "version": "0",
-            "source": "com.devpost.commonevent",
-            "detail-type": "message",
-            "account": "000000000000",
-            "region": "us-east-1",
-            "resources": [],
-            "detail": detail,
-        }
+        event = a_message()
         reasons = {"ERROR_CODE": "THROTTLING", "TARGET_ARN": outputs["MessagesStateMachineArn"]}
         sent = self.aws.client("sqs").send_message(
             QueueUrl=outputs["MessagesDeadLetterQueueUrl"],
@@ -138,6 +156,14 @@ class Service:
         assert self.aws.wait_for_end(started)["status"] == "SUCCEEDED"
         return str(started).rpartition(":")[2]
 
+    def started(self, machine: str, given: dict[str, Any]) -> str:
+        """A new execution, started by hand."""
+        states = self.aws.client("stepfunctions")
+        arn = self.aws.outputs[machine]
+        return str(
+            states.start_execution(stateMachineArn=arn, input=json.dumps(given))["executionArn"]
+        )
+
     def execution(self, machine: str) -> str:
         """The newest execution of a machine, started by a command before."""
         return str(
@@ -154,6 +180,11 @@ class Service:
                 Bucket=self.aws.outputs[bucket], Key=f"{prefix}my/broken.txt", Body=b"s,1,2\n"
             )
         return "my/broken.txt"
+
+    def empty_bucket(self) -> str:
+        name = f"empty-{os.urandom(4).hex()}"
+        self.aws.client("s3").create_bucket(Bucket=name)
+        return name
 
     def pending_request(self) -> str:
         signing = Signing(self.aws)
