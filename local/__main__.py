@@ -86,9 +86,9 @@ def start_and_deploy(settings: Settings) -> None:
         with console.status("Starting the local AWS …"):
             process.start(settings)
         console.print(f"Started the local AWS at {settings.endpoint}.")
-    with console.status("Deploying: serverless deploy --stage local …"):
-        changed = deploy.deploy(settings)
-    console.print("Deployed." if changed else "The deployment is up to date.")
+    with console.status("Deploying to stage local …"):
+        outcome = deploy.deploy(settings, console.print)
+    console.print(outcome.value)
 
 
 def print_outputs(settings: Settings) -> None:
