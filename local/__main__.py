@@ -43,7 +43,7 @@ def demo(settings: Settings, arguments: argparse.Namespace) -> None:
     from local.demo import run
 
     bring_up(settings)
-    run(Aws(settings), console, quick=arguments.quick)
+    run(Aws(settings), console, quick=arguments.quick, verbose=arguments.verbose)
 
 
 def dead_letters(settings: Settings, given: argparse.Namespace) -> None:
@@ -114,7 +114,8 @@ def main() -> int:
     for name, function in COMMANDS.items():
         command = commands.add_parser(name, help=function.__doc__)
         if name == "demo":
-            command.add_argument("--quick", action="store_true", help="leave out the big file")
+            command.add_argument("--quick", action="store_true", help="leave out what takes long")
+            command.add_argument("--verbose", action="store_true", help="show every step")
         if name == "down":
             command.add_argument("--all", action="store_true", help="of every port")
         if name == "dlq":
