@@ -16,6 +16,8 @@ from tests.support.choreography import (
     validate,
 )
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["Ann Lee", "Ann Lee", 'O\'Neil "Q"', "a/b\\c", "😀", "..", "Åsa Öberg"]
 SOME = NAMES[1:4]  # where every event comes twice, and so calls forth two, and these four
 WORKERS = ["getMultiple", "processSingle", "postProcessSingle", "postProcessAll"]
