@@ -45,7 +45,7 @@ NOT_RUN: dict[str, tuple[str, str]] = {
     r"make demo( QUICK=1| VERBOSE=1)?": ("takes minutes; .ci/run runs it", ""),
     r"make test": ("this test is part of it", ""),
     r"make test-fast": ("its tests are part of `make test`", ""),
-    r"make watch WORKFLOW=sensor": ("runs until it is interrupted", ""),
+    r"make watch( WORKFLOW=sensor)?": ("runs until it is interrupted", ""),
     r"make check": ("takes minutes; .ci/run runs it", ""),
     r"make bench": ("takes minutes, and its numbers need a quiet machine", ""),
     r"make deploy STAGE=dev": ("needs an AWS account", ""),
