@@ -27,6 +27,9 @@ from local.demo.summary import Summary
 from local.errors import LocalError
 
 
+WIDTH = 80  # of the terminal that the summaries are written for
+
+
 class Scene(Protocol):
     TITLE: str
 

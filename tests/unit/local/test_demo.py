@@ -58,7 +58,7 @@ def played(
     ]
     monkeypatch.setattr(demo, "SCENES", scenes)
     printed, failure = io.StringIO(), None
-    console = Console(file=printed, width=80, force_terminal=terminal, color_system=None)
+    console = Console(file=printed, width=demo.WIDTH, force_terminal=terminal, color_system=None)
     try:
         demo.run(None, console, quick=False, verbose=verbose)  # type: ignore[arg-type]
     except LocalError as error:
