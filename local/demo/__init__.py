@@ -26,7 +26,6 @@ from local.demo import signature as signature
 from local.demo.summary import Summary
 from local.errors import LocalError
 
-
 WIDTH = 80  # of the terminal that the summaries are written for
 
 
