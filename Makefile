@@ -1,4 +1,4 @@
-# `make demo` and `make test` are all a newcomer needs; each sets up what is missing.
+# `make demo` and `make test` are all a newcomer needs; each installs what it needs.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -7,18 +7,20 @@ STAGE ?= dev
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 PYTEST := $(PYTHON) -m pytest
-ifdef QUICK
-DEMO_OPTIONS := --quick
-endif
+DEMO_OPTIONS := $(if $(QUICK),--quick) $(if $(VERBOSE),--verbose)
+# The suites that need neither the local AWS nor Node.js.
+FAST_SUITES := tests/unit tests/integration tests/statemachines tests/docs
 
-.PHONY: help setup demo up down env test check bench deploy clean
+.PHONY: help setup setup-tests demo up down env test test-fast watch check bench deploy clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: $(VENV)/.ready node_modules/.ready ## install what is missing or out of date
+setup: $(VENV)/.ready node_modules/.ready ## install what the demo and deployments need
 
-demo: setup ## run every workflow on real input (QUICK=1 leaves out what takes long)
+setup-tests: $(VENV)/.ready-dev node_modules/.ready ## install what the tests and checks need, too
+
+demo: setup ## run every workflow on real input (QUICK=1: the short ones; VERBOSE=1: every step)
 	@$(PYTHON) -m local demo $(DEMO_OPTIONS)
 
 up: setup ## start the local AWS and deploy what has changed
@@ -30,17 +32,23 @@ down: ## stop the local AWS; nothing is left behind
 env: $(VENV)/.ready ## print exports for AWS clients: eval "$(make -s env)"
 	@$(PYTHON) -m local env
 
-test: setup ## the whole test suite
+test: setup-tests ## the whole test suite
 	@$(PYTEST) tests --ignore tests/e2e/load
 	@$(PYTEST) tests/e2e/load -n 0 # takes both processors: nothing runs beside it
 
-check: setup ## lint, types, state machine and template rules
+test-fast: $(VENV)/.ready-dev ## the tests that need no server and no Node.js, without the slow ones
+	@$(PYTEST) $(FAST_SUITES) -m "not slow"
+
+watch: $(VENV)/.ready-dev ## run a workflow's tests on every change: make watch WORKFLOW=sensor
+	@$(PYTHON) -m tests.watch $(WORKFLOW)
+
+check: setup-tests ## lint, types, state machine and template rules
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 	@$(PYTEST) tests/statemachines/test_*.py tests/template
 
-bench: setup ## benchmarks: a table, and JSON in bench/results/
+bench: setup-tests ## benchmarks: a table, and JSON in bench/results/
 	@$(PYTHON) -m bench
 
 deploy: setup ## to your AWS account: make deploy STAGE=dev
@@ -50,10 +58,15 @@ clean: ## stop all of this checkout's local AWSs and remove what was installed o
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m local down --all; fi
 	@rm -rf $(VENV) node_modules .serverless .stepworks .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-$(VENV)/.ready: requirements.txt requirements-dev.txt
+$(VENV)/.ready: requirements.txt requirements-local.txt
 	@python="$$(local/tools.sh python)" && echo "Setting up $(VENV) with $$("$$python" --version) …" >&2 \
 	  && "$$python" -m venv --clear $(VENV) \
-	  && $(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	  && $(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-local.txt
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.txt
+	@echo "Installing what the tests need …" >&2
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
 node_modules/.ready: package.json package-lock.json

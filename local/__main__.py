@@ -43,7 +43,7 @@ def demo(settings: Settings, arguments: argparse.Namespace) -> None:
     from local.demo import run
 
     bring_up(settings)
-    run(Aws(settings), console, quick=arguments.quick)
+    run(Aws(settings), console, quick=arguments.quick, verbose=arguments.verbose)
 
 
 def bring_up(settings: Settings) -> None:
@@ -70,9 +70,9 @@ def start_and_deploy(settings: Settings) -> None:
         with console.status("Starting the local AWS …"):
             process.start(settings)
         console.print(f"Started the local AWS at {settings.endpoint}.")
-    with console.status("Deploying: serverless deploy --stage local …"):
-        changed = deploy.deploy(settings)
-    console.print("Deployed." if changed else "The deployment is up to date.")
+    with console.status("Deploying to stage local …"):
+        outcome = deploy.deploy(settings, console.print)
+    console.print(outcome.value)
 
 
 def print_outputs(settings: Settings) -> None:
@@ -96,7 +96,8 @@ def main() -> int:
     for name, function in COMMANDS.items():
         command = commands.add_parser(name, help=function.__doc__)
         if name == "demo":
-            command.add_argument("--quick", action="store_true", help="leave out the big file")
+            command.add_argument("--quick", action="store_true", help="leave out what takes long")
+            command.add_argument("--verbose", action="store_true", help="show every step")
         if name == "down":
             command.add_argument("--all", action="store_true", help="of every port")
     arguments = parser.parse_args()

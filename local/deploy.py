@@ -1,12 +1,18 @@
 """Deploy to the local AWS with the real command line, and only when something has changed."""
 
 import hashlib
+import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from enum import StrEnum
 from pathlib import Path
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local import redeploy_handlers
 from local.aws import Aws
 from local.errors import LocalError
 from local.locks import one_at_a_time
@@ -26,16 +32,61 @@ SOURCES = (
 )
 
 
-def deploy(settings: Settings) -> bool:
-    """Bring the stack up to date; False if it already was. Raises LocalError with the reason."""
-    fingerprint = _fingerprint()
+class Outcome(StrEnum):
+    """What a deployment did, in words."""
+
+    UNCHANGED = "The deployment is up to date."
+    HANDLERS = "Deployed the changed handlers."
+    ALL = "Deployed."
+
+
+def deploy(settings: Settings, say: Callable[[str], None] = lambda _: None) -> Outcome:
+    """Bring the stack up to date; raises LocalError with the reason.
+
+    If only handlers have changed since the last deployment, their code alone is deployed. Should
+    that fail, `say` is told why, and everything is deployed.
+    """
     record = settings.directory / "deployed.json"
-    if record.exists() and record.read_text() == fingerprint and Aws(settings).is_deployed():
+    wanted = _fingerprints()
+    found = _recorded(record) if Aws(settings).is_deployed() else {}
+    if found == wanted:
+        return Outcome.UNCHANGED
+    record.unlink(missing_ok=True)  # until it is true again
+    only_handlers = found.get("other") == wanted["other"]
+    if only_handlers and _redeploy_handlers(settings, say):
+        outcome = Outcome.HANDLERS
+    else:
+        # The framework compares packages with the last one that it deployed itself: `--force` makes
+        # it deploy even if that was the same, for the functions may have had other code since.
+        run_serverless(settings, "deploy", "--stage", STAGE, "--force")
+        _verify_mail_domain(settings)
+        outcome = Outcome.ALL
+    record.write_text(json.dumps(wanted))
+    return outcome
+
+
+def _recorded(record: Path) -> dict[str, str]:
+    """The fingerprints of what is deployed; none if they are missing or cannot be read."""
+    try:
+        found = json.loads(record.read_text())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _redeploy_handlers(settings: Settings, say: Callable[[str], None]) -> bool:
+    try:
+        redeploy_handlers.update(Aws(settings))
+    except (
+        BotoCoreError,
+        ClientError,
+        LocalError,
+        LookupError,
+        ValueError,
+        zipfile.BadZipFile,
+    ) as error:
+        say(f"Updating the handlers alone failed ({error}): deploying everything.")
         return False
-    record.unlink(missing_ok=True)
-    run_serverless(settings, "deploy", "--stage", STAGE)
-    _verify_mail_domain(settings)
-    record.write_text(fingerprint)
     return True
 
 
@@ -86,9 +137,16 @@ def _verify_mail_domain(settings: Settings) -> None:
     Aws(settings).client("ses").verify_domain_identity(Domain=MAIL_DOMAIN)
 
 
-def _fingerprint() -> str:
+def _fingerprints() -> dict[str, str]:
+    """Of the handlers' code, and of all else that a deployment is made of."""
+    handlers = redeploy_handlers.sources()
+    other = set(_source_files()) - set(handlers)
+    return {"handlers": _fingerprint(handlers), "other": _fingerprint(sorted(other))}
+
+
+def _fingerprint(paths: Iterable[Path]) -> str:
     digest = hashlib.sha256()
-    for path in _source_files():
+    for path in paths:
         digest.update(str(path.relative_to(ROOT)).encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
@@ -97,5 +155,5 @@ def _fingerprint() -> str:
 def _source_files() -> Iterator[Path]:
     for name in SOURCES:
         source = ROOT / name
-        found = sorted(source.rglob("*")) if source.is_dir() else [source]
+        found = source.rglob("*") if source.is_dir() else [source]
         yield from (path for path in found if path.is_file() and "__pycache__" not in path.parts)

@@ -1,6 +1,7 @@
 """One local AWS for the whole run, shared by all workers, started when the first test asks."""
 
 import fcntl
+import gc
 import json
 import os
 import shutil
@@ -16,19 +17,36 @@ from local import deploy, process
 from local.aws import Aws
 from local.errors import LocalError
 from local.locks import one_at_a_time
-from local.settings import Settings
+from local.settings import ROOT, Settings
 from tests.support import packaged
 from tests.support.packaged import Package
 
 RUN_DIRECTORY = "STEPWORKS_TEST_RUN"
 # Ten minutes take three seconds: long enough to look at a waiting execution.
 WAIT_SCALE = 0.005
+# The suites that package or deploy the service, with the Serverless Framework.
+WITH_FRAMEWORK = ("template", "e2e", "browser")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if not _framework_is_installed() and any(map(_needs_framework, config.args)):
+        suites = ", ".join(f"tests/{suite}" for suite in WITH_FRAMEWORK)
+        raise pytest.UsageError(
+            f"{suites} need the Serverless Framework, which is not installed: run "
+            "`make setup-tests`. `make test-fast` runs the suites that do not need it."
+        )
     if RUN_DIRECTORY not in os.environ:  # workers inherit it
         os.environ[RUN_DIRECTORY] = tempfile.mkdtemp(prefix="stepworks-tests-")
         config.stash[_owner] = True
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is imported out of garbage collections: it stays, and there is very much of it.
+
+    Without this a fifth of the CPU time of tests on moto goes into looking through it.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -40,6 +58,17 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 _owner = pytest.StashKey[bool]()
+
+
+def _framework_is_installed() -> bool:
+    return (ROOT / "node_modules" / ".bin" / "serverless").exists()
+
+
+def _needs_framework(argument: str) -> bool:
+    """Whether there are such tests in what was named on the command line."""
+    named = Path(argument.partition("::")[0]).absolute()
+    suites = [ROOT / "tests" / suite for suite in WITH_FRAMEWORK]
+    return any(suite.is_relative_to(named) or named.is_relative_to(suite) for suite in suites)
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,21 @@
 """The demo: one scene a workflow, each on real input and each checked.
 
-A scene has a `TITLE` and a `play(aws, console, quick)`, which shows what happens while it happens
-and raises LocalError when anything is not as it should be.
+A scene has a `TITLE` and a `play(aws, console, quick)`, which shows what happens while it happens,
+returns a Summary, and raises LocalError when anything is not as it should be.
 """
 
-from rich.console import Console
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from rich import box
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.spinner import Spinner
+from rich.table import Table
 
 from local.aws import Aws
 from local.demo import cookies as cookies
@@ -12,11 +23,99 @@ from local.demo import images as images
 from local.demo import messages as messages
 from local.demo import sensor as sensor
 from local.demo import signature as signature
+from local.demo.summary import Summary
+from local.errors import LocalError
 
-SCENES = (sensor, signature, cookies, messages, images)
+WIDTH = 80  # of the terminal that the summaries are written for
 
 
-def run(aws: Aws, console: Console, *, quick: bool) -> None:
+class Scene(Protocol):
+    TITLE: str
+
+    def play(self, aws: Aws, console: Console, *, quick: bool) -> Summary: ...
+
+
+SCENES: tuple[Scene, ...] = (sensor, signature, cookies, messages, images)
+
+
+@dataclass
+class Act:
+    """A scene that is played or has been."""
+
+    title: str
+    started: float = field(default_factory=time.monotonic)
+    ended: float | None = None
+    summary: Summary | None = None  # none while it is played, and if it failed
+
+    @property
+    def workflow(self) -> str:
+        return self.title.partition(": ")[0]
+
+    @property
+    def took(self) -> str:
+        return f"{(self.ended or time.monotonic()) - self.started:.1f} s"
+
+    @property
+    def mark(self) -> RenderableType:
+        if self.ended is None:
+            return Spinner("dots")
+        return "[green]✓" if self.summary else "[red]✗"
+
+    def __rich__(self) -> Table:
+        line = Table.grid("", "", "", "", padding=(0, 1))
+        line.columns[1].min_width = max(len(scene.TITLE.partition(":")[0]) for scene in SCENES)
+        line.columns[3].justify = "right"
+        line.add_row(self.mark, self.workflow, escape(self.title.partition(": ")[2]), self.took)
+        return line
+
+
+def run(aws: Aws, console: Console, *, quick: bool, verbose: bool) -> None:
+    """Play every scene: a line for each, all of it if `verbose`; LocalError if one fails."""
+    acts = []
     for scene in SCENES:
+        with act(scene, console, verbose=verbose) as one:
+            acts.append(one)
+            stage = console if verbose else Console(quiet=True)
+            one.summary = scene.play(aws, stage, quick=quick)
+    show_summaries(console, acts)
+
+
+@contextmanager
+def act(scene: Scene, console: Console, *, verbose: bool) -> Iterator[Act]:
+    """Show that a scene is played, how long it takes and how it ends."""
+    one = Act(scene.TITLE)
+    if verbose:
         console.rule(f"[bold]{scene.TITLE}", align="left")
-        scene.play(aws, console, quick=quick)
+        yield one
+        one.ended = time.monotonic()
+        return
+    # A file or a pipe gets the line when it is finished.
+    live: AbstractContextManager[object] = nullcontext()
+    if console.is_terminal:
+        live = Live(one, console=console, refresh_per_second=8)
+    try:
+        with live:
+            try:
+                yield one
+            finally:
+                one.ended = time.monotonic()
+    except LocalError as error:
+        raise LocalError(f"{error}\n  Every step is shown by: make demo VERBOSE=1") from error
+    finally:
+        if not console.is_terminal:
+            console.print(one)
+
+
+def show_summaries(console: Console, acts: list[Act]) -> None:
+    played = [(one, one.summary) for one in acts if one.summary]
+    longest = max(len(word) for _, summary in played for word in summary.where.split())
+    table = Table("workflow", "what it did", box=box.SIMPLE)
+    table.add_column("took", justify="right", no_wrap=True)
+    table.add_column("where to look at it", width=max(longest, len("where to look at it")))
+    for one, summary in played:
+        table.add_row(one.workflow, escape(summary.did), one.took, escape(summary.where))
+    console.print(table, highlight=False)
+    console.print("`make up` prints the names of these tables, buckets and queues.")
+    for _, summary in played:
+        if summary.next_step:
+            console.print(summary.next_step, soft_wrap=True, highlight=False)

@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from local.aws import Aws, until
+from local.demo.summary import Summary
 from local.errors import LocalError
 
 TITLE = "cookies: an event starts a machine whose every step is an event"
@@ -19,14 +20,18 @@ MADE_UP = 12
 SCENE_SECONDS = 240
 
 
-def play(aws: Aws, console: Console, *, quick: bool) -> None:
-    report(aws, console, {"names": NAMES})
+def play(aws: Aws, console: Console, *, quick: bool) -> Summary:
+    reports = [report(aws, console, {"names": NAMES})]
     if not quick:
-        report(aws, console, {"count": MADE_UP, "seed": 7})
+        reports.append(report(aws, console, {"count": MADE_UP, "seed": 7}))
+    people = sum(made["numberOfPeople"] for made in reports)
+    eaten = sum(made["totalCookiesConsumed"] for made in reports)
+    count = "a report" if quick else f"{len(reports)} reports"
+    return Summary(f"{count} on {people} people and {eaten} cookies", "CookiesBucket")
 
 
-def report(aws: Aws, console: Console, detail: dict[str, Any]) -> None:
-    """Put the event that asks for a report and watch it being made."""
+def report(aws: Aws, console: Console, detail: dict[str, Any]) -> dict[str, Any]:
+    """Put the event that asks for a report and watch it being made; returns the report."""
     entry = {
         "Source": "project",
         "DetailType": "start",
@@ -40,7 +45,7 @@ def report(aws: Aws, console: Console, detail: dict[str, Any]) -> None:
     execution = f"{machine.replace(':stateMachine:', ':execution:')}:{event}"
     until("the execution", lambda: event in {e["name"] for e in aws.executions(machine)})
     described = watch(aws, console, execution)
-    check(aws, console, described, detail)
+    return check(aws, console, described, detail)
 
 
 def watch(aws: Aws, console: Console, execution: str) -> dict[str, Any]:
@@ -87,13 +92,16 @@ def people(files: dict[str, Any], stage: str) -> dict[int, Any]:
     return {int(parts[1]): files[name] for name, parts in split.items() if parts[0] == stage}
 
 
-def check(aws: Aws, console: Console, execution: dict[str, Any], detail: dict[str, Any]) -> None:
+def check(
+    aws: Aws, console: Console, execution: dict[str, Any], detail: dict[str, Any]
+) -> dict[str, Any]:
     """Show the report beside what the files add up to; LocalError where they differ."""
     arn = execution["executionArn"]
     status = f"{execution['status']} {execution.get('cause', '')}".strip()
     expect(execution["status"] == "SUCCEEDED", f"{arn} ended {status}")
     files = new_files(aws, arn, {})
-    made, output = files["0-cookies.json"], json.loads(execution["output"])
+    made: dict[str, Any] = files["0-cookies.json"]
+    output = json.loads(execution["output"])
     eaten = [person["numberOfCookiesConsumed"] for person in people(files, "final").values()]
 
     results = Table("", "people", "cookies", box=box.SIMPLE)
@@ -110,6 +118,7 @@ def check(aws: Aws, console: Console, execution: dict[str, Any], detail: dict[st
         sum(eaten) == made["totalCookiesConsumed"] == output["totalCookiesConsumed"],
         "the sums differ",
     )
+    return made
 
 
 def expect(holds: bool, otherwise: str) -> None:

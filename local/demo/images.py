@@ -18,6 +18,7 @@ from local import api
 from local.aws import Aws, until
 from local.demo import flags
 from local.demo.folder_server import serve
+from local.demo.summary import Summary
 from local.errors import LocalError
 from local.settings import REGION, ROOT
 
@@ -44,7 +45,7 @@ class Run:
         return output
 
 
-def play(aws: Aws, console: Console, *, quick: bool) -> None:
+def play(aws: Aws, console: Console, *, quick: bool) -> Summary:
     folder = aws.settings.directory / "demo" / f"flags-{time.time():.0f}"
     paths = flags.write_folder(folder, 60 if quick else 300)
     size = sum((folder / path).stat().st_size for path in paths)
@@ -76,6 +77,12 @@ def play(aws: Aws, console: Console, *, quick: bool) -> None:
             console.print(f"  [yellow]•[/yellow] {message}", soft_wrap=True)
     sheet = contact_sheet(aws, run.base_url, paths)
     console.print(f"What landed, to look at: {sheet.relative_to(ROOT)}", soft_wrap=True)
+    return Summary(
+        f"{len(paths)} images downloaded through the API; {GONE} that are missing published to "
+        "the topic",
+        "ImagesBucket, ImagesTable",
+        f"The images on a page: {sheet.relative_to(ROOT)}",
+    )
 
 
 def download(aws: Aws, console: Console, address: str, paths: list[str]) -> Run:

@@ -15,9 +15,10 @@ from rich.text import Text
 
 from local import api
 from local.aws import Aws, until
+from local.demo.summary import Summary
 from local.errors import LocalError
 
-TITLE = "messages: a message goes over the event bus and is recorded, or kept if it cannot be"
+TITLE = "messages: a message goes over the event bus and is recorded, or kept"
 SCENE_SECONDS = 120
 MANY = 40
 NEWEST = 20  # executions that are looked at; an old stack may have many
@@ -42,7 +43,7 @@ class Message:
         return bool(self.execution) and self.execution["status"] != "RUNNING"
 
 
-def play(aws: Aws, console: Console, *, quick: bool) -> None:
+def play(aws: Aws, console: Console, *, quick: bool) -> Summary:
     messages = [
         Message("posted", post(aws, GREETING), GREETING),
         Message("put by another producer", put(aws, json.dumps([GREETING])), [GREETING]),
@@ -54,8 +55,14 @@ def play(aws: Aws, console: Console, *, quick: bool) -> None:
         if not message.malformed:
             show_record(aws, console, message)
     show_dead_letter(aws, console, messages[-1])
+    recorded = 2
     if not quick:
         post_many(aws, console)
+        recorded += MANY
+    return Summary(
+        f"{recorded} messages recorded, each once; a malformed one kept as a dead letter",
+        "MessagesTable, MessagesDeadLetterQueueUrl",
+    )
 
 
 def post(aws: Aws, content: Any) -> str:

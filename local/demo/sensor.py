@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 
 from local.aws import Aws
+from local.demo.summary import Summary
 from local.errors import LocalError
 from local.settings import ROOT
 
@@ -57,7 +58,7 @@ class Upload:
         return f"{took.total_seconds():.1f} s"
 
 
-def play(aws: Aws, console: Console, *, quick: bool) -> None:
+def play(aws: Aws, console: Console, *, quick: bool) -> Summary:
     folder = f"demo-{time.time():.0f}"  # the demo may be run again on the same stack
     uploads = [sample(f"{folder}/sample.csv"), Upload(f"{folder}/empty.csv", b"", {})]
     if not quick:
@@ -74,6 +75,15 @@ def play(aws: Aws, console: Console, *, quick: bool) -> None:
     for upload in uploads:
         results.add_row(*check(aws, upload))
     console.print(results)
+    stored, rejected = (
+        sum(len(one.readings) for one in uploads),
+        sum(one.rejected for one in uploads),
+    )
+    return Summary(
+        f"{len(uploads)} files: {stored:,} readings stored, {rejected} rows rejected, an empty "
+        "file refused; each file moved and reported by mail",
+        "SensorReadingsTable, SensorTargetBucket",
+    )
 
 
 def sample(key: str) -> Upload:

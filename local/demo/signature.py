@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 
 from local.aws import Aws
+from local.demo.summary import Summary
 from local.errors import LocalError
 from local.signing import Signing
 
@@ -46,7 +47,7 @@ class Document:
         return f"{seconds:.1f} s"
 
 
-def play(aws: Aws, console: Console, *, quick: bool) -> None:
+def play(aws: Aws, console: Console, *, quick: bool) -> Summary:
     signing, run = Signing(aws), f"{time.time():.0f}"  # the demo may be run again on one stack
     documents = [
         Document("3", "sign"),
@@ -67,7 +68,12 @@ def play(aws: Aws, console: Console, *, quick: bool) -> None:
     show_signatures(console, documents[0])
     for document in documents[1:]:
         console.print(document.described["cause"], highlight=False)
-    offer_one(signing, console, f"yours-{run}")
+    link = offer_one(signing, console, f"yours-{run}")
+    return Summary(
+        "3 documents: one signed by Alice and Bob, one declined, one expired; the owner was told",
+        "SignatureRequestsTable",
+        f"Now you are Bob: sign or decline in your browser, within the hour.\n{link}",
+    )
 
 
 def watch(signing: Signing, console: Console, documents: list[Document]) -> None:
@@ -168,11 +174,13 @@ def show_signatures(console: Console, document: Document) -> None:
     console.print(table)
 
 
-def offer_one(signing: Signing, console: Console, document: str) -> None:
-    """A document for the person at the terminal."""
+def offer_one(signing: Signing, console: Console, document: str) -> str:
+    """A document for the person at the terminal; returns the link to it."""
     signing.start(document)
+    link = signing.link(document)
     console.print("Now you are Bob: sign or decline in your browser, within the hour.")
-    console.print(signing.link(document), soft_wrap=True, style="bold cyan", highlight=False)
+    console.print(link, soft_wrap=True, style="bold cyan", highlight=False)
+    return link
 
 
 def expect(holds: bool, document: Document, otherwise: str) -> None:

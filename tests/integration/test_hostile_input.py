@@ -29,6 +29,8 @@ from tests.unit.fixtures import context, fresh_clients
 
 __all__ = ["context", "fresh_clients", "world"]
 
+pytestmark = pytest.mark.slow
+
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:stepworks-test-images:one"
 NESTED = "[" * 20_000
 

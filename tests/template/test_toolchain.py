@@ -18,7 +18,7 @@ def test_every_tool_is_pinned() -> None:
 
 
 def test_every_python_package_is_pinned() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-local.txt", "requirements-dev.txt"):
         for line in (ROOT / name).read_text().splitlines():
             if line and not line.startswith(("#", "-r ")):
                 assert "==" in line, f"{name}: {line}"

@@ -71,4 +71,4 @@ def test_a_failed_deployment_says_why(aws: Aws) -> None:
 
 
 def test_an_unchanged_service_is_not_deployed_again(aws: Aws) -> None:
-    assert not deploy.deploy(aws.settings)
+    assert deploy.deploy(aws.settings) is deploy.Outcome.UNCHANGED

@@ -16,6 +16,8 @@ from tests.integration.cookies.choreography import (
 )
 from tests.integration.cookies.conftest import World
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["Ann Lee", "Ann Lee", 'O\'Neil "Q"', "a/b\\c", "😀", "..", "Åsa Öberg"]
 SOME = NAMES[1:4]  # where every event comes twice, and so calls forth two, and these four
 WORKERS = ["getMultiple", "processSingle", "postProcessSingle", "postProcessAll"]

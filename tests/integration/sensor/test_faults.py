@@ -26,6 +26,8 @@ from tests.unit.fixtures import fresh
 
 from .conftest import KEY, SOURCE, TARGET, World, built
 
+pytestmark = pytest.mark.slow
+
 GOOD = b"a,1,1\na,2,2\nb,1,3\na,1,4\nnot a reading\n"
 READINGS = {("a", "1"): "4", ("a", "2"): "2", ("b", "1"): "3"}
 ROWS = {*READINGS.items(), (("a", "1"), "1")}

@@ -33,6 +33,8 @@ from .test_requests import ONE, ask, asking
 
 __all__ = ["ask"]
 
+pytestmark = pytest.mark.slow
+
 MINUTES = 600
 DELIVERING = "SendTaskSuccess"
 

@@ -1,0 +1,107 @@
+"""What `make test-fast`, `make watch` and `pytest` alone run, and what they say."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests import conftest, watch
+
+ROOT = watch.ROOT
+MAKEFILE = (ROOT / "Makefile").read_text()
+SLOW = {  # left out by `make test-fast`, each with its reason
+    "tests/integration/cookies/test_choreography.py",  # every order of every event, on moto
+    "tests/integration/sensor/test_faults.py",  # every fault at every call
+    "tests/integration/signature/test_faults.py",  # every fault at every call
+    "tests/integration/test_hostile_input.py",  # random input to every route
+}
+
+
+def suites() -> set[str]:
+    return {path.name for path in (ROOT / "tests").iterdir() if (path / "__init__.py").exists()}
+
+
+def test_every_suite_is_fast_or_needs_the_framework() -> None:
+    variable = re.search(r"^FAST_SUITES := (.*)$", MAKEFILE, re.MULTILINE)
+    assert variable
+    fast = {name.removeprefix("tests/") for name in variable[1].split()}
+
+    assert fast | set(conftest.WITH_FRAMEWORK) == suites() - {"support"}
+    assert not fast & set(conftest.WITH_FRAMEWORK)
+
+
+def test_only_these_modules_are_left_out_by_test_fast() -> None:
+    marked = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if re.search(r"^(pytestmark = |@)pytest\.mark\.slow", path.read_text(), re.MULTILINE)
+    }
+
+    assert marked == SLOW
+
+
+def test_make_test_leaves_nothing_out() -> None:
+    recipe = re.search(r"^test: .*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
+
+    assert recipe
+    assert "-m " not in recipe[1].replace("-m pytest", "")
+
+
+@pytest.mark.parametrize("workflow", ["cookies", "images", "messages", "sensor", "signature"])
+def test_a_workflow_can_be_watched(workflow: str) -> None:
+    folders = [word for word in watch.command(workflow) if word.startswith("tests/")]
+
+    assert workflow in watch.workflows()
+    assert folders == [f"tests/{suite}/{workflow}" for suite in watch.SUITES]
+
+
+def test_a_change_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "ROOT", tmp_path)
+    handler = tmp_path / "handlers" / "sensor" / "move_file.py"
+    handler.parent.mkdir(parents=True)
+    empty = watch.state()
+
+    handler.touch()
+    written = watch.state()
+    os.utime(handler, ns=(1, 1))
+
+    assert len({str(empty), str(written), str(watch.state())}) == 3
+
+
+def test_watching_nothing_says_what_there_is() -> None:
+    command = [sys.executable, "-m", "tests.watch"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert said.returncode == 2
+    assert "make watch WORKFLOW=sensor" in said.stdout
+    assert "signature" in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("argument", "needs"),
+    [
+        ("tests", True),
+        ("tests/e2e/sensor", True),
+        ("tests/template/test_storage.py::test_x", True),
+        ("tests/unit", False),
+        ("tests/integration/sensor/test_faults.py", False),
+    ],
+)
+def test_the_framework_is_asked_for_where_it_is_needed(argument: str, needs: bool) -> None:
+    assert conftest._needs_framework(str(ROOT / argument)) is needs
+
+
+def test_pytest_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pytest prints the message of a UsageError and ends with exit code 4."""
+    monkeypatch.setattr(conftest, "_framework_is_installed", lambda: False)
+    config: Any = SimpleNamespace(args=[str(ROOT / "tests")])
+
+    with pytest.raises(pytest.UsageError, match="make setup-tests") as refused:
+        conftest.pytest_configure(config)
+
+    assert "make test-fast" in str(refused.value)
