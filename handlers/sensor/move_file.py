@@ -25,5 +25,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     source = ObjectRef.from_event(event).pinned_by(field(event, "ingestion"))
     moved = move_object(source, to_bucket=settings.text("TARGET_BUCKET"), prefix="processed/")
     metrics.add_metric("FilesProcessed", "Count", 1)
-    logger.info("file moved", source=source.uri, target=moved.uri)
+    logger.info("file moved", source=source.uri, target=moved.target.uri)
     return moved.as_dict()

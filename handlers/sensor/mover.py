@@ -14,7 +14,7 @@ from handlers.sensor.errors import (
     SourceObjectChangedError,
     SourceObjectMissingError,
 )
-from handlers.sensor.source import ObjectRef, pinned_to, real_version, source_faults
+from handlers.sensor.source import ObjectRef, pinned_to, source_faults
 from handlers.shared.clients import client
 from handlers.shared.clock import iso
 from handlers.shared.errors import error_code, http_status, translate_aws_errors
@@ -47,20 +47,13 @@ Head = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Moved:
-    """Where an object is now."""
+    """An object where it is now."""
 
-    bucket: str
-    key: str
-    version_id: str | None
+    target: ObjectRef
     size: int
 
-    @property
-    def uri(self) -> str:
-        return f"s3://{self.bucket}/{self.key}"
-
     def as_dict(self) -> dict[str, Any]:
-        version = {"versionId": self.version_id} if self.version_id else {}
-        return {"bucketName": self.bucket, "objectKey": self.key, "size": self.size} | version
+        return self.target.as_dict() | {"size": self.size}
 
 
 def move_object(
@@ -212,5 +205,4 @@ def _delete(s3: Any, source: ObjectRef) -> None:
 
 
 def _moved(target: ObjectRef, copy: Head) -> Moved:
-    version_id = real_version(copy.get("VersionId"))
-    return Moved(target.bucket, target.key, version_id, copy["ContentLength"])
+    return Moved(target.pinned_by({"versionId": copy.get("VersionId")}), copy["ContentLength"])

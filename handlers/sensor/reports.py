@@ -13,7 +13,11 @@ from handlers.shared import settings
 from handlers.shared.clock import iso
 from handlers.shared.events import field
 from handlers.shared.mail import Mail, send_once
+from handlers.shared.observability import logger_for, metrics_for
 from handlers.shared.text import one_line
+
+logger = logger_for("sensor")
+metrics = metrics_for("sensor")
 
 _MOST_TEXT = 1000  # characters of a cause that is no sentence of ours, a stack trace perhaps
 _MOST_FACT = 3000  # characters, of a key of 1,024 and a cause
@@ -90,7 +94,7 @@ class Report:
 
 
 def send(report: Report, event: Mapping[str, Any]) -> dict[str, str]:
-    """Send a report at most once for an execution (see `send_once`)."""
+    """Send a report at most once for an execution (see `send_once`), and count it."""
     mail = Mail(
         sender=settings.text("EMAIL_FROM"),
         recipient=settings.text("EMAIL_TO"),
@@ -100,7 +104,10 @@ def send(report: Report, event: Mapping[str, Any]) -> dict[str, str]:
     )
     # A function invoked by hand has no execution; the object itself is the next best key.
     subject = event.get("execution") or repr(ObjectRef.from_event(event))
-    return send_once(mail, key=f"{report.subject}#{subject}")
+    outcome = send_once(mail, key=f"{report.subject}#{subject}")
+    metrics.add_metric("EmailsSent", "Count", int(outcome["status"] == "sent"))
+    logger.info("outcome of the mail", subject=report.subject, outcome=outcome)
+    return outcome
 
 
 def processed_report(event: Mapping[str, Any]) -> Report:
@@ -112,7 +119,7 @@ def processed_report(event: Mapping[str, Any]) -> Report:
         lead=f"{source.key} was processed.",
         facts={
             "File": source.key,
-            "Now at": _uri(moved),
+            "Now at": ObjectRef.from_dict(moved).uri,
             **_counts(ingestion, moved["bucketName"]),
             "Sensors": str(ingestion["sensors"]),
             "First reading": iso(ingestion["firstTimestamp"]),
@@ -236,7 +243,3 @@ def _cause(failure: Mapping[str, Any]) -> str:
 def _fact(text: str) -> str:
     """Keys of objects have line breaks and worse, if their uploader likes."""
     return one_line(text, _MOST_FACT)
-
-
-def _uri(place: Mapping[str, Any]) -> str:
-    return f"s3://{place['bucketName']}/{place['objectKey']}"

@@ -23,8 +23,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     At most once: EmailOutcomeUnknownError if an attempt ended without SES's answer.
     """
     outcome = send(processed_report(event), event)
-    metrics.add_metric("EmailsSent", "Count", int(outcome["status"] == "sent"))
-    logger.info("file reported", outcome=outcome)
     if outcome["status"] != "sent":
         raise EmailOutcomeUnknownError
     return outcome

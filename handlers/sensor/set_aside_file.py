@@ -36,5 +36,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     except (SourceObjectMissingError, SourceObjectChangedError) as nothing_to_move:
         logger.info("file not set aside", source=source.uri, reason=str(nothing_to_move))
         return {"moved": False, "reason": str(nothing_to_move)}
-    logger.info("file set aside", source=source.uri, target=moved.uri)
+    logger.info("file set aside", source=source.uri, target=moved.target.uri)
     return {"moved": True} | moved.as_dict()

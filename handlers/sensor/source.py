@@ -30,9 +30,19 @@ class ObjectRef:
 
     @classmethod
     def from_event(cls, event: Mapping[str, Any]) -> Self:
-        """The `source` {"bucketName", "objectKey", "versionId"?, "etag"?} of an event."""
-        source = field(event, "source")
-        return cls(field(source, "bucketName"), field(source, "objectKey")).pinned_by(source)
+        """The object that is the `source` of an event."""
+        return cls.from_dict(field(event, "source"))
+
+    @classmethod
+    def from_dict(cls, place: Mapping[str, Any]) -> Self:
+        """From the form in events: {"bucketName", "objectKey", "versionId"?, "etag"?}."""
+        return cls(field(place, "bucketName"), field(place, "objectKey")).pinned_by(place)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The form in events, as `from_dict` reads it."""
+        place = {"bucketName": self.bucket, "objectKey": self.key}
+        pins = {"versionId": self.version_id, "etag": self.etag}
+        return place | {name: value for name, value in pins.items() if value}
 
     def pinned_by(self, pins: Mapping[str, Any]) -> Self:
         """This object, pinned to the versionId and the etag found there, if any."""

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from handlers.sensor.errors import ExecutionNotStartedError
-from handlers.sensor.source import real_version
+from handlers.sensor.source import ObjectRef, real_version
 from handlers.shared.clients import client
 from handlers.shared.errors import InvalidEventError, translate_aws_errors
 from handlers.shared.observability import logger_for
@@ -62,20 +62,16 @@ def _start(record: Record, state_machine_arn: str) -> str | None:
     if not key.lower().endswith(".csv"):
         logger.info("upload ignored: not a CSV", bucket=bucket, key=key)
         return None
-    source = {
-        "bucketName": bucket,
-        "objectKey": key,
-        "size": found["size"],
-        "etag": found["eTag"].strip('"'),
-    }
-    if version_id := real_version(found.get("versionId")):
-        source["versionId"] = version_id
+    version_id = real_version(found.get("versionId"))
+    source = ObjectRef(bucket, key, version_id, found["eTag"].strip('"'))
     name = _name(bucket, key, version_id, found.get("sequencer"))
     states = client("stepfunctions")
     with translate_aws_errors(f"starting the execution {name}"):
         try:
             states.start_execution(
-                stateMachineArn=state_machine_arn, name=name, input=json.dumps(source)
+                stateMachineArn=state_machine_arn,
+                name=name,
+                input=json.dumps(source.as_dict() | {"size": found["size"]}),
             )
             logger.info("execution started", execution=name, bucket=bucket, key=key)
         except states.exceptions.ExecutionAlreadyExists:

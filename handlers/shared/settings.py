@@ -6,8 +6,12 @@ of another kind, ConfigurationError names the variable, the value and what was e
 
 import math
 import os
+from collections.abc import Callable
+from typing import TypeVar
 
 from handlers.shared.errors import ConfigurationError
+
+N = TypeVar("N", int, float)
 
 
 def text(name: str) -> str:
@@ -20,26 +24,12 @@ def text(name: str) -> str:
 
 def integer(name: str, *, minimum: float = -math.inf, maximum: float = math.inf) -> int:
     """The value of a variable as a whole number within the bounds, both included."""
-    value = text(name)
-    try:
-        found = int(value)
-    except ValueError:
-        found = None
-    if found is None or not minimum <= found <= maximum:
-        raise _unexpected(name, value, f"a whole number{_within(minimum, maximum)}")
-    return found
+    return _converted(name, int, f"a whole number{_within(minimum, maximum)}", minimum, maximum)
 
 
 def number(name: str, *, minimum: float = -math.inf, maximum: float = math.inf) -> float:
     """The value of a variable as a finite number within the bounds, both included."""
-    value = text(name)
-    try:
-        found = float(value)
-    except ValueError:
-        found = math.nan
-    if not (math.isfinite(found) and minimum <= found <= maximum):
-        raise _unexpected(name, value, f"a number{_within(minimum, maximum)}")
-    return found
+    return _converted(name, float, f"a number{_within(minimum, maximum)}", minimum, maximum)
 
 
 def flag(name: str) -> bool:
@@ -48,6 +38,19 @@ def flag(name: str) -> bool:
     if value not in ("true", "false"):
         raise _unexpected(name, value, "true or false")
     return value == "true"
+
+
+def _converted(
+    name: str, convert: Callable[[str], N], expected: str, minimum: float, maximum: float
+) -> N:
+    value = text(name)
+    try:
+        found = convert(value)
+    except ValueError:
+        raise _unexpected(name, value, expected) from None
+    if not (math.isfinite(found) and minimum <= found <= maximum):
+        raise _unexpected(name, value, expected)
+    return found
 
 
 def _within(minimum: float, maximum: float) -> str:

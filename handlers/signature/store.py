@@ -56,19 +56,14 @@ class RequestStore:
 
     def of_document(self, document_id: str) -> list[SignatureRequest]:
         """All requests of a document, the newest first; a new one may take a moment to appear."""
-        with translate_aws_errors("looking for a document's signature requests"):
-            pages = (
-                client("dynamodb")
-                .get_paginator("query")
-                .paginate(
-                    TableName=self._table,
-                    IndexName=BY_DOCUMENT,
-                    KeyConditionExpression="documentId = :document",
-                    ExpressionAttributeValues={":document": {"S": document_id}},
-                    ScanIndexForward=False,
-                )
-            )
-            return [_request(item) for page in pages for item in page["Items"]]
+        found = self._query(
+            "looking for a document's signature requests",
+            IndexName=BY_DOCUMENT,
+            KeyConditionExpression="documentId = :document",
+            ExpressionAttributeValues={":document": {"S": document_id}},
+            ScanIndexForward=False,
+        )
+        return [_request(item) for item in found]
 
     def with_status(self, status: Status, limit: int, start: Key | None) -> Page:
         """A page of the requests with a status."""
@@ -90,19 +85,21 @@ class RequestStore:
 
         The longest undelivered ones first. The index lags a little behind the table.
         """
-        with translate_aws_errors("looking for undelivered decisions"):
-            pages = (
-                client("dynamodb")
-                .get_paginator("query")
-                .paginate(
-                    TableName=self._table,
-                    IndexName=UNDELIVERED,
-                    KeyConditionExpression="undelivered = :yes AND finishedAt < :before",
-                    ExpressionAttributeValues={":yes": _YES, ":before": _number(before)},
-                )
-            )
-            for page in pages:
-                yield from (str(item["requestId"]["S"]) for item in page["Items"])
+        found = self._query(
+            "looking for undelivered decisions",
+            IndexName=UNDELIVERED,
+            KeyConditionExpression="undelivered = :yes AND finishedAt < :before",
+            ExpressionAttributeValues={":yes": _YES, ":before": _number(before)},
+        )
+        for item in found:
+            yield str(item["requestId"]["S"])
+
+    def _query(self, action: str, **query: Any) -> Iterator[Item]:
+        """The items of all pages of a query."""
+        pages = client("dynamodb").get_paginator("query")
+        with translate_aws_errors(action):
+            for page in pages.paginate(TableName=self._table, **query):
+                yield from page["Items"]
 
     # -- Changing ------------------------------------------------------------------------------
 

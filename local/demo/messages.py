@@ -2,19 +2,20 @@
 
 import json
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from local import api
 from local.aws import Aws, until
+from local.demo import progress
+from local.demo.progress import has_ended
 from local.demo.summary import Summary
 from local.errors import LocalError
 
@@ -40,7 +41,7 @@ class Message:
 
     @property
     def ended(self) -> bool:
-        return bool(self.execution) and self.execution["status"] != "RUNNING"
+        return has_ended(self.execution)
 
 
 def play(aws: Aws, console: Console, *, quick: bool) -> Summary:
@@ -92,18 +93,14 @@ def put(aws: Aws, message: str) -> str:
 
 def watch(aws: Aws, console: Console, messages: list[Message]) -> None:
     """Show each execution's states as they are entered, until all have ended."""
-    deadline = time.monotonic() + SCENE_SECONDS
-    with Live(progress(messages), console=console, refresh_per_second=8) as live:
-        while not all(message.ended for message in messages):
-            look(aws, messages)
-            live.update(progress(messages))
-            if time.monotonic() > deadline:
-                late = ", ".join(message.name for message in messages if not message.ended)
-                raise LocalError(f"Still not done after {SCENE_SECONDS} s: {late}.")
-            time.sleep(0.1)
+
+    def look(unfinished: Sequence[Message]) -> None:
+        look_at(aws, unfinished)
+
+    progress.watch(console, messages, look, states_of, seconds=SCENE_SECONDS)
 
 
-def look(aws: Aws, messages: list[Message]) -> None:
+def look_at(aws: Aws, messages: Sequence[Message]) -> None:
     for execution in aws.executions(aws.outputs["MessagesStateMachineArn"])[:NEWEST]:
         described = aws.describe(execution["executionArn"])
         started_with = json.loads(described["input"])["id"]
@@ -113,7 +110,7 @@ def look(aws: Aws, messages: list[Message]) -> None:
                 message.visited = aws.visited(execution["executionArn"])
 
 
-def progress(messages: Iterable[Message]) -> Table:
+def states_of(messages: Iterable[Message]) -> Table:
     table = Table("message", *STATES, "ended", box=box.SIMPLE)
     for message in messages:
         ended = message.execution["status"] if message.ended else ""

@@ -10,10 +10,11 @@ from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 
 from local.aws import Aws
+from local.demo import progress
+from local.demo.progress import has_ended, took
 from local.demo.summary import Summary
 from local.errors import LocalError
 from local.settings import ROOT
@@ -48,14 +49,7 @@ class Upload:
 
     @property
     def ended(self) -> bool:
-        return bool(self.execution) and self.execution["status"] != "RUNNING"
-
-    @property
-    def seconds(self) -> str:
-        if not self.ended:
-            return ""
-        took = self.execution["stopDate"] - self.execution["startDate"]
-        return f"{took.total_seconds():.1f} s"
+        return has_ended(self.execution)
 
 
 def play(aws: Aws, console: Console, *, quick: bool) -> Summary:
@@ -110,17 +104,12 @@ def big_file(key: str) -> Upload:
 
 def watch(aws: Aws, console: Console, uploads: list[Upload]) -> None:
     """Show each execution's states as they are entered, until all have ended."""
-    deadline = time.monotonic() + SCENE_SECONDS
-    with Live(progress(uploads), console=console, refresh_per_second=8) as live:
-        while not all(upload.ended for upload in uploads):
-            for upload in uploads:
-                if not upload.ended:
-                    look_at(aws, upload)
-            live.update(progress(uploads))
-            if time.monotonic() > deadline:
-                late = ", ".join(upload.key for upload in uploads if not upload.ended)
-                raise LocalError(f"Still not done after {SCENE_SECONDS} s: {late}.")
-            time.sleep(0.2)
+
+    def look(unfinished: Iterable[Upload]) -> None:
+        for upload in unfinished:
+            look_at(aws, upload)
+
+    progress.watch(console, uploads, look, states_of, seconds=SCENE_SECONDS)
 
 
 def look_at(aws: Aws, upload: Upload) -> None:
@@ -137,10 +126,12 @@ def look_at(aws: Aws, upload: Upload) -> None:
     upload.visited = aws.visited(arn)
 
 
-def progress(uploads: Iterable[Upload]) -> Table:
+def states_of(uploads: Iterable[Upload]) -> Table:
     table = Table("file", *STATES, "took", box=box.SIMPLE)
     for upload in uploads:
-        table.add_row(upload.name, *(mark(upload, state) for state in STATES), upload.seconds)
+        table.add_row(
+            upload.name, *(mark(upload, state) for state in STATES), took(upload.execution)
+        )
     return table
 
 
@@ -176,7 +167,7 @@ def check(aws: Aws, upload: Upload) -> list[str]:
     expect(mails == [subject], f"mails about {upload.key}: {mails}, not one '{subject}'")
     return [
         *(upload.name, f"[green]{status}" if good else f"{status} as it should\n{error}"),
-        *(f"{len(stored):,}", f"{upload.rejected:,}", folder, subject, upload.seconds),
+        *(f"{len(stored):,}", f"{upload.rejected:,}", folder, subject, took(upload.execution)),
     ]
 
 

@@ -2,15 +2,17 @@
 
 import json
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from rich import box
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
 
 from local.aws import Aws
+from local.demo import progress
+from local.demo.progress import has_ended, took
 from local.demo.summary import Summary
 from local.errors import LocalError
 from local.signing import Signing
@@ -37,14 +39,11 @@ class Document:
 
     @property
     def ended(self) -> bool:
-        return bool(self.described) and self.described["status"] != "RUNNING"
+        return has_ended(self.described)
 
     @property
-    def took(self) -> str:
-        if not self.ended:
-            return ""
-        seconds = (self.described["stopDate"] - self.described["startDate"]).total_seconds()
-        return f"{seconds:.1f} s"
+    def name(self) -> str:
+        return f"document {self.id}"
 
 
 def play(aws: Aws, console: Console, *, quick: bool) -> Summary:
@@ -78,18 +77,13 @@ def play(aws: Aws, console: Console, *, quick: bool) -> Summary:
 
 def watch(signing: Signing, console: Console, documents: list[Document]) -> None:
     """Be Bob, and show what happens to each document, until all have ended."""
-    deadline = time.monotonic() + SCENE_SECONDS
-    with Live(progress(documents), console=console, refresh_per_second=8) as live:
-        while not all(document.ended for document in documents):
-            for document in documents:
-                if not document.ended:
-                    look_at(signing, document)
-                    act_as_bob(signing, document)
-            live.update(progress(documents))
-            if time.monotonic() > deadline:
-                late = ", ".join(document.id for document in documents if not document.ended)
-                raise LocalError(f"Still not signed, declined or expired: {late}.")
-            time.sleep(0.2)
+
+    def look(unfinished: Iterable[Document]) -> None:
+        for document in unfinished:
+            look_at(signing, document)
+            act_as_bob(signing, document)
+
+    progress.watch(console, documents, look, steps_of, seconds=SCENE_SECONDS)
 
 
 def look_at(signing: Signing, document: Document) -> None:
@@ -121,7 +115,7 @@ def act_as_bob(signing: Signing, document: Document) -> None:
     document.answered = True
 
 
-def progress(documents: list[Document]) -> Table:
+def steps_of(documents: Iterable[Document]) -> Table:
     table = Table("document", *STEPS, box=box.SIMPLE)
     for document in documents:
         table.add_row(document.id, *row(document))
@@ -140,7 +134,7 @@ def row(document: Document) -> list[str]:
         "[green]✓" if document.link else "[yellow]…",
         next((said for state, said in bob.items() if state in document.visited), "[yellow]…"),
         f"reads: {document.told}" if document.told else "",
-        document.took,
+        took(document.described),
     ]
 
 

@@ -8,7 +8,7 @@ from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 from moto import mock_aws
 
 from handlers.shared.clients import client
-from tests.support.faults import EVERY, Fault, Killed, injected
+from tests.support.faults import EVERY, Fault, Killed, Kind, injected
 from tests.unit.fixtures import fresh_clients
 
 __all__ = ["fresh_clients"]
@@ -41,51 +41,54 @@ def counted(table: str) -> int:
 
 
 def test_a_lost_response_is_that_of_a_request_which_took_effect(table: str) -> None:
-    with injected(Fault.RESPONSE_LOST, "UpdateItem") as calls:
+    with injected(Fault(Kind.RESPONSE_LOST, "UpdateItem")) as network:
         count(table)
 
-    assert calls == ["UpdateItem", "UpdateItem"]
+    assert network.calls == ["UpdateItem", "UpdateItem"]
     assert counted(table) == 2
 
 
 def test_a_request_that_does_not_reach_aws_is_sent_again(table: str) -> None:
-    with injected(Fault.NOT_REACHED, "UpdateItem") as calls:
+    with injected(Fault(Kind.NOT_REACHED, "UpdateItem")) as network:
         count(table)
 
-    assert calls == ["UpdateItem", "UpdateItem"]
+    assert network.calls == ["UpdateItem", "UpdateItem"]
     assert counted(table) == 1
 
 
 @pytest.mark.parametrize(
-    ("fault", "error", "effects"),
+    ("kind", "error", "effects"),
     [
-        (Fault.RESPONSE_LOST, ConnectionClosedError, 4),
-        (Fault.NOT_REACHED, EndpointConnectionError, 0),
+        (Kind.RESPONSE_LOST, ConnectionClosedError, 4),
+        (Kind.NOT_REACHED, EndpointConnectionError, 0),
     ],
 )
-def test_retries_end(table: str, fault: Fault, error: type[Exception], effects: int) -> None:
-    with injected(fault, "UpdateItem", EVERY) as calls, pytest.raises(error):
+def test_retries_end(table: str, kind: Kind, error: type[Exception], effects: int) -> None:
+    with injected(Fault(kind, "UpdateItem", times=EVERY)) as network, pytest.raises(error):
         count(table)
 
-    assert len(calls) == 4
+    assert len(network.calls) == 4
     assert counted(table) == effects
 
 
-@pytest.mark.parametrize(("fault", "effects"), [(Fault.KILLED_BEFORE, 1), (Fault.KILLED_AFTER, 2)])
-def test_a_killed_process_does_nothing_more(table: str, fault: Fault, effects: int) -> None:
+@pytest.mark.parametrize(("kind", "effects"), [(Kind.KILLED_BEFORE, 1), (Kind.KILLED_AFTER, 2)])
+def test_a_killed_process_does_nothing_more(table: str, kind: Kind, effects: int) -> None:
     def count_three_times() -> None:
         for _ in range(3):
             count(table)
 
-    with injected(fault, nth=2) as calls, pytest.raises(Killed):
+    with injected(Fault(kind, nth=2)) as network, pytest.raises(Killed):
         count_three_times()
 
-    assert len(calls) == 2
+    assert len(network.calls) == 2
     assert counted(table) == effects
 
 
 def test_a_fault_that_meets_no_call_is_an_error_of_the_test(table: str) -> None:
-    counting = injected(Fault.KILLED_BEFORE, "UpdateItem", nth=2)
+    counting = injected(Fault(Kind.KILLED_BEFORE, "UpdateItem", nth=2))
 
-    with pytest.raises(AssertionError, match="UpdateItem was not called 2 times"), counting:
+    with (
+        pytest.raises(AssertionError, match="UpdateItem-2 killed before was not reached"),
+        counting,
+    ):
         count(table)

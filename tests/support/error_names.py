@@ -10,6 +10,15 @@ import yaml
 import handlers
 from tests.support.asl import DEFINITIONS, State
 
+# What every Task that calls a function of ours retries.
+TRANSIENT = [
+    "AwsUnavailableError",
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.ServiceException",
+    "Lambda.AWSLambdaException",
+    "Lambda.SdkClientException",
+    "Lambda.TooManyRequestsException",
+]
 FILE = DEFINITIONS / "error-names.yml"
 # The folder in handlers/ of a machine that has not its name.
 FOLDERS = {"cookies-starter": "cookies", "task-finisher": "cookies"}

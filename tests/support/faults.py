@@ -1,75 +1,161 @@
-"""Faults between a handler and AWS: responses that are lost, and processes that are killed.
+"""Faults between a handler and AWS: lost responses, killed processes, refusals, outages.
 
 They are injected below botocore's retries, around each HTTP request, so that botocore repeats a
-request as it would on AWS. What answers the request (moto, or a local AWS) is left as it is.
+request as it would on AWS. What responds to the request (moto, or a local AWS) is left as it is.
 
-    with injected(Fault.RESPONSE_LOST, "UpdateItem", nth=2) as calls:
-        handler(event, context)     # the second UpdateItem takes effect; nobody hears of it
-    assert calls == ["GetItem", "UpdateItem", "UpdateItem", "UpdateItem"]
+    with injected(Fault(Kind.RESPONSE_LOST, "UpdateItem", nth=2)) as network:
+        handler(event, context)     # the second UpdateItem takes effect; its response is lost
+    assert network.calls == ["GetItem", "UpdateItem", "UpdateItem", "UpdateItem"]
 """
 
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from enum import Enum
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 from unittest.mock import patch
 
+from botocore.awsrequest import AWSResponse
 from botocore.endpoint import Endpoint
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError
 from botocore.retries.standard import ExponentialBackoff
 
+from tests.support.engine import TaskError
+
 ANY = "*"  # every operation
-EVERY = 0  # every call of the operation
+EVERY = sys.maxsize  # times: every call from the nth on
 
 
-class Killed(BaseException):
-    """The end of a Lambda function's process: no `except Exception` of a handler sees it."""
-
-
-class Fault(Enum):
+class Kind(StrEnum):
     """What happens to a request."""
 
-    NOT_REACHED = "it does not reach AWS"
-    RESPONSE_LOST = "it takes effect, and its response is lost"
-    KILLED_BEFORE = "the process is killed before it is sent"
-    KILLED_AFTER = "the process is killed after it took effect, before its response is read"
+    NOT_REACHED = "not reached"  # it does not reach AWS
+    RESPONSE_LOST = "response lost"  # it takes effect, and its response is lost
+    KILLED_BEFORE = "killed before"  # the process is killed before it is sent
+    KILLED_AFTER = "killed after"  # the process is killed after it took effect
+    REFUSED = "refused"  # the service denies access
+    UNAVAILABLE = "unavailable"  # the service responds with a 503
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What happens to the nth call (from 1) of an operation, and to the next ones of `times`."""
+
+    kind: Kind
+    operation: str = ANY
+    nth: int = 1
+    times: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.operation}-{self.nth} {self.kind}{' for ever' * (self.times == EVERY)}"
+
+    def strikes(self, calls: list[str]) -> bool:
+        """Whether the last of the calls fails."""
+        if self.operation not in (ANY, calls[-1]):
+            return False
+        number = len(calls) if self.operation == ANY else calls.count(self.operation)
+        return 0 <= number - self.nth < self.times
+
+
+class Killed(Exception):
+    """The process is gone. (An exception, for s3transfer waits for ever for a BaseException.)"""
+
+
+@dataclass
+class Network:
+    """What lies between handlers and AWS: it records the calls, in their order, and has a fault.
+
+    botocore's repetitions are calls. A killed process makes none.
+    """
+
+    fault: Fault | None = None
+    calls: list[str] = field(default_factory=list)
+    struck: bool = False
+    _killed: bool = False
+    _lock: Any = field(default_factory=threading.Lock)
+
+    def invoke(self, handler: Callable[[Any, Any], Any], event: Any, context: Any) -> Any:
+        """Call a handler as Lambda does: TaskError has the error name that the machine gets."""
+        self._killed = False
+        try:
+            result = handler(event, context)
+        except Exception as error:
+            if not self._killed:
+                raise TaskError(type(error).__name__, str(error)) from error
+        if self._killed:
+            raise TaskError("Runtime.ExitError", "Runtime exited with error: signal: killed")
+        return result
+
+    def send(self, operation: str, request: Any, really: Callable[[], Any]) -> Any:
+        """Send a request, unless the fault is in its way; a response or an exception, as a pair."""
+        with self._lock:
+            if self._killed:
+                raise Killed
+            self.calls.append(operation)
+            kind = self.fault.kind if self.fault and self.fault.strikes(self.calls) else None
+            self.struck = self.struck or kind is not None
+        match kind:
+            case Kind.NOT_REACHED:
+                return None, EndpointConnectionError(endpoint_url=request.url)
+            case Kind.REFUSED:
+                return _error(request, 403, "AccessDenied"), None
+            case Kind.UNAVAILABLE:
+                return _error(request, 503, "ServiceUnavailable"), None
+            case Kind.KILLED_BEFORE:
+                self._kill()
+        response = really()
+        match kind:
+            case Kind.KILLED_AFTER:
+                self._kill()
+            case Kind.RESPONSE_LOST:
+                return None, ConnectionClosedError(endpoint_url=request.url)
+        return response
+
+    def _kill(self) -> None:
+        self._killed = True
+        raise Killed
 
 
 @contextmanager
-def injected(fault: Fault | None, operation: str = ANY, nth: int = 1) -> Iterator[list[str]]:
-    """Let the nth call (from 1, or EVERY) of an operation fail; botocore's repetitions are calls.
+def injected(fault: Fault | None, *, except_for: Collection[str] = ()) -> Iterator[Network]:
+    """A network with a fault, or with none: then it only records the calls.
 
-    Yields the operations that are called, in their order. Without a fault it only records them.
-    Leaving it fails if the call that was to fail was never made.
+    Calls of the services in `except_for` are neither recorded nor do they fail. Leaving it fails if
+    the call that was to fail was never made.
     """
-    calls: list[str] = []
-    hits: list[int] = []
-    send, lock = Endpoint._do_get_response, threading.Lock()
+    network = Network(fault)
+    really = Endpoint._do_get_response
 
-    def send_or_fail(endpoint: Any, request: Any, model: Any, context: Any) -> Any:
-        with lock:
-            calls.append(model.name)
-            seen = sum(operation in (ANY, name) for name in calls)
-            hit = fault is not None and operation in (ANY, model.name) and nth in (EVERY, seen)
-            hits.extend([seen] * hit)
-        if not hit:
-            return send(endpoint, request, model, context)
-        if fault is Fault.KILLED_BEFORE:
-            raise Killed
-        if fault is Fault.NOT_REACHED:
-            return None, EndpointConnectionError(endpoint_url=request.url)
-        send(endpoint, request, model, context)
-        if fault is Fault.KILLED_AFTER:
-            raise Killed
-        return None, ConnectionClosedError(endpoint_url=request.url)
-
-    def at_once(*_: Any) -> float:
-        return 0.0
+    def send(endpoint: Any, request: Any, operation: Any, context: Any) -> Any:
+        if operation.service_model.service_name in except_for:
+            return really(endpoint, request, operation, context)
+        return network.send(
+            operation.name, request, lambda: really(endpoint, request, operation, context)
+        )
 
     with (
-        patch.object(Endpoint, "_do_get_response", send_or_fail),
-        patch.object(ExponentialBackoff, "delay_amount", at_once),
+        patch.object(Endpoint, "_do_get_response", send),
+        patch.object(ExponentialBackoff, "delay_amount", lambda *_: 0.0),
     ):
-        yield calls
-    assert hits or fault is None, f"{operation} was not called {nth} times, but: {calls}"
+        yield network
+    assert network.struck or fault is None, f"{fault} was not reached: {network.calls}"
+
+
+def _error(request: Any, status: int, code: str) -> tuple[AWSResponse, dict[str, Any]]:
+    parsed = {
+        "Error": {"Code": code, "Message": "by a test"},
+        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {}},
+    }
+    return AWSResponse(request.url, status, {}, _Empty()), parsed
+
+
+class _Empty:
+    """A body without content."""
+
+    def stream(self, *_: Any, **__: Any) -> Iterator[bytes]:
+        yield b""
+
+    def read(self, *_: Any) -> bytes:
+        return b""

@@ -1,14 +1,12 @@
 """Each function of the cookies workflow with its own role: refused whatever is not its work."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from local.aws import Aws
-from tests.support.permissions import is_allowed
+from tests.support.permissions import Attempt, is_allowed
 
-Attempt = Callable[[Aws, str], Any]
 WORKERS = {"getMultiple", "processSingle", "postProcessSingle", "postProcessAll"}
 OTHERS = {"sideEffect", "reportTaskFailure"}
 

@@ -1,14 +1,12 @@
 """Each function of the messages workflow with its own role: refused whatever is not its work."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from local.aws import Aws
-from tests.support.permissions import is_allowed
+from tests.support.permissions import Attempt, is_allowed
 
-Attempt = Callable[[Aws, str], Any]
 FUNCTIONS = ("publishMessage", "checkMessage", "recordMessage", "getMessage")
 KEY = {"messageId": {"S": "least-privilege"}}
 

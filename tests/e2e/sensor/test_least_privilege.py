@@ -1,14 +1,12 @@
 """Each function of the sensor workflow with its own role: refused whatever is not its work."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from local.aws import Aws
-from tests.support.permissions import is_allowed
+from tests.support.permissions import Attempt, is_allowed, send_mail
 
-Attempt = Callable[[Aws, str], Any]
 FUNCTIONS = (
     "executeWorkflow", "processFile", "moveFile", "setAsideFile", "sendEmail", "sendFailureEmail",
     "sendMoveFailureEmail",
@@ -62,17 +60,6 @@ def write_reading(aws: Aws, function: str) -> Any:
 
 def read_readings(aws: Aws, function: str) -> Any:
     return aws.client_as(function, "dynamodb").scan(TableName=aws.outputs["SensorReadingsTable"])
-
-
-def send_mail(sender: str, *recipients: str) -> Attempt:
-    def attempt(aws: Aws, function: str) -> Any:
-        return aws.client_as(function, "ses").send_email(
-            Source=sender,
-            Destination={"ToAddresses": list(recipients)},
-            Message={"Subject": {"Data": "least"}, "Body": {"Text": {"Data": "privilege"}}},
-        )
-
-    return attempt
 
 
 US, OPERATOR = "stepworks@example.com", "operator@example.com"

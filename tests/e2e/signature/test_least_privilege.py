@@ -1,14 +1,12 @@
 """Each function of the signature workflow with its own role: refused whatever is not its work."""
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from local.aws import Aws
-from tests.support.permissions import is_allowed
+from tests.support.permissions import Attempt, is_allowed, send_mail
 
-Attempt = Callable[[Aws, str], Any]
 FUNCTIONS = (
     "signDocument", "requestDocumentSignature", "cancelSignatureRequest", "settleSignatureRequest",
     "announceUnsignedDocument", "remindSigner", "completeSignatureRequest", "showSignatureRequest",
@@ -69,17 +67,6 @@ def read_history(aws: Aws, function: str) -> Any:
     return aws.client_as(function, "stepfunctions").list_executions(
         stateMachineArn=aws.outputs["SignatureStateMachineArn"]
     )
-
-
-def send_mail(sender: str, *recipients: str) -> Attempt:
-    def attempt(aws: Aws, function: str) -> Any:
-        return aws.client_as(function, "ses").send_email(
-            Source=sender,
-            Destination={"ToAddresses": list(recipients)},
-            Message={"Subject": {"Data": "least"}, "Body": {"Text": {"Data": "privilege"}}},
-        )
-
-    return attempt
 
 
 def schedule(group: str) -> Attempt:

@@ -10,7 +10,7 @@ from handlers.messages.publish_message import handler as publish
 from handlers.messages.store import MessageStore
 from handlers.shared import events
 from handlers.shared.clients import client
-from tests.support.lost_responses import LostResponses
+from tests.support.faults import Fault, Kind, injected
 from tests.unit.fakes import FakeContext
 from tests.unit.fixtures import fresh_clients
 
@@ -34,38 +34,35 @@ def aws(fresh_clients: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.parametrize("lost", [1, 2, 3])
 def test_a_record_that_was_written_by_this_call_is_new(lost: int) -> None:
-    requests = LostResponses(client("dynamodb"), "PutItem", lost=lost)
+    with injected(Fault(Kind.RESPONSE_LOST, "PutItem", times=lost)) as network:
+        assert MessageStore(client("dynamodb"), "messages").record(RECORD) is True
 
-    assert MessageStore(client("dynamodb"), "messages").record(RECORD) is True
-    assert requests.requests == lost + 1
+    assert network.calls == ["PutItem"] * (lost + 1)
 
 
 def test_a_record_that_was_written_by_another_call_is_not() -> None:
     store = MessageStore(client("dynamodb"), "messages")
     store.record(RECORD)
     (before,) = client("dynamodb").scan(TableName="messages")["Items"]
-    LostResponses(client("dynamodb"), "PutItem")
 
-    assert store.record(RECORD) is False
+    with injected(Fault(Kind.RESPONSE_LOST, "PutItem")):
+        assert store.record(RECORD) is False
     assert client("dynamodb").scan(TableName="messages")["Items"] == [before]
 
 
 def test_a_message_is_put_once_or_not_promised() -> None:
-    """Whichever client puts it."""
-    clients = [client("events"), client("events", bulk=True)]
-    requests = [LostResponses(one, "PutEvents") for one in clients]
     request = {"body": '{"message": {}}', "requestContext": {"requestId": "r"}}
 
-    answer = publish(request, FakeContext())
+    with injected(Fault(Kind.RESPONSE_LOST, "PutEvents")) as network:
+        answer = publish(request, FakeContext())
 
-    assert sum(made.requests for made in requests) == 1
+    assert network.calls == ["PutEvents"]
     assert answer["statusCode"] == 503
 
 
 def test_who_may_put_an_event_twice_repeats_it() -> None:
-    requests = LostResponses(client("events"), "PutEvents")
-
-    (event_id,) = events.put_events("default", [events.Event("project", "start", {})])
+    with injected(Fault(Kind.RESPONSE_LOST, "PutEvents")) as network:
+        (event_id,) = events.put_events("default", [events.Event("project", "start", {})])
 
     assert event_id
-    assert requests.requests == 2
+    assert network.calls == ["PutEvents", "PutEvents"]

@@ -8,7 +8,7 @@ from boto3.s3.transfer import TransferConfig
 from handlers.sensor import mover
 from handlers.sensor.errors import SourceObjectChangedError, SourceObjectMissingError
 from handlers.sensor.move_file import handler
-from tests.support.sensor_faults import Call, Fault, Kind, network
+from tests.support.faults import Fault, Kind, injected
 from tests.unit.fakes import FakeContext
 
 from .conftest import EXECUTION, KEY, SOURCE, TARGET, Killed, World
@@ -214,9 +214,9 @@ def test_a_copy_in_parts_is_taken_for_done_although_the_answer_was_lost(
     source = any_world.upload(content)
 
     # When it is moved, then the copy is found
-    with network(Fault(Kind.LOST, Call("CompleteMultipartUpload", 1))) as faulty:
+    with injected(Fault(Kind.RESPONSE_LOST, "CompleteMultipartUpload")) as network:
         assert moved(source, context)["size"] == len(content)
-    assert Call("CompleteMultipartUpload", 2) in faulty.calls
+    assert network.calls.count("CompleteMultipartUpload") == 2
     assert any_world.read(TARGET, MOVED) == content
     assert any_world.keys(SOURCE) == []
 

@@ -9,7 +9,7 @@ from handlers.sensor.send_email import handler
 from handlers.shared.clients import client
 from handlers.shared.errors import AwsUnavailableError, ConfigurationError
 from tests.support.engine import TaskError
-from tests.support.sensor_faults import Call, Fault, Kind, network
+from tests.support.faults import Fault, Kind, injected
 from tests.unit.fakes import FakeContext, answer
 
 from .conftest import EXECUTION, KEY, SOURCE, TARGET, World
@@ -72,9 +72,9 @@ def test_a_throttled_mail_is_sent_by_the_retry(
 @pytest.mark.parametrize(
     "fault",
     [
-        Fault(Kind.LOST, Call("SendEmail", 1)),
-        Fault(Kind.KILLED_AFTER, Call("SendEmail", 1)),
-        Fault(Kind.KILLED_AFTER, Call("PutItem", 1)),
+        Fault(Kind.RESPONSE_LOST, "SendEmail"),
+        Fault(Kind.KILLED_AFTER, "SendEmail"),
+        Fault(Kind.KILLED_AFTER, "PutItem"),
     ],
     ids=str,
 )
@@ -82,8 +82,8 @@ def test_a_report_of_which_nobody_knows_is_no_success(
     world: World, context: FakeContext, fault: Fault
 ) -> None:
     # Given an attempt that ends in the middle of the mail
-    with network(fault) as faulty, pytest.raises(TaskError):
-        faulty.invoke(handler, EVENT, context)
+    with injected(fault) as network, pytest.raises(TaskError):
+        network.invoke(handler, EVENT, context)
 
     # When the task is tried again, then it says that nobody knows, and sends nothing
     sent = len(world.mails)

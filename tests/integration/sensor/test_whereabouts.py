@@ -8,7 +8,7 @@ import pytest
 from handlers.sensor import move_file, set_aside_file
 from handlers.sensor.whereabouts import Whereabouts, look_for
 from tests.support.engine import TaskError
-from tests.support.sensor_faults import Call, Fault, Kind, network
+from tests.support.faults import EVERY, Fault, Kind, injected
 from tests.unit.fakes import FakeContext
 
 from .conftest import EXECUTION, KEY, SOURCE, TARGET, World
@@ -50,9 +50,9 @@ def test_in_two_places_when_a_move_stopped_in_the_middle(
 ) -> None:
     source = any_world.upload(b"rubbish")
     event = event_of(source)
-    fault = Fault(Kind.REFUSED, Call("DeleteObject", 1), for_ever=True)
-    with network(fault) as faulty, pytest.raises(TaskError):
-        faulty.invoke(set_aside_file.handler, event, context)
+    fault = Fault(Kind.REFUSED, "DeleteObject", times=EVERY)
+    with injected(fault) as network, pytest.raises(TaskError):
+        network.invoke(set_aside_file.handler, event, context)
     assert look_for(event) == Whereabouts(source=original(source), failed=FAILED)
 
 
@@ -97,10 +97,10 @@ def test_a_copy_whose_place_a_newer_one_has_taken_is_named_by_its_version(
     assert look_for(newer).failed == FAILED
 
 
-@pytest.mark.parametrize("kind", [Kind.REFUSED, Kind.UNAVAILABLE, Kind.LOST], ids=str)
+@pytest.mark.parametrize("kind", [Kind.REFUSED, Kind.UNAVAILABLE, Kind.RESPONSE_LOST], ids=str)
 def test_a_place_that_cannot_be_looked_at_is_unknown_and_no_error(world: World, kind: Kind) -> None:
     event = event_of(world.upload(b"a,1,1\n"))
-    with network(Fault(kind, Call("HeadObject", 1), for_ever=True)):
+    with injected(Fault(kind, "HeadObject", times=EVERY)):
         found = look_for(event)
     assert found.found == []
     assert [reason.split(" could not be looked at: ")[0] for reason in found.unknown] == [
@@ -112,5 +112,5 @@ def test_a_place_that_cannot_be_looked_at_is_unknown_and_no_error(world: World, 
 
 def test_a_place_is_looked_at_twice(world: World) -> None:
     source = world.upload(b"a,1,1\n")
-    with network(Fault(Kind.LOST, Call("HeadObject", 1))):
+    with injected(Fault(Kind.RESPONSE_LOST, "HeadObject")):
         assert look_for(event_of(source)) == Whereabouts(source=original(source))

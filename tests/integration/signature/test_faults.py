@@ -24,7 +24,7 @@ from handlers.signature import (
 )
 from handlers.signature.request import SignatureRequest, Status, request_id_of
 from handlers.signature.store import RequestStore
-from tests.support.faults import EVERY, Fault, Killed, injected
+from tests.support.faults import EVERY, Fault, Killed, Kind, injected
 from tests.unit.fakes import FakeContext
 
 from .conftest import EXECUTION, World
@@ -73,7 +73,7 @@ def test_bob_who_signs_is_thanked_whichever_response_is_lost(
     ask()
     world.machine.notes_in = world.store
 
-    with injected(Fault.RESPONSE_LOST, operation):
+    with injected(Fault(Kind.RESPONSE_LOST, operation)):
         status, page = press(context, world.code(), decision="sign")
 
     assert status == 200
@@ -120,10 +120,10 @@ def test_a_write_whose_response_is_lost_recognises_its_own_record(
         world.store.decide(ONE, Status.SIGNED, "", time.time())
     write = writes(world.store, world.request(ONE))[name]
 
-    with injected(Fault.RESPONSE_LOST, "UpdateItem") as calls:
+    with injected(Fault(Kind.RESPONSE_LOST, "UpdateItem")) as network:
         written = write()
 
-    assert calls == ["UpdateItem", "UpdateItem"]
+    assert network.calls == ["UpdateItem", "UpdateItem"]
     assert written is not None
     assert written == world.store.get(ONE)
 
@@ -146,7 +146,7 @@ def test_a_write_is_recognised_though_others_wrote_after_it(world: World, ask: A
             decision.deliver(RequestStore("signature-requests"), world.request(ONE))
 
     client("dynamodb").meta.events.register("before-sign.dynamodb.UpdateItem", deliver_between)
-    with injected(Fault.RESPONSE_LOST, "UpdateItem"):
+    with injected(Fault(Kind.RESPONSE_LOST, "UpdateItem")):
         decided = world.store.decide(ONE, Status.SIGNED, "", time.time())
 
     assert decided is not None
@@ -172,7 +172,7 @@ def test_a_decision_that_is_not_delivered_is_called_so_and_may_be_sent_again(
     ask()
     code = world.code()
 
-    with injected(Fault.NOT_REACHED, operation, EVERY):
+    with injected(Fault(Kind.NOT_REACHED, operation, times=EVERY)):
         first = press(context, code, decision=choice, reason="too dear")
     shown = look(context, code)
 
@@ -204,7 +204,7 @@ def test_the_service_delivers_it_by_itself(
     done: str,
 ) -> None:
     ask()
-    with injected(Fault.NOT_REACHED, operation, EVERY):
+    with injected(Fault(Kind.NOT_REACHED, operation, times=EVERY)):
         press(context, world.code(), decision=choice, reason="too dear")
 
     assert deliver() == {"delivered": 1, "left": 0}
@@ -222,7 +222,7 @@ def test_a_person_who_completes_it_is_told_that_it_is_not_delivered(
 ) -> None:
     ask()
 
-    with injected(Fault.NOT_REACHED, DELIVERING, EVERY):
+    with injected(Fault(Kind.NOT_REACHED, DELIVERING, times=EVERY)):
         first = complete_signature_request.handler({"requestId": ONE}, context)
     deliver()
     second = complete_signature_request.handler({"requestId": ONE}, context)
@@ -323,7 +323,7 @@ def test_a_decision_that_was_noted_in_time_is_what_the_machine_learns_at_the_dea
 # -- A process that is killed, and its work that is repeated --------------------------------------
 
 KILLS = pytest.mark.parametrize(
-    "fault", [Fault.KILLED_BEFORE, Fault.KILLED_AFTER], ids=["before", "after"]
+    "kind", [Kind.KILLED_BEFORE, Kind.KILLED_AFTER], ids=["before", "after"]
 )
 
 
@@ -331,19 +331,19 @@ KILLS = pytest.mark.parametrize(
 @pytest.mark.parametrize("call", [2, 3, 4])
 @pytest.mark.parametrize("choice", ["sign", "decline"])
 def test_a_decision_survives_a_kill_at_any_call_or_was_never_noted(
-    world: World, ask: Any, context: FakeContext, deliver: Any, call: int, choice: str, fault: Fault
+    world: World, ask: Any, context: FakeContext, deliver: Any, call: int, choice: str, kind: Kind
 ) -> None:
     """Calls 2 to 4: note it, tell the machine, note that it was told."""
     ask()
     code = world.code()
 
-    with injected(fault, nth=call), pytest.raises(Killed):
+    with injected(Fault(kind, nth=call)), pytest.raises(Killed):
         press(context, code, decision=choice, reason="why")
     if world.machine.told:  # it goes on
         world.store.settle(ONE, decision.DECISIONS[choice], time.time())
     deliver()
 
-    if (call, fault) == (2, Fault.KILLED_BEFORE):
+    if (call, kind) == (2, Kind.KILLED_BEFORE):
         assert "<form" in look(context, code)[1]
         assert (world.request(ONE).status, world.machine.told) == (Status.PENDING, [])
     else:
@@ -356,10 +356,10 @@ def test_a_decision_survives_a_kill_at_any_call_or_was_never_noted(
 @KILLS
 @pytest.mark.parametrize("call", range(1, 6))
 def test_asking_again_after_a_kill_asks_once_and_with_a_link_that_works(
-    world: World, ask: Any, context: FakeContext, call: int, fault: Fault
+    world: World, ask: Any, context: FakeContext, call: int, kind: Kind
 ) -> None:
     """Calls 1 to 5: store the request, schedule its reminder; note, send and note the mail."""
-    with injected(fault, nth=call), pytest.raises(Killed):
+    with injected(Fault(kind, nth=call)), pytest.raises(Killed):
         ask(token="first")
 
     ask(token="second")
@@ -369,7 +369,7 @@ def test_asking_again_after_a_kill_asks_once_and_with_a_link_that_works(
     assert len(world.schedules()) == 1
     # Between noting a mail and SES's answer nobody knows whether it was sent; then it is not sent
     # again, and the reminder reaches Bob.
-    unknown = (call, fault) in {(3, Fault.KILLED_AFTER), (4, Fault.KILLED_BEFORE)}
+    unknown = (call, kind) in {(3, Kind.KILLED_AFTER), (4, Kind.KILLED_BEFORE)}
     assert len(world.mails()) == int(not unknown)
     if unknown:
         remind_signer.handler({"requestId": ONE}, context)
@@ -380,12 +380,12 @@ def test_asking_again_after_a_kill_asks_once_and_with_a_link_that_works(
 @KILLS
 @pytest.mark.parametrize("call", [1, 2])
 def test_cancelling_again_after_a_kill_ends_the_task_that_waits(
-    world: World, ask: Any, context: FakeContext, call: int, fault: Fault
+    world: World, ask: Any, context: FakeContext, call: int, kind: Kind
 ) -> None:
     ask()
     cancelling = asking() | {"reason": "Alice could not sign the document"}
 
-    with injected(fault, nth=call), pytest.raises(Killed):
+    with injected(Fault(kind, nth=call)), pytest.raises(Killed):
         cancel_signature_request.handler(cancelling, context)
     cancel_signature_request.handler(cancelling, context)
 
@@ -468,7 +468,7 @@ def test_who_cannot_know_whether_it_was_noted_says_so(
     """Every response to the note is lost, and every attempt to note it has taken effect."""
     ask()
 
-    with injected(Fault.RESPONSE_LOST, "UpdateItem", EVERY):
+    with injected(Fault(Kind.RESPONSE_LOST, "UpdateItem", times=EVERY)):
         status, page = press(context, world.code(), decision="sign")
 
     assert status == 503
@@ -478,5 +478,8 @@ def test_who_cannot_know_whether_it_was_noted_says_so(
 
 
 def test_a_store_out_of_reach_is_transient(world: World, ask: Any, deliver: Any) -> None:
-    with injected(Fault.NOT_REACHED, "Query", EVERY), pytest.raises(AwsUnavailableError):
+    with (
+        injected(Fault(Kind.NOT_REACHED, "Query", times=EVERY)),
+        pytest.raises(AwsUnavailableError),
+    ):
         deliver()

@@ -626,7 +626,7 @@ def test_what_others_say_is_one_line_each_in_the_owners_mail(
     announce_unsigned_document.handler(gathered("DECLINED", says), context)
 
     (mail,) = world.mails()
-    assert "- Bob declined (no Document 4 was signedxxx" in mail.body
+    assert "<li>Bob declined (no Document 4 was signedxxx" in mail.body  # moto keeps the HTML
     assert "\u202e" not in mail.body
     assert len(mail.body) < 5000  # as text and as HTML
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support import asl
 from tests.support.engine import Engine, Run, Task, engine, fails, in_turn, succeeds, times_out
+from tests.support.error_names import TRANSIENT
 
 REQUEST = {"baseUrl": "https://flags.example", "resourcePaths": ["a", "b"], "lambdaConcur": 5}
 PLAN = {"requested": 12, "distinct": 12, "batchSize": 5, "batches": [0, 1, 2]}
@@ -24,14 +25,6 @@ STEPS = {  # function: (its state, what it answers when all is well)
 }
 OUTSIDE = {name: step for name, step in STEPS.items() if name != "downloadBatch"}
 BEGIN = ["Set Paths Aside", "Batch Resources", "Download Batches"]
-TRANSIENT = [
-    "AwsUnavailableError",
-    "Lambda.ClientExecutionTimeoutException",
-    "Lambda.ServiceException",
-    "Lambda.AWSLambdaException",
-    "Lambda.SdkClientException",
-    "Lambda.TooManyRequestsException",
-]
 KILLED = ["Sandbox.Timedout", "Runtime.ExitError", "Runtime.OutOfMemory", "Lambda.Unknown"]
 
 

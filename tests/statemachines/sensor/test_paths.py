@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.engine import Run, Task, fails, in_turn, run, succeeds, times_out
+from tests.support.error_names import TRANSIENT
 
 FILE = {"bucketName": "source", "objectKey": "day 1.csv", "versionId": "v1", "etag": "e", "size": 9}
 INGESTION = {"stored": 7, "duplicates": 1, "rejected": 0, "sensors": 5, "etag": "e"}
@@ -14,14 +15,6 @@ SET_ASIDE = {"moved": True, "bucketName": "target", "objectKey": "failed/day 1.c
 SENT = {"status": "sent", "messageId": "m"}
 ANNOUNCED = ["Set Aside File", "Send Failure Email", "Did Step Functions Stop It?"]
 FAILURE_STATES = [*ANNOUNCED, "File Not Processed"]
-TRANSIENT = [
-    "AwsUnavailableError",
-    "Lambda.ClientExecutionTimeoutException",
-    "Lambda.ServiceException",
-    "Lambda.AWSLambdaException",
-    "Lambda.SdkClientException",
-    "Lambda.TooManyRequestsException",
-]
 STEPS = {  # function: (its state, what it answers when all is well)
     "processFile": ("Process File", INGESTION),
     "moveFile": ("Move File", MOVED),

@@ -13,20 +13,13 @@ from handlers.signature.errors import InvalidDocumentIdError
 from handlers.signature.request import document_id, request_id_of
 from tests.support import asl
 from tests.support.engine import Run, Task, TaskError, engine, fails, in_turn, succeeds
+from tests.support.error_names import TRANSIENT
 
 ALICE, BOB = (
     {"signer": name, "documentId": "3", "signature": f"{name} signed 3", "signedAt": "now"}
     for name in ("Alice", "Bob")
 )
 PATIENCE = 10
-TRANSIENT = [
-    "AwsUnavailableError",
-    "Lambda.ClientExecutionTimeoutException",
-    "Lambda.ServiceException",
-    "Lambda.AWSLambdaException",
-    "Lambda.SdkClientException",
-    "Lambda.TooManyRequestsException",
-]
 KILLED = ["Runtime.ExitError", "Runtime.OutOfMemory", "Lambda.Unknown", "Sandbox.Timedout"]
 # What StartExecution takes and no document has as its id.
 BAD_DOCUMENTS = [1.5, "", "a b", "3\n", "3\r\nBcc: eve@example.com", "x" * 100_000, 2**60]

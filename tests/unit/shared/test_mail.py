@@ -22,7 +22,7 @@ from handlers.shared import clients, mail
 from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.mail import Mail, send_once
 from tests.support.engine import TaskError
-from tests.support.sensor_faults import Call, Fault, Kind, network
+from tests.support.faults import EVERY, Fault, Kind, injected
 from tests.unit.fakes import answer
 
 URL = "https://email.us-east-1.amazonaws.com"
@@ -208,11 +208,11 @@ def test_a_mail_is_sent_although_an_answer_of_the_log_is_lost(
     ses: FakeSes, log: Any, operation: str
 ) -> None:
     # Given a write that takes effect and whose answer does not arrive, so that the SDK repeats it
-    with network(Fault(Kind.LOST, Call(operation, 1))) as faulty:
+    with injected(Fault(Kind.RESPONSE_LOST, operation)) as network:
         outcome = send_once(LETTER, key="execution-1")
 
     # Then the attempt recognises its own record
-    assert faulty.calls.count(Call(operation, 2)) == 1
+    assert network.calls.count(operation) == 2
     assert outcome == {"status": "sent", "messageId": "message-1"}
     assert len(ses.sent) == 1
     assert record(log)["status"] == {"S": "COMPLETED"}
@@ -228,11 +228,11 @@ def test_a_refused_mail_is_sent_by_a_retry_although_an_answer_of_the_log_is_lost
     # Given SES that refuses the first time, and a removal of the record whose answer is lost
     ses.answers = [answer("Throttling")]
     with (
-        network(Fault(Kind.LOST, Call("DeleteItem", 1))) as faulty,
+        injected(Fault(Kind.RESPONSE_LOST, "DeleteItem")) as network,
         pytest.raises(AwsUnavailableError),
     ):
         send_once(LETTER, key="execution-1")
-    assert Call("DeleteItem", 2) in faulty.calls
+    assert network.calls.count("DeleteItem") == 2
     assert "stays" not in caplog.text  # the removal recognises itself
 
     # When the task is retried, then it sends
@@ -242,26 +242,26 @@ def test_a_refused_mail_is_sent_by_a_retry_although_an_answer_of_the_log_is_lost
 @pytest.mark.parametrize(
     "fault",
     [
-        pytest.param(Fault(Kind.KILLED_BEFORE, Call("PutItem", 1)), id="before-the-record"),
-        pytest.param(Fault(Kind.KILLED_AFTER, Call("PutItem", 1)), id="after-the-record"),
-        pytest.param(Fault(Kind.KILLED_BEFORE, Call("UpdateItem", 1)), id="after-ses"),
-        pytest.param(Fault(Kind.KILLED_AFTER, Call("UpdateItem", 1)), id="after-the-outcome"),
+        pytest.param(Fault(Kind.KILLED_BEFORE, "PutItem"), id="before-the-record"),
+        pytest.param(Fault(Kind.KILLED_AFTER, "PutItem"), id="after-the-record"),
+        pytest.param(Fault(Kind.KILLED_BEFORE, "UpdateItem"), id="after-ses"),
+        pytest.param(Fault(Kind.KILLED_AFTER, "UpdateItem"), id="after-the-outcome"),
     ],
 )
 def test_what_a_retry_knows_after_a_kill(ses: FakeSes, log: Any, fault: Fault) -> None:
     # Given an attempt that is killed somewhere
-    with network(fault) as faulty, pytest.raises(TaskError, match="killed"):
-        faulty.invoke(lambda event, _: send_once(LETTER, key=event), "execution-1", None)
+    with injected(fault) as network, pytest.raises(TaskError, match="killed"):
+        network.invoke(lambda event, _: send_once(LETTER, key=event), "execution-1", None)
 
     # When the task is retried
     outcome = send_once(LETTER, key="execution-1")
 
     # Then what it says is true, and at most one mail is out
     assert len(ses.sent) <= 1
-    if fault.kind is Kind.KILLED_BEFORE and fault.at.operation == "PutItem":
+    if fault.kind is Kind.KILLED_BEFORE and fault.operation == "PutItem":
         assert outcome == {"status": "sent", "messageId": "message-1"}
         assert len(ses.sent) == 1
-    elif fault.kind is Kind.KILLED_AFTER and fault.at.operation == "UpdateItem":
+    elif fault.kind is Kind.KILLED_AFTER and fault.operation == "UpdateItem":
         assert outcome == {"status": "sent", "messageId": "message-1"}
     else:
         assert outcome == {"status": "unknown"}
@@ -288,7 +288,7 @@ def test_a_record_that_cannot_be_removed_hides_no_refusal(
     # Given SES that refuses, and a log that does not let go of the record
     ses.answers = [answer(refusal)]
     with (
-        network(Fault(Kind.REFUSED, Call("DeleteItem", 1), for_ever=True)),
+        injected(Fault(Kind.REFUSED, "DeleteItem", times=EVERY)),
         pytest.raises((AwsUnavailableError, ClientError), match=refusal),
     ):
         send_once(LETTER, key="execution-1")
@@ -303,7 +303,7 @@ def test_a_log_whose_answers_are_all_lost_is_an_outage_and_nothing_is_sent(
 ) -> None:
     # Given a record that is written, and a log that never says so
     with (
-        network(Fault(Kind.LOST, Call("PutItem", 1), for_ever=True)),
+        injected(Fault(Kind.RESPONSE_LOST, "PutItem", times=EVERY)),
         pytest.raises(AwsUnavailableError, match="noting a mail"),
     ):
         send_once(LETTER, key="execution-1")
@@ -330,10 +330,10 @@ def test_an_expired_record_is_none(ses: FakeSes, log: Any) -> None:
 def test_only_its_own_attempt_writes_an_outcome(ses: FakeSes, log: Any) -> None:
     """A killed attempt's record that a person removed: the next attempt sends."""
     with (
-        network(Fault(Kind.KILLED_AFTER, Call("PutItem", 1))) as faulty,
+        injected(Fault(Kind.KILLED_AFTER, "PutItem")) as network,
         pytest.raises(TaskError),
     ):
-        faulty.invoke(lambda event, _: send_once(LETTER, key=event), "execution-1", None)
+        network.invoke(lambda event, _: send_once(LETTER, key=event), "execution-1", None)
     log.delete_item(TableName="emails", Key={"id": record(log)["id"]})
 
     assert send_once(LETTER, key="execution-1")["status"] == "sent"

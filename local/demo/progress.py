@@ -1,0 +1,61 @@
+"""Progress of executions: shown in the terminal until all have ended."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from local.errors import LocalError
+
+PAUSE_SECONDS = 0.2
+
+
+class Watched(Protocol):
+    """Something that an execution works on."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def ended(self) -> bool: ...
+
+
+W = TypeVar("W", bound=Watched)
+
+
+def watch(
+    console: Console,
+    everything: Sequence[W],
+    look: Callable[[Sequence[W]], None],
+    table: Callable[[Sequence[W]], Table],
+    *,
+    seconds: float,
+) -> None:
+    """Show the table of everything until all have ended; `look` brings the unfinished up to date.
+
+    LocalError names what has not ended within `seconds`.
+    """
+    deadline = time.monotonic() + seconds
+    with Live(table(everything), console=console, refresh_per_second=8) as live:
+        while unfinished := [one for one in everything if not one.ended]:
+            if time.monotonic() > deadline:
+                names = ", ".join(one.name for one in unfinished)
+                raise LocalError(f"Still not done after {seconds:g} s: {names}.")
+            look(unfinished)
+            live.update(table(everything))
+            time.sleep(PAUSE_SECONDS)
+
+
+def has_ended(execution: Mapping[str, Any]) -> bool:
+    """Whether an execution, as Step Functions describes it, has ended; no if there is none."""
+    return bool(execution) and execution["status"] != "RUNNING"
+
+
+def took(execution: Mapping[str, Any]) -> str:
+    """How long an execution took; empty while it has not ended."""
+    if not has_ended(execution):
+        return ""
+    return f"{(execution['stopDate'] - execution['startDate']).total_seconds():.1f} s"
