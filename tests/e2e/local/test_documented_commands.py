@@ -53,9 +53,9 @@ NOT_RUN: dict[str, tuple[str, str]] = {
     ),
     r"make bench": ("takes minutes, and its numbers need a quiet machine", ""),
     r"make deploy STAGE=(dev|prod|prod2)": ("needs an AWS account", ""),
-    r".venv/bin/python -m local take-back --stage prod": (
+    r".venv/bin/python -m ops take-back --stage prod": (
         "needs a stack that was removed; test_retained.py runs it",
-        ".venv/bin/python -m local take-back --help",
+        ".venv/bin/python -m ops take-back --help",
     ),
     r"npx serverless": ("says how it is called", "npx serverless --help"),
     r"aws stepfunctions start-execution": (
