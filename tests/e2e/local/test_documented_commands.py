@@ -66,10 +66,6 @@ NOT_RUN: dict[str, tuple[str, str]] = {
         "ministack has no RedriveExecution",
         "aws stepfunctions redrive-execution --execution-arn x --generate-cli-skeleton output",
     ),
-    r"python -m ops take-back --stage prod": (
-        "needs an AWS account, and a stack that was removed from it",
-        ".venv/bin/python -m ops take-back --help",
-    ),
     r"aws sso login": ("needs a browser, an AWS account and version 2 of the AWS CLI", "true"),
     r"npx serverless deploy --stage dev --param=.*": (
         "deploys as `make up` does, with another value",
