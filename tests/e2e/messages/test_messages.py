@@ -241,7 +241,7 @@ class TestFailures:
     ) -> None:
         delivered = event("{}")
 
-        execution = messages.start(delivered, copy("getMessage"))
+        execution = messages.start(delivered, copy("executeWorkflow"))
 
         assert (execution["status"], execution["error"]) == ("FAILED", "MessageNotRecordedError")
         assert json.loads(execution["cause"])["Error"] == "InvalidEventError"
