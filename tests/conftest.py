@@ -35,6 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
             f"{suites} need the Serverless Framework, which is not installed: run "
             "`make setup-tests`. `make test-fast` runs the suites that do not need it."
         )
+    _forget_the_terminals_settings()
     if RUN_DIRECTORY not in os.environ:  # workers inherit it
         os.environ[RUN_DIRECTORY] = tempfile.mkdtemp(prefix="stepworks-tests-")
         config.stash[_owner] = True
@@ -58,6 +59,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 _owner = pytest.StashKey[bool]()
+# What a person sets for the tests themselves.
+FOR_TESTS = {RUN_DIRECTORY, "STEPWORKS_SCREENSHOTS"}
+
+
+def _forget_the_terminals_settings() -> None:
+    """Run the same tests in every terminal: after `eval "$(make -s env)"`, with an AWS profile …"""
+    for name in [*os.environ]:
+        if name.startswith(("AWS_", "STEPWORKS_")) and name not in FOR_TESTS:
+            del os.environ[name]
+    os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
 
 
 def _framework_is_installed() -> bool:
