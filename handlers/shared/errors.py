@@ -58,23 +58,23 @@ class _SpokenError(Exception):
 
 
 class TransientError(_SpokenError):
-    """Trying again later may help."""
+    """A retry may succeed."""
 
 
 class PermanentError(_SpokenError):
-    """Trying again will not help."""
+    """A retry fails again."""
 
 
 class AwsUnavailableError(TransientError):
-    """An AWS service did not answer, or asked to be called less often."""
+    """An AWS service did not respond, or is throttling."""
 
 
 class ConfigurationError(PermanentError):
-    """The function is not configured."""
+    """An environment variable of the function is missing or invalid."""
 
 
 class InvalidEventError(PermanentError):
-    """The event is not one this function understands."""
+    """The event does not have the form that the function expects."""
 
 
 def http_status(error: BaseException) -> int:

@@ -27,11 +27,11 @@ Entry = dict[str, str]
 
 
 class EventTooLargeError(PermanentError):
-    """The event is larger than the machine takes that EventBridge starts with it."""
+    """The event exceeds the input limit of a machine that EventBridge starts."""
 
 
 class EventsNotPutError(TransientError):
-    """EventBridge did not take every event."""
+    """EventBridge refused some of the events."""
 
 
 @dataclass(frozen=True)
