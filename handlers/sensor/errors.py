@@ -4,7 +4,7 @@ from handlers.shared.errors import PermanentError, TransientError
 
 
 class SourceObjectMissingError(PermanentError):
-    """The file is not there."""
+    """The file does not exist."""
 
 
 class SourceObjectChangedError(PermanentError):
