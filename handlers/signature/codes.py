@@ -6,7 +6,8 @@ import secrets
 from collections.abc import Iterable
 
 CODE_BYTES = 32
-_NOBODYS = hashlib.sha256(b"").hexdigest()  # compared as well, also if there are no hashes
+# Always compared too, so that a lookup without hashes takes time as well.
+_NOBODYS = hashlib.sha256(b"").hexdigest()
 
 
 def new_code() -> str:
