@@ -1,14 +1,14 @@
-"""What can go wrong while cookies are counted."""
+"""The errors of the cookies workflow."""
 
 from handlers.shared.errors import PermanentError, TransientError
 
 
 class InvalidRequestError(PermanentError):
-    """The input of the execution does not say whose cookies are wanted."""
+    """The input of the execution is not a valid request."""
 
 
 class TooManyNamesError(PermanentError):
-    """There are more names than a report can have."""
+    """The request has more names than a report can have."""
 
 
 class ProfileUnavailableError(TransientError):
@@ -16,4 +16,4 @@ class ProfileUnavailableError(TransientError):
 
 
 class ResultMissingError(PermanentError):
-    """A person was processed, but what they ate is not to be found."""
+    """A person was processed, but the file with the result is missing."""

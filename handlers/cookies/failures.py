@@ -1,4 +1,4 @@
-"""What Lambda says of an invocation it has given up on, and the event that tells the task.
+"""Lambda's failure record of an asynchronous invocation, and the event that fails its task.
 
 https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
 """
@@ -12,13 +12,14 @@ from handlers.shared.errors import InvalidEventError
 from handlers.shared.events import Event
 
 MAX_ERROR = 256  # SendTaskFailure: characters of an error name
-# SendTaskFailure takes 32,768 characters of a cause; the machine carries it in its state.
+# SendTaskFailure accepts 32,768 characters of a cause, but the cause becomes part of the state's
+# output.
 MAX_CAUSE = 4096
-_TIMED_OUT = "Task timed out after"  # Lambda names this error in its message alone
+_TIMED_OUT = "Task timed out after"  # only the message says that it was a timeout
 
 
 def task_failed(body: str) -> Event:
-    """The `task.failed` of a failure record; InvalidEventError if no task was waiting."""
+    """The `task.failed` for a failure record; InvalidEventError if the record names no task."""
     record = _record(body)
     event = record.get("requestPayload")
     if not isinstance(event, Mapping):
@@ -40,7 +41,7 @@ def _record(body: str) -> Mapping[str, Any]:
 
 
 def _reason(record: Mapping[str, Any]) -> tuple[str, str]:
-    """Error name and cause: what the function raised, or why Lambda did not even call it."""
+    """Error name and cause: the function's error, or the reason why Lambda did not call it."""
     response = record.get("responsePayload")
     response = response if isinstance(response, Mapping) else {}
     condition = str(record.get("requestContext", {}).get("condition") or "Unknown")
@@ -52,5 +53,5 @@ def _reason(record: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _utf8(text: str) -> str:
-    """A function may fail with any text; an event holds UTF-8 alone."""
+    """The text as valid UTF-8, which an event requires; an error message may be any text."""
     return text.encode(errors="replace").decode()

@@ -1,6 +1,6 @@
 """The files of an execution: `<execution name>/…` in the bucket.
 
-Every key follows from the event alone, so that writing again changes nothing.
+Every key is computed from the event only, so that a repeated write replaces the same file.
 """
 
 import json
@@ -25,7 +25,7 @@ _NAMELESS = "nobody"
 
 @dataclass(frozen=True)
 class Person:
-    """The n-th name of an execution's list; names may repeat, numbers do not."""
+    """The n-th name in an execution's list. Names may repeat; `n` does not."""
 
     execution: str
     n: int
@@ -53,7 +53,7 @@ class Person:
 
 
 def folder(execution: str) -> str:
-    """The name of an execution, by its ARN."""
+    """The execution's name, from its ARN: the folder of its files."""
     return execution.rpartition(":")[2]
 
 
@@ -62,7 +62,7 @@ def report_key(execution: str) -> str:
 
 
 def slug(name: str) -> str:
-    """What of a name can stand in a key anywhere: lower-case letters, digits and hyphens."""
+    """A name in a form that is safe in any key: lower-case letters, digits and hyphens."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     words = re.sub(r"[^a-z0-9]+", "-", re.sub(r"['’`]", "", plain)).strip("-")
     return words[:_LONGEST_SLUG].strip("-") or _NAMELESS
@@ -92,7 +92,7 @@ def read(bucket: str, key: str) -> dict[str, Any]:
 
 
 def presigned_get(bucket: str, key: str) -> str:
-    """A URL that reads the file for 15 minutes: a secret."""
+    """A URL with which anyone can read the file for 15 minutes, so it is a secret."""
     url: str = client("s3").generate_presigned_url(
         "get_object", Params={"Bucket": bucket, "Key": key}, ExpiresIn=URL_SECONDS
     )

@@ -1,4 +1,4 @@
-"""Say whose cookies are counted."""
+"""List the people whose cookies are counted."""
 
 from typing import Any
 

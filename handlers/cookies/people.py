@@ -1,6 +1,6 @@
-"""People who do not exist: their names and profiles, the same for the same seed.
+"""Made-up people: their names and profiles.
 
-Nothing here is left to chance, so that an event that comes twice has one answer.
+The same seed gives the same people, so that an event that is delivered twice has one result.
 """
 
 import json
@@ -13,17 +13,18 @@ from faker import Faker
 from handlers.cookies.errors import InvalidRequestError, TooManyNamesError
 from handlers.shared.text import is_utf8
 
-MOST_MADE_UP = 19  # unless a number is asked for
-# The machine carries the names, and what became of each, in every state's output: 32 KiB at most.
+MOST_MADE_UP = 19  # unless the request has a `count`
+# The output of every state has the names and the outcome for each: 32 KiB at most.
 MAX_NAMES = 350
 MAX_NAMES_BYTES = 14 * 1024
 
 
 def names_for(request: Mapping[str, Any], *, execution: str) -> list[str]:
-    """Whose cookies are counted.
+    """The names of the people whose cookies are counted.
 
-    `names` are taken as they are. Otherwise `count` people are made up, or 0 to 19, from `seed`,
-    or from the execution.
+    `names` are used as they are. Without `names`, `count` people are made up from `seed`. The
+    default of `count` is a number from 0 to 19 that depends on the seed; that of `seed` is the
+    execution.
     """
     if not isinstance(request, Mapping):
         raise InvalidRequestError("The input must be an object.")
@@ -38,7 +39,7 @@ def names_for(request: Mapping[str, Any], *, execution: str) -> list[str]:
 
 
 def profile_of(n: int, name: str) -> dict[str, str]:
-    """Who the n-th person is."""
+    """The profile of the n-th person."""
     fake = _fake(f"{n}/{name}")
     return {"name": name, "company": fake.company(), "city": fake.city()}
 

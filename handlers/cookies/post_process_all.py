@@ -25,7 +25,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     detail = task(event, "names", "people")
     bucket, key = settings.text("BUCKET"), report_key(detail["execution"])
     report = report_on(detail, bucket=bucket)
-    # The share of the people that may be missing from a report.
+    # The share of people that may be missing from a report.
     tolerated = settings.number("TOLERATED_FAILURE_SHARE", minimum=0, maximum=1)
     write(bucket, key, report.as_dict())
     result = {

@@ -1,4 +1,4 @@
-"""Add to a person's profile how many cookies they ate."""
+"""Add the number of cookies that a person ate to their profile."""
 
 import random
 from typing import Any
@@ -34,5 +34,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
 
 
 def cookies_eaten_by(n: int, name: str) -> int:
-    """0 to 9; the same for every delivery of an event, because it may be delivered twice."""
+    """0 to 9, the same for each delivery of an event: it may be delivered twice."""
     return random.Random(f"cookies/{n}/{name}").randint(0, MAX_COOKIES)

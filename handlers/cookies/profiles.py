@@ -1,4 +1,4 @@
-"""Fetching a profile by its presigned URL, which no error may tell."""
+"""Fetch a profile by its presigned URL. No error message may contain the URL."""
 
 from typing import Any
 
@@ -6,16 +6,16 @@ import requests
 
 from handlers.cookies.errors import ProfileUnavailableError
 
-_TIMEOUT = (3.05, 10)  # to connect, and between two bytes
+_TIMEOUT = (3.05, 10)  # seconds: to connect, and to wait for the next byte
 
 
 def fetch(url: str) -> dict[str, Any]:
-    """The profile; ProfileUnavailableError, without the URL, if there is none to be had."""
+    """The profile; ProfileUnavailableError, without the URL, if it cannot be fetched."""
     try:
         answer = requests.get(url, timeout=_TIMEOUT, allow_redirects=False)
         profile = answer.json() if answer.status_code == 200 else None
     except (requests.RequestException, ValueError) as error:
-        # `from None`: what requests says has the URL in it, and Lambda logs whole chains.
+        # `from None`: the original message has the URL, and Lambda logs the whole chain of errors.
         raise ProfileUnavailableError(
             f"The profile could not be fetched: {type(error).__name__}."
         ) from None

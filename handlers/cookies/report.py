@@ -1,4 +1,4 @@
-"""The report: who ate cookies, how many in all, and who is missing."""
+"""The report: the people, the total number of cookies, and who is missing."""
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -7,12 +7,12 @@ from typing import Any
 
 from handlers.cookies.files import Person, read
 
-_READERS = 32  # as many as the client has connections
+_READERS = 32  # the size of the client's connection pool
 
 
 @dataclass(frozen=True)
 class Report:
-    """What became of everyone; `failure` says why that is not known."""
+    """The result for all people, or `failure`: the reason why there is none."""
 
     names: list[str]
     total: int
@@ -28,16 +28,16 @@ class Report:
         }
         if self.failure is None:
             return counted
-        # People may have been processed all the same: their files are there, and not read.
+        # Some people may have been processed. Their files are not read.
         return dict.fromkeys(counted) | {"failure": dict(self.failure)}
 
     def more_failed_than(self, share: float) -> bool:
-        """Whether a larger share than this of all people is missing."""
+        """Whether more than this share of all people is missing."""
         return len(self.failed) > share * (len(self.failed) + len(self.names))
 
 
 def report_on(detail: Mapping[str, Any], *, bucket: str) -> Report:
-    """Read what every processed person ate; `names` and `people` are in the same order."""
+    """Make the report; the detail's `names` and `people` must be in the same order."""
     processed, failed = [], []
     for name, outcome in zip(detail["names"], detail["people"], strict=True):
         if "error" in outcome:

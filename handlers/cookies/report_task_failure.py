@@ -1,8 +1,8 @@
-"""Tell the machine that a function has failed for good: a `task.failed` for the waiting task.
+"""Publish `task.failed` for a task whose function has used all its attempts.
 
-Lambda's failure destination is the queue that calls this. A batch is done whole or again whole:
-an event that is put twice changes nothing. What no task waits for goes to the dead-letter queue as
-it is.
+The queue that invokes this function is the failure destination of the others. If it fails, the
+whole batch is repeated; an event that is put twice changes nothing. Messages for which no task
+waits go to the dead-letter queue unchanged.
 """
 
 from typing import Any

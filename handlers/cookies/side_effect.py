@@ -1,4 +1,4 @@
-"""Do a slow thing that nobody waits for, and say when it is done."""
+"""Do slow work that no task waits for, and publish an event at its end."""
 
 import time
 from typing import Any
@@ -21,7 +21,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     Errors: InvalidEventError, AwsUnavailableError, EventsNotPutError.
     """
     detail = notice(event, "n")
-    # It stands for work that takes its time.
+    # Stands for slow work.
     time.sleep(settings.number("SIDE_EFFECT_SECONDS", minimum=0))
     done = reply(
         event, "async.complete", {"n": detail["n"]}, fn="sideEffect", without=["TaskToken"]

@@ -16,16 +16,16 @@ CORRELATION = ("execution", "stateName", "TaskToken")
 
 
 def task(event: Mapping[str, Any], *needs: str) -> Mapping[str, Any]:
-    """The detail of an event that a task waits for.
+    """The detail of an event for which a task waits.
 
-    It has an execution and a token, and every field in `needs`; otherwise InvalidEventError is
-    raised, and what refused the event is logged: Lambda's retries end in the dead-letter queue.
+    It must have an execution, a token and every field in `needs`. Otherwise the reason is logged
+    and InvalidEventError is raised; Lambda's retries then end in the dead-letter queue.
     """
     return _checked(event, ("execution", "TaskToken", *needs))
 
 
 def notice(event: Mapping[str, Any], *needs: str) -> Mapping[str, Any]:
-    """The detail of an event for which nobody waits: as `task`, but without a token."""
+    """The detail of an event for which no task waits: as `task`, but without a token."""
     return _checked(event, ("execution", *needs))
 
 
@@ -37,7 +37,7 @@ def reply(
     fn: str,
     without: Sequence[str] = (),
 ) -> Event:
-    """An event that follows from another one, with the same source.
+    """An event that responds to another one, with the same source.
 
     Its detail holds the other event's correlation fields, except those in `without`; then the
     payload, whose fields win; then `meta`: which function made it, and from which event.
@@ -56,7 +56,7 @@ def reply(
 
 
 def finish(event: Mapping[str, Any], result: Mapping[str, Any], *, fn: str) -> None:
-    """Tell the task that waits for this event its result."""
+    """Publish `task.finished`, which completes the task that waits for this event."""
     announce(reply(event, "task.finished", result, fn=fn))
 
 

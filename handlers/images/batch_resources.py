@@ -1,4 +1,4 @@
-"""Plan a run of downloads: check the request and cut it into batches."""
+"""Plan a run of downloads: check the request and split it into batches."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ metrics = metrics_for("images")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Event: {"execution", "request": {"baseUrl", "resourcePaths", "lambdaConcur"}}.
-    Result: {"requested", "distinct", "batchSize", "batches": [number]}.
+    Result: {"requested", "distinct", "batchSize", "batches": [batch number]}.
     Errors: InvalidEventError, InvalidDownloadRequestError, AwsUnavailableError.
     """
     request = DownloadRequest.from_event(field(event, "request"))

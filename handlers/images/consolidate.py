@@ -1,4 +1,4 @@
-"""Bring the results of all batches together into one report."""
+"""Combine the results of all batches into one report."""
 
 from typing import Any
 

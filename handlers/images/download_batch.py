@@ -1,4 +1,4 @@
-"""Download the images of a batch into their bucket."""
+"""Download the images of a batch and store them in S3."""
 
 import time
 from typing import Any
@@ -19,16 +19,16 @@ from handlers.shared.observability import logger_for, metrics_for
 logger = logger_for("images")
 metrics = metrics_for("images")
 
-_RESERVE_SECONDS = 60  # for the last image's way into S3, with retries, and for the result
+_RESERVE_SECONDS = 60  # to store the last image in S3, with retries, and to write the result
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Event: {"execution", "batch": number}.
+    """Event: {"execution", "batch": batch number}.
     Result: {"results": name of the document with the outcomes, "succeeded", "failed"}.
-    Errors: InvalidEventError, RunDocumentMissingError, AwsUnavailableError. A download
-        that fails is an outcome.
+    Errors: InvalidEventError, RunDocumentMissingError, AwsUnavailableError. A failed
+        download is an outcome, not an error.
     """
     run, batch = Run.of_event(event, settings.text("RUNS_BUCKET")), int(field(event, "batch"))
     plan = Plan.from_document(run.load(PLAN))

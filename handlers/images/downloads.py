@@ -1,4 +1,4 @@
-"""A batch of downloads: many at once, each with its own outcome."""
+"""Downloads a batch of resources in parallel, each with its own outcome."""
 
 import tempfile
 import threading
@@ -18,18 +18,18 @@ from handlers.shared.observability import logger_for
 
 logger = logger_for("images")
 
-# Images up to this size never touch the disk; with 64 requests at once they take 48 MiB of memory.
+# Images up to this size stay in memory. With 64 concurrent requests they take at most 48 MiB.
 _IN_MEMORY = 256 * 1024
-# For each request that may be open: while one image is received, others wait for the silence after
-# it (http_client/connections.py) or are on their way into the bucket.
+# Workers per open request: while one image is received, others wait until their connection is
+# silent (http_client/connections.py) or are being stored in the bucket.
 WORKERS_PER_REQUEST = 3
 
 
 class Downloads:
     """Downloads resources into the store, `concurrency` requests at a time.
 
-    An image is spooled before it is stored: so no half of one is ever seen in the bucket, a store
-    that has to be tried again needs no second download, and none is held in memory.
+    An image is spooled to a temporary file before it is stored. So the bucket never contains a
+    partial image, a retry of the PUT needs no second download, and no large image is in memory.
     """
 
     def __init__(
@@ -42,8 +42,8 @@ class Downloads:
         ends_at: float,
         only_missing: bool = False,
     ) -> None:
-        """`ends_at`, a time.monotonic(), is when everything is over; an image takes at most
-        `item_seconds`. With `only_missing` what this run has stored before is left alone."""
+        """All downloads end by `ends_at`, a time.monotonic(); one takes at most `item_seconds`.
+        With `only_missing`, images that this run has already stored are skipped."""
         self._fetcher = fetcher
         self._store = store
         self._free = threading.Semaphore(concurrency)
@@ -54,7 +54,7 @@ class Downloads:
         self._watchdog = Watchdog()
 
     def run(self, urls: Sequence[str]) -> list[Outcome]:
-        """The outcomes, in the order of the URLs. One that fails does not concern the others."""
+        """The outcomes, in the order of the URLs. A failed download does not affect the others."""
         with (
             closing(self._fetcher),
             closing(self._store),
@@ -69,7 +69,7 @@ class Downloads:
         except DownloadError as error:
             logger.info("not downloaded", url=url, reason=error.what, status=error.status)
             return failure(url, error)
-        except Exception as error:  # whatever it is, the other items come first
+        except Exception as error:  # any error: the other downloads must go on
             logger.exception("not downloaded", url=url)
             return failure(url, DownloadError(f"Unexpected {type(error).__name__}"))
 
@@ -90,7 +90,7 @@ class Downloads:
 
     def _fetch(self, address: str, spool: IO[bytes]) -> Fetched:
         turn = Turn(self._free)
-        turn.take()  # its time begins when it may send a request, not before
+        turn.take()  # its time limit starts only when it may send a request
         try:
             ends_at = min(self._ends_at, time.monotonic() + self._item_seconds)
             with self._watchdog.limit(ends_at, turn) as limit:
@@ -100,6 +100,6 @@ class Downloads:
 
 
 def _rewound(spool: IO[bytes], size: int) -> IO[bytes] | bytes:
-    """A file for a large body; a small one, in memory anyway, as it is sent fastest."""
+    """A large body as a file, a small one as bytes: those are sent fastest."""
     spool.seek(0)
     return spool.read() if size <= _IN_MEMORY else spool

@@ -1,11 +1,11 @@
-"""What can go wrong with a run of downloads."""
+"""Errors of the images workflow."""
 
 from handlers.shared.errors import PermanentError
 
 
 class InvalidDownloadRequestError(PermanentError):
-    """The request is not one for downloads."""
+    """The request is not a valid request for downloads."""
 
 
 class RunDocumentMissingError(PermanentError):
-    """What an earlier step of the run should have written is not there."""
+    """A document that an earlier state of the run should have written is missing."""

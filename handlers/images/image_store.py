@@ -1,7 +1,7 @@
-"""Images into their bucket.
+"""Stores images in their bucket.
 
-The requests are signed here and sent by urllib3: boto3's `put_object` takes more processor time
-than all the rest of a download, and at 50 at once halves what a Lambda can do
+This module signs its requests and sends them with urllib3. boto3's `put_object` takes more CPU time
+than the rest of a download, and halves a function's throughput at 50 concurrent downloads
 (docs/decisions/0022-put-without-boto3.md).
 """
 
@@ -52,7 +52,7 @@ class Stored:
 
 
 class ImageStore:
-    """Stores what one run downloads; thread-safe. The same image again replaces itself."""
+    """Stores the images of one run. Thread-safe and idempotent."""
 
     def __init__(self, bucket: str, run: str, *, connections: int) -> None:
         self._bucket = bucket
@@ -75,10 +75,10 @@ class ImageStore:
         content_type: str | None,
         content_encoding: str | None,
     ) -> Stored:
-        """Store an image. Raises DownloadError when S3 does not take it.
+        """Store an image. Raises DownloadError if S3 does not store it.
 
-        A PUT whose answer is lost, or is a fault inside S3, may have taken effect: then the bucket
-        is asked.
+        A PUT may have taken effect even if its response is lost or is a 5xx. A HEAD request then
+        finds out whether the image is stored.
         """
         described = _clean(content_type) or _DEFAULT_TYPE
         headers = {
@@ -128,7 +128,7 @@ class ImageStore:
         return found
 
     def find(self, key: str, *, bulk: bool = False) -> Stored | None:
-        """The image that this very run has stored under the key, if it has; `bulk`: one attempt."""
+        """The image that this run has stored at the key, or None. `bulk`: only one attempt."""
         with translate_aws_errors(f"looking for s3://{self._bucket}/{key}"):
             try:
                 s3 = client("s3", bulk=bulk)
@@ -154,12 +154,12 @@ def _sha256(body: IO[bytes] | bytes) -> str:
 
 
 def _clean(header: str | None) -> str:
-    """A header that may be sent on, empty otherwise: it was written by a stranger."""
+    """The header if it is safe to send to S3, otherwise empty: an untrusted server sent it."""
     return header if header and _HEADER.fullmatch(header) else ""
 
 
 def _bucket_url(bucket: str) -> str:
-    """Where the bucket is. botocore knows, for every partition, region and endpoint."""
+    """The bucket's URL as botocore builds it, for every partition, region and endpoint."""
     asked: list[str] = []
 
     def instead_of_sending(request: AWSRequest, **_: Any) -> AWSResponse:

@@ -1,4 +1,4 @@
-"""Downloaded images into their table, in batches."""
+"""Records downloaded images in their table, in batches."""
 
 import time
 from collections.abc import Iterable
@@ -10,16 +10,16 @@ from handlers.shared.backoff import Backoff, full_jitter
 from handlers.shared.clients import client
 from handlers.shared.errors import AwsUnavailableError, translate_aws_errors
 
-_BATCH = 25  # DynamoDB BatchWriteItem: items in a request
-_ATTEMPTS = 8  # in a row in which nothing was taken; about half a minute
+_BATCH = 25  # DynamoDB BatchWriteItem: items per request
+_ATTEMPTS = 8  # consecutive attempts in which no item was written; about half a minute
 BACKOFF = full_jitter(0.1, maximum=10)
 
 
 def record(table: str, downloads: Iterable[Outcome], *, backoff: Backoff = BACKOFF) -> int:
-    """Write an item for each image, its URL the key; how many there are.
+    """Write an item for each image, with its URL as the key; returns the number of items.
 
-    At least once: the same again leaves the same table. Raises AwsUnavailableError when DynamoDB
-    is throttled for too long or does not answer.
+    Safe to repeat: recording the same images again leaves the table unchanged. Raises
+    AwsUnavailableError if DynamoDB throttles for too long or does not respond.
     """
     images = iter({download["url"]: download for download in downloads}.values())
     recorded = 0

@@ -1,4 +1,4 @@
-"""What became of one resource: an item of a batch's result and of the run's report."""
+"""The outcome of one resource: an item of a batch's result and of the run's report."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def success(url: str, stored: Stored) -> Outcome:
 
 
 def failure(url: str, error: DownloadError) -> Outcome:
-    """`statusCode` is null where no server answered."""
+    """`statusCode` is null if no server responded."""
     return {"url": url, "statusCode": error.status, "message": f"{error.what}: {url}"}
 
 

@@ -1,4 +1,4 @@
-"""The plan of a run: which paths go together in a batch."""
+"""The plan of a run: which paths belong to which batch."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -8,14 +8,14 @@ from typing import Any, Self
 from handlers.images.request import DownloadRequest
 from handlers.images.resource import resource_url
 
-# An inline Map writes at most 30 events for a batch, with all retries, into a history that may have
-# 25,000, and its output, some 130 bytes for a batch, stays under 32 KiB.
+# An inline Map writes at most 30 events for a batch, including all retries, to the execution's
+# history, which is limited to 25,000. Its output, about 130 bytes for a batch, stays under 32 KiB.
 MAX_BATCHES = 200
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A request cut into batches: order kept, every path once."""
+    """A request split into batches: in order, each path once."""
 
     base_url: str
     resource_paths: tuple[str, ...]
@@ -24,7 +24,7 @@ class Plan:
 
     @classmethod
     def for_request(cls, request: DownloadRequest, batch_size: int) -> Self:
-        """Batches of that size, or larger where there would be more than MAX_BATCHES of them."""
+        """Batches of `batch_size`, or larger if there would be more than MAX_BATCHES of them."""
         distinct = len(set(request.resource_paths))
         needed = -(-distinct // MAX_BATCHES)
         return cls(
@@ -56,5 +56,5 @@ class Plan:
 
     @property
     def requested_urls(self) -> list[str]:
-        """Every URL as often and in the order it was asked for."""
+        """All URLs as requested: in order and with duplicates."""
         return [resource_url(self.base_url, path) for path in self.resource_paths]

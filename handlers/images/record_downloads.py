@@ -18,7 +18,7 @@ metrics = metrics_for("images")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Event: {"execution"}.
-    Result: {"images": how many were recorded}.
+    Result: {"images": number of recorded images}.
     Errors: InvalidEventError, RunDocumentMissingError, AwsUnavailableError.
     """
     outcomes = Run.of_event(event, settings.text("RUNS_BUCKET")).load(REPORT)

@@ -1,4 +1,4 @@
-"""The report of a run: one outcome for every path that was asked for."""
+"""The report of a run: one outcome for each requested path."""
 
 import json
 from collections import Counter
@@ -13,18 +13,17 @@ from handlers.images.outcome import Outcome, failure, is_success
 from handlers.images.plan import Plan
 from handlers.images.run import Run, result_name
 
-# What goes on in the execution, and from there into one message of SNS (262,144 bytes at most).
+# The messages go into the execution's state and into one SNS message (at most 262,144 bytes).
 MAX_MESSAGES_BYTES = 24 * 1024
 _READERS = 16
 
 
 def consolidate(run: Run, plan: Plan, batches: Sequence[Mapping[str, Any]]) -> list[Outcome]:
-    """The outcomes of all batches, a duplicate's as often as it was asked for, in that order.
+    """The outcomes of all batches, in the order of the requested paths and with duplicates.
 
-    `batches` is what the Map gives: for each batch {"results": name of its document} or, for one
-    that was lost, {"error": name}. If its document is there all the same, the batch was lost on its
-    last step, and the document counts. Otherwise its items count as failed, though some may have
-    been stored.
+    `batches` is the output of the Map: for each batch {"results": name of its document} or, for a
+    lost batch, {"error": name}. If a lost batch has a document, it failed only after all downloads,
+    and the document counts. Otherwise all its items count as failed, although some may be stored.
     """
     with ThreadPoolExecutor(_READERS) as pool:
         numbered = enumerate(batches)
@@ -46,7 +45,7 @@ def _outcomes(run: Run, plan: Plan, batch: int, given: Mapping[str, Any]) -> lis
 
 
 def summary(outcomes: Sequence[Outcome], report_uri: str) -> dict[str, Any]:
-    """What of a report goes on from state to state."""
+    """The part of a report that is passed from state to state."""
     counts = Counter(map(is_success, outcomes))
     messages = [outcome["message"] for outcome in outcomes if not is_success(outcome)]
     return {
@@ -59,9 +58,9 @@ def summary(outcomes: Sequence[Outcome], report_uri: str) -> dict[str, Any]:
 
 
 def shortened(messages: Iterable[str], report_uri: str) -> list[str]:
-    """As many as fit into MAX_MESSAGES_BYTES; then how many more there are, and where."""
+    """The messages that fit into MAX_MESSAGES_BYTES, then the number of others and the report."""
     kept: list[str] = []
-    left = MAX_MESSAGES_BYTES - 400  # for the last one
+    left = MAX_MESSAGES_BYTES - 400  # for the last message
     more = 0
     for message in messages:
         left -= len(json.dumps(message)) + 2

@@ -1,6 +1,7 @@
-"""The request for a run of downloads, as it came, checked.
+"""Checks the request for a run of downloads.
 
-The gateway checks the same by `request.schema.json`; an execution started by hand has only this.
+API Gateway makes the same checks with `request.schema.json`, but not for an execution started by
+hand.
 """
 
 import re
@@ -14,10 +15,10 @@ MAX_PATHS = 10_000
 MAX_CONCURRENCY = 64
 MAX_LENGTH = 1024  # characters, of the base URL and of a path
 
-# No user and password, no query, no fragment.
+# Without user, password, query and fragment.
 _BASE_URL = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\\\s]+(/[^?#\\\s]*)?")
-# RFC 3986, "path-noscheme": what begins with a slash or has a colon in its first segment would be
-# an address of its own.
+# RFC 3986, "path-noscheme": a path that starts with a slash or has a colon in its first segment
+# would not be relative to the base URL.
 _RELATIVE_PATH = re.compile(
     r"[^/\\:?#\x00-\x20][^/\\:?#\x00-\x1f]*([/?][^\\#\x00-\x1f]*)?",
 )
@@ -26,15 +27,15 @@ _FIELDS = {"baseUrl", "resourcePaths", "lambdaConcur"}
 
 @dataclass(frozen=True)
 class DownloadRequest:
-    """What is to be downloaded, in the order asked for, and how many at once."""
+    """The resources to download, in the requested order, and the number of parallel requests."""
 
     base_url: str
     resource_paths: tuple[str, ...]  # with duplicates
-    concurrency: int  # requests that one Lambda has open at a time
+    concurrency: int  # requests that one function has open at the same time
 
     @classmethod
     def from_event(cls, event: Any) -> Self:
-        """Raises InvalidDownloadRequestError, which says what is wrong."""
+        """Check a request. Raises InvalidDownloadRequestError, which states what is wrong."""
         if not isinstance(event, Mapping):
             raise InvalidDownloadRequestError("The request is not an object.")
         if unknown := sorted(set(event) - _FIELDS):
@@ -79,7 +80,7 @@ def _concurrency(value: Any) -> int:
 
 
 def _is_text(value: Any) -> bool:
-    """A string that is not too long and can be written in UTF-8 (JSON allows half a character)."""
+    """Whether it is a string within the length limit that UTF-8 can encode (no lone surrogate)."""
     if not isinstance(value, str) or len(value) > MAX_LENGTH:
         return False
     try:

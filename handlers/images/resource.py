@@ -1,4 +1,4 @@
-"""A resource: its URL as asked for, the address that is requested, and its object's key."""
+"""A resource: its URL as given, the address that is requested, and the key of its object."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from urllib3.util import Url
 from handlers.images.http_client.addresses import DEFAULT_PORTS, parse_address
 from handlers.images.http_client.errors import DownloadError
 
-MAX_URL = 2048  # bytes; DynamoDB: the longest partition key
-_MAX_KEY = 1024  # bytes; S3: the longest key of an object
+MAX_URL = 2048  # bytes; DynamoDB's limit for a partition key
+_MAX_KEY = 1024  # bytes; S3's limit for an object key
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ def resource_url(base_url: str, path: str) -> str:
 
 
 def resource(url: str) -> Resource:
-    """The resource at a URL. Raises DownloadError for what cannot be one."""
+    """The resource at a URL. Raises DownloadError if the URL is not allowed."""
     parsed = parse_address(url)
     if len(url.encode()) > MAX_URL:
         raise DownloadError(f"URL longer than {MAX_URL:,} bytes")
@@ -32,10 +32,10 @@ def resource(url: str) -> Resource:
 
 
 def _object_key(address: Url) -> str:
-    """`<host>/<full path>`, and for a query its hash.
+    """`<host>/<full path>`, followed by the hash of the query, if any.
 
-    Both are taken as they are requested, percent-encoded, so that two addresses never share a key;
-    a `?` cannot stand in an encoded path.
+    Path and query are percent-encoded, as they are requested, so that two addresses never share a
+    key. An encoded path cannot contain a `?`.
     """
     assert address.scheme
     port = "" if address.port in (None, DEFAULT_PORTS[address.scheme]) else f":{address.port}"

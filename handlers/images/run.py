@@ -1,4 +1,4 @@
-"""The documents of a run in S3: what is too large to go from state to state."""
+"""The documents of a run in S3, which are too large to pass from state to state."""
 
 import json
 from typing import Any
@@ -19,9 +19,9 @@ def result_name(batch: int) -> str:
 
 
 class Run:
-    """One execution's own folder in the bucket for runs.
+    """The folder of one execution in the bucket for runs.
 
-    Every document has one name and one writer, so writing it again changes nothing.
+    Each document has one name and one writer, so writing it again is idempotent.
     """
 
     def __init__(self, bucket: str, execution_arn: str) -> None:
@@ -36,7 +36,7 @@ class Run:
         return f"s3://{self._bucket}/{self.name}/{name}"
 
     def save(self, name: str, document: Any) -> str:
-        """Write a document; its URI."""
+        """Write a document; returns its URI."""
         with translate_aws_errors(f"writing {self.uri(name)}"):
             client("s3").put_object(
                 **self._object(name),
@@ -46,7 +46,7 @@ class Run:
         return self.uri(name)
 
     def load(self, name: str) -> Any:
-        """Read a document; RunDocumentMissingError if there is none."""
+        """Read a document. Raises RunDocumentMissingError if it does not exist."""
         with translate_aws_errors(f"reading {self.uri(name)}"):
             try:
                 body = client("s3").get_object(**self._object(name))["Body"].read()
@@ -57,7 +57,7 @@ class Run:
         return json.loads(body)
 
     def is_first(self, what: str) -> bool:
-        """Whether nobody has asked this before: true once, whoever asks at the same time."""
+        """Mark `what` as begun; true only for the first call, even among concurrent calls."""
         with translate_aws_errors(f"marking {what} as begun"):
             try:
                 client("s3").put_object(**self._object(f"begun/{what}"), IfNoneMatch="*")

@@ -1,4 +1,4 @@
-"""Refuse an event whose message the machine could not parse."""
+"""Refuse an event whose message the machine cannot parse."""
 
 from typing import Any
 

@@ -1,10 +1,10 @@
-"""What can be wrong with a message."""
+"""The errors of the messages workflow."""
 
 from handlers.shared.errors import PermanentError
 
 
 class MalformedMessageError(PermanentError):
-    """The message is not JSON, or the event around it is not an event."""
+    """The message is not valid JSON, or the event that carries it is malformed."""
 
 
 class MessageTooLargeError(PermanentError):

@@ -1,4 +1,4 @@
-"""Answer with the record of a message."""
+"""Return the record of a message."""
 
 from typing import Any
 
@@ -18,10 +18,9 @@ logger = logger_for("messages")
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 def handler(event: dict[str, Any], context: LambdaContext) -> Response:
     """Event: API Gateway, path parameter `messageId`.
-    Result: response 200 {"messageId", "createdAt", "event", "receivedAt"}, 404 or 503.
-    Errors: none of its own; a failure is a response.
-
-    GET → 200 {"messageId", "createdAt", "event", "receivedAt"}; 404 while there is none.
+    Result: response 200 {"messageId", "createdAt", "event", "receivedAt"}, 404 if the message is
+        not recorded (yet), or 503.
+    Errors: none of its own; a failure becomes a response.
     """
     message_id = path_parameter(event, "messageId")
     if not is_message_id(message_id):

@@ -1,4 +1,4 @@
-"""A message: from the event that carries it to the record that is kept of it."""
+"""A message, the event that carries it and the record that is stored."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,25 +13,26 @@ from handlers.shared.text import is_utf8
 SOURCE = "com.devpost.commonevent"
 DETAIL_TYPE = "message"
 
-MAX_ID = 2048  # bytes, as UTF-8: of a partition key in DynamoDB
+MAX_ID = 2048  # bytes, as UTF-8: DynamoDB's limit for a partition key
 MAX_MESSAGE = 200 * 1024  # bytes of JSON, as UTF-8
-# A machine's input and every state take 256 KiB: the event, and what the machine adds of what
-# became of it. EventBridge would take 1 MB (docs/decisions/0018-message-sizes.md).
+# The input of a machine and of each state is limited to 256 KiB. 16 KiB are left for the event's
+# other fields and for the results that the machine adds. EventBridge itself accepts 1 MB
+# (docs/decisions/0018-message-sizes.md).
 MAX_DETAIL = 256 * 1024 - 16 * 1024
 
 
 @dataclass(frozen=True)
 class Record:
-    """What is kept of a message."""
+    """What is stored of a message."""
 
-    message_id: str  # the id of the event that carried it
-    created_at: int  # when that event was put; epoch milliseconds
-    event: Any  # the message itself: any JSON
+    message_id: str  # the id of the event that carried the message
+    created_at: int  # the time of that event, in epoch milliseconds
+    event: Any  # the message itself: any JSON value
 
     @classmethod
     def from_payload(cls, payload: Mapping[str, Any]) -> Self:
-        """From what the machine sends: {messageId, createdAt: ISO 8601, event}."""
-        if "event" not in payload:  # null is JSON too
+        """From the machine's payload: {messageId, createdAt: ISO 8601, event}."""
+        if "event" not in payload:  # `field` would refuse null, which is a valid message
             field(payload, "event")
         return cls(
             message_id=str(field(payload, "messageId")),
@@ -43,7 +44,7 @@ class Record:
 def posted(body: str) -> str:
     """The message of a request {"message": {…}}, as JSON text.
 
-    MalformedMessageError and MessageTooLargeError say what is wrong with any other.
+    Raises MalformedMessageError or MessageTooLargeError, which say what is wrong.
     """
     request = strict_json.parse(body)
     message = request.get("message") if isinstance(request, dict) else None
@@ -56,7 +57,7 @@ def posted(body: str) -> str:
 
 
 def carried(message: str) -> Event:
-    """The event that carries a message; MessageTooLargeError if it is larger than an event."""
+    """The event that carries a message; MessageTooLargeError if it would be too large."""
     detail = {"message": message}
     if (size := len(strict_json.dump(detail).encode())) > MAX_DETAIL:
         raise MessageTooLargeError(
@@ -67,9 +68,9 @@ def carried(message: str) -> Event:
 
 
 def check(event: Any) -> str:
-    """The id of an EventBridge event whose detail.message is JSON, as a string.
+    """The id of an EventBridge event whose detail.message is a string of JSON.
 
-    MalformedMessageError says what is wrong with any other.
+    Raises MalformedMessageError, which says what is wrong, for any other event.
     """
     message_id = _text(event, "id")
     if not is_message_id(message_id):
@@ -84,12 +85,12 @@ def check(event: Any) -> str:
 
 
 def is_message_id(text: str) -> bool:
-    """Whether a message can have this id: DynamoDB refuses to look up any other."""
+    """Whether this can be a message's id: DynamoDB refuses to look up any other key."""
     return is_utf8(text) and 0 < len(text.encode()) <= MAX_ID
 
 
 def epoch_milliseconds(time: str) -> int:
-    """The epoch milliseconds of an ISO 8601 time with a time zone."""
+    """An ISO 8601 time with a time zone, as epoch milliseconds."""
     try:
         return milliseconds(from_iso(time).timestamp())
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Put a message that was posted on the common bus."""
+"""Put a posted message on the common bus."""
 
 from typing import Any
 
@@ -21,10 +21,11 @@ metrics = metrics_for("messages")
 def handler(event: dict[str, Any], context: LambdaContext) -> Response:
     """Event: API Gateway, body {"message": {…}}.
     Result: response 202 {"messageId": id of the event that carries it}, 400, 413 or 503.
-    Errors: none of its own; a failure is a response.
+    Errors: none of its own; a failure becomes a response.
 
-    A 202 is one event, and one record. Who gets 503, or no answer, and posts again may find the
-    message recorded twice, under two ids (docs/decisions/0037-one-record-for-each-202.md).
+    Each 202 stands for exactly one event and one record. A client that posts again after a 503, or
+    after no response, may create a second record with another id
+    (docs/decisions/0037-one-record-for-each-202.md).
     """
     try:
         message = carried(posted(body_text(event)))

@@ -1,4 +1,4 @@
-"""Record a message and answer the machine that waits for it."""
+"""Record a message and complete the task that waits for it."""
 
 from typing import Any
 
@@ -17,7 +17,8 @@ from handlers.shared.text import shortened
 logger = logger_for("messages")
 metrics = metrics_for("messages")
 
-# Of what a 500 says: with the largest message it must still fit into a state's 256 KiB.
+# Characters of the cause in a result with status 500. Together with the largest message it must fit
+# into a state's limit of 256 KiB.
 MAX_CAUSE = 1_000
 
 
@@ -25,7 +26,7 @@ MAX_CAUSE = 1_000
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Event: {"MyTaskToken", "Record": {"messageId", "createdAt", "event"}}.
-    Result: none; the token is returned with the outcome (see `outcome_of`).
+    Result: none; it returns the token with the outcome (see `outcome_of`).
     Errors: InvalidEventError without a token, AwsUnavailableError if the token could not be
         returned.
     """
@@ -36,11 +37,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
 
 
 def outcome_of(event: dict[str, Any]) -> Outcome:
-    """Record the message; whatever comes of it is the answer, never an exception.
+    """Record the message. Every error becomes an outcome; none is raised.
 
     Success with {"StatusCode": 200, "Payload": {"messageId", "createdAt", "alreadyRecorded"}};
-    Success with {"StatusCode": 500, "Payload": {"error", "cause"}} for what will not get better;
-    Failure for what may, so that the machine's Retry comes back with another token.
+    Success with {"StatusCode": 500, "Payload": {"error", "cause"}} for a permanent error;
+    Failure for a transient error, so that the machine retries with a new token.
     """
     try:
         record = Record.from_payload(field(event, "Record"))

@@ -13,10 +13,12 @@ from handlers.shared.errors import error_code, translate_aws_errors
 
 
 class MessageStore:
-    """The table of records: partition key `messageId` (S), `createdAt` and `receivedAt` (N, epoch
-    ms), `attempt` (S), the call that wrote the record, and `event`, the message as JSON text (S),
-    so that nothing of it is lost: DynamoDB's own maps refuse empty keys, numbers of more than 38
-    digits and more than 32 levels.
+    """The table of records.
+
+    Attributes: `messageId` (S, the partition key), `createdAt` and `receivedAt` (N, epoch
+    milliseconds), `attempt` (S, the id of the call that wrote the record) and `event` (S, the
+    message as JSON text). The message is not stored as a DynamoDB map, because maps refuse empty
+    keys, numbers of more than 38 digits and more than 32 levels.
     """
 
     def __init__(self, dynamodb: Any, table: str) -> None:
@@ -25,10 +27,10 @@ class MessageStore:
 
     @translate_aws_errors("recording a message")
     def record(self, record: Record) -> bool:
-        """Keep a record; False if one with this id is there already, which then stays as it is.
+        """Store a record. Returns False, and changes nothing, if this id is stored already.
 
-        The SDK repeats a request whose answer was lost. What it then finds is its own record, known
-        by the attempt, and writes it once more, the same.
+        The SDK repeats a request whose response was lost. The repeated request may find the record
+        of the first one; it recognises the record by its `attempt` and writes it again, unchanged.
         """
         attempt = {"S": str(uuid.uuid4())}
         try:

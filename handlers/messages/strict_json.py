@@ -1,7 +1,7 @@
-"""JSON that every part of the way can read: EventBridge, Step Functions, Lambda, DynamoDB.
+"""JSON that EventBridge, Step Functions, Lambda and DynamoDB can all read.
 
-Python alone would take more: NaN, numbers beyond a double, half a surrogate pair, any depth. The
-others stop at those, and Step Functions stops the whole execution, uncaught.
+Python accepts more: NaN, numbers that do not fit into a double, half of a surrogate pair, and any
+depth. The services refuse these. Step Functions fails the whole execution, and no Catch applies.
 """
 
 import json
@@ -10,11 +10,11 @@ from typing import Any, NoReturn
 
 from handlers.messages.errors import MalformedMessageError
 
-MAX_DEPTH = 100  # Lambda's own runtime reads about ten times as deep
+MAX_DEPTH = 100  # Lambda's runtime can read about ten times this depth
 
 
 def parse(text: str) -> Any:
-    """The value that a JSON text stands for; MalformedMessageError says what is wrong with it."""
+    """The value of a JSON text; raises MalformedMessageError, which says what is wrong."""
     try:
         value = json.loads(text, parse_constant=_refuse, parse_int=_integer)
     except RecursionError:
@@ -44,7 +44,7 @@ _TOO_LARGE = "It has a number in it that no double can hold."
 
 
 def _integer(digits: str) -> int:
-    """An integer of any size is one for Python; for Step Functions every number is a double."""
+    """Python reads integers of any size; Step Functions reads every number as a double."""
     if math.isinf(float(digits)):
         raise MalformedMessageError(_TOO_LARGE)
     return int(digits)

@@ -1,4 +1,4 @@
-"""Executions as people outside may see them: without their input, and without task tokens."""
+"""Executions as the API shows them: without their input and without task tokens."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from handlers.shared.observability import logger_for
 
 logger = logger_for("observability")
 
-# Of a Standard machine; Step Functions takes 256 characters.
+# The ARN of a Standard machine's execution. Step Functions accepts 256 characters.
 _EXECUTION = re.compile(r"arn:[a-z-]+:states:[a-z0-9-]+:[0-9]{12}:execution:[\x21-\x7e]{1,200}")
 _NONE_SUCH = {"ExecutionDoesNotExist", "InvalidArn", "ValidationException"}
 _TOKEN = re.compile("token", re.IGNORECASE)
@@ -21,11 +21,11 @@ _HIDDEN = "(not shown)"
 
 
 def describe(execution_arn: str) -> dict[str, Any] | None:
-    """Status, times and result of an execution; None where there is none to be seen.
+    """Status, times and result of an execution; None if it does not exist or may not be shown.
 
-    {"executionArn", "status", "startDate", "stopDate"?, "output"?, "error"?, "cause"?}: the output
-    is that of a success, as JSON; times are ISO 8601 in UTC. Which machines' executions can be seen
-    is for this function's role to say; the others look as if they did not exist.
+    {"executionArn", "status", "startDate", "stopDate"?, "output"?, "error"?, "cause"?}: `output` is
+    the JSON value that a successful execution returned; times are ISO 8601 in UTC. The function's
+    role decides which machines' executions it may read; others are treated as not existing.
     """
     if not _EXECUTION.fullmatch(execution_arn) or len(execution_arn) > 256:
         return None
@@ -56,7 +56,7 @@ def describe(execution_arn: str) -> dict[str, Any] | None:
 
 
 def without_tokens(value: Any) -> Any:
-    """The value, with everything hidden whose name has "token" in it, however deep."""
+    """The value, with every field hidden whose name contains "token", at any depth."""
     if isinstance(value, dict):
         return {
             name: _HIDDEN if _TOKEN.search(name) else without_tokens(item)
@@ -72,16 +72,16 @@ def without_tokens(value: Any) -> Any:
 def _output_without_tokens(output: str) -> Any:
     try:
         return without_tokens(json.loads(output))
-    except (ValueError, RecursionError):  # a number too long, or nested too deep, to look through
+    except (ValueError, RecursionError):  # too long a number, or too deep, to parse
         return _HIDDEN
 
 
 def _text_without_tokens(text: str) -> str:
-    """A text that may be JSON itself, as causes and details of events are."""
+    """The same for a text, which may itself be JSON, such as a cause or an event's detail."""
     try:
         parsed = json.loads(text)
         return json.dumps(without_tokens(parsed)) if isinstance(parsed, (dict, list)) else text
-    except RecursionError:  # nested too deep to look through
+    except RecursionError:  # nested too deep to parse
         return _HIDDEN
     except ValueError:
         return text

@@ -1,4 +1,4 @@
-"""Answer `GET /executions/{executionArn}`: what has become of an execution."""
+"""Serve `GET /executions/{executionArn}`: the status and result of an execution."""
 
 from typing import Any
 from urllib.parse import unquote
@@ -17,9 +17,9 @@ logger = logger_for("observability")
 def handler(event: dict[str, Any], context: LambdaContext) -> Response:
     """Event: API Gateway, path parameter `executionArn`.
     Result: response 200 with the execution (see `describe`), 404 or 503.
-    Errors: none of its own; a failure is a response.
+    Errors: none of its own; a failure becomes a response.
     """
-    # API Gateway may leave a path parameter encoded; an ARN has no percent sign of its own.
+    # API Gateway may leave a path parameter encoded. Decoding is safe: an ARN has no percent sign.
     try:
         execution = describe(unquote(path_parameter(event, "executionArn")))
     except AwsUnavailableError as error:

@@ -1,4 +1,4 @@
-"""The time a function has left."""
+"""The time budget of a function."""
 
 from typing import Protocol
 
@@ -6,20 +6,20 @@ from handlers.sensor.errors import IngestionTimeoutError
 
 
 class HasRemainingTime(Protocol):
-    """The part of a Lambda context that is needed here."""
+    """The part of a Lambda context that `Deadline` needs."""
 
     def get_remaining_time_in_millis(self) -> int: ...
 
 
 class Deadline:
-    """The end of the time for work: a tenth of it, ten seconds at most, is kept for cleaning up."""
+    """A function's time budget: a tenth of its time, at most 10 s, is reserved for clean-up."""
 
     def __init__(self, context: HasRemainingTime) -> None:
         self._context = context
         self._reserve = min(10_000, context.get_remaining_time_in_millis() // 10)
 
     def check(self, pause: float = 0.0) -> None:
-        """Raise IngestionTimeoutError unless there is time for a pause of so many seconds."""
+        """Raise IngestionTimeoutError if a pause of `pause` seconds would exceed the budget."""
         if self._context.get_remaining_time_in_millis() - pause * 1000 <= self._reserve:
             raise IngestionTimeoutError(
                 "The time a function has was not enough to store the whole file. What was stored "

@@ -1,18 +1,18 @@
-"""What can go wrong with a file of readings."""
+"""Errors of the sensor workflow."""
 
 from handlers.shared.errors import PermanentError, TransientError
 
 
 class SourceObjectMissingError(PermanentError):
-    """The file is not there."""
+    """The file does not exist."""
 
 
 class SourceObjectChangedError(PermanentError):
-    """Another file has taken the place of the one that was announced."""
+    """The file was replaced by a newer upload."""
 
 
 class SourceAccessDeniedError(PermanentError):
-    """The file may not be read."""
+    """The service is not allowed to read the file."""
 
 
 class NoValidReadingsError(PermanentError):
@@ -20,11 +20,11 @@ class NoValidReadingsError(PermanentError):
 
 
 class IngestionTimeoutError(PermanentError):
-    """The file could not be stored in the time a function has."""
+    """The function ran out of time before the whole file was stored."""
 
 
 class CopyVerificationError(TransientError):
-    """The copy of a file is not what the file is."""
+    """The copy of a file differs from the file."""
 
 
 class EmailOutcomeUnknownError(PermanentError):
@@ -32,4 +32,4 @@ class EmailOutcomeUnknownError(PermanentError):
 
 
 class ExecutionNotStartedError(TransientError):
-    """A file has arrived, but no execution was started for it."""
+    """A file was uploaded, but no execution was started for it."""

@@ -1,4 +1,4 @@
-"""Start an execution for every CSV that lands in the source bucket."""
+"""Start an execution for every CSV that is uploaded to the source bucket."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ metrics = metrics_for("sensor")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Event: S3 notification, {"Records": [{"s3": …}]}.
-    Result: {"started": [name of an execution]}.
+    Result: {"started": [execution name]}.
     Errors: InvalidEventError, ExecutionNotStartedError.
     """
     started = start_executions(uploaded(event), settings.text("STATE_MACHINE_ARN"))

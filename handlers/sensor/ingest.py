@@ -1,4 +1,4 @@
-"""A file of readings into the table."""
+"""Stores the readings of a file in the table."""
 
 import time
 from contextlib import closing
@@ -18,11 +18,11 @@ from handlers.shared.clients import client
 
 @dataclass(frozen=True)
 class Ingestion:
-    """What became of a file, and which object it was, exactly."""
+    """The result for a file, and the exact object that was read."""
 
     source: ObjectRef
     stored: int  # distinct (sensor, timestamp) keys
-    duplicates: int  # rows whose key another row of the file has, too
+    duplicates: int  # rows that repeat a key of the same file
     rejected: int
     rejected_key: str | None
     sensors: int
@@ -45,17 +45,18 @@ class Ingestion:
 
 
 def ingest(source: ObjectRef, *, table: str, target_bucket: str, deadline: Deadline) -> Ingestion:
-    """Store the readings of a file; rows that are none go to `rejected/<key>.csv`.
+    """Store the readings of a file; rejected rows go to `rejected/<key>.csv`.
 
-    At least once: the same file again leaves the same table. Of two rows with the same sensor and
-    timestamp the later one stays. Raises the errors of `open_source`, NoValidReadingsError (with
-    the rejected rows written), IngestionTimeoutError and AwsUnavailableError.
+    Safe to repeat: storing a file again leaves the table unchanged. Of two rows with the same
+    sensor and timestamp, the later one stays. Raises the errors of `open_source`,
+    NoValidReadingsError (after it has written the rejected rows), IngestionTimeoutError and
+    AwsUnavailableError.
     """
     started = time.perf_counter()
     source, content = open_source(source)
     rejected_key = f"rejected/{source.key}.csv"
     seen = SeenKeys()
-    # Throttling makes for a long wait, so the store retries by itself.
+    # Throttling can last long, so the store has its own retries.
     dynamodb = client("dynamodb", bulk=True)
     with (
         closing(content) as chunks,

@@ -1,16 +1,16 @@
-"""Lines of a stream of any length, in bounded memory."""
+"""Splits a stream of any length into lines, in bounded memory."""
 
 from collections.abc import Iterable, Iterator
 
-MAX_LINE = 4096  # bytes: twice the longest partition key of DynamoDB
+MAX_LINE = 4096  # bytes: twice DynamoDB's limit for a partition key
 _BOM = b"\xef\xbb\xbf"
-_SPARE = 8  # more than the byte order mark and a carriage return, which do not count
+_SPARE = 8  # more than a byte order mark and a carriage return, which do not count
 
 
 def numbered_lines(chunks: Iterable[bytes], limit: int = MAX_LINE) -> Iterator[tuple[int, bytes]]:
     """Number and content of each line, without byte order mark and line ending (LF or CRLF).
 
-    Of a line over the limit the first `limit` + 1 bytes are given: its length tells.
+    A line over the limit is cut to `limit` + 1 bytes, so that the caller can recognise it.
     """
     for number, line in enumerate(_lines(chunks, limit), 1):
         if number == 1:
@@ -25,6 +25,6 @@ def _lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
     for chunk in chunks:
         *whole, tail = (tail + chunk).split(b"\n")
         yield from whole
-        tail = tail[: limit + _SPARE]  # so a gigabyte without a line break takes no memory
+        tail = tail[: limit + _SPARE]  # bounds memory for a file without line breaks
     if tail:
         yield tail

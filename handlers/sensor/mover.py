@@ -1,4 +1,4 @@
-"""Moving an object to another bucket: copy, verify, delete, and safe to repeat from any point."""
+"""Moves an object to another bucket: copy, verify, delete. Safe to repeat after any step."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ from handlers.shared.observability import logger_for
 
 logger = logger_for("sensor")
 
-# S3: CopyObject takes 5 GB at most; a multipart copy takes any size, and parts in parallel.
+# S3 CopyObject: at most 5 GB. A multipart copy has no such limit and copies parts in parallel.
 _GIB = 1024**3
 _TRANSFER = TransferConfig(multipart_threshold=_GIB, multipart_chunksize=_GIB // 4)
-# What a copy with new metadata must be told again.
+# A copy with new metadata loses these unless they are passed again.
 _DESCRIPTION = (
     "CacheControl",
     "ContentDisposition",
@@ -40,14 +40,14 @@ _CHECKSUMS = (
     "ChecksumSHA256",
     "ChecksumSHA1",
 )
-_ETAG, _VERSION = "source-etag", "source-version-id"  # the copy's stamp, as user metadata
+_ETAG, _VERSION = "source-etag", "source-version-id"  # user metadata of a copy: its stamp
 
 Head = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Moved:
-    """An object where it is now."""
+    """An object in its new place."""
 
     target: ObjectRef
     size: int
@@ -59,19 +59,18 @@ class Moved:
 def move_object(
     source: ObjectRef, *, to_bucket: str, prefix: str, started_at: datetime | None = None
 ) -> Moved:
-    """Move an object of any size to `<prefix><key>` of another bucket.
+    """Move an object of any size to `<prefix><key>` in another bucket.
 
-    Exactly the pinned object is copied and deleted: by its version id or, where there is none, on
-    condition of its ETag. A newer upload under the same key is never touched. The copy is stamped
-    with the ETag and version of its source, and by that stamp a repetition knows what has been
-    done. Tags are not copied.
+    Only the pinned object is copied and deleted: by its version id or, if it has none, on condition
+    of its ETag. A newer upload with the same key is never touched. The copy is stamped with the
+    ETag and version of its source; from the stamp, a retry knows what is already done. Tags are not
+    copied.
 
-    A source without any pin (an execution started by hand) is whatever is there now, unless it
-    came after `started_at`.
+    A source without a pin (of an execution started by hand) is the current object, unless it was
+    uploaded after `started_at`.
 
-    Raises SourceObjectMissingError and SourceObjectChangedError (the object is gone, and so is not
-    where it should be moved to either), SourceAccessDeniedError, CopyVerificationError and
-    AwsUnavailableError.
+    Raises SourceObjectMissingError and SourceObjectChangedError (the object is neither in its place
+    nor at its destination), SourceAccessDeniedError, CopyVerificationError and AwsUnavailableError.
     """
     s3 = client("s3")
     target = ObjectRef(to_bucket, prefix + source.key)
@@ -99,7 +98,7 @@ def move_object(
 
 
 def refuse_newer(source: ObjectRef, original: Head, started_at: datetime | None) -> None:
-    """Raise SourceObjectChangedError if a file without a pin came after `started_at`."""
+    """Raise SourceObjectChangedError if an unpinned file was uploaded after `started_at`."""
     pinned = source.version_id or source.etag
     if not pinned and started_at and original["LastModified"] > started_at:
         raise SourceObjectChangedError(
@@ -109,7 +108,7 @@ def refuse_newer(source: ObjectRef, original: Head, started_at: datetime | None)
 
 
 def copy_head(s3: Any, target: ObjectRef) -> Head | None:
-    """What S3 says of a copy, None if there is none."""
+    """The HeadObject response for a copy; None if there is no copy."""
     with translate_aws_errors(f"looking for {target.uri}"):
         try:
             head: Head = s3.head_object(**target.location(), ChecksumMode="ENABLED")
@@ -121,7 +120,7 @@ def copy_head(s3: Any, target: ObjectRef) -> Head | None:
 
 
 def was_copied_from(copy: Head, source: ObjectRef, started_at: datetime | None) -> bool:
-    """The copy's stamp says that it is one of this very file."""
+    """Whether the copy is one of exactly this file, by its stamp."""
     stamp = copy["Metadata"]
     if _ETAG not in stamp:
         return False
@@ -130,12 +129,12 @@ def was_copied_from(copy: Head, source: ObjectRef, started_at: datetime | None) 
             None,
             stamp[_ETAG],
         )
-    # S3 keeps whole seconds.
+    # S3 stores times in whole seconds.
     return bool(started_at and copy["LastModified"] >= started_at.replace(microsecond=0))
 
 
 def _fault(copy: Head | None, source: ObjectRef, original: Head) -> str | None:
-    """What is wrong with a copy; None if nothing is."""
+    """What is wrong with a copy; None if it is correct."""
     if copy is None:
         return "is not there"
     if not was_copied_from(copy, source, None):
@@ -144,7 +143,7 @@ def _fault(copy: Head | None, source: ObjectRef, original: Head) -> str | None:
         return f"has {copy['ContentLength']} bytes, not {original['ContentLength']}"
     if _has_md5_etag(copy) and _has_md5_etag(original):
         return None if copy["ETag"] == original["ETag"] else "has another ETag"
-    # A composite checksum depends on the parts an object was uploaded in.
+    # A composite checksum depends on how an object was split into parts.
     if all(head.get("ChecksumType") == "FULL_OBJECT" for head in (copy, original)):
         for name in _CHECKSUMS:
             if name in copy and name in original and copy[name] != original[name]:
@@ -153,7 +152,7 @@ def _fault(copy: Head | None, source: ObjectRef, original: Head) -> str | None:
 
 
 def _has_md5_etag(head: Head) -> bool:
-    """The ETag is the MD5 of the content: uploaded in one part, and not encrypted by KMS."""
+    """Whether the ETag is the content's MD5: uploaded in one part and not encrypted with KMS."""
     return "-" not in head["ETag"] and head.get("ServerSideEncryption", "AES256") == "AES256"
 
 
@@ -179,7 +178,8 @@ def _copy(s3: Any, source: ObjectRef, original: Head, target: ObjectRef) -> None
         raise CopyVerificationError(str(error)) from error
     except ClientError as error:
         if error_code(error) == "NoSuchUpload":
-            # CompleteMultipartUpload, repeated because its answer was lost: the copy is looked at.
+            # The SDK repeated CompleteMultipartUpload after a lost response. The caller checks
+            # the copy.
             logger.info("upload was complete already, or aborted", target=target.uri)
             return
         if error_code(error) in ("404", "412", "NoSuchKey", "NoSuchVersion", "PreconditionFailed"):
@@ -190,7 +190,7 @@ def _copy(s3: Any, source: ObjectRef, original: Head, target: ObjectRef) -> None
 
 
 def _delete(s3: Any, source: ObjectRef) -> None:
-    """Delete what was copied, and nothing that was uploaded since."""
+    """Delete the object that was copied, but no later upload."""
     with translate_aws_errors(f"deleting {source.uri}"):
         if source.version_id:
             s3.delete_object(**source.location())
@@ -198,7 +198,7 @@ def _delete(s3: Any, source: ObjectRef) -> None:
         try:
             s3.delete_object(**source.request())
         except ClientError as error:
-            # 404: deleted already; 412: another file has taken its place.
+            # 404: already deleted; 412: replaced by another file.
             if http_status(error) not in (404, 412):
                 raise
             logger.info("source was gone before it was deleted", source=source.uri)

@@ -1,4 +1,4 @@
-"""One line of a file of readings: `<SENSOR_UID>,<TIMESTAMP>,<VALUE>`."""
+"""Parses one line of a file of readings: `<SENSOR_UID>,<TIMESTAMP>,<VALUE>`."""
 
 import re
 from decimal import Decimal
@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 from handlers.sensor.lines import MAX_LINE
 
-MAX_SENSOR_ID = 2048  # bytes; DynamoDB: the longest partition key
+MAX_SENSOR_ID = 2048  # bytes; DynamoDB's limit for a partition key
 FIRST_TIMESTAMP = -62_135_596_800  # 0001-01-01T00:00:00Z
 LAST_TIMESTAMP = 253_402_300_799  # 9999-12-31T23:59:59Z
 MAX_DIGITS = 38  # DynamoDB: significant digits of a number
 MIN_EXPONENT, MAX_EXPONENT = -130, 125  # DynamoDB: 1E-130 to 9.99…E+125
 
 _BLANKS = " \t"
-# Nearly every line there is: no quotes, no blanks, ASCII, well within every limit,
-# that of the line's length included.
+# Matches nearly every line: ASCII without quotes and blanks, well within every limit, including the
+# line length.
 _COMMON_ROW = re.compile(
     r"([!#-+\--~]{1,1024}),([0-9]{1,11}),"
     r"(-?)0{0,18}(0|[1-9][0-9]{0,18})(?:\.([0-9]{0,18}?)0{0,18})?"
@@ -27,7 +27,7 @@ _NAMES_VALUE = re.compile(r"value|reading|measure", re.IGNORECASE)
 
 
 class Reading(NamedTuple):
-    """A reading as DynamoDB stores it; `value` is a number in its shortest plain form."""
+    """A reading as DynamoDB stores it; `value` is a number in its shortest form."""
 
     sensor_id: str
     timestamp: int
@@ -45,7 +45,7 @@ class _InvalidError(ValueError):
 
 
 def parse(line: bytes) -> Reading | Rejection | None:
-    """The reading on a line, or why there is none; None for a blank line."""
+    """The reading on a line, or why the line is rejected; None for a blank line."""
     try:
         text = line.decode()
     except UnicodeDecodeError:
@@ -120,7 +120,7 @@ def _timestamp(text: str) -> int:
 
 
 def _value(text: str) -> str:
-    """The shortest form of a number, exactly: text throughout, no float and no Decimal context."""
+    """The exact shortest form of a number, without the rounding of float or a Decimal context."""
     match = _NUMBER.fullmatch(text)
     if match is None:
         raise _InvalidError("the value is not a decimal number")

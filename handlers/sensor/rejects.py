@@ -1,4 +1,4 @@
-"""The rows of a file that were rejected, as a CSV in S3 that is written while they are found."""
+"""Writes the rejected rows of a file to a CSV in S3 while the file is read."""
 
 import csv
 from typing import Any, Self
@@ -10,7 +10,7 @@ from handlers.shared.clients import client
 from handlers.shared.errors import AwsUnavailableError, error_code, translate_aws_errors
 from handlers.shared.observability import logger_for
 
-PART = 5 * 1024 * 1024  # bytes; S3: the smallest part of a multipart upload but the last
+PART = 5 * 1024 * 1024  # bytes; S3's minimum for each part of a multipart upload but the last
 _CSV = "text/csv; charset=utf-8"
 
 logger = logger_for("sensor")
@@ -22,10 +22,10 @@ class _Utf8Buffer(bytearray):
 
 
 class RejectedRows:
-    """`line,reason,row` for each rejected row; no object at all when there is none.
+    """`line,reason,row` for each rejected row; no object if no row is rejected.
 
-    Bytes that are not UTF-8 are written as \\xNN, carriage returns as \\r, and over-long rows are
-    cut. Whatever ends the `with` by an exception leaves no object and no unfinished upload.
+    Bytes that are not UTF-8 are written as \\xNN, carriage returns as \\r. Rows that are too long
+    are cut. If `with` ends with an exception, no object and no unfinished upload remain.
     """
 
     def __init__(self, bucket: str, key: str) -> None:
@@ -62,7 +62,8 @@ class RejectedRows:
     def _upload_part(self) -> None:
         with translate_aws_errors("writing rejected rows"):
             if not self._upload:
-                # Named, and repeated for each part: the client sends a checksum with every part.
+                # The client sends a checksum with every part. Its algorithm must be named here, and
+                # the checksums repeated when the upload is completed.
                 created = self._s3.create_multipart_upload(
                     **self._object, ContentType=_CSV, ChecksumAlgorithm="CRC32"
                 )
@@ -87,8 +88,9 @@ class RejectedRows:
             except ClientError as error:
                 if error_code(error) != "NoSuchUpload":
                     raise
-                # Complete already, and the answer was lost; or aborted: this function may not
-                # read what it wrote. Writing everything again leads to the same result.
+                # The upload is complete (the SDK repeated the request after a lost response) or
+                # aborted. The function is not allowed to read the object to find out. A retry
+                # writes everything again, with the same result.
                 raise AwsUnavailableError(
                     "It is not known whether the rejected rows were written: S3 no longer has "
                     "the upload."
@@ -99,7 +101,7 @@ class RejectedRows:
             return
         try:
             self._s3.abort_multipart_upload(**self._upload)
-        except (BotoCoreError, ClientError) as error:  # the bucket's lifecycle will
+        except (BotoCoreError, ClientError) as error:  # the bucket's lifecycle rule aborts it
             logger.warning("upload of rejected rows not aborted", reason=str(error))
 
     def _take(self) -> bytes:

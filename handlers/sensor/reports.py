@@ -1,4 +1,4 @@
-"""The e-mails about a file: what they say, as text and as HTML."""
+"""The content of the mails about a file, as text and as HTML."""
 
 import json
 from collections.abc import Mapping
@@ -19,10 +19,10 @@ from handlers.shared.text import one_line
 logger = logger_for("sensor")
 metrics = metrics_for("sensor")
 
-_MOST_TEXT = 1000  # characters of a cause that is no sentence of ours, a stack trace perhaps
-_MOST_FACT = 3000  # characters, of a key of 1,024 and a cause
+_MOST_TEXT = 1000  # characters of a cause, which may be a stack trace
+_MOST_FACT = 3000  # characters; enough for a key of 1,024 and a cause
 
-# By error name: what happened, in words for the one who uploaded the file.
+# By error name: what happened, for the person who uploaded the file.
 _TOO_LONG = "A step of the work took too long."
 _BROKE_OFF = "A step of the work broke off, out of time or memory perhaps."
 _WHY = {
@@ -58,7 +58,8 @@ _ADVICE = {
     "IngestionTimeoutError": "Split the file and upload the parts.",
 }
 _TRY_AGAIN = "Upload the file again. If it fails again, tell whoever runs this service."
-# What a file's readings are known to be after an error; others may have come in the middle.
+# By error name: which readings are stored, for errors after which this is known; None leaves the
+# line out. Other errors may occur after some readings are stored.
 _STORED = {
     "NoValidReadingsError": "none",
     "SourceObjectMissingError": None,
@@ -70,7 +71,7 @@ _PERHAPS_STORED = "not known: some, perhaps. Storing them again does no harm."
 
 @dataclass(frozen=True)
 class Report:
-    """An e-mail about a file, before it has a form."""
+    """A mail about a file, not yet formatted as text or HTML."""
 
     subject: str
     lead: str
@@ -102,7 +103,7 @@ def send(report: Report, event: Mapping[str, Any]) -> dict[str, str]:
         text=report.text(),
         html=report.html(),
     )
-    # A function invoked by hand has no execution; the object itself is the next best key.
+    # A function invoked by hand has no execution; the object identifies the mail instead.
     subject = event.get("execution") or repr(ObjectRef.from_event(event))
     outcome = send_once(mail, key=f"{report.subject}#{subject}")
     metrics.add_metric("EmailsSent", "Count", int(outcome["status"] == "sent"))
@@ -111,7 +112,7 @@ def send(report: Report, event: Mapping[str, Any]) -> dict[str, str]:
 
 
 def processed_report(event: Mapping[str, Any]) -> Report:
-    """What became of a file that was processed."""
+    """The report on a processed file: where it is and what was stored."""
     source = ObjectRef.from_event(event)
     ingestion, moved = field(event, "ingestion"), field(event, "moved")
     return Report(
@@ -130,7 +131,7 @@ def processed_report(event: Mapping[str, Any]) -> Report:
 
 
 def failure_report(event: Mapping[str, Any], whereabouts: Whereabouts) -> Report:
-    """Why a file could not be processed, where it is, and what to do."""
+    """The report on a file that could not be processed: why, where it is, and what to do."""
     source = ObjectRef.from_event(event)
     failure = field(event, "failure")
     error = failure.get("Error", "unknown")
@@ -154,7 +155,7 @@ def failure_report(event: Mapping[str, Any], whereabouts: Whereabouts) -> Report
 
 
 def move_failure_report(event: Mapping[str, Any], whereabouts: Whereabouts) -> Report:
-    """What is stored of a file that could not be moved, what was not done, and what to do."""
+    """The report on a stored file that was not moved: what is stored, not done, and to do."""
     source = ObjectRef.from_event(event)
     failure = field(event, "failure")
     error = failure.get("Error", "unknown")
@@ -190,7 +191,7 @@ def _counts(ingestion: Mapping[str, Any], target_bucket: str) -> dict[str, str]:
 
 
 def _unmoved(whereabouts: Whereabouts) -> tuple[str, str]:
-    """What was not done about a file whose readings are stored, and what to do."""
+    """What was not done with a file whose readings are stored, and what to do."""
     again = (
         "Do not upload the file again: its readings are stored. Once the cause has passed, whoever "
         "runs this service starts an execution with the same input. It stores the same readings "
@@ -224,7 +225,7 @@ def _where(source: ObjectRef, whereabouts: Whereabouts) -> str:
 
 
 def _not_set_aside(set_aside: Mapping[str, Any]) -> str | None:
-    """What is to be said about Set Aside File, unless it moved the file."""
+    """Why Set Aside File did not move the file; None if it did."""
     if set_aside.get("moved"):
         return None
     if "reason" in set_aside:
@@ -233,7 +234,7 @@ def _not_set_aside(set_aside: Mapping[str, Any]) -> str | None:
 
 
 def _cause(failure: Mapping[str, Any]) -> str:
-    """The message of a failure: a Lambda's cause is JSON that holds it."""
+    """The message of a failure; the cause of a failed function is JSON that contains it."""
     cause = str(failure.get("Cause") or "No reason was given.")
     with suppress(ValueError, KeyError, TypeError):
         cause = str(json.loads(cause)["errorMessage"])
@@ -241,5 +242,5 @@ def _cause(failure: Mapping[str, Any]) -> str:
 
 
 def _fact(text: str) -> str:
-    """Keys of objects have line breaks and worse, if their uploader likes."""
+    """A fact as one safe line: object keys may contain line breaks and control characters."""
     return one_line(text, _MOST_FACT)

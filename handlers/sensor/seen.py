@@ -1,4 +1,4 @@
-"""Which readings a file has had so far, exactly, in eight bytes for each of an ordered file."""
+"""Counts the distinct readings of a file, exactly. An ordered file takes 8 bytes per reading."""
 
 from array import array
 from bisect import bisect_left
@@ -8,8 +8,7 @@ from itertools import chain
 class SeenKeys:
     """The distinct (sensor, timestamp) keys of a file.
 
-    For each sensor an array of its timestamps as long as they come in order, and a set for those
-    that come late.
+    Each sensor has an array for the timestamps that arrive in order, and a set for the others.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Report a processed file by e-mail."""
+"""Report a processed file by mail."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ metrics = metrics_for("sensor")
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    """Event: {"execution", "source", "ingestion", "moved"}, as the states before have left them.
+    """Event: {"execution", "source", "ingestion", "moved"}, results of the earlier states.
     Result: {"status": "sent", "messageId"}.
-    Errors: InvalidEventError, EmailOutcomeUnknownError, AwsUnavailableError, SES's own if it
-        refuses the mail.
+    Errors: InvalidEventError, EmailOutcomeUnknownError, AwsUnavailableError, SES's own error if
+        it refuses the mail.
 
-    At most once: EmailOutcomeUnknownError if an attempt ended without SES's answer.
+    Sent at most once: EmailOutcomeUnknownError if an attempt ended without a response from SES.
     """
     outcome = send(processed_report(event), event)
     if outcome["status"] != "sent":

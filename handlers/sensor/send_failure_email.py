@@ -1,4 +1,4 @@
-"""Say by e-mail that a file could not be processed, and why."""
+"""Report by mail that a file could not be processed, and why."""
 
 from typing import Any
 
@@ -17,6 +17,6 @@ metrics = metrics_for("sensor")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     """Event: {"execution", "source", "failure": {"Error", "Cause"}, "setAside"?}.
     Result: {"status": "sent", "messageId"} or {"status": "unknown"}.
-    Errors: InvalidEventError, AwsUnavailableError, SES's own if it refuses the mail.
+    Errors: InvalidEventError, AwsUnavailableError, SES's own error if it refuses the mail.
     """
     return send(failure_report(event, look_for(event)), event)

@@ -1,4 +1,4 @@
-"""Say by e-mail that the readings of a file are stored, but that moving it failed."""
+"""Report by mail that the readings of a file are stored, but that moving it failed."""
 
 from typing import Any
 
@@ -17,6 +17,6 @@ metrics = metrics_for("sensor")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     """Event: {"execution", "source", "ingestion", "failure": {"Error", "Cause"}}.
     Result: {"status": "sent", "messageId"} or {"status": "unknown"}.
-    Errors: InvalidEventError, AwsUnavailableError, SES's own if it refuses the mail.
+    Errors: InvalidEventError, AwsUnavailableError, SES's own error if it refuses the mail.
     """
     return send(move_failure_report(event, look_for(event)), event)

@@ -1,4 +1,4 @@
-"""Move a file that could not be processed to where it can be looked at."""
+"""Quarantine a file that could not be processed: move it to failed/."""
 
 from typing import Any
 

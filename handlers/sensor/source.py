@@ -1,4 +1,4 @@
-"""The uploaded object: which one it is, and reading it."""
+"""Identifies and reads the uploaded object."""
 
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ CHUNK = 1024 * 1024
 
 @dataclass(frozen=True)
 class ObjectRef:
-    """An object in S3, pinned to a version or an ETag where they are known."""
+    """An object in S3, pinned to its version or ETag if they are known."""
 
     bucket: str
     key: str
@@ -35,17 +35,17 @@ class ObjectRef:
 
     @classmethod
     def from_dict(cls, place: Mapping[str, Any]) -> Self:
-        """From the form in events: {"bucketName", "objectKey", "versionId"?, "etag"?}."""
+        """From its form in events: {"bucketName", "objectKey", "versionId"?, "etag"?}."""
         return cls(field(place, "bucketName"), field(place, "objectKey")).pinned_by(place)
 
     def as_dict(self) -> dict[str, Any]:
-        """The form in events, as `from_dict` reads it."""
+        """Its form in events, which `from_dict` reads."""
         place = {"bucketName": self.bucket, "objectKey": self.key}
         pins = {"versionId": self.version_id, "etag": self.etag}
         return place | {name: value for name, value in pins.items() if value}
 
     def pinned_by(self, pins: Mapping[str, Any]) -> Self:
-        """This object, pinned to the versionId and the etag found there, if any."""
+        """This object, pinned to the versionId and etag in `pins`, if any."""
         return replace(
             self,
             version_id=real_version(pins.get("versionId")) or self.version_id,
@@ -57,35 +57,35 @@ class ObjectRef:
         return f"s3://{self.bucket}/{self.key}"
 
     def request(self) -> dict[str, str]:
-        """Parameters of a GetObject or HeadObject for this object and no other."""
+        """Parameters for GetObject or HeadObject of exactly this object."""
         return self.location() | ({"IfMatch": f'"{self.etag}"'} if self.etag else {})
 
     def location(self) -> dict[str, str]:
-        """Bucket, key and, if known, version: also a CopySource."""
+        """Bucket, key and, if known, version. Also valid as a CopySource."""
         version = {"VersionId": self.version_id} if self.version_id else {}
         return {"Bucket": self.bucket, "Key": self.key} | version
 
 
 def real_version(version_id: str | None) -> str | None:
-    """The version id, unless it is none.
+    """The version id if it identifies one upload, otherwise None.
 
-    Without versioning there is none, and with versioning suspended it is "null": the next upload
-    has the same and takes its place, so it tells nothing apart.
+    A bucket without versioning has no version ids. With versioning suspended the id is "null": the
+    next upload gets the same id and replaces the object.
     """
     return None if version_id in (None, "", "null") else version_id
 
 
 def pinned_to(source: ObjectRef, answer: Mapping[str, Any]) -> ObjectRef:
-    """The object as an answer to GetObject or HeadObject describes it."""
+    """The object, pinned by a response to GetObject or HeadObject."""
     return source.pinned_by({"versionId": answer.get("VersionId"), "etag": answer["ETag"]})
 
 
 def open_source(source: ObjectRef) -> tuple[ObjectRef, Generator[bytes]]:
-    """Open an object: what is really read, and its content in chunks as they arrive.
+    """Open an object; returns the exact object that is read, and its content in chunks.
 
     Raises SourceObjectMissingError (no such object or version, or a delete marker),
-    SourceObjectChangedError, SourceAccessDeniedError, and AwsUnavailableError, which the chunks
-    raise as well when the connection breaks.
+    SourceObjectChangedError, SourceAccessDeniedError and AwsUnavailableError. Iterating over the
+    chunks also raises AwsUnavailableError if the connection breaks.
     """
     with source_faults(source):
         answer = client("s3").get_object(**source.request())
@@ -102,14 +102,14 @@ def _chunks(source: ObjectRef, body: Any) -> Generator[bytes]:
 
 @contextmanager
 def source_faults(source: ObjectRef) -> Iterator[None]:
-    """Raise what S3 answers as one of the errors above."""
+    """Translate errors of S3 to the errors that `open_source` documents."""
     try:
         with translate_aws_errors(f"reading {source.uri}"):
             yield
     except ClientError as error:
         which = f"{source.uri} (version {source.version_id})" if source.version_id else source.uri
-        # A HEAD answers with a status alone. 405: the version asked for is a delete marker;
-        # InvalidArgument: it is not even the form of a version id.
+        # A HEAD response has a status but no error code. 405: the version is a delete marker.
+        # InvalidArgument: the version id is malformed.
         match http_status(error):
             case 404 | 405:
                 raise SourceObjectMissingError(f"There is no {which}.") from error

@@ -1,4 +1,4 @@
-"""Readings into DynamoDB: in batches, in parallel, and in order where order matters."""
+"""Writes readings to DynamoDB in parallel batches, in order for each key."""
 
 import threading
 from queue import Queue
@@ -11,26 +11,27 @@ from handlers.sensor.readings import Reading
 from handlers.shared.backoff import Backoff, full_jitter
 from handlers.shared.errors import AwsUnavailableError, is_throttling, is_transient
 
-MAX_BATCH = 25  # DynamoDB BatchWriteItem: items in a request
-LANES = 16  # about what one processor can keep busy at 8 ms a request
-_QUEUED = 4  # batches that wait in a lane
-_MAX_FAULTS = 6  # answers in a row that were no answers, until AWS counts as unavailable
+MAX_BATCH = 25  # DynamoDB BatchWriteItem: items per request
+LANES = 16  # about as many as one processor can keep busy at 8 ms per request
+_QUEUED = 4  # batches that may wait in a lane
+_MAX_FAULTS = 6  # consecutive failures, other than throttling, until AWS counts as unavailable
 BACKOFF = full_jitter(0.05, maximum=5)
 
 _Batch = dict[tuple[str, int], str]
 
 
 class ReadingStore:
-    """Writes readings to a table; of two with the same key the one put later stays.
+    """Writes readings to a table; of two with the same key, the later one stays.
 
-    A key belongs to one lane (a queue and a thread), a lane sends one batch after the other, and a
-    batch holds a key once and is stored whole before the next is sent: so the last one wins
-    whatever the batching. Lanes are chosen by sensor and timestamp together, which spreads a
-    sensor's readings, and so its hot partition, over all of them.
+    A key always goes to the same lane (a queue and a thread). A batch contains each key once, and a
+    lane stores it completely before it sends the next. So the last reading wins. The lane depends
+    on sensor and timestamp together, which spreads the readings of one sensor, and the load of its
+    hot partition, over all lanes.
 
-    Throttling is waited out for as long as there is time, then IngestionTimeoutError is raised.
-    What fails in a lane stops the others and is raised by the next `put`, or at the end of `with`,
-    which returns when everything is stored. Memory is bounded: `put` blocks while a lane is full.
+    When DynamoDB throttles, the store retries within the time budget, then raises
+    IngestionTimeoutError. An error in one lane stops the others. The next `put` raises it, or the
+    end of `with`, which returns after everything is stored. Memory is bounded: `put` blocks while a
+    lane is full.
     """
 
     def __init__(
@@ -96,7 +97,7 @@ class ReadingStore:
             raise self._failure
 
     def _run(self, queue: "Queue[_Batch | None]") -> None:
-        # Once stopped, batches are still taken and dropped, so that nobody waits for a full queue.
+        # After a stop, batches are taken and dropped, so that `put` does not block on a full queue.
         while (batch := queue.get()) is not None:
             if not self._stop.is_set():
                 try:
@@ -106,7 +107,7 @@ class ReadingStore:
                     self._stop.set()
 
     def _write(self, batch: _Batch) -> None:
-        """Store a batch whole, waiting out throttling."""
+        """Store a complete batch, with retries while DynamoDB throttles."""
         left = [_put_request(key, value) for key, value in batch.items()]
         attempt = faults = 0
         while left and not self._stop.is_set():

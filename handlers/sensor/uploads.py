@@ -1,4 +1,4 @@
-"""S3's notification of uploads, and the executions it starts."""
+"""S3's notification of uploads, and the executions that it starts."""
 
 import hashlib
 import json
@@ -15,14 +15,14 @@ from handlers.shared.observability import logger_for
 
 logger = logger_for("sensor")
 
-_NAME_LENGTH = 80  # Step Functions: the longest name of an execution
+_NAME_LENGTH = 80  # Step Functions' limit for the name of an execution
 _HASH_LENGTH = 32
 
 Record = Mapping[str, Any]
 
 
 def uploaded(event: Mapping[str, Any]) -> Sequence[Record]:
-    """The records of a notification; none of the s3:TestEvent that S3 sends to a new one."""
+    """The records of a notification; none for s3:TestEvent, which S3 sends on set-up."""
     if event.get("Event") == "s3:TestEvent":
         logger.info("s3:TestEvent ignored: it only says that the notification is set up")
         return []
@@ -33,19 +33,18 @@ def uploaded(event: Mapping[str, Any]) -> Sequence[Record]:
 
 
 def start_executions(records: Sequence[Record], state_machine_arn: str) -> list[str]:
-    """Start an execution for each CSV among the records; the names of the executions.
+    """Start an execution for each CSV in the records; returns the names of the executions.
 
-    At least once: S3 may deliver a notification twice, and Lambda retries one that failed. An
-    execution's name is made from what identifies the upload, so that each upload has one
-    execution all the same. One bad record does not keep the others from starting:
-    ExecutionNotStartedError, at the end, names each.
+    S3 may deliver a notification twice, and Lambda retries a failed one. Each upload still has only
+    one execution, because the name of the execution is derived from the upload's identity. A record
+    that fails does not stop the others: at the end, ExecutionNotStartedError names each of them.
     """
     started, failed = [], []
     for record in records:
         try:
             if name := _start(record, state_machine_arn):
                 started.append(name)
-        except Exception as error:  # whatever it is, the other records come first
+        except Exception as error:  # any error: the other records must still start
             what = _describe(record)
             logger.exception("execution not started", upload=what)
             failed.append(f"{what}: {type(error).__name__}: {error}")
@@ -80,7 +79,7 @@ def _start(record: Record, state_machine_arn: str) -> str | None:
 
 
 def _name(*upload: str | None) -> str:
-    """A name of letters, digits, - and _, the same for the same upload: key and hash."""
+    """The same name for the same upload: its key, with only [A-Za-z0-9_-], and a hash."""
     digest = hashlib.sha256(json.dumps(upload).encode()).hexdigest()[:_HASH_LENGTH]
     slug = re.sub(r"[^A-Za-z0-9_]+", "-", str(upload[1])).strip("-")
     return f"{slug[: _NAME_LENGTH - _HASH_LENGTH - 1]}-{digest}".lstrip("-")

@@ -1,4 +1,4 @@
-"""Where a file is: mails say of it what was looked at just before."""
+"""Finds out where a file is, just before a mail reports it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -19,12 +19,12 @@ from handlers.shared.clients import client
 from handlers.shared.clock import from_iso
 from handlers.shared.errors import AwsUnavailableError
 
-_ATTEMPTS = 2  # of each place: a mail that does not know the place is better than none
+_ATTEMPTS = 2  # per place: a mail without the place is better than no mail
 
 
 @dataclass(frozen=True)
 class Whereabouts:
-    """Where a file was found, as URIs, and which places could not be looked at, and why."""
+    """The URIs where a file was found, and the places that could not be checked, with reasons."""
 
     source: str | None = None
     processed: str | None = None
@@ -39,18 +39,18 @@ class Whereabouts:
 def look_for(event: Mapping[str, Any]) -> Whereabouts:
     """Look for the file of an event in the source bucket, in processed/ and in failed/.
 
-    What is looked for is that very file: its version or ETag and, in the target bucket, a copy
-    with its stamp. Never raises because S3 does not answer: the place is then unknown.
+    Only the exact file counts: its version or ETag and, in the target bucket, a copy with its
+    stamp. If S3 does not respond, the place is reported as unknown and no error is raised.
     """
     source = ObjectRef.from_event(event).pinned_by(event.get("ingestion") or {})
-    # A function invoked by hand may have no execution, and so no start of one.
+    # A function invoked by hand may have no execution, and so no start time.
     started_at = from_iso(event["startedAt"]) if event.get("startedAt") else None
     bucket = settings.text("TARGET_BUCKET")
     processed = ObjectRef(bucket, f"processed/{source.key}")
     failed = ObjectRef(bucket, f"failed/{source.key}").pinned_by(
         {"versionId": (event.get("setAside") or {}).get("versionId")}
     )
-    s3 = client("s3", bulk=True)  # gives up soon: the mail is waiting
+    s3 = client("s3", bulk=True)  # short timeout, no retries: the mail must not be delayed
     unknown: list[str] = []
 
     def place(ref: ObjectRef, find: Callable[[], str | None]) -> str | None:
@@ -81,7 +81,7 @@ def _original(s3: Any, source: ObjectRef, started_at: datetime | None) -> str | 
 
 
 def _copy(s3: Any, place: ObjectRef, source: ObjectRef, started_at: datetime | None) -> str | None:
-    """The copy under the key or, where a newer file has taken its place, the version of ours."""
+    """The copy at the key or, if a newer file has replaced it, our version of it."""
     for ref in dict.fromkeys((replace(place, version_id=None), place)):
         found = copy_head(s3, ref)
         if found is not None and was_copied_from(found, source, started_at):

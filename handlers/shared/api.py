@@ -1,4 +1,4 @@
-"""Requests to the REST API, and responses to them: events of a Lambda proxy integration.
+"""Requests to the REST API and responses to them, as Lambda proxy integration events.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
 """
@@ -17,24 +17,24 @@ Response = dict[str, Any]
 
 
 def path_parameter(request: Mapping[str, Any], name: str) -> str:
-    """A part of the path as API Gateway passes it on; empty if there is none."""
+    """A path parameter as API Gateway passes it on; empty if it is missing."""
     return (request.get("pathParameters") or {}).get(name) or ""
 
 
 def query_parameter(request: Mapping[str, Any], name: str, default: str = "") -> str:
-    """A parameter of the query; `default` if there is none."""
+    """A query parameter; `default` if it is missing."""
     value = (request.get("queryStringParameters") or {}).get(name)
     return default if value is None else value
 
 
 def header(request: Mapping[str, Any], name: str) -> str:
-    """A header, whatever the case of its name; empty if there is none."""
+    """A header; its name is case-insensitive. Empty if it is missing."""
     headers = {key.lower(): value for key, value in (request.get("headers") or {}).items()}
     return headers.get(name.lower()) or ""
 
 
 def body_text(request: Mapping[str, Any]) -> str:
-    """The request's body; InvalidEventError if it is not UTF-8."""
+    """The request's body. Raises InvalidEventError if it is not UTF-8."""
     body = request.get("body") or ""
     if not request.get("isBase64Encoded"):
         return str(body)
@@ -45,17 +45,17 @@ def body_text(request: Mapping[str, Any]) -> str:
 
 
 def json_response(status: int, body: Mapping[str, Any]) -> Response:
-    """A response with a JSON object, in ASCII: half of a surrogate pair has no UTF-8."""
+    """A response with a JSON object. It is ASCII, because a lone surrogate has no UTF-8 form."""
     return response(status, {"Content-Type": "application/json"}, json.dumps(body))
 
 
 def error_response(status: int, message: str) -> Response:
-    """A response that says what is wrong, in the form that API Gateway itself uses."""
+    """An error response in the form that API Gateway itself uses."""
     return json_response(status, {"message": message})
 
 
 def response(status: int, headers: Mapping[str, str], body: str) -> Response:
-    """A response that nobody stores; a 503 says when to send the request again."""
+    """A response that must not be cached. A 503 says when to send the request again."""
     retry = {"Retry-After": str(RETRY_AFTER_SECONDS)} if status == 503 else {}
     return {
         "statusCode": status,

@@ -1,4 +1,4 @@
-"""AWS clients: one of each for a Lambda instance, made when first used."""
+"""AWS clients: one per service for each Lambda instance, created on first use."""
 
 from collections.abc import Callable
 from functools import cache
@@ -15,16 +15,16 @@ _DEFAULT = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
 )
 _SPECIAL = {
-    # CopyObject of a gigabyte answers when it is done. Presigned URLs are otherwise of signature
-    # version 2, which buckets made since 2020 refuse, and go to us-east-1 first.
+    # CopyObject of a gigabyte responds only when the copy is complete. By default, presigned URLs
+    # use signature version 2, which buckets created since 2020 refuse, and go to us-east-1 first.
     "s3": Config(read_timeout=60, signature_version="s3v4", s3={"addressing_style": "virtual"}),
-    # Its callers behind the API answer within 25 seconds, also when it does not.
+    # Callers behind the API must respond within 25 seconds even if Step Functions does not.
     "stepfunctions": Config(read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}),
-    # SendEmail has no idempotency token: a second attempt could be a second mail.
+    # SendEmail has no idempotency token: a second attempt could send a second mail.
     "ses": Config(retries={"mode": "standard", "total_max_attempts": 1}),
 }
-# For callers that send thousands of requests, know their deadline and retry by themselves.
-# Validating parameters costs a seventh of such a request's CPU time.
+# For callers that send thousands of requests, know their time budget and have their own retries.
+# Parameter validation takes a seventh of such a request's CPU time.
 _BULK = Config(
     read_timeout=5,
     parameter_validation=False,
@@ -34,7 +34,7 @@ _BULK = Config(
 
 @cache
 def client(service: str, *, bulk: bool = False) -> Any:
-    """The client of an AWS service; `bulk` for one that neither validates nor retries."""
+    """The client of an AWS service; with `bulk`, one without validation and retries."""
     config = _DEFAULT.merge(_SPECIAL.get(service, Config()))
-    make: Callable[..., Any] = boto3.client  # its overloads know services by literal name only
+    make: Callable[..., Any] = boto3.client  # its overloads accept only literal service names
     return make(service, config=config.merge(_BULK) if bulk else config)

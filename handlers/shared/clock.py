@@ -1,4 +1,4 @@
-"""The time now, and times as text: UTC, in ISO 8601."""
+"""The current time, and times as text: ISO 8601 in UTC."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -17,14 +17,17 @@ def milliseconds(seconds: float) -> int:
 
 
 def iso(moment: float | datetime, timespec: str = "seconds") -> str:
-    """A time, or seconds since 1970, as text: 2026-01-31T12:00:00Z, or to the millisecond."""
+    """A time, or seconds since 1970, as text, such as 2026-01-31T12:00:00Z.
+
+    `timespec` is that of `datetime.isoformat`: "milliseconds" adds them.
+    """
     if not isinstance(moment, datetime):
         moment = _EPOCH + timedelta(seconds=moment)
     return moment.astimezone(UTC).isoformat(timespec=timespec).removesuffix("+00:00") + "Z"
 
 
 def from_iso(text: str) -> datetime:
-    """The time that a text in ISO 8601 names; ValueError if it is none or has no time zone."""
+    """Parse an ISO 8601 time. Raises ValueError if it is invalid or has no time zone."""
     try:
         moment = datetime.fromisoformat(text)
     except (TypeError, ValueError):

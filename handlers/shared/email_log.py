@@ -1,4 +1,4 @@
-"""The log of mails: what makes a task that is tried again not send its mail again."""
+"""The log of mails, which prevents a retried task from sending its mail twice."""
 
 import hashlib
 import json
@@ -13,14 +13,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from handlers.shared.clock import now
 from handlers.shared.errors import AwsUnavailableError, error_code, translate_aws_errors
 
-REMEMBERED_SECONDS = 90 * 24 * 3600  # Step Functions keeps a finished execution as long
+REMEMBERED_SECONDS = 90 * 24 * 3600  # as long as Step Functions keeps a finished execution
 
 _IN_PROGRESS, _COMPLETED = "INPROGRESS", "COMPLETED"
 
 
 @dataclass(frozen=True)
 class Claim:
-    """An attempt's right to send a mail: nobody else has it."""
+    """An attempt's exclusive right to send a mail."""
 
     record_id: str
     attempt: str
@@ -28,20 +28,23 @@ class Claim:
 
 @dataclass(frozen=True)
 class EarlierAttempt:
-    """Another attempt has, or had, the right to send; its outcome, if it is known."""
+    """Another attempt has claimed the mail. `outcome` is None if it is not known."""
 
     outcome: dict[str, str] | None
 
 
 class EmailLog:
-    """A table with an item for each mail that was sent or may have been, for 90 days.
+    """A table with an item for each mail that was or may have been sent, kept for 90 days.
 
-    Partition key `id` (the key's hash: no address, no content); `status` INPROGRESS until the
-    outcome is known, then COMPLETED with the outcome as JSON in `data`; `attempt`, who wrote it;
-    `expiration`, its time to live.
+    Attributes of an item:
+    - `id`, the partition key: a hash of the mail's key, without address or content.
+    - `status`: INPROGRESS until the outcome is known, then COMPLETED.
+    - `data`: the outcome as JSON.
+    - `attempt`: the id of the attempt that wrote the item.
+    - `expiration`: the time to live.
 
-    The SDK repeats a write whose answer was lost. Every write here is conditional, and names its
-    attempt, so that it recognises itself: the repetition has the same result as the first.
+    The SDK repeats a write if its response is lost. Every write here is therefore conditional and
+    contains the id of its attempt, so that a repeated write has the same result as the first.
     """
 
     def __init__(self, dynamodb: Any, table: str) -> None:
@@ -49,7 +52,7 @@ class EmailLog:
         self._table = table
 
     def claim(self, key: str) -> Claim | EarlierAttempt:
-        """Note that a mail is about to be sent, unless another attempt has noted it before."""
+        """Record that a mail is about to be sent, unless another attempt has recorded it."""
         claim = Claim(_record_id(key), uuid.uuid4().hex)
         try:
             self._put(claim)
@@ -58,7 +61,7 @@ class EmailLog:
                 raise
             return EarlierAttempt(_outcome(error.response["Item"]))
         except AwsUnavailableError:
-            # The record may be there: without it, the next attempt knows that nothing was sent.
+            # The record may exist. Removing it lets the next attempt send: nothing was sent yet.
             with suppress(AwsUnavailableError, BotoCoreError, ClientError):
                 self.release(claim)
             raise
@@ -66,7 +69,7 @@ class EmailLog:
 
     @translate_aws_errors("noting what became of a mail")
     def complete(self, claim: Claim, outcome: Mapping[str, str]) -> None:
-        """Note the outcome, for good."""
+        """Record the final outcome."""
         self._dynamodb.update_item(
             TableName=self._table,
             Key={"id": {"S": claim.record_id}},
@@ -82,7 +85,7 @@ class EmailLog:
 
     @translate_aws_errors("noting that a mail was not sent")
     def release(self, claim: Claim) -> None:
-        """Let another attempt send: this one surely has not."""
+        """Let another attempt send, because this one definitely has not."""
         try:
             self._dynamodb.delete_item(
                 TableName=self._table,
@@ -91,7 +94,8 @@ class EmailLog:
                 ExpressionAttributeValues={":attempt": {"S": claim.attempt}},
             )
         except ClientError as error:
-            # Removed already, by this very request perhaps, or another attempt's by now.
+            # Already removed, perhaps by a repetition of this request, or claimed by another
+            # attempt since.
             if error_code(error) != "ConditionalCheckFailedException":
                 raise
 
@@ -106,7 +110,7 @@ class EmailLog:
                 "attempt": {"S": claim.attempt},
                 "expiration": {"N": str(written_at + REMEMBERED_SECONDS)},
             },
-            # DynamoDB removes what has expired within days, not at once.
+            # DynamoDB may take days to remove an expired item.
             ConditionExpression=(
                 "attribute_not_exists(id) OR expiration < :now"
                 " OR (attempt = :attempt AND #status = :in_progress)"

@@ -1,4 +1,4 @@
-"""What can go wrong: a class's name is the error name in a state machine's Retry and Catch."""
+"""Errors of the functions. A class name is the error name in a machine's Retry and Catch."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
-# The codes botocore itself counts as throttling (botocore.retries.standard).
+# The error codes that botocore treats as throttling (botocore.retries.standard).
 _THROTTLING = frozenset(
     {
         "BandwidthLimitExceeded",
@@ -31,7 +31,7 @@ _THROTTLING = frozenset(
         "TransactionInProgressException",
     }
 )
-# Two requests at once for one S3 object; a request that arrived too slowly.
+# Concurrent requests for the same S3 object, and requests that arrived too slowly.
 _PASSING = frozenset(
     {
         "ConditionalRequestConflict",
@@ -40,7 +40,7 @@ _PASSING = frozenset(
         "RequestTimeoutException",
     }
 )
-# urllib3's own: botocore lets a broken TLS record in the middle of a body through as it is.
+# HTTPError is urllib3's: botocore does not translate the error of a broken TLS record in a body.
 _NO_ANSWER = (
     ConnectionError,
     HTTPClientError,
@@ -58,44 +58,44 @@ class _SpokenError(Exception):
 
 
 class TransientError(_SpokenError):
-    """Trying again later may help."""
+    """A retry may succeed."""
 
 
 class PermanentError(_SpokenError):
-    """Trying again will not help."""
+    """A retry fails again."""
 
 
 class AwsUnavailableError(TransientError):
-    """An AWS service did not answer, or asked to be called less often."""
+    """An AWS service did not respond, or is throttling."""
 
 
 class ConfigurationError(PermanentError):
-    """The function is not configured."""
+    """An environment variable of the function is missing or invalid."""
 
 
 class InvalidEventError(PermanentError):
-    """The event is not one this function understands."""
+    """The event does not have the form that the function expects."""
 
 
 def http_status(error: BaseException) -> int:
-    """The HTTP status of an answer from AWS, 0 where there was none."""
+    """The HTTP status of a response from AWS; 0 if there was no response."""
     if not isinstance(error, ClientError):
         return 0
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def error_code(error: BaseException) -> str:
-    """The error code of an answer from AWS, empty where there was none."""
+    """The error code of a response from AWS; empty if there was no response."""
     return str(error.response["Error"].get("Code", "")) if isinstance(error, ClientError) else ""
 
 
 def is_throttling(error: BaseException) -> bool:
-    """AWS refused the request because there were too many."""
+    """Whether AWS refused the request because there were too many."""
     return error_code(error) in _THROTTLING or http_status(error) == 429
 
 
 def is_transient(error: BaseException) -> bool:
-    """The same request may succeed later: throttling, a fault inside AWS, or no answer."""
+    """Whether a retry may succeed: throttling, an error inside AWS, or no response."""
     return (
         isinstance(error, _NO_ANSWER)
         or is_throttling(error)
@@ -106,9 +106,9 @@ def is_transient(error: BaseException) -> bool:
 
 @contextmanager
 def translate_aws_errors(action: str) -> Iterator[None]:
-    """Raise AwsUnavailableError for what is transient; other errors pass. Also a decorator.
+    """Raise AwsUnavailableError for transient errors; other errors pass. Also a decorator.
 
-    `action` says what was tried, for people: "reading s3://bucket/key".
+    `action` describes the attempt in the error message: "reading s3://bucket/key".
     """
     try:
         yield

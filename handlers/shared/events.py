@@ -1,4 +1,4 @@
-"""Events: what handlers read from those they get, and how they put their own on a bus."""
+"""Reading the fields of an event, and putting events on a bus."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,30 +13,30 @@ from handlers.shared.errors import (
     translate_aws_errors,
 )
 
-# PutEvents: ten entries a request, and 1 MB for all of them together.
+# PutEvents: at most ten entries per request, and 1 MB for all of them.
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html
 MAX_ENTRIES = 10
 MAX_REQUEST = 1024 * 1024
-# One event: EventBridge takes 1 MB of it as well, but a machine that it starts takes 262,144 bytes
-# as its input, the event with its envelope (docs/decisions/0018-message-sizes.md).
-MAX_ENVELOPE = 1024  # id, account, time, region; names of fields
+# EventBridge accepts an event of 1 MB. A machine that it starts accepts an input of at most
+# 262,144 bytes, which is the event with its envelope (docs/decisions/0018-message-sizes.md).
+MAX_ENVELOPE = 1024  # id, account, time and region, with their field names
 MAX_EVENT = 256 * 1024 - MAX_ENVELOPE
-_TIME_BYTES = 14  # what EventBridge counts for an entry's time
+_TIME_BYTES = 14  # counted by EventBridge for an entry's time
 
 Entry = dict[str, str]
 
 
 class EventTooLargeError(PermanentError):
-    """The event is larger than the machine takes that EventBridge starts with it."""
+    """The event exceeds the input limit of a machine that EventBridge starts."""
 
 
 class EventsNotPutError(TransientError):
-    """EventBridge did not take every event."""
+    """EventBridge refused some of the events."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """An event to be put on a bus."""
+    """An event to put on a bus."""
 
     source: str
     detail_type: str
@@ -44,20 +44,21 @@ class Event:
 
 
 def field(event: Mapping[str, Any], name: str) -> Any:
-    """A field the event must have; InvalidEventError names it otherwise."""
+    """A required field of an event. Raises InvalidEventError if it is missing."""
     if not isinstance(event, Mapping) or event.get(name) is None:
         raise InvalidEventError(f"The event has no {name}.")
     return event[name]
 
 
 def put_events(bus: str, events: Iterable[Event], *, once: bool = False) -> list[str]:
-    """Put events on a bus, in as few requests as there may be; returns their ids in order.
+    """Put events on a bus, in as few requests as possible; returns their ids in order.
 
-    At least once: EventsNotPutError says that some were refused, and a caller that tries again
-    puts the others twice. The SDK, too, repeats a request whose response was lost, and EventBridge
-    then has its events twice, under two ids; with `once` it does not, and AwsUnavailableError says
-    that the events may have been put or not. EventTooLargeError is raised before any is put. None
-    of them says what is in an event.
+    Delivery is at least once. EventsNotPutError means that EventBridge refused some events; a retry
+    puts the others a second time. The SDK also repeats a request if its response is lost:
+    EventBridge then has the events twice, with different ids. With `once`, the SDK does not repeat
+    requests, and AwsUnavailableError means that the events may or may not have been put.
+
+    EventTooLargeError is raised before any event is put. Error messages contain no event content.
     """
     entries = [_entry(bus, event) for event in events]
     return [identifier for batch in _batches(entries) for identifier in _put(batch, once)]
@@ -79,7 +80,7 @@ def _entry(bus: str, event: Event) -> Entry:
 
 
 def _size(entry: Entry) -> int:
-    """Bytes as EventBridge counts them."""
+    """The size in bytes, as EventBridge counts it."""
     return _TIME_BYTES + sum(
         len(entry[name].encode()) for name in ("Source", "DetailType", "Detail")
     )

@@ -19,15 +19,15 @@ from handlers.shared.text import one_line
 
 logger = logger_for("mail")
 
-MAX_SUBJECT = 200  # characters; more is not seen anywhere
+MAX_SUBJECT = 200  # characters; mail programs show no more
 
 
 @dataclass(frozen=True)
 class Mail:
     """A mail to one recipient, as text and as HTML.
 
-    Its subject is sent as one line. What comes from outside goes through `one_line` before it goes
-    into a text.
+    The subject is sent as one line. Pass text from outside through `one_line` before you use it in
+    a body.
     """
 
     sender: str
@@ -38,18 +38,18 @@ class Mail:
 
 
 def send_once(mail: Mail, *, key: str) -> dict[str, str]:
-    """Send a mail at most once for a key, however often and however soon this is called again.
+    """Send a mail at most once for a key, even if calls are repeated or concurrent.
 
-    Returns {"status": "sent", "messageId": …} when SES accepted the mail, now or the first time,
-    and {"status": "unknown"} when an earlier or this attempt ended without SES's answer: the mail
-    may be on its way or not, and is not sent again. Raises when SES surely did not accept it
-    (AwsUnavailableError when throttled or not reached, otherwise SES's own error); the key is then
-    free, and a retry sends.
+    Returns {"status": "sent", "messageId": …} if SES accepted the mail, in this attempt or an
+    earlier one. Returns {"status": "unknown"} if this or an earlier attempt ended without a
+    response from SES: the mail may or may not have been sent, and is not sent again. Raises if SES
+    definitely did not accept the mail: AwsUnavailableError if SES was throttling or unreachable,
+    otherwise SES's own error. The key is then free, and a retry sends the mail.
 
-    The record of a key is written before the mail is sent and removed only when SES said "not
-    accepted". An attempt that was killed in between leaves it "in progress", for good.
+    The record of a key is written before the mail is sent. It is removed only if SES did not accept
+    the mail. If an attempt is killed in between, the record stays "in progress".
 
-    Records are in the table EMAIL_LOG_TABLE (see `EmailLog`) for 90 days.
+    Records stay in the table EMAIL_LOG_TABLE for 90 days (see `EmailLog`).
     """
     log = EmailLog(client("dynamodb"), settings.text("EMAIL_LOG_TABLE"))
     claim = log.claim(key)
@@ -65,7 +65,7 @@ def send_once(mail: Mail, *, key: str) -> dict[str, str]:
     try:
         log.complete(claim, outcome)
     except (AwsUnavailableError, BotoCoreError, ClientError) as error:
-        # The record stays "in progress", so no retry sends.
+        # The record stays "in progress", so a retry does not send the mail.
         logger.warning("outcome of a mail not recorded", key=key, reason=str(error))
     return outcome
 
@@ -98,7 +98,7 @@ def _send(mail: Mail, key: str) -> dict[str, str]:
 
 
 def _was_surely_refused(error: BaseException | None) -> bool:
-    """SES said so, or the request did not reach it; a broken answer says nothing."""
+    """Whether SES refused the mail or was not reached; a broken response proves neither."""
     if isinstance(error, ClientError):
         return http_status(error) < 500
     return isinstance(error, (ConnectTimeoutError, EndpointConnectionError, ProxyConnectionError))

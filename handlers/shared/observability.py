@@ -1,7 +1,7 @@
 """Logs and metrics of a workflow.
 
-A handler's `@logger.inject_lambda_context(correlation_id_path="execution")` puts the execution's
-ARN into every line. Log keyword fields, never whole events.
+A handler's `@logger.inject_lambda_context(correlation_id_path="execution")` adds the execution's
+ARN to every line. Log keyword fields, never entire events.
 """
 
 import json
@@ -12,14 +12,14 @@ from aws_lambda_powertools import Logger, Metrics
 
 from handlers.shared.text import shortened
 
-MAX_LOGGED = 16_000  # characters of one field, a stack trace for one
+MAX_LOGGED = 16_000  # characters of one field, for example a stack trace
 
-# A handler that fails has no metrics to publish; its error says enough.
+# A handler that fails has no metrics to publish, so the warning adds nothing to its error.
 warnings.filterwarnings("ignore", message="No application metrics to publish")
 
 
 def logger_for(workflow: str) -> Logger:
-    """The logger of a workflow; its modules all get the same one."""
+    """The logger of a workflow, the same for all of its modules."""
     return Logger(service=workflow, json_serializer=_line)
 
 
@@ -29,7 +29,7 @@ def metrics_for(workflow: str) -> Metrics:
 
 
 def _line(record: dict[str, Any]) -> str:
-    """A record as one line of ASCII: what turns the direction of writing is escaped as well."""
+    """A record as one line of ASCII, which also escapes bidirectional control characters."""
     fields = {
         name: shortened(value, MAX_LOGGED) if isinstance(value, str) else value
         for name, value in record.items()

@@ -1,7 +1,7 @@
-"""Settings: environment variables, read and checked when they are used.
+"""Settings: environment variables, read and checked on use.
 
-Every function returns a variable's value as one type. If the variable is not set, or its value is
-of another kind, ConfigurationError names the variable, the value and what was expected.
+Each function returns a variable's value as one type. If the variable is not set or its value is
+invalid, ConfigurationError names the variable, the value and what was expected.
 """
 
 import math
@@ -15,7 +15,7 @@ N = TypeVar("N", int, float)
 
 
 def text(name: str) -> str:
-    """The value of a variable, not empty."""
+    """The value of a variable. It must not be empty."""
     value = os.environ.get(name)
     if not value:
         raise ConfigurationError(f"The environment variable {name} is not set.")
@@ -23,17 +23,17 @@ def text(name: str) -> str:
 
 
 def integer(name: str, *, minimum: float = -math.inf, maximum: float = math.inf) -> int:
-    """The value of a variable as a whole number within the bounds, both included."""
+    """The value of a variable as a whole number within the bounds, inclusive."""
     return _converted(name, int, f"a whole number{_within(minimum, maximum)}", minimum, maximum)
 
 
 def number(name: str, *, minimum: float = -math.inf, maximum: float = math.inf) -> float:
-    """The value of a variable as a finite number within the bounds, both included."""
+    """The value of a variable as a finite number within the bounds, inclusive."""
     return _converted(name, float, f"a number{_within(minimum, maximum)}", minimum, maximum)
 
 
 def flag(name: str) -> bool:
-    """Whether the value of a variable is `true`; the only other value is `false`."""
+    """Whether the value of a variable is `true`. It must be `true` or `false`."""
     value = text(name)
     if value not in ("true", "false"):
         raise _unexpected(name, value, "true or false")

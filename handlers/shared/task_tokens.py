@@ -1,4 +1,4 @@
-"""Answer a machine that waits with a task token."""
+"""Complete or fail a task that waits for its task token."""
 
 import json
 from dataclasses import dataclass
@@ -12,20 +12,20 @@ from handlers.shared.text import shortened
 
 MAX_ERROR = 256  # characters, of SendTaskFailure
 MAX_CAUSE = 32_768
-# A token that was used, or whose task has timed out or been stopped. AWS says TaskTimedOut for all.
+# The token was used, or its task timed out or was stopped. AWS returns TaskTimedOut for all three.
 _NOBODY_WAITS = frozenset({"TaskTimedOut", "TaskDoesNotExist"})
 
 
 @dataclass(frozen=True)
 class Success:
-    """The task's result: any JSON, 256 KiB at most."""
+    """The task's result: any JSON, at most 256 KiB."""
 
     output: Any
 
 
 @dataclass(frozen=True)
 class Failure:
-    """The task's error name, for its Retry and Catch, and a text that says why."""
+    """The task's error name, for its Retry and Catch, and the cause as text."""
 
     error: str
     cause: str
@@ -39,11 +39,11 @@ Outcome = Success | Failure
 
 
 def answer(token: str, outcome: Outcome) -> bool:
-    """Send the one answer of a task; False if nobody waits for it any more.
+    """Complete or fail a task; returns False if it no longer waits for its task token.
 
-    Call it once a token: whoever has worked the outcome out first cannot send two. AWS keeps the
-    first answer it gets; one that comes later, or again because the first one's receipt was lost,
-    changes nothing and is no error. AwsUnavailableError if AWS could not be told.
+    Determine the outcome first, then call this once per task token. AWS keeps the first callback. A
+    later one changes nothing and is not an error; the SDK sends one again if its response is lost.
+    Raises AwsUnavailableError if AWS cannot be reached.
     """
     try:
         with translate_aws_errors("answering a task token"):

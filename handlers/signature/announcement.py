@@ -14,7 +14,7 @@ MAX_SAID = 1000  # characters
 
 
 def announce(event: Mapping[str, Any]) -> dict[str, str]:
-    """Tell the owner who has not signed and why, at most once an execution (see `send_once`)."""
+    """Tell the owner who has not signed and why, at most once per execution (see `send_once`)."""
     document, execution = (
         one_line(field(event, name), MAX_SAID) for name in ("documentId", "execution")
     )

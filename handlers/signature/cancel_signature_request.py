@@ -1,4 +1,4 @@
-"""Withdraw a request for a signature that is of no use any more."""
+"""Withdraw the request for a signature that is no longer needed."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     Result: {"requestId", "status"}.
     Errors: InvalidEventError, AwsUnavailableError.
 
-    At least once. A request that was not sent yet never will be.
+    At least once. A request that is not sent yet will not be sent.
     """
     at = now()
     request = SignatureRequest(

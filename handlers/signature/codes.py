@@ -1,4 +1,4 @@
-"""The secret in a signer's link: 256 random bits, of which only hashes are kept."""
+"""The code in a signer's link: a secret of 256 random bits. Only its hash is stored."""
 
 import hashlib
 import hmac
@@ -6,7 +6,8 @@ import secrets
 from collections.abc import Iterable
 
 CODE_BYTES = 32
-_NOBODYS = hashlib.sha256(b"").hexdigest()  # compared with where there is nothing to compare with
+# Always compared too, so that a lookup without hashes takes time as well.
+_NOBODYS = hashlib.sha256(b"").hexdigest()
 
 
 def new_code() -> str:
@@ -14,12 +15,12 @@ def new_code() -> str:
 
 
 def hash_of(code: str) -> str:
-    """No salt and no slowness: there is nothing to guess in 256 random bits."""
+    """The hash needs no salt and need not be slow: 256 random bits cannot be guessed."""
     return hashlib.sha256(code.encode(errors="surrogatepass")).hexdigest()
 
 
 def is_one_of(code: str, hashes: Iterable[str]) -> bool:
-    """Whether the code's hash is among the hashes, in a time that does not depend on it."""
+    """Whether the code's hash is one of the hashes. The time taken does not depend on the code."""
     given = hash_of(code)
     matches = [hmac.compare_digest(given, known) for known in (*hashes, _NOBODYS)]
     return any(matches[:-1])

@@ -1,4 +1,4 @@
-"""Sign or decline in a signer's name, for whoever may invoke this function."""
+"""Sign or decline in a signer's name, for callers that may invoke this function."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,17 +24,17 @@ metrics = metrics_for("signature")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Event: {"requestId"} or {"documentId"}, and "decision"? (sign or decline), "reason"?.
-    Result: {"outcome", "message", …the request} (see below).
+    Result: {"outcome", "message", …the request}, or for SEVERAL_PENDING {"outcome", "message",
+        "documentId", "requestIds"}.
     Errors: InvalidEventError, InvalidDocumentIdError, SignatureRequestNotFoundError,
         AwsUnavailableError.
 
-    Complete the request {"requestId": …}, or the one pending request of {"documentId": …}.
+    A `documentId` selects the document's only pending request. "decision" is "sign" by default;
+    "reason" is used if it is "decline".
 
-    Optional: "decision", "sign" (the default) or "decline", and for that a "reason". The answer's
-    `outcome` is COMPLETED, ALREADY_FINISHED, TOO_LATE, UNDELIVERED (the decision is noted; the
+    `outcome` is COMPLETED, ALREADY_FINISHED, TOO_LATE, UNDELIVERED (the decision is stored; the
     execution has not confirmed it) or SEVERAL_PENDING (nothing was done: choose one of
-    `requestIds`); `message` says it in words, and the rest is the request.
-    SignatureRequestNotFoundError if there is none.
+    `requestIds`). `message` explains it.
     """
     if not isinstance(event, Mapping):
         raise InvalidEventError("The event must be an object with a requestId or a documentId.")
@@ -63,7 +63,7 @@ def _reason(event: Mapping[str, Any]) -> str:
 
 
 def _candidates(store: RequestStore, event: Mapping[str, Any]) -> list[SignatureRequest]:
-    """The request that is meant, or those among which the caller must choose."""
+    """The request to complete, or all pending ones if the caller must choose."""
     if request_id := event.get("requestId"):
         if not isinstance(request_id, str) or not REQUEST_ID.fullmatch(request_id):
             raise InvalidEventError("requestId is not the id of a signature request.")

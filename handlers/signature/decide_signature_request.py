@@ -1,4 +1,4 @@
-"""What a signer chose on the page: to sign, or to decline."""
+"""Take the decision that a signer makes on the page: to sign or to decline."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ metrics = metrics_for("signature")
 def handler(event: dict[str, Any], context: LambdaContext) -> Response:
     """Event: API Gateway, path parameter `requestId`, query `code`, form `decision`, `reason`.
     Result: response 200 or 202 with a page, 400, 404 or 503.
-    Errors: none of its own; a failure is a response.
+    Errors: none of its own; a failure becomes a response.
     """
     store, fields = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE")), form(event)
     try:
@@ -40,6 +40,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Response:
     if completion.request.status is Status.EXPIRED:
         return page(404, pages.not_found())
     metrics.add_metric("SignaturesDecided", "Count", int(completion.decided_now))
-    if completion.request.is_undelivered:  # accepted, and not yet acted upon
+    if completion.request.is_undelivered:  # stored, but not confirmed by the machine
         return page(202, pages.undelivered(completion.request))
     return page(200, pages.decided(completion.request, just_now=completion.decided_now))

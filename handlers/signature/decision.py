@@ -1,4 +1,4 @@
-"""A decision on a request: noted first, then told to the machine, and safe to repeat throughout."""
+"""A decision on a request: first stored, then sent to the machine. Every step can be repeated."""
 
 import time
 from collections.abc import Callable
@@ -17,17 +17,17 @@ from handlers.signature.store import RequestStore
 
 logger = logger_for("signature")
 
-PATIENCE_SECONDS = 5.0  # the machine takes less to note what has become of a request
+PATIENCE_SECONDS = 5.0  # the machine records the outcome of a request in less time
 PAUSE_SECONDS = 0.2
-# After its deadline: the state `Settle Signature Request` may still find the decision.
+# For so long after the deadline, the state `Settle Signature Request` may still find the decision.
 SETTLING_SECONDS = 900
 NO_REASON = "no reason was given"
-DECISIONS = {"sign": Status.SIGNED, "decline": Status.DECLINED}  # as people say them
+DECISIONS = {"sign": Status.SIGNED, "decline": Status.DECLINED}  # as callers and forms send them
 
 
 @dataclass(frozen=True)
 class Completion:
-    """A request after somebody tried to decide on it, and whether this very call decided it."""
+    """A request after an attempt to decide on it, and whether this call made the decision."""
 
     request: SignatureRequest
     decided_now: bool
@@ -36,12 +36,12 @@ class Completion:
 def complete(
     store: RequestStore, request: SignatureRequest, decision: Status, reason: str = ""
 ) -> Completion:
-    """Decide on a request, once; or finish what an earlier call began; or say what it is already.
+    """Decide on a request; if it is decided already, deliver that decision if necessary.
 
-    At least once: the decision is noted under the condition that the request is pending, and only
-    then sent to the machine. Whoever comes second finds it noted; if the machine may not have heard
-    of it, the noted decision, not the new one, is sent again. A decision that could not be sent, or
-    that nobody has confirmed, leaves the request undelivered: `deliverDecisions` goes on with it.
+    At least once: the decision is stored on condition that the request is pending, and only then
+    sent to the machine. A second call finds it stored. If the machine may not have received it, the
+    second call sends the stored decision, not its own. A decision that could not be sent, or that
+    is not confirmed, leaves the request undelivered: `deliverDecisions` tries again.
     """
     reason = one_line(reason, MAX_REASON) if decision is Status.DECLINED else ""
     decided = store.decide(request.request_id, decision, reason, now())
@@ -65,12 +65,13 @@ def complete(
 def deliver(
     store: RequestStore, request: SignatureRequest, patience: float | None = None
 ) -> SignatureRequest:
-    """Tell the machine what was decided; the request as it is afterwards.
+    """Send the decision to the machine; returns the request as it is afterwards.
 
-    A token that nobody waits for proves nothing by itself: an earlier answer may have arrived
-    although its sender never heard so, the task may be tried again with a new token, or its time
-    may be over. The machine notes in the table which of them it was, so look there for a while.
-    Without news the request stays undelivered, and becomes EXPIRED some time after its deadline.
+    If no task waits for the token, there are three possible reasons: an earlier callback succeeded
+    but its response was lost, the task is retried with a new token, or its time is over. The
+    machine records in the table which one it is, so the table is read for up to `patience` seconds.
+    If it does not change, the request stays undelivered, and expires SETTLING_SECONDS after its
+    deadline.
     """
     until = time.monotonic() + (PATIENCE_SECONDS if patience is None else patience)
     while request.is_undelivered:
@@ -86,9 +87,9 @@ def deliver(
 def deliver_all(
     store: RequestStore, before: float, has_time: Callable[[], bool]
 ) -> tuple[int, int]:
-    """Deliver what was decided before a time; how many are delivered, and how many are left.
+    """Deliver the decisions made before a time; returns how many are delivered and how many left.
 
-    One that cannot be delivered does not keep the others waiting.
+    A decision that cannot be delivered does not stop the others.
     """
     delivered = left = 0
     for request_id in store.undelivered(before):
@@ -109,7 +110,7 @@ def deliver_all(
 
 
 def cancel(store: RequestStore, request: SignatureRequest, reason: str) -> SignatureRequest:
-    """Withdraw a request, also before it was sent, and end the task that waits for its answer."""
+    """Withdraw a request, even if it is not sent yet, and fail the task that waits for it."""
     cancelled = store.cancel(request, reason, now())
     if cancelled is None:
         return store.get(request.request_id) or request
@@ -121,16 +122,16 @@ def cancel(store: RequestStore, request: SignatureRequest, reason: str) -> Signa
 def withdraw(store: RequestStore, request_id: str, execution: str, reason: str) -> bool:
     """Withdraw the request of an execution that has ended; False if there was nothing to withdraw.
 
-    Nobody waits for an answer any more, so nobody is told one.
+    No task waits for the decision any more, so there is no callback.
     """
     return store.withdraw(request_id, execution, reason, now()) is not None
 
 
 def settle(store: RequestStore, request_id: str, outcome: Status) -> SignatureRequest | None:
-    """Note what the machine made of a request: that is final. None if there is no request.
+    """Make the outcome that the machine reports final. None if there is no request.
 
-    A signer who has decided has done so in time, whether the machine was told or not: then the
-    decision is what is final, not that the time has passed.
+    A stored decision was made in time, even if the machine has not received it. Such a decision
+    takes precedence over EXPIRED.
     """
     if outcome is not Status.EXPIRED:
         return store.settle(request_id, outcome, now())
@@ -140,14 +141,14 @@ def settle(store: RequestStore, request_id: str, outcome: Status) -> SignatureRe
 
 
 def signature(request: SignatureRequest) -> dict[str, str]:
-    """The signature that the signer of a request has given."""
+    """The signature of the request's signer."""
     return signature_of(request.signer, request.document_id, request.finished_at or now())
 
 
 def _try_to_deliver(
     store: RequestStore, request: SignatureRequest, patience: float | None = None
 ) -> SignatureRequest:
-    """The request after delivering it, or as it was if that is not possible now."""
+    """The request after its delivery, or unchanged if it cannot be delivered now."""
     try:
         return deliver(store, request, patience)
     except (AwsUnavailableError, ClientError):
@@ -158,7 +159,7 @@ def _try_to_deliver(
 def _note_told(store: RequestStore, request: SignatureRequest) -> SignatureRequest:
     try:
         return store.note_told(request) or store.get(request.request_id) or request
-    except AwsUnavailableError:  # the machine knows, and will note it itself
+    except AwsUnavailableError:  # the machine has the decision and will record it
         logger.warning("not noted that the machine was told", request_id=request.request_id)
         return replace(request, told=True)
 
@@ -166,7 +167,7 @@ def _note_told(store: RequestStore, request: SignatureRequest) -> SignatureReque
 def _wait_for_news(
     store: RequestStore, request: SignatureRequest, until: float
 ) -> SignatureRequest | None:
-    """The request once it has another token or nothing is left to deliver; None without news."""
+    """The request once it has a new token or nothing is left to deliver; None after `until`."""
     while True:
         current = store.get(request.request_id)
         if current is None:

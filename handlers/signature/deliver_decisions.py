@@ -1,4 +1,4 @@
-"""Tell the machine of decisions that were noted and not delivered."""
+"""Deliver decisions that are stored but that the machine has not confirmed."""
 
 from typing import Any
 
@@ -13,20 +13,18 @@ from handlers.signature.store import RequestStore
 logger = logger_for("signature")
 metrics = metrics_for("signature")
 
-# Who has decided just now is still delivering the decision.
+# The function that stored a newer decision may still be delivering it.
 GRACE_SECONDS = 60
-# A delivery that meets a service which does not answer takes up to half a minute.
+# One delivery takes up to half a minute if a service does not respond.
 RESERVED_MS = 40_000
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    """Event: nothing of it is read; EventBridge Scheduler sends it every few minutes.
-    Result: {"delivered", "left"}; what is left is the next run's.
+    """Event: not read; EventBridge Scheduler sends it every few minutes.
+    Result: {"delivered", "left"}, two numbers; the next run delivers what is left.
     Errors: AwsUnavailableError.
-
-    EventBridge Scheduler calls it every few minutes; what is left is the next run's.
     """
     delivered, left = deliver_all(
         RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE")),

@@ -1,4 +1,7 @@
-"""What can go wrong while a document is signed."""
+"""The errors of the signature workflow.
+
+An error that is raised without a message has its docstring as message.
+"""
 
 from handlers.shared.errors import PermanentError, TransientError
 
@@ -12,7 +15,7 @@ class SignatureRequestNotFoundError(PermanentError):
 
 
 class SignatureDeclinedError(PermanentError):
-    """The signer has declined: the task's error, with the reason as its cause."""
+    """The signer has declined. This is the task's error; its cause is the reason."""
 
 
 class SignatureRequestCancelledError(PermanentError):
@@ -20,8 +23,8 @@ class SignatureRequestCancelledError(PermanentError):
 
 
 class SignaturesNotCollectedError(PermanentError):
-    """A document was not signed by all: what the execution ends with."""
+    """Not every signer has signed the document. This is the execution's error."""
 
 
 class DecisionBeingRecordedError(TransientError):
-    """Another decision is on its way to the machine at this moment."""
+    """Another decision is being sent to the machine."""

@@ -1,4 +1,4 @@
-"""The mails that ask a signer: the first one, and the reminder."""
+"""The mails that ask a signer: the first mail and the reminder."""
 
 from datetime import UTC, datetime
 from html import escape
@@ -13,12 +13,12 @@ MAX_NAME = 200  # characters
 
 
 def invite(request: SignatureRequest, code: str) -> dict[str, str]:
-    """Ask the signer, at most once a request (see `send_once`)."""
+    """Send the first mail, at most once per request (see `send_once`)."""
     return _send(request, code, "Please sign", "signature-request")
 
 
 def remind(request: SignatureRequest, code: str) -> dict[str, str]:
-    """Ask once more, at most once a request."""
+    """Send the reminder, at most once per request."""
     return _send(request, code, "Reminder: please sign", "signature-reminder")
 
 

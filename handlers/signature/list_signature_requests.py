@@ -17,8 +17,8 @@ from handlers.signature.store import Key, RequestStore
 logger = logger_for("signature")
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100
-_LIMIT = re.compile(r"[0-9]{1,10}")  # Python reads no number of more than 4,300 digits
-# A key of the index byStatus: its attributes, their types, and what they look like.
+_LIMIT = re.compile(r"[0-9]{1,10}")  # int() refuses more than 4,300 digits
+# A key of the index byStatus: its attributes, their types and patterns.
 _KEY = {
     "requestId": ("S", re.compile(r"[0-9A-Za-z-]{1,64}")),
     "status": ("S", re.compile(r"[A-Z]{1,16}")),
@@ -29,10 +29,8 @@ _KEY = {
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 def handler(event: dict[str, Any], context: LambdaContext) -> Response:
     """Event: API Gateway, query `status`?, `limit`?, `nextToken`?.
-    Result: response 200 {"requests": newest first, "nextToken"?}, 400 or 503.
-    Errors: none of its own; a failure is a response.
-
-    The requests with a `status`, the newest first, and `nextToken` if there may be more.
+    Result: response 200 {"requests": newest first, "nextToken"? if there may be more}, 400 or 503.
+    Errors: none of its own; a failure becomes a response.
     """
     try:
         status = _status(query_parameter(event, "status", "pending"))
@@ -67,7 +65,7 @@ def _limit(given: str) -> int:
 
 
 def _start(token: str, status: Status) -> Key | None:
-    """Where the page begins: a key of the index, as an earlier answer gave it out."""
+    """The index key at which the page starts, from the `nextToken` of an earlier response."""
     if not token:
         return None
     try:

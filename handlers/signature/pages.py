@@ -1,4 +1,4 @@
-"""The pages a signer sees: whole HTML documents that need no script."""
+"""The pages for a signer: complete HTML documents without scripts."""
 
 from html import escape
 
@@ -35,9 +35,9 @@ section { margin-top: 2rem; padding-top: 1.5rem; border-top: 1px solid var(--lin
 
 
 def ask(request: SignatureRequest, owner: str) -> str:
-    """What is to be signed, and two forms: the one signs, the other declines.
+    """The document to sign, and two forms: one signs, the other declines.
 
-    They go to the page's own address, and so with its code, which the page itself does not have.
+    The forms are sent to the page's own URL, which has the code. The HTML itself does not have it.
     """
     return _page(
         f"Sign document {request.document_id}",
@@ -64,7 +64,7 @@ def ask(request: SignatureRequest, owner: str) -> str:
 
 
 def decided(request: SignatureRequest, *, just_now: bool) -> str:
-    """A request that is over; whoever sees this has the right code."""
+    """A finished request. Only visitors with the right code get this page."""
     what, more = {
         Status.SIGNED: (f"You signed document {request.document_id}", ""),
         Status.DECLINED: (f"You declined to sign document {request.document_id}", request.reason),
@@ -86,7 +86,7 @@ def decided(request: SignatureRequest, *, just_now: bool) -> str:
 
 
 def undelivered(request: SignatureRequest) -> str:
-    """A decision that is noted, and that the machine has not confirmed."""
+    """A decision that is stored but that the machine has not confirmed."""
     signed = request.status is Status.SIGNED
     what, value = ("signature", "sign") if signed else ("answer", "decline")
     chose = "sign" if signed else "decline to sign"
@@ -104,7 +104,7 @@ arrived. Or send it again now:</p>
 
 
 def not_found() -> str:
-    """The same for a wrong code, an unknown request and one that has expired."""
+    """The same page for a wrong code, an unknown request and an expired request."""
     return _page(
         "There is nothing to sign here",
         "<p>The link is not complete, or its time is over. If you followed it from a mail, make "

@@ -24,12 +24,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Result: {"reminded", "delivered"?}.
     Errors: InvalidEventError, AwsUnavailableError, SES's own if it refuses the mail.
 
-    At least once: the schedule may call twice, the mail is sent once.
+    At least once: the schedule may call twice, but the mail is sent at most once.
 
-    A decision that is noted and not delivered is delivered in place of the mail.
+    If there is an undelivered decision, it is delivered and no mail is sent.
 
-    The reminder's link has a code of its own, for the first one's is known to nobody but the
-    signer. Both work.
+    The reminder's link has a new code, because only the hash of the first one is stored. Both codes
+    work.
     """
     store, code = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE")), new_code()
     request = store.get(field(event, "requestId"))

@@ -1,4 +1,4 @@
-"""The reminder: EventBridge Scheduler calls remindSigner when half the time is over."""
+"""The reminder: EventBridge Scheduler calls remindSigner after half of the request's time."""
 
 import json
 from collections.abc import Mapping
@@ -16,9 +16,10 @@ RETRIED_SECONDS = 3600
 
 
 def schedule(request: SignatureRequest, target: Mapping[str, str]) -> None:
-    """Have the signer reminded, once a request; `target` names the function and what it needs.
+    """Schedule one reminder per request.
 
-    A request that is shorter than two seconds has no half worth a mail.
+    `target` has the ARNs of the function, the role that may call it and the failure queue. There is
+    no reminder if half of the time is over in less than a second.
     """
     half_time = (request.requested_at + request.expires_at) / 2
     if half_time < now() + 1:

@@ -1,4 +1,4 @@
-"""A request for a signature: who is to sign what, until when, and what became of it."""
+"""A request for a signature: signer, document, deadline and status."""
 
 import hashlib
 import re
@@ -11,8 +11,8 @@ from handlers.shared.clock import iso
 from handlers.signature.errors import InvalidDocumentIdError
 
 KEPT_SECONDS = 30 * 24 * 3600  # after a request is finished
-MAX_REASON = 500  # characters of a decline
-MAX_NUMBER = 2**53  # of a document: beyond it Step Functions does not keep every number exactly
+MAX_REASON = 500  # characters
+MAX_NUMBER = 2**53  # of a documentId: Step Functions does not keep larger integers exactly
 _DOCUMENT_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
@@ -30,9 +30,9 @@ class Status(StrEnum):
 class SignatureRequest:
     """A request as it is stored; times are seconds since 1970.
 
-    The decision is taken when the status says so; `told`, when the machine has taken it; and final
-    when the machine itself has noted it (`settled`). Before, the machine may not have heard of it,
-    or may have heard too late.
+    A decision is made when `status` is SIGNED or DECLINED, delivered when the machine has accepted
+    it (`told`), and final when the machine has recorded it (`settled`). Before that, the machine
+    may not have received it, or may have received it too late.
     """
 
     request_id: str
@@ -59,16 +59,16 @@ class SignatureRequest:
 
     @property
     def is_undelivered(self) -> bool:
-        """The signer has decided, and the machine may not have heard of it."""
+        """The signer has decided, and the machine may not have received the decision."""
         return self.is_decided and not (self.told or self.settled)
 
     @property
     def is_open(self) -> bool:
-        """Something is left to do: the decision, or telling the machine."""
+        """The decision is still to be made or to be delivered."""
         return self.status is Status.PENDING or self.is_undelivered
 
     def public(self) -> dict[str, Any]:
-        """What anybody who may list requests may see: no token, no hash of a code."""
+        """The fields for callers that may list requests: no token and no hash of a code."""
         shown: dict[str, Any] = {
             "requestId": self.request_id,
             "documentId": self.document_id,
@@ -86,7 +86,7 @@ class SignatureRequest:
 
 
 def request_id_of(execution: str) -> str:
-    """The id of an execution's request, as the machine makes it of its ARN (Identify Document)."""
+    """The id of an execution's request. The state Identify Document computes the same hash."""
     return hashlib.sha256(execution.encode()).hexdigest()
 
 
@@ -101,7 +101,7 @@ def document_id(event: Mapping[str, Any]) -> str:
 
 
 def signature_of(signer: str, document_id: str, at: float) -> dict[str, str]:
-    """A signature as an execution's output has it."""
+    """A signature in the form in which an execution's output has it."""
     return {
         "signer": signer,
         "documentId": document_id,

@@ -1,4 +1,4 @@
-"""Ask a signer by mail, and return: the task goes on waiting for the answer."""
+"""Ask a signer by mail and return; the task keeps waiting for the decision."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     Errors: InvalidEventError, InvalidDocumentIdError, SignatureRequestCancelledError,
         AwsUnavailableError, SES's own if it refuses the mail.
 
-    At least once: a task that is tried again gets a new token, but the signer no new request.
+    At least once: a retry of the task stores its new token, but does not create a second request.
     """
     code = new_code()
     request = _request(event, code)
@@ -37,7 +37,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     stored = store.open(request) or store.exchange_token(request)
     if stored is None:
         raise SignatureRequestCancelledError
-    if stored.is_decided:  # by an earlier attempt's mail
+    if stored.is_decided:  # through the link in an earlier attempt's mail
         deliver(store, stored)
         return {"requestId": stored.request_id}
     schedule(stored, field(event, "reminder"))

@@ -1,4 +1,4 @@
-"""Note in the table what the machine made of a request for a signature: that is final."""
+"""Store the outcome that the machine reports for a signature request, and make it final."""
 
 from typing import Any
 
@@ -20,11 +20,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Result: {"requestId", "status", "signature"? or "reason"?}.
     Errors: InvalidEventError, AwsUnavailableError.
 
-    At least once. A request that was never stored needs no note.
+    At least once. The `status` is NONE if the request was never stored.
 
-    The `status` is what is final. A signer who decided in time has not let the time pass, though
-    the machine was not told before: then the status is the decision, with its `signature` or
-    `reason`.
+    Otherwise `status` is the final one. If the outcome is EXPIRED but the table has a decision that
+    was made in time, then `status` is that decision, with its `signature` or `reason`.
     """
     request_id, outcome = field(event, "requestId"), Status(field(event, "outcome"))
     store = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE"))

@@ -1,4 +1,4 @@
-"""The page that a signer's link opens; looking at it changes nothing."""
+"""Show the page that a signer's link opens; this changes nothing."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ logger = logger_for("signature")
 def handler(event: dict[str, Any], context: LambdaContext) -> Response:
     """Event: API Gateway, path parameter `requestId`, query `code`.
     Result: response 200 with a page, 404 or 503.
-    Errors: none of its own; a failure is a response.
+    Errors: none of its own; a failure becomes a response.
     """
     try:
         request = request_of(RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE")), event)

@@ -1,4 +1,4 @@
-"""Sign a document in the name of a signer who is always there."""
+"""Sign a document for a signer who signs automatically."""
 
 import time
 from typing import Any
@@ -12,7 +12,7 @@ from handlers.signature.request import document_id, signature_of
 
 logger = logger_for("signature")
 
-SIGNING_SECONDS = 1.0  # what a signing service with a key of its own would take
+SIGNING_SECONDS = 1.0  # stands for the time that a real signing service takes
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")

@@ -1,8 +1,8 @@
-"""Signature requests in DynamoDB; every change is conditional, so that two never cross.
+"""Signature requests in DynamoDB. Changes are conditional, so that concurrent ones do not conflict.
 
-botocore repeats a request whose response was lost, and would take the record of its own first
-attempt for somebody else's. So every change stores an id of its own, under the change's name, and
-one that finds its own id has succeeded.
+botocore repeats a request whose response was lost. Without further measures, the repeat would take
+the result of its own first attempt for a change by another caller. So every change stores a unique
+id under the change's name, and a repeat that finds its own id has succeeded.
 """
 
 import math
@@ -18,13 +18,13 @@ from handlers.shared.errors import error_code, translate_aws_errors
 from handlers.signature.request import KEPT_SECONDS, SignatureRequest, Status
 
 BY_DOCUMENT, BY_STATUS = "byDocument", "byStatus"  # indexes, ordered by requestedAt
-# Index of the decisions of which the machine has not been told, ordered by finishedAt. Requests are
-# in it for as long as they have the attribute `undelivered`.
+# The index of undelivered decisions, ordered by finishedAt. A request is in it while it has the
+# attribute `undelivered`.
 UNDELIVERED = "undelivered"
 _UNSETTLED_DECISION = "#status IN (:signed, :declined) AND attribute_not_exists(settled)"
 _UNDELIVERED_DECISION = f"{_UNSETTLED_DECISION} AND attribute_not_exists(told)"
 
-_YES = {"S": "yes"}  # a key of an index is a string
+_YES = {"S": "yes"}  # an index key cannot be a boolean
 _DECISIONS = {":signed": {"S": Status.SIGNED}, ":declined": {"S": Status.DECLINED}}
 
 Item = Mapping[str, Any]
@@ -33,7 +33,7 @@ Key = dict[str, Any]
 
 @dataclass(frozen=True)
 class Page:
-    """Some of the requests with a status, the newest first, and where the next ones begin."""
+    """Some requests with a status, newest first, and the key at which the next page starts."""
 
     requests: list[SignatureRequest]
     next_key: Key | None
@@ -55,7 +55,7 @@ class RequestStore:
         return _request(answer["Item"]) if "Item" in answer else None
 
     def of_document(self, document_id: str) -> list[SignatureRequest]:
-        """All requests of a document, the newest first; a new one may take a moment to appear."""
+        """All requests of a document, newest first; the index lags a little behind the table."""
         found = self._query(
             "looking for a document's signature requests",
             IndexName=BY_DOCUMENT,
@@ -81,9 +81,9 @@ class RequestStore:
         return Page([_request(item) for item in answer["Items"]], answer.get("LastEvaluatedKey"))
 
     def undelivered(self, before: float) -> Iterator[str]:
-        """The ids of requests decided before a time of which the machine has not been told.
+        """The ids of requests with an undelivered decision from before a time, oldest first.
 
-        The longest undelivered ones first. The index lags a little behind the table.
+        The index lags a little behind the table.
         """
         found = self._query(
             "looking for undelivered decisions",
@@ -104,9 +104,10 @@ class RequestStore:
     # -- Changing ------------------------------------------------------------------------------
 
     def open(self, request: SignatureRequest) -> SignatureRequest | None:
-        """Store a new request, or its new token and one more code when its task is tried again.
+        """Store a new request or, on a retry of its task, the new token and one more code.
 
-        None if the request is not pending any more: decided by an earlier attempt's mail, or over.
+        None if the request is no longer pending: it is over, or an earlier attempt's mail led to a
+        decision.
         """
         return self._update(
             "open",
@@ -131,9 +132,10 @@ class RequestStore:
         )
 
     def exchange_token(self, request: SignatureRequest) -> SignatureRequest | None:
-        """Store the new token of a request that is decided: whoever waits now has not been told.
+        """Store the new token of a decided request, and mark its decision as undelivered.
 
-        None if there is no decision, or if it is final.
+        The task that waits with the new token has not received the decision. None if there is no
+        decision, or if it is final.
         """
         return self._update(
             "exchangeToken",
@@ -144,7 +146,7 @@ class RequestStore:
         )
 
     def add_code(self, request_id: str, code_hash: str) -> SignatureRequest | None:
-        """Let one more code open a pending request's page; None if it is not pending."""
+        """Add a code that opens a pending request's page; None if it is not pending."""
         return self._update(
             "addCode",
             request_id,
@@ -156,7 +158,7 @@ class RequestStore:
     def decide(
         self, request_id: str, decision: Status, reason: str, at: float
     ) -> SignatureRequest | None:
-        """Note the signer's decision; None if the request is no longer pending, or too late."""
+        """Store the signer's decision; None if the request is not pending or its time is over."""
         return self._update(
             "decide",
             request_id,
@@ -174,7 +176,7 @@ class RequestStore:
         )
 
     def note_told(self, request: SignatureRequest) -> SignatureRequest | None:
-        """The machine has taken the decision; None if the request has changed since."""
+        """Mark the decision as delivered; None if the request has changed since."""
         return self._update(
             "noteTold",
             request.request_id,
@@ -188,7 +190,7 @@ class RequestStore:
         )
 
     def expire(self, request: SignatureRequest, at: float) -> SignatureRequest | None:
-        """The time is over; None if the request has changed since, or the machine has taken it."""
+        """Mark a request as expired; None if it has changed since or its decision is delivered."""
         return self._update(
             "expire",
             request.request_id,
@@ -206,7 +208,7 @@ class RequestStore:
         )
 
     def cancel(self, request: SignatureRequest, reason: str, at: float) -> SignatureRequest | None:
-        """Withdraw a request, also one that is yet to come; None if it is already decided."""
+        """Withdraw a request, even one that is not stored yet; None if it is already decided."""
         return self._update(
             "cancel",
             request.request_id,
@@ -230,10 +232,10 @@ class RequestStore:
     def withdraw(
         self, request_id: str, execution: str, reason: str, at: float
     ) -> SignatureRequest | None:
-        """Withdraw the request of an execution that has ended, also one that is yet to come.
+        """Withdraw the request of an execution that has ended, even one that is not stored yet.
 
-        None if nothing is left to withdraw: the machine has taken the decision, or the request is
-        over. A request that is yet to come is in no index, for nobody was asked.
+        None if nothing is left to withdraw: the decision is delivered, or the request is over. A
+        request that was not stored yet appears in no index, because no signer was asked.
         """
         return self._update(
             "withdraw",
@@ -253,13 +255,13 @@ class RequestStore:
         )
 
     def settle(self, request_id: str, outcome: Status, at: float) -> SignatureRequest | None:
-        """Note what the machine made of a request, which is final; None if there is no request."""
+        """Make the outcome that the machine reports final; None if there is no request."""
         return self._settle(request_id, outcome, at, "attribute_exists(requestId)")
 
     def settle_unless_decided(
         self, request_id: str, outcome: Status, at: float
     ) -> SignatureRequest | None:
-        """As `settle`, but None as well if the signer has decided."""
+        """As `settle`, but also None if the signer has decided."""
         return self._settle(
             request_id,
             outcome,
@@ -269,7 +271,7 @@ class RequestStore:
         )
 
     def settle_decision(self, request_id: str, at: float) -> SignatureRequest | None:
-        """Note that the decision is final, whichever it is; None if there is none."""
+        """Make the signer's decision final, whichever it is; None if there is none."""
         return self._update(
             "settleDecision",
             request_id,
@@ -306,10 +308,10 @@ class RequestStore:
     def _update(
         self, change: str, request_id: str, expression: str, condition: str, values: dict[str, Any]
     ) -> SignatureRequest | None:
-        """Change a request if the condition holds; the request then, or None.
+        """Change a request if the condition holds; returns the changed request, or None.
 
-        `expression` stores the attempt's id. When a repeated attempt finds its own, others may
-        have changed the request in the meantime; it is returned as it is now.
+        `expression` stores the attempt's id. A repeated attempt that finds its own id returns the
+        current request, which others may have changed in the meantime.
         """
         name, attempt = f"{change}Attempt", {"S": str(uuid.uuid4())}
         try:
@@ -344,7 +346,7 @@ def _number(seconds: float) -> dict[str, str]:
 
 
 def _expiration(finished_at: float) -> dict[str, str]:
-    """When DynamoDB may forget the item: whole seconds, its time to live."""
+    """When DynamoDB may delete the item (its time to live), in whole seconds."""
     return {"N": str(math.ceil(finished_at) + KEPT_SECONDS)}
 
 
@@ -353,7 +355,7 @@ def _request(item: Item) -> SignatureRequest:
         return str(item[name]["S"]) if name in item else ""
 
     def time(name: str) -> float:
-        # One that was withdrawn before anybody was asked has a time to finish only.
+        # A request that was withdrawn before the signer was asked has only finishedAt.
         return float(item[name if name in item else "finishedAt"]["N"])
 
     return SignatureRequest(

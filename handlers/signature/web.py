@@ -1,4 +1,4 @@
-"""Requests from a signer's browser, and the responses with pages."""
+"""Requests from a signer's browser, and the pages returned to it."""
 
 import base64
 import hashlib
@@ -27,12 +27,12 @@ REQUEST_ID = re.compile(r"[0-9A-Za-z-]{1,64}")
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
-    # Nothing is loaded, run or framed; forms go to where the page came from.
+    # The page loads and runs nothing and cannot be framed; its forms go to its own origin only.
     "Content-Security-Policy": (
         f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; "
         "base-uri 'none'; frame-ancestors 'none'"
     ),
-    "Referrer-Policy": "no-referrer",  # the address of the page holds the code
+    "Referrer-Policy": "no-referrer",  # the page's URL has the code
     "Strict-Transport-Security": "max-age=63072000",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -41,12 +41,12 @@ HEADERS = {
 
 
 def page(status: int, html: str) -> Response:
-    """A response that a browser shows."""
+    """A response with a page and its security headers."""
     return response(status, HEADERS, html)
 
 
 def form(event: Mapping[str, Any]) -> dict[str, str]:
-    """The fields of a form that was sent; none if it is no form, or too large for ours."""
+    """The fields of a submitted form; empty if the body is not a form or is too large."""
     kind = header(event, "Content-Type").partition(";")[0].strip().lower()
     try:
         body = body_text(event)
@@ -59,7 +59,7 @@ def form(event: Mapping[str, Any]) -> dict[str, str]:
 
 
 def request_of(store: RequestStore, event: Mapping[str, Any]) -> SignatureRequest | None:
-    """The request whose page this is, if the code is one of its own and its time is not over."""
+    """The request that the URL names; None if the code is wrong or the request has expired."""
     code = query_parameter(event, "code")
     request_id = path_parameter(event, "requestId")
     request = store.get(request_id) if REQUEST_ID.fullmatch(request_id) else None
@@ -70,7 +70,7 @@ def request_of(store: RequestStore, event: Mapping[str, Any]) -> SignatureReques
 
 
 def _is_over(request: SignatureRequest) -> bool:
-    """Nobody decided in time."""
+    """Whether the time is over and there is no decision."""
     return request.status is Status.EXPIRED or (
         request.status is Status.PENDING and not request.is_pending(now())
     )

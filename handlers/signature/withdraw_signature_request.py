@@ -1,4 +1,4 @@
-"""Withdraw the request of an execution that ended before its signer was answered."""
+"""Withdraw the request of an execution that ended before it received the signer's decision."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from handlers.signature.store import RequestStore
 logger = logger_for("signature")
 metrics = metrics_for("signature")
 
-# What the signer reads.
+# The signer's page shows these.
 REASONS = {
     "ABORTED": "The signing of this document was stopped",
     "TIMED_OUT": "The time for all signatures of this document is over",
@@ -30,10 +30,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Result: {"requestId", "withdrawn"}.
     Errors: InvalidEventError, AwsUnavailableError.
 
-    At least once, for Step Functions' event "Step Functions Execution Status Change".
+    At least once, for the event "Step Functions Execution Status Change".
 
-    An execution that ends by its own states has noted what became of its request before; then, and
-    when the machine has taken the decision, there is nothing to withdraw.
+    There is nothing to withdraw if the machine has recorded the outcome of the request before it
+    ended, or if the decision is delivered.
     """
     detail = field(event, "detail")
     execution, status = field(detail, "executionArn"), field(detail, "status")

@@ -1,4 +1,4 @@
-"""Which URLs may be requested."""
+"""Checks which URLs may be requested."""
 
 from urllib3.exceptions import LocationParseError
 from urllib3.util import Url, parse_url

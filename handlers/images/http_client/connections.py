@@ -1,9 +1,8 @@
-"""Connections to public hosts only, for `requests`, each answer on them looked at to its very end.
+"""Connections for `requests` to public hosts only, with a check of the end of each response.
 
-The address is looked up once, judged, and that very address is connected to, so a name that
-answers differently the second time ("DNS rebinding") gains nothing. It happens for every new
-connection, whoever asked for it: the first request or a redirect. TLS is still checked against
-the host's name.
+Each new connection, of a first request or of a redirect, resolves the host once, checks the
+address and connects to that address. A name that resolves differently the second time
+("DNS rebinding") therefore has no effect. TLS still verifies the certificate against the host name.
 """
 
 import io
@@ -24,8 +23,8 @@ from handlers.images.http_client.errors import DownloadError
 from handlers.images.http_client.public_addresses import is_public
 from handlers.images.http_client.time_limit import current_limit
 
-QUIET_SECONDS = 0.1  # that a connection must be silent after an answer
-_TRIED = 3  # addresses of a host, so that many dead ones don't add up their timeouts
+QUIET_SECONDS = 0.1  # that a connection must be silent after a response
+_TRIED = 3  # addresses per host; bounds the sum of timeouts if many are dead
 
 Resolver = Callable[[str, int], list[str]]
 
@@ -50,13 +49,15 @@ def resolve_public(host: str, port: int, resolve: Resolver = resolve_any) -> lis
 
 
 class _Body(io.BufferedReader):
-    """What comes over a connection, from an answer's first byte to its last.
+    """Reads one response from a connection, from its first byte to its last.
 
-    Closing it, which http.client does at the end of a body, waits until the connection has been
-    silent for QUIET_SECONDS; only then is it free for another request. Another download has its
-    turn meanwhile. More than the announced
-    body may be in this buffer, in that of TLS or of the system, or be on its way: reading finds
-    it wherever it is, and takes what belongs to TLS itself, such as session tickets, for nothing.
+    http.client closes it at the end of a body. `close` then waits until the connection has been
+    silent for QUIET_SECONDS; only after that can another request use the connection. Meanwhile the
+    turn goes to another download.
+
+    Bytes beyond the declared length may be in this buffer, in that of TLS or of the system, or in
+    transit. Reading finds them in all of these, and does not count TLS's own messages, such as
+    session tickets.
     """
 
     surplus = False
@@ -81,12 +82,12 @@ class _Body(io.BufferedReader):
         try:
             self._sock.settimeout(QUIET_SECONDS)
             return bool(self.peek(1))
-        except (OSError, ValueError):  # nothing came, or the connection is broken
+        except (OSError, ValueError):  # no more bytes, or the connection is broken
             return False
 
 
 class _Answer(HTTPResponse):
-    """An answer that knows whether more came than it announced."""
+    """A response that detects bytes beyond its declared length."""
 
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
         super().__init__(sock, *args, **options)
@@ -95,7 +96,7 @@ class _Answer(HTTPResponse):
 
 
 def sent_more(answer: Any) -> bool:
-    """Whether more came than an answer (urllib3's) announced; to be asked after its end."""
+    """Whether a urllib3 response was longer than it declared. Call this after its end."""
     original: _Answer = answer._original_response
     return original.body.surplus
 
@@ -111,7 +112,7 @@ class _CheckedConnection(HTTPConnection):
 
     def _new_conn(self) -> socket.socket:
         problem: OSError | None = None
-        # _dns_host: as written in the URL, with the final dot that `host` lacks.
+        # _dns_host is the host as in the URL; `host` lacks a trailing dot.
         for address in self._resolve(self._dns_host, self.port)[:_TRIED]:
             try:
                 return create_connection(
@@ -128,13 +129,13 @@ class _CheckedConnection(HTTPConnection):
         if limit and limit.turn:
             limit.turn.take()
         super().request(*args, **options)
-        # The socket, not this connection, which lets go of it when an answer has no length.
+        # Watch the socket: this connection drops it when a response has no length.
         if limit:
             limit.watch(self.sock)
 
 
 class _CheckedTlsConnection(_CheckedConnection, HTTPSConnection):
-    """The same, over TLS."""
+    """A connection over TLS to the address that was checked."""
 
 
 class _CheckedPool(HTTPConnectionPool):
@@ -150,7 +151,7 @@ class _CheckedTlsPool(HTTPSConnectionPool):
 
 
 class CheckedAdapter(HTTPAdapter):
-    """`requests` over connections whose addresses come from `resolve`; no retries of its own."""
+    """An adapter for `requests` that connects to addresses from `resolve`, without retries."""
 
     def __init__(self, resolve: Resolver, *, connections: int) -> None:
         self._resolve = resolve

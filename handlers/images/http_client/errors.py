@@ -1,11 +1,11 @@
-"""Why a download failed."""
+"""The error of a failed download."""
 
 
 class DownloadError(Exception):
-    """One resource could not be downloaded; never leaves its batch.
+    """One resource could not be downloaded. A batch turns this error into an outcome.
 
-    `what` says why, for people, and `status` is that of the answer, if there was one. With `again`
-    the same request may succeed later, after `retry_after` seconds if the server said so.
+    `what` is the reason, for people; `status` is that of the response, if there was one. `again`
+    marks a transient error; `retry_after` is the number of seconds that the server asked to wait.
     """
 
     def __init__(

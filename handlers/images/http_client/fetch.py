@@ -1,4 +1,4 @@
-"""Fetching one resource with `requests`: redirects, retries and limits."""
+"""Fetches one resource with `requests`: redirects, retries and limits."""
 
 import re
 import time
@@ -24,15 +24,15 @@ ATTEMPTS = 3
 BACKOFF = full_jitter(0.5, maximum=8)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK = 64 * 1024
-_SMALL = 64 * 1024  # an answer nobody needs is read up to this size, to keep its connection
-_SECONDS = re.compile(r"[0-9]{1,9}")  # of Retry-After: nobody means more than 31 years
+_SMALL = 64 * 1024  # responses up to this size are drained so that the connection is reused
+_SECONDS = re.compile(r"[0-9]{1,9}")  # of Retry-After: at most 31 years
 _GET = requests.Request(
     "GET",
-    "http://none.invalid/",  # each request is a copy with an address of its own
+    "http://none.invalid/",  # each request is a copy with its own URL
     headers={
         "User-Agent": "stepworks-images/1.0",
         "Accept": "*/*",
-        "Accept-Encoding": "identity",  # the file itself, as it is
+        "Accept-Encoding": "identity",  # the unchanged file
         "Connection": "keep-alive",
     },
 ).prepare()
@@ -40,16 +40,16 @@ _GET = requests.Request(
 
 @dataclass(frozen=True)
 class Limits:
-    """What a download may take."""
+    """The limits of a download."""
 
     max_bytes: int
     connect_seconds: float = 3
-    read_seconds: float = 10  # without a byte
+    read_seconds: float = 10  # without receiving a byte
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """What the server said of the body it sent."""
+    """The size of a body, and its type and encoding as the server declared them."""
 
     size: int
     content_type: str | None
@@ -57,7 +57,7 @@ class Fetched:
 
 
 class Fetcher:
-    """One pooled session for all threads; nothing of one answer is remembered for the next."""
+    """One pooled session for all threads. It keeps no state between responses."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Fetcher:
         pause: Backoff = BACKOFF,
         trusted: str | bool = True,
     ) -> None:
-        """`trusted`: a file with the certificates to trust instead of the usual ones."""
+        """`trusted`: a file with the certificates to trust instead of the default ones."""
         self._limits = limits
         self._pause = pause
         self._trusted = trusted
@@ -82,8 +82,8 @@ class Fetcher:
     def fetch(self, address: str, sink: IO[bytes], limit: TimeLimit) -> Fetched:
         """Write the body of the resource to `sink`. Raises DownloadError.
 
-        Tried again: 429, 5xx and broken connections, after what Retry-After says or a random
-        pause, as long as the limit allows.
+        429, 5xx and broken connections are retried within the time limit, after Retry-After or a
+        random pause, whichever is longer.
         """
         attempt = 1
         while True:
@@ -121,21 +121,21 @@ class Fetcher:
             min(self._limits.read_seconds, limit.remaining),
         )
         try:
-            # Not through Session.send, which reads the body of a redirect however long it is, keeps
-            # cookies, asks the environment for a proxy (which would connect without our check) and
-            # a .netrc, and takes almost as much processor time as all the rest of a GET.
+            # Session.send is not used: it reads the body of a redirect without a limit, keeps
+            # cookies, takes a proxy (which would bypass our check) and a .netrc from the
+            # environment, and takes almost as much CPU time as the rest of a GET.
             answer = self._session.get_adapter(address).send(
                 request, stream=True, timeout=timeout, verify=self._trusted
             )
         except requests.RequestException as error:
             raise self._no_answer(error, limit) from error
-        if limit.is_over():  # then this may be the half of an answer
+        if limit.is_over():  # the response may be incomplete
             answer.close()
             raise DownloadError("Out of time")
         return answer
 
     def _receive(self, answer: requests.Response, sink: IO[bytes], limit: TimeLimit) -> Fetched:
-        """The body, as it came, counted while it comes."""
+        """Write the body to `sink`, unchanged, and count its bytes on the way."""
         most = self._limits.max_bytes
         too_large = DownloadError(f"Larger than {most:,} bytes", status=answer.status_code)
         announced = answer.raw.length_remaining
@@ -150,7 +150,7 @@ class Fetcher:
                 sink.write(chunk)
         except HTTPError as error:
             raise self._no_answer(error, limit) from error
-        if limit.is_over():  # an answer without a length that was cut looks whole
+        if limit.is_over():  # a response without a length looks complete when it is cut
             raise DownloadError("Out of time")
         _check_end(answer)
         return Fetched(
@@ -160,7 +160,7 @@ class Fetcher:
     def _no_answer(
         self, error: requests.RequestException | HTTPError, limit: TimeLimit
     ) -> DownloadError:
-        """What went wrong on the way, in a few words."""
+        """The error for a request without a complete response."""
         if limit.is_over():
             return DownloadError("Out of time")
         match error:
@@ -176,14 +176,14 @@ class Fetcher:
                 cause = getattr(error.args[0], "reason", None) if error.args else None
                 refused = isinstance(cause, NewConnectionError)
                 return DownloadError("No connection" if refused else "Broken answer", again=True)
-        return DownloadError("Not a valid request")  # what `requests` itself refuses to send
+        return DownloadError("Not a valid request")  # refused by `requests` itself
 
 
 def _redirect_target(answer: requests.Response) -> str | None:
-    """Where a redirect leads, checked as every address is; None if the answer is none."""
+    """The target of a redirect, checked like every address; None if it is no redirect."""
     if answer.status_code not in _REDIRECTS or "Location" not in answer.headers:
         return None
-    # http.client reads headers as Latin-1, and servers write UTF-8.
+    # http.client decodes headers as Latin-1, but servers write UTF-8.
     location = answer.headers["Location"].encode("latin-1").decode(errors="replace")
     try:
         target = urljoin(answer.url, location)
@@ -206,7 +206,7 @@ def _http_error(answer: requests.Response) -> DownloadError:
 
 
 def _reason(answer: requests.Response) -> str:
-    """The server's reason phrase, or the usual one where it gave none."""
+    """The server's reason phrase, or the standard one if it sent none."""
     if answer.reason and answer.reason.isprintable():
         return answer.reason[:100]
     try:
@@ -216,7 +216,7 @@ def _reason(answer: requests.Response) -> str:
 
 
 def _retry_after(value: str) -> float:
-    """Seconds, from seconds or from a date (RFC 9110, 10.2.3); 0 if it cannot be read."""
+    """Retry-After in seconds, from seconds or a date (RFC 9110, 10.2.3); 0 if it is invalid."""
     value = value.strip()
     if _SECONDS.fullmatch(value):
         return float(value)
@@ -225,18 +225,18 @@ def _retry_after(value: str) -> float:
         if until.tzinfo is None:  # "-0000"
             until = until.replace(tzinfo=UTC)
         return max(0.0, until.timestamp() - now())
-    except (ValueError, OverflowError):  # no date, or one that Python has no datetime for
+    except (ValueError, OverflowError):  # not a date, or outside the range of datetime
         return 0.0
 
 
 def _check_end(answer: requests.Response) -> None:
-    """Refuse an answer of which more came than it announced: nobody knows where it ends."""
+    """Refuse a response that is longer than it declared: its end is not known."""
     if sent_more(answer.raw):
         raise DownloadError("Sent more than it announced", status=answer.status_code)
 
 
 def _discard(answer: requests.Response) -> None:
-    """Read what is left of a small answer, so that the connection can be used again."""
+    """Drain the rest of a small response so that the connection can be reused."""
     length = answer.raw.length_remaining
     if length is not None and length <= _SMALL:
         try:

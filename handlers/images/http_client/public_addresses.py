@@ -1,8 +1,8 @@
-"""Which IP addresses belong to the public internet.
+"""Decides which IP addresses belong to the public internet.
 
-The tables are our own: what `ipaddress` calls global changes from one Python release to the next.
-They follow the two registries of IANA as of 2025-10-09. A block that is not marked as globally
-reachable there ("False" or "N/A") is not public.
+We have our own tables, because `is_global` of `ipaddress` changes between Python releases. They
+follow the two registries of IANA as of 2025-10-09. A block that is not marked as globally reachable
+there ("False" or "N/A") is not public.
 https://www.iana.org/assignments/iana-ipv4-special-registry/
 https://www.iana.org/assignments/iana-ipv6-special-registry/
 """
@@ -17,7 +17,7 @@ _NOT_PUBLIC_V4 = tuple(
             "10.0.0.0/8",  # private
             "100.64.0.0/10",  # shared: carrier-grade NAT
             "127.0.0.0/8",  # loopback
-            "169.254.0.0/16",  # link-local, where clouds keep their metadata
+            "169.254.0.0/16",  # link-local, with the metadata services of clouds
             "172.16.0.0/12",  # private
             "192.0.0.0/24",  # protocol assignments
             "192.0.2.0/24",  # documentation
@@ -33,7 +33,7 @@ _NOT_PUBLIC_V4 = tuple(
 )
 _PUBLIC_V4 = tuple(map(IPv4Network, ("192.0.0.9/32", "192.0.0.10/32")))  # PCP and TURN anycast
 
-# RFC 4291: all that is assigned to hosts. It leaves out loopback, unique local, link-local,
+# RFC 4291: everything that is assigned to hosts. This excludes loopback, unique local, link-local,
 # site-local and multicast, 64:ff9b:1::/48 (local NAT64), 100::/64 (discard), 5f00::/16 (SRv6).
 _GLOBAL_UNICAST = IPv6Network("2000::/3")
 _NOT_PUBLIC_V6 = tuple(
@@ -61,7 +61,7 @@ _PUBLIC_V6 = tuple(
         ),
     )
 )
-# An IPv4 address as an IPv6 one: packets go to that.
+# IPv6 addresses that contain an IPv4 address; packets go to the IPv4 address.
 _MAPPED = IPv6Network("::ffff:0:0/96")
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
 
@@ -89,7 +89,7 @@ def _is_public_v4(ip: IPv4Address) -> bool:
 
 
 def _is_public_v6(ip: IPv6Address) -> bool:
-    if ip.scope_id or ip not in _GLOBAL_UNICAST:  # a zone: only this machine knows the address
+    if ip.scope_id or ip not in _GLOBAL_UNICAST:  # with a zone id, an address is local to this host
         return False
     refused = any(ip in network for network in _NOT_PUBLIC_V6)
     return not refused or any(ip in network for network in _PUBLIC_V6)

@@ -1,8 +1,7 @@
-"""The time a download may take, kept even by a server that answers one byte at a time, and its
-turn: how many requests are open at once.
+"""Limits the time of a download, and the number of requests that are open at once.
 
-A read timeout starts anew with every byte that arrives, so it cannot end such an answer; a
-watchdog that shuts the connection down can.
+A read timeout starts again with every byte, so it does not end a response that arrives one byte at
+a time. A watchdog therefore shuts the connection down when the time is over.
 """
 
 import socket
@@ -17,14 +16,14 @@ _LOOK_SECONDS = 0.1
 
 
 class Turn:
-    """One download's share in the number of requests that may be open at once."""
+    """One download's permission to have a request open; their number is limited."""
 
     def __init__(self, free: threading.Semaphore) -> None:
         self._free = free
         self._taken = False
 
     def take(self) -> None:
-        """Wait until a request may be sent, unless this one may already."""
+        """Wait until a request may be sent, unless this download already has its turn."""
         if not self._taken:
             self._free.acquire()
             self._taken = True
@@ -36,7 +35,7 @@ class Turn:
 
 
 class TimeLimit:
-    """A moment, the connection that must not outlive it, and the turn of who works on it."""
+    """The end of a download's time, its connection, which must end by then, and its turn."""
 
     def __init__(self, ends_at: float, turn: Turn | None = None) -> None:
         self.ends_at = ends_at
@@ -51,26 +50,26 @@ class TimeLimit:
         return self.remaining <= 0
 
     def watch(self, sock: socket.socket) -> None:
-        """From now on this socket, and no other, is shut down when the time is over."""
+        """Shut down this socket, instead of an earlier one, when the time is over."""
         with _owners_lock:
             self._socket = sock
-            # A pooled connection serves one download after another.
+            # A pooled connection is used by one download after another.
             _owners[id(sock)] = self
 
     def release(self) -> None:
-        """Leave the socket alone."""
+        """Stop watching the socket."""
         with _owners_lock:
             if self._socket is not None and _owners.get(id(self._socket)) is self:
                 del _owners[id(self._socket)]
             self._socket = None
 
     def cut(self) -> None:
-        """End whatever the download is waiting for; it goes on with a broken connection."""
+        """Break the connection, which ends the read or write that the download waits for."""
         with _owners_lock:
             if self._socket is not None and _owners.get(id(self._socket)) is self:
-                with suppress(OSError):  # closed in the meantime
-                    # Not the method of a TLS socket, which would take the TLS state away from the
-                    # thread that is reading.
+                with suppress(OSError):  # already closed
+                    # A TLS socket's own method would discard the TLS state that the reading thread
+                    # still uses.
                     socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
@@ -80,12 +79,12 @@ _current: ContextVar[TimeLimit | None] = ContextVar("time_limit", default=None)
 
 
 def current_limit() -> TimeLimit | None:
-    """The limit of the download that this thread is working on."""
+    """The limit of the current thread's download."""
     return _current.get()
 
 
 class Watchdog:
-    """Cuts the connections of the limits it has given out as their time ends."""
+    """Cuts the connections of its limits when their time is over."""
 
     def __init__(self) -> None:
         self._limits: set[TimeLimit] = set()
@@ -103,7 +102,7 @@ class Watchdog:
 
     @contextmanager
     def limit(self, ends_at: float, turn: Turn | None = None) -> Iterator[TimeLimit]:
-        """A limit for what this thread does inside `with`; `ends_at` is a time.monotonic()."""
+        """A limit for this thread inside `with`; `ends_at` is a time.monotonic()."""
         limit = TimeLimit(ends_at, turn)
         with self._lock:
             self._limits.add(limit)
