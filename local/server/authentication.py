@@ -151,7 +151,7 @@ def failure_of(request: Request, body: Body) -> AuthError | None:
         return AuthError(*signature)
     if late := _time_failure(request, signature, presigned):
         return late
-    # ministack must take the key that signed for the caller's key.
+    # The key that ministack uses must be the key that signed.
     if extract_access_key_id(request.headers, request.query) != signature.access_key_id:
         return AuthError("IncompleteSignature", "Credentials of more than one key.")
     credential = _credential(request, signature.access_key_id, presigned)
