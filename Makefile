@@ -1,4 +1,4 @@
-# `make demo` and `make test` are all a newcomer needs; each installs what it needs.
+# `make demo` and `make test` are enough to start with. Each installs what it needs.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -13,12 +13,12 @@ FAST_SUITES := tests/unit tests/integration tests/statemachines tests/docs
 
 .PHONY: help setup setup-tests demo up down env test test-fast watch check bench deploy clean
 
-help: ## this list
+help: ## list all commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.ready node_modules/.ready ## install what the demo and deployments need
 
-setup-tests: $(VENV)/.ready-dev node_modules/.ready ## install what the tests and checks need, too
+setup-tests: $(VENV)/.ready-dev node_modules/.ready ## also install what the tests and checks need
 
 demo: setup ## run every workflow on real input (QUICK=1: the short ones; VERBOSE=1: every step)
 	@$(PYTHON) -m local demo $(DEMO_OPTIONS)
@@ -26,32 +26,32 @@ demo: setup ## run every workflow on real input (QUICK=1: the short ones; VERBOS
 up: setup ## start the local AWS and deploy what has changed
 	@$(PYTHON) -m local up
 
-down: ## stop the local AWS; nothing is left behind
+down: ## stop the local AWS and remove all it has written
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m local down; else echo "Nothing was running."; fi
 
 env: $(VENV)/.ready ## print exports for AWS clients: eval "$(make -s env)"
 	@$(PYTHON) -m local env
 
-test: setup-tests ## the whole test suite
+test: setup-tests ## run all tests
 	@$(PYTEST) tests --ignore tests/e2e/load
 	@$(PYTEST) tests/e2e/load -n 0 # takes both processors: nothing runs beside it
 
-test-fast: $(VENV)/.ready-dev ## the tests that need no server and no Node.js, without the slow ones
+test-fast: $(VENV)/.ready-dev ## run the tests that need no server and no Node.js, without the slow ones
 	@$(PYTEST) $(FAST_SUITES) -m "not slow"
 
 watch: $(VENV)/.ready-dev ## run a workflow's tests on every change: make watch WORKFLOW=sensor
 	@$(PYTHON) -m tests.watch $(WORKFLOW)
 
-check: setup-tests ## lint, types, state machine and template rules
+check: setup-tests ## check lint, types, state machine rules and template rules
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 	@$(PYTEST) tests/statemachines/test_*.py tests/template
 
-bench: setup-tests ## benchmarks: a table, and JSON in bench/results/
+bench: setup-tests ## run benchmarks: a table, and JSON in bench/results/
 	@$(PYTHON) -m bench
 
-deploy: setup ## to your AWS account: make deploy STAGE=dev
+deploy: setup ## deploy to your AWS account: make deploy STAGE=dev
 	@npx serverless deploy --stage $(STAGE)
 
 clean: ## stop all of this checkout's local AWSs and remove what was installed or built

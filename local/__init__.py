@@ -1,1 +1,1 @@
-"""The whole service on one machine: start the local AWS, deploy to it, watch it work."""
+"""The whole service on one machine: start the local AWS, deploy to it, run the demo."""

@@ -14,12 +14,12 @@ from local.aws import Aws
 from local.settings import REGION
 
 ANSWER_SECONDS = 30
-ROOT = Credentials("test", "test")  # of the local account: may do everything
+ROOT = Credentials("test", "test")  # of the local account, with all permissions
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the API answered."""
+    """A response of the API."""
 
     status: int
     headers: Mapping[str, str]
@@ -39,9 +39,9 @@ def call(
     credentials: Credentials | None = ROOT,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """Send a request to a path below ApiUrl; `credentials=None` leaves it unsigned.
+    """Send a request to a path below ApiUrl. `credentials=None` leaves it unsigned.
 
-    A body that is no text is sent as JSON.
+    A body that is neither text nor bytes is sent as JSON.
     """
     data = body if body is None or isinstance(body, (str, bytes)) else json.dumps(body)
     sent = {"Content-Type": "application/json"} if data is not None else {}

@@ -1,4 +1,4 @@
-"""The deployed service seen from outside: what a person or a test sends to it and reads from it."""
+"""The deployed service from outside: what a person or a test sends to it and reads from it."""
 
 import json
 import time
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 def until(what: str, look: Callable[[], T | None], seconds: float = WAIT_SECONDS) -> T:
-    """Look again and again until there is something to see; LocalError says what never came."""
+    """Call `look` until it returns something. LocalError after `seconds`, naming `what`."""
     deadline = time.monotonic() + seconds
     while True:
         found = look()
@@ -43,7 +43,7 @@ class Aws:
         return {item["OutputKey"]: item["OutputValue"] for item in stacks[0].get("Outputs", [])}
 
     def is_deployed(self) -> bool:
-        """Whether there is a stack: somebody may have removed it by `serverless remove`."""
+        """Whether there is a stack: `serverless remove` may have removed it."""
         try:
             return bool(self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"])
         except ClientError:
@@ -56,7 +56,7 @@ class Aws:
         return self._clients[service]
 
     def client_as(self, function: str, service: str) -> Any:
-        """A boto3 client with the rights of a function's own role, and no more."""
+        """A boto3 client with only the rights of a function's own role."""
         role = self.client("lambda").get_function_configuration(
             FunctionName=self.function_name(function)
         )["Role"]
@@ -81,7 +81,7 @@ class Aws:
         return f"stepworks-{STAGE}-{key}"
 
     def invoke(self, function: str, event: Any) -> Any:
-        """What the function answers; LocalError with what it failed with."""
+        """The function's result. LocalError with its error if it fails."""
         answer = self.client("lambda").invoke(
             FunctionName=self.function_name(function), Payload=json.dumps(event)
         )
@@ -93,7 +93,7 @@ class Aws:
     # -- Executions ------------------------------------------------------------------------
 
     def executions(self, machine_arn: str) -> list[dict[str, Any]]:
-        """The machine's executions, the newest first."""
+        """The machine's executions, newest first."""
         return list(self._pages("list_executions", "executions", stateMachineArn=machine_arn))
 
     def describe(self, execution_arn: str) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class Aws:
         return described
 
     def wait_for_end(self, execution_arn: str, seconds: float = WAIT_SECONDS) -> dict[str, Any]:
-        """The described execution once it is no longer running."""
+        """The execution's description once it is no longer running."""
 
         def ended() -> dict[str, Any] | None:
             described = self.describe(execution_arn)
@@ -129,7 +129,7 @@ class Aws:
     # -- Mail --------------------------------------------------------------------------------
 
     def mails(self, containing: str = "") -> list[dict[str, Any]]:
-        """Mails in the local inbox with the text in any part: To, Subject, BodyText, BodyHtml …"""
+        """Mails in the local inbox with this text in any part: To, Subject, BodyText, BodyHtml …"""
         with urllib.request.urlopen(f"{self.settings.endpoint}/_ministack/ses/messages") as answer:
             accounts = json.load(answer)["messages"]
         return [

@@ -1,4 +1,4 @@
-"""Deploy to the local AWS with the real command line, and only when something has changed."""
+"""Deploy to the local AWS with the real `serverless`, and only what has changed."""
 
 import hashlib
 import json
@@ -19,8 +19,8 @@ from local.locks import one_at_a_time
 from local.settings import ROOT, STAGE, Settings
 
 DEPLOY_SECONDS = 600
-MAIL_DOMAIN = "example.com"  # of every address in the stage's parameters
-# What a deployment is made of.
+MAIL_DOMAIN = "example.com"  # domain of every address in the stage's parameters
+# The sources of a deployment.
 SOURCES = (
     "serverless.yml",
     "package-lock.json",
@@ -33,7 +33,7 @@ SOURCES = (
 
 
 class Outcome(StrEnum):
-    """What a deployment did, in words."""
+    """What a deployment did, as a message."""
 
     UNCHANGED = "The deployment is up to date."
     HANDLERS = "Deployed the changed handlers."
@@ -41,23 +41,23 @@ class Outcome(StrEnum):
 
 
 def deploy(settings: Settings, say: Callable[[str], None] = lambda _: None) -> Outcome:
-    """Bring the stack up to date; raises LocalError with the reason.
+    """Bring the stack up to date. Raises LocalError with the reason.
 
-    If only handlers have changed since the last deployment, their code alone is deployed. Should
-    that fail, `say` is told why, and everything is deployed.
+    If only handlers have changed since the last deployment, only their code is deployed. If that
+    fails, `say` gets the reason, and everything is deployed.
     """
     record = settings.directory / "deployed.json"
     wanted = _fingerprints()
     found = _recorded(record) if Aws(settings).is_deployed() else {}
     if found == wanted:
         return Outcome.UNCHANGED
-    record.unlink(missing_ok=True)  # until it is true again
+    record.unlink(missing_ok=True)  # written again after the deployment
     only_handlers = found.get("other") == wanted["other"]
     if only_handlers and _redeploy_handlers(settings, say):
         outcome = Outcome.HANDLERS
     else:
-        # The framework compares packages with the last one that it deployed itself: `--force` makes
-        # it deploy even if that was the same, for the functions may have had other code since.
+        # The framework compares a package with the last one that it deployed itself. With `--force`
+        # it also deploys an equal one, because the functions may have got other code since.
         run_serverless(settings, "deploy", "--stage", STAGE, "--force")
         _verify_mail_domain(settings)
         outcome = Outcome.ALL
@@ -66,7 +66,7 @@ def deploy(settings: Settings, say: Callable[[str], None] = lambda _: None) -> O
 
 
 def _recorded(record: Path) -> dict[str, str]:
-    """The fingerprints of what is deployed; none if they are missing or cannot be read."""
+    """The fingerprints of what is deployed. Empty if the file is missing or cannot be read."""
     try:
         found = json.loads(record.read_text())
     except (FileNotFoundError, ValueError):
@@ -91,9 +91,9 @@ def _redeploy_handlers(settings: Settings, say: Callable[[str], None]) -> bool:
 
 
 def run_serverless(settings: Settings, *arguments: str) -> None:
-    """Run the project's own `serverless`; what it prints goes to the deployment's log."""
+    """Run the project's own `serverless`. Its output goes to the deployment's log."""
     command = [str(ROOT / "node_modules" / ".bin" / "serverless"), *arguments]
-    # Every port's deployment is packaged into the same folder, `.serverless`.
+    # Deployments for all ports package into the same folder, `.serverless`.
     with one_at_a_time("serverless"), settings.deploy_log.open("wb") as log:
         try:
             code = subprocess.run(
@@ -125,7 +125,7 @@ def _without_aws(environment: "os._Environ[str]") -> dict[str, str]:
 
 
 def _reason(log: Path) -> str:
-    """What the command line says after `Error:`; its last lines if it says none."""
+    """The text after `Error:` in the command's output, or its last lines."""
     text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(errors="replace")).strip()
     after = text.rpartition("Error:")[2] if "Error:" in text else text
     lines = [line.strip() for line in after.splitlines() if line.strip()]
@@ -133,12 +133,12 @@ def _reason(log: Path) -> str:
 
 
 def _verify_mail_domain(settings: Settings) -> None:
-    """SES sends from verified identities only; in an account a person does this once."""
+    """SES sends from verified identities only. In an AWS account a person does this once."""
     Aws(settings).client("ses").verify_domain_identity(Domain=MAIL_DOMAIN)
 
 
 def _fingerprints() -> dict[str, str]:
-    """Of the handlers' code, and of all else that a deployment is made of."""
+    """Of the handlers' code, and of all other sources of a deployment."""
     handlers = redeploy_handlers.sources()
     other = set(_source_files()) - set(handlers)
     return {"handlers": _fingerprint(handlers), "other": _fingerprint(sorted(other))}

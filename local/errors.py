@@ -1,5 +1,5 @@
-"""What goes wrong on this machine, said in one sentence."""
+"""Errors on this machine, each a sentence for the person at the terminal."""
 
 
 class LocalError(Exception):
-    """A sentence for the person at the terminal: what is wrong, where, and what to do."""
+    """What is wrong, where, and what to do."""

@@ -1,7 +1,7 @@
-"""One command at a time where two would be in each other's way.
+"""Locks for commands that would disturb each other.
 
-Two commands may start, deploy or stop the same local AWS at the same moment, in two terminals for
-example, and `serverless` packages into one folder of the checkout whatever the port.
+Two commands may start, deploy or stop the same local AWS at the same time, for example in two
+terminals. `serverless` packages into one folder of the checkout, whatever the port is.
 """
 
 import fcntl
@@ -16,14 +16,14 @@ from local.settings import own_folder
 
 @contextmanager
 def one_at_a_time(name: str, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Wait until no other process is in here by the same name; `waiting` says that we do."""
+    """Wait until no other process holds this name. `waiting` is called if there is one."""
     path = own_folder() / f"{name}.lock"
     lock = _acquired(path, waiting)
     try:
         yield
     finally:
         path.unlink(missing_ok=True)
-        lock.close()  # and so released
+        lock.close()  # this releases the lock
 
 
 def _acquired(path: Path, waiting: Callable[[], None]) -> IO[str]:
@@ -34,7 +34,7 @@ def _acquired(path: Path, waiting: Callable[[], None]) -> IO[str]:
         except BlockingIOError:
             waiting()
             fcntl.flock(lock, fcntl.LOCK_EX)
-        # Who had it has removed the file: another process may have made and locked a new one.
+        # The last holder removed the file: another process may have created and locked a new one.
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(lock.fileno()), path.stat()):
                 return lock

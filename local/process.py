@@ -1,4 +1,4 @@
-"""Start and stop the process of the local AWS; recover what a killed one left behind."""
+"""Start and stop the process of the local AWS; clean up after a killed one."""
 
 import http.client
 import json
@@ -24,18 +24,18 @@ STOP_SECONDS = 10
 
 
 def is_running(settings: Settings) -> bool:
-    """Whether it can be used: it answers, and nobody has deleted its files under it."""
+    """Whether it can be used: it responds, and its files still exist."""
     return _server(settings) is not None and _scratch(settings).exists() and answers(settings)
 
 
 def has_lost_its_files(settings: Settings) -> bool:
-    """Whether it runs, and somebody has deleted its folder."""
+    """Whether it runs although its folder was deleted."""
     return _server(settings) is not None and not _scratch(settings).exists()
 
 
 def start(settings: Settings) -> None:
-    """Start the local AWS and wait until it answers; raises LocalError with the reason."""
-    stop(settings)  # nothing, or what `kill -9` left
+    """Start the local AWS and wait until it responds. Raises LocalError with the reason."""
+    stop(settings)  # nothing, or the remains after `kill -9`
     _require_free_port(settings)
     own_folder()
     _scratch(settings).mkdir(parents=True)
@@ -47,13 +47,13 @@ def start(settings: Settings) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C in the terminal is not for it
+            start_new_session=True,  # Ctrl-C in the terminal must not stop it
         )
     _wait_until_ready(settings, process)
 
 
 def stop(settings: Settings) -> bool:
-    """End the server and its Lambda workers and remove their files; False if there was nothing."""
+    """End the server and its Lambda workers and remove their files. False if there was nothing."""
     server = _server(settings)
     found = settings.directory.exists() or server is not None
     if server is not None and not _end(server, signal.SIGTERM):
@@ -67,7 +67,7 @@ def stop(settings: Settings) -> bool:
 
 
 def _end(process: psutil.Process, how: signal.Signals) -> bool:
-    """Whether a process ends by a signal; one that waits for its parent to notice has ended."""
+    """Send a signal. Returns whether the process ended; a zombie counts as ended."""
     with suppress(psutil.NoSuchProcess):
         process.send_signal(how)
     deadline = time.monotonic() + STOP_SECONDS
@@ -89,7 +89,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     inherited = {
         name: value
         for name, value in os.environ.items()
-        # A developer's own AWS session is not the local account's.
+        # A developer's own AWS session must not reach the local AWS.
         if not name.startswith("AWS_")
     }
     return inherited | {
@@ -99,13 +99,13 @@ def _environment(settings: Settings) -> dict[str, str]:
         "GATEWAY_PORT": str(settings.port),
         "MINISTACK_REGION": REGION,
         "SFN_WAIT_SCALE": str(settings.wait_scale),
-        # What Lambda waits before it invokes again what failed: a minute, then twice as long.
+        # Lambda's pause before it retries a failed event: one minute, then twice as long.
         "LAMBDA_ASYNC_RETRY_BASE_SECONDS": str(60 * settings.wait_scale),
         "LAMBDA_ASYNC_RETRY_MAX_SECONDS": str(300 * settings.wait_scale),
         "LAMBDA_ACCOUNT_CONCURRENCY": "0",  # unlimited: invocations wait in local.gaps.lambda_queue
         "IOT_MTLS_ENABLED": "0",
         "SFTP_ENABLED": "0",
-        "DOCKER_HOST": "unix:///nonexistent",  # containers are never used, nor looked for
+        "DOCKER_HOST": "unix:///nonexistent",  # containers are not used
         "TMPDIR": str(settings.directory / "tmp"),
         "STATE_DIR": str(settings.directory / "tmp" / "state"),
         "S3_DATA_DIR": str(settings.directory / "tmp" / "s3"),
@@ -144,10 +144,10 @@ def _wait_until_ready(settings: Settings, process: "subprocess.Popen[bytes]") ->
 
 
 def answers(settings: Settings) -> bool:
-    """Whether it is a local AWS that listens on the port, and not another program."""
+    """Whether a local AWS listens on the port, not another program."""
     health = f"{settings.endpoint}/_ministack/health"
     try:
-        # A busy one may take seconds; where nobody listens, the answer comes at once.
+        # A busy server may need seconds. If nothing listens, the connection fails at once.
         with urllib.request.urlopen(health, timeout=10) as answer:
             return "services" in json.load(answer)
     except (OSError, http.client.HTTPException, ValueError):
@@ -163,7 +163,7 @@ def _command(port: int) -> list[str]:
 
 
 def _server(settings: Settings) -> psutil.Process | None:
-    """The server's process: by its command line and folder, for a file with its id may be lost."""
+    """The server's process, found by command line and folder: a PID file could be lost."""
     return next((server for server, port in _servers() if port == settings.port), None)
 
 
@@ -187,13 +187,13 @@ def wait_scale(settings: Settings) -> float:
 
 
 def ports() -> list[int]:
-    """Of every local AWS of this checkout, running or killed."""
+    """Ports of all local AWSs of this checkout, running or killed."""
     left = {int(found.name) for found in own_folder().iterdir() if found.name.isdecimal()}
     return sorted({port for _, port in _servers()} | left)
 
 
 def _workers(settings: Settings) -> Iterator[psutil.Process]:
-    """Lambda workers of this local AWS: their script lies in its scratch directory."""
+    """Lambda workers of this local AWS: their script is in its scratch directory."""
     scratch = str(_scratch(settings))
     for process in psutil.process_iter(["cmdline"]):
         if any(scratch in word for word in process.info["cmdline"] or []):

@@ -1,8 +1,8 @@
-"""Bring changed handlers to the local AWS in seconds, without packaging the whole service.
+"""Deploy changed handlers to the local AWS in seconds, without packaging the whole service.
 
-The package that is deployed lies in the deployment bucket. Its sources of handlers are replaced by
-those of the checkout, and each function loads it again. The result is the package that `serverless
-package` makes of the same checkout: the same names, contents and modes, in the same order.
+The deployed package is in the deployment bucket. This module replaces its handlers with those of
+the checkout, and every function loads it again. The result is the package that `serverless package`
+makes of the same checkout: the same names, contents and modes, in the same order.
 """
 
 import base64
@@ -19,7 +19,7 @@ from local.aws import Aws, until
 from local.settings import ROOT, STACK
 
 FOLDER = "handlers"
-# What osls gives each file of a package: its zip-service.js.
+# The date that osls gives each file of a package (its zip-service.js).
 DATE = (1980, 1, 1, 0, 0, 0)
 MODE, EXECUTABLE = 0o100644, 0o100755
 
@@ -34,7 +34,7 @@ class Deployed:
 
 
 def sources() -> list[Path]:
-    """All files of this checkout that a package holds (serverless.yml, package.patterns)."""
+    """All files of this checkout that are in a package (serverless.yml, package.patterns)."""
     return sorted(path for path in (ROOT / FOLDER).rglob("*.py") if path.is_file())
 
 
@@ -44,7 +44,7 @@ def update(aws: Aws) -> None:
     s3, functions = aws.client("s3"), aws.client("lambda")
     package = s3.get_object(Bucket=deployed.bucket, Key=deployed.key)["Body"].read()
     changed = with_sources(package)
-    # The framework compares this digest with that of the next package to see if anything changed.
+    # The framework compares this digest with that of the next package to detect changes.
     digest = base64.b64encode(hashlib.sha256(changed).digest()).decode()
     s3.put_object(
         Bucket=deployed.bucket, Key=deployed.key, Body=changed, Metadata={"filesha256": digest}
@@ -57,7 +57,7 @@ def update(aws: Aws) -> None:
 
 
 def with_sources(package: bytes) -> bytes:
-    """A package with the checkout's handlers in place of its own."""
+    """A package with the checkout's handlers instead of its own."""
     written = io.BytesIO()
     with (
         zipfile.ZipFile(io.BytesIO(package)) as old,
@@ -74,13 +74,13 @@ def with_sources(package: bytes) -> bytes:
 def _entry(path: Path) -> zipfile.ZipInfo:
     entry = zipfile.ZipInfo(path.relative_to(ROOT).as_posix(), DATE)
     entry.compress_type = zipfile.ZIP_DEFLATED
-    entry.create_system = 3  # Unix, whose modes these are
+    entry.create_system = 3  # Unix, because the modes are Unix modes
     entry.external_attr = (EXECUTABLE if path.stat().st_mode & 0o100 else MODE) << 16
     return entry
 
 
 def _deployed(aws: Aws) -> Deployed:
-    """What the stack's template says of its functions' code."""
+    """The functions' code according to the stack's template."""
     found = aws.client("cloudformation").get_template(StackName=STACK)["TemplateBody"]
     template = json.loads(found) if isinstance(found, str) else found
     functions = list(_functions(template))

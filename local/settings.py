@@ -1,4 +1,4 @@
-"""Where the local AWS listens, keeps its files, and what a client needs to talk to it."""
+"""Where the local AWS listens and keeps its files, and the environment that its clients need."""
 
 import os
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ DEFAULT_WAIT_SCALE = 0.01
 
 
 def own_folder() -> Path:
-    """Where the local AWSs of this checkout keep their files; it is the user's alone."""
+    """The folder of this checkout's local AWSs. Only the user has access."""
     folder = ROOT / ".stepworks"
     folder.mkdir(mode=0o700, exist_ok=True)
-    folder.chmod(0o700)  # it may be older, or the umask may be another
+    folder.chmod(0o700)  # it may be older, or created with another umask
     return folder
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One local AWS: two checkouts, or one with two ports, never share a file or a process."""
+    """One local AWS. Two checkouts, or two ports of one, never share a file or a process."""
 
     port: int = DEFAULT_PORT
-    wait_scale: float = DEFAULT_WAIT_SCALE  # of Wait states and of the pauses between retries
+    wait_scale: float = DEFAULT_WAIT_SCALE  # factor for Wait states and for pauses between retries
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -50,12 +50,12 @@ class Settings:
 
     @property
     def endpoint(self) -> str:
-        # The address, not `localhost`: with the name, clients put the bucket in front of it.
+        # With the name `localhost`, clients would put the bucket's name in front of it.
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def directory(self) -> Path:
-        """Everything this local AWS writes; gone after `make down`."""
+        """The folder of everything this local AWS writes. `make down` deletes it."""
         return ROOT / ".stepworks" / str(self.port)
 
     @property
@@ -67,7 +67,7 @@ class Settings:
         return self.directory / "deploy.log"
 
     def client_environment(self) -> dict[str, str]:
-        """What makes any AWS client, and `serverless`, talk to this local AWS."""
+        """The variables that make AWS clients and `serverless` use this local AWS."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": "test",

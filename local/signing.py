@@ -1,4 +1,4 @@
-"""The signature workflow as people see it: documents, mails, links and pages."""
+"""The signature workflow as users see it: documents, mails, links and pages."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from local import api
 from local.aws import Aws, until
 from local.errors import LocalError
 
-ANSWERING = (  # the functions that answer the machine
+ANSWERING = (  # the functions that complete the machine's tasks
     "requestDocumentSignature",
     "cancelSignatureRequest",
     "completeSignatureRequest",
@@ -30,17 +30,17 @@ class Signing:
         self.aws = aws
         self.machine = aws.outputs["SignatureStateMachineArn"]
 
-    # -- The one who wants signatures ----------------------------------------------------------
+    # -- Requesting signatures ------------------------------------------------------------------
 
     def start(self, document: str | int) -> str:
-        """Ask for the signatures of a document through the API; the execution's ARN."""
+        """Ask for the signatures of a document through the API. Returns the execution's ARN."""
         answer = api.call(self.aws, "POST", "/documents", {"documentId": document})
         if answer.status != 200:
             raise LocalError(f"POST /documents was answered with {answer.status}: {answer.text}")
         return str(answer.json["executionArn"])
 
     def listed(self, status: str, document: str) -> list[dict[str, Any]]:
-        """The requests with a status that are about a document, over all pages of the list."""
+        """The requests for a document that have this status, from all pages of the list."""
         found, query = [], {"status": status}
         while True:
             answer = api.call(self.aws, "GET", f"/signatures?{urlencode(query)}").json
@@ -49,10 +49,10 @@ class Signing:
                 return found
             query["nextToken"] = answer["nextToken"]
 
-    # -- The one who is asked --------------------------------------------------------------------
+    # -- Signing ----------------------------------------------------------------------------------
 
     def links(self, document: str, subject: str = "Please sign") -> list[str]:
-        """The links in the mails about a document that there are by now."""
+        """The links in the mails about a document that have arrived so far."""
         return [
             link[0]
             for mail in self.aws.mails(f"{subject} document {document}")
@@ -70,11 +70,11 @@ class Signing:
         return until(f"{count} mail(s) about document {document}", mailed)[0]
 
     def open(self, link: str) -> api.Answer:
-        """What a browser gets that follows a link."""
+        """The response when a browser follows a link."""
         return api.call(self.aws, "GET", self._path(link), credentials=None)
 
     def decide(self, link: str, decision: str, reason: str = "") -> api.Answer:
-        """What a browser gets after a button was pressed on the page of a link."""
+        """The response when a browser presses a button on the page of a link."""
         fields = {"decision": decision} | ({"reason": reason} if reason else {})
         return api.call(
             self.aws, "POST", self._path(link), urlencode(fields), credentials=None, headers=FORM
@@ -87,7 +87,7 @@ class Signing:
 
     @contextmanager
     def hurried(self, seconds: int) -> Iterator[str]:
-        """A machine like the deployed one, but that waits for so many seconds only; its ARN."""
+        """A copy of the deployed machine that waits only this many seconds. Yields its ARN."""
         states = self.aws.client("stepfunctions")
         original = states.describe_state_machine(stateMachineArn=self.machine)
         definition = json.loads(original["definition"])
@@ -108,7 +108,7 @@ class Signing:
 
     @contextmanager
     def _answered_by_our_functions(self, machine: str, policy: str) -> Iterator[None]:
-        """The functions may answer the deployed machine only: let them answer another, too."""
+        """Our functions may complete only the deployed machine's tasks: allow another machine's."""
         iam = self.aws.client("iam")
         statement = {
             "Effect": "Allow",

@@ -27,7 +27,7 @@ def main() -> int:
 
 
 def run(arguments: Sequence[str], console: Console) -> bool:
-    """Run a command; False if it could not do everything it was asked to do."""
+    """Run a command. False if it could not do everything that was asked."""
     given = _parser().parse_args(arguments)
     account = account_of(given.stage)
     try:

@@ -15,12 +15,12 @@ from ops.errors import OpsError
 
 SERVICE = "stepworks"
 
-Clients = Callable[[str], Any]  # a boto3 client by the service's name
+Clients = Callable[[str], Any]  # returns a boto3 client for a service's name
 
 
 @dataclass(frozen=True)
 class Account:
-    """A stage's stack, and clients for the account that it is in."""
+    """A stage's stack, and clients for its account."""
 
     stack: str
     clients: Clients
@@ -31,7 +31,7 @@ def add_stage_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def account_of(stage: str) -> Account:
-    """Where a stage is deployed; OpsError if it cannot be reached from this terminal."""
+    """The stack and the account of a stage. OpsError if it cannot be reached from here."""
     clients = _on_local_aws() if stage == STAGE else _in_aws_account(stage)
     return Account(f"{SERVICE}-{stage}", clients)
 

@@ -1,10 +1,10 @@
-"""Dead letters: what is in a dead-letter queue, where it came from, and sending it there again.
+"""Dead letters: read a dead-letter queue, find where its messages came from, and redrive them.
 
-Knows the four forms in which dead letters come:
-- from EventBridge, which leaves the event and says in attributes which rule's target did not take
-  it (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html);
-- from a state machine of this service, which leaves its input in the same form;
-- from Lambda's failure destination, a record with the function and its event in it
+Dead letters have four forms:
+- from EventBridge: the event is the body; attributes have the reason, the rule and the target
+  (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html);
+- from a state machine of this service: its input, in the same form;
+- from Lambda's failure destination: a record with the function and its event
   (https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html);
 - from another queue, whose consumer failed too often.
 """
@@ -25,11 +25,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ops.account import Clients
 from ops.errors import OpsError
 
-BATCH = 10  # SQS: messages a request
-MOST = 10_000  # looked at in one go; SQS lets 120,000 be held
-HELD_SECONDS = 900  # hidden from other readers while they are read or sent again
-LONG_POLL_SECONDS = 1  # asks every server of SQS, so that an empty response is the end
-WAIT_SECONDS = 5  # for messages that another reader holds at the moment
+BATCH = 10  # SQS: messages per request
+MOST = 10_000  # read at once; SQS allows 120,000 messages in flight
+HELD_SECONDS = 900  # hidden from other readers while they are read or redriven
+LONG_POLL_SECONDS = 1  # asks every SQS server, so an empty response means an empty queue
+WAIT_SECONDS = 5  # for messages that another reader holds
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class DeadLetter:
 
     id: str
     body: str
-    attributes: dict[str, str]  # given by who sent it
-    system: dict[str, str]  # given by SQS
+    attributes: dict[str, str]  # set by the sender
+    system: dict[str, str]  # set by SQS
     receipt: str = field(repr=False)
 
     @classmethod
@@ -61,7 +61,7 @@ class DeadLetter:
 
     @cached_property
     def content(self) -> Any:
-        """The body as JSON, or as it is."""
+        """The body, parsed if it is JSON."""
         try:
             return json.loads(self.body)
         except ValueError:
@@ -73,17 +73,17 @@ class DeadLetter:
 
     @property
     def reason(self) -> str:
-        """Why, in words: the message of the innermost error, without stack traces."""
+        """The message of the innermost error, without stack traces."""
         return _message_of(self.attributes.get("ERROR_MESSAGE") or self._failure)
 
     @property
     def _failure(self) -> dict[str, Any]:
-        """What the function answered, in a record of Lambda's."""
+        """The function's error in a record of Lambda's failure destination."""
         return _mapping(_mapping(self.content).get("responsePayload"))
 
     @property
     def origin(self) -> str:
-        """The ARN of what it was meant for; empty if that cannot be told."""
+        """The ARN of the original target; empty if it is not known."""
         if "DeadLetterQueueSourceArn" in self.system:
             return self.system["DeadLetterQueueSourceArn"]
         if "TARGET_ARN" in self.attributes:
@@ -94,7 +94,7 @@ class DeadLetter:
 
 
 class Letters(list[DeadLetter]):
-    """Dead letters, the oldest first, and about how many more another reader holds."""
+    """Dead letters, oldest first, and about how many more another reader holds."""
 
     def __init__(self, letters: Iterable[DeadLetter], held_elsewhere: int) -> None:
         super().__init__(letters)
@@ -106,10 +106,10 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 
 def _message_of(error: Any) -> str:
-    """What an error says in words, however deep it is wrapped in JSON.
+    """The text of an error, however deeply it is wrapped in JSON.
 
-    Lambda wraps an exception as {"errorMessage", "errorType", "stackTrace"}; a state machine wraps
-    that, as a string, in {"Error", "Cause"}. What has neither form is returned as it is.
+    Lambda wraps an exception as {"errorMessage", "errorType", "stackTrace"}. A state machine wraps
+    that, as a string, in {"Error", "Cause"}. Other forms are returned unchanged.
     """
     if isinstance(error, str):
         try:
@@ -125,14 +125,14 @@ def _message_of(error: Any) -> str:
 
 
 def _service(arn: str) -> str:
-    """The service in an ARN, such as "states"; empty for what is no ARN."""
+    """The service in an ARN, such as "states"; empty if it is not an ARN."""
     match = re.fullmatch(r"arn:[^:]+:([^:]+):[^:]*:[^:]*:.+", arn)
     return match[1] if match else ""
 
 
 @dataclass(frozen=True)
 class Redriven:
-    """What became of sending a dead letter again; `execution` if that started one."""
+    """The result of redriving a dead letter; `execution` if that started one."""
 
     letter: DeadLetter
     done: bool
@@ -141,7 +141,7 @@ class Redriven:
 
 
 class DeadLetterQueue:
-    """A dead-letter queue, wherever it is."""
+    """A dead-letter queue, on the local AWS or in an account."""
 
     def __init__(self, url: str, clients: Clients) -> None:
         self.url = url
@@ -149,20 +149,20 @@ class DeadLetterQueue:
         self._sqs = clients("sqs")
 
     def count(self) -> int:
-        """About how many there are."""
+        """The approximate number of dead letters."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         found = self._sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)
         return sum(int(found["Attributes"][name]) for name in names)
 
     def look(self) -> Letters:
-        """All that are there; they stay, and others can read them again at once."""
+        """All dead letters. They stay in the queue, visible to other readers at once."""
         return self._find(self._release, lambda _: False)
 
     @contextmanager
     def held(self, *ids: str) -> Iterator[Letters]:
-        """Letters, hidden from other readers meanwhile; those that are not deleted stay.
+        """Dead letters, hidden from other readers while in `with`. Those not deleted stay.
 
-        All that are there or, if `ids` are given, those whose ids begin with one of them.
+        All dead letters or, if `ids` are given, those whose ids begin with one of them.
         """
         mine: dict[str, DeadLetter] = {}
 
@@ -181,9 +181,9 @@ class DeadLetterQueue:
             self._release(list(mine.values()))
 
     def redrive(self, letters: list[DeadLetter]) -> Iterator[Redriven]:
-        """Send held letters again to where they came from, and delete each that was taken.
+        """Send held dead letters to their targets again, and delete each that was accepted.
 
-        At least once: one that was sent and could not be deleted is there still.
+        At least once: if a letter was sent but could not be deleted, it stays in the queue.
         """
         for letter in letters:
             try:
@@ -201,9 +201,9 @@ class DeadLetterQueue:
         take: Callable[[list[DeadLetter]], None],
         enough: Callable[[list[DeadLetter]], bool],
     ) -> Letters:
-        """Every letter that can be read within WAIT_SECONDS; each batch is given to `take`.
+        """Every letter that can be read within WAIT_SECONDS. `take` gets each batch.
 
-        Another reader may hold some of them. They are waited for, unless `enough` have been read.
+        If another reader holds some letters, wait for them, unless `enough` have been read.
         """
         seen: dict[str, DeadLetter] = {}
         deadline = time.monotonic() + WAIT_SECONDS
@@ -215,7 +215,7 @@ class DeadLetterQueue:
             elsewhere = 0 if len(letters) >= MOST else max(0, self.count() - len(letters))
             if not elsewhere or enough(letters) or time.monotonic() > deadline:
                 return Letters(letters, elsewhere)
-            time.sleep(random.uniform(0.1, 0.5))  # two readers must not stay in step
+            time.sleep(random.uniform(0.1, 0.5))  # so that two readers do not stay in step
 
     def _receive(self) -> list[DeadLetter]:
         letters: dict[str, DeadLetter] = {}
@@ -239,16 +239,16 @@ class DeadLetterQueue:
             self._sqs.change_message_visibility_batch(
                 QueueUrl=self.url,
                 Entries=[
-                    # A letter that is gone meanwhile is answered as failed, which it may.
+                    # If a letter was deleted meanwhile, its entry fails. That is harmless.
                     {"Id": str(n), "ReceiptHandle": letter.receipt, "VisibilityTimeout": 0}
                     for n, letter in enumerate(letters[start : start + BATCH])
                 ],
             )
 
-    # -- Where it came from ------------------------------------------------------------------
+    # -- Redriving to the target -----------------------------------------------------------------
 
     def _send_again(self, letter: DeadLetter) -> tuple[str, str | None]:
-        """Returns what was done, and the ARN of the execution that it started."""
+        """Returns what was done, and the ARN of the execution if one was started."""
         service = _service(letter.origin)
         if service == "states":
             return self._start(letter)
@@ -266,8 +266,8 @@ class DeadLetterQueue:
     def _start(self, letter: DeadLetter) -> tuple[str, str | None]:
         """Start the machine again.
 
-        The execution's name keeps a Standard machine from being started twice for one letter.
-        Express machines ignore it: StartExecution is not idempotent for them
+        Because of the execution's name, a Standard machine starts only once for one letter. Express
+        machines ignore the name: StartExecution is not idempotent for them
         (https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html).
         """
         states = self._clients("stepfunctions")
@@ -306,7 +306,7 @@ class DeadLetterQueue:
         return f"sent to {name}", None
 
     def _input_of_target(self, letter: DeadLetter) -> str:
-        """What the target of an EventBridge rule, or a machine, got: the whole event."""
+        """The input of an EventBridge rule's target, or of a machine: the whole event."""
         rule = re.search(r":rule/(?:(.+)/)?([^/]+)$", letter.attributes.get("RULE_ARN", ""))
         if rule is None:
             return letter.body

@@ -1,6 +1,6 @@
-"""`python -m ops dlq …`: look at dead letters, and redrive them.
+"""`python -m ops dlq …`: list, show and redrive dead letters.
 
-On the local AWS, or with `--stage dev` in your AWS account, with the session you are in.
+On the local AWS or, with `--stage dev`, in the AWS account of the current session.
 """
 
 import argparse
@@ -57,11 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(account: Account, given: argparse.Namespace, console: Console) -> bool:
-    """Do what was asked; False if anything could not be done."""
+    """Run the chosen action. False if any part of it failed."""
     return ACTIONS[given.action](account, given, console)
 
 
-# -- What can be done -----------------------------------------------------------------------------
+# -- Actions --------------------------------------------------------------------------------------
 
 
 def list_letters(account: Account, given: argparse.Namespace, console: Console) -> bool:
@@ -184,11 +184,11 @@ def queues_of(account: Account) -> dict[str, DeadLetterQueue]:
     }
 
 
-# -- Letters and what became of them --------------------------------------------------------------
+# -- Dead letters and their executions ------------------------------------------------------------
 
 
 def chosen(letters: Letters, wanted: list[str]) -> list[DeadLetter]:
-    """The letters whose ids begin so, or all if none is named."""
+    """The dead letters whose ids begin with one of `wanted`, or all if it is empty."""
     for beginning in wanted:
         found = [letter.id for letter in letters if letter.id.startswith(beginning)]
         if len(found) > 1:
@@ -213,13 +213,13 @@ def held_elsewhere(letters: Letters) -> str:
 
 
 def first_line(text: str) -> str:
-    """The first line of a text, cut where it is long."""
+    """The first line of a text, shortened if it is long."""
     line = text.strip().partition("\n")[0]
     return line if len(line) <= MAX_REASON else line[: MAX_REASON - 1] + "…"
 
 
 def without_secrets(value: Any) -> Any:
-    """A dead letter's content without what opens doors: task tokens and signatures of URLs."""
+    """A dead letter's content without secrets: task tokens and signatures of URLs."""
     if isinstance(value, dict):
         return {
             key: "…" if key.lower().endswith("tasktoken") else without_secrets(item)
@@ -233,7 +233,7 @@ def without_secrets(value: Any) -> Any:
 
 
 def ends(clients: Clients, results: Iterable[Redriven], seconds: float) -> dict[str, str]:
-    """What became of the executions that were started, by ARN; none is waited for any longer."""
+    """The outcome of each started execution, by ARN; still running ones after `seconds`, too."""
     states = clients("stepfunctions")
     outcomes = {result.execution: RUNNING for result in results if result.execution}
     deadline = time.monotonic() + seconds
@@ -247,7 +247,7 @@ def ends(clients: Clients, results: Iterable[Redriven], seconds: float) -> dict[
 
 
 def status_of(states: Any, execution: str) -> str:
-    """An execution's status and error; why it cannot be known, where it cannot."""
+    """An execution's status and error, or why they are not known."""
     if execution.split(":")[5] == "express":
         # DescribeExecution supports Standard executions only:
         # https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html

@@ -1,4 +1,4 @@
-"""What an operator's command cannot do."""
+"""Errors of an operator's command."""
 
 
 class OpsError(Exception):

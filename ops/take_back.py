@@ -1,7 +1,7 @@
-"""`python -m ops take-back …`: a new stack that has what a removed one retained.
+"""`python -m ops take-back …`: make a new stack from what a removed stack retained.
 
-CloudFormation imports the buckets and tables (a change set of type IMPORT); deploying then updates
-that stack and makes the rest. On the local AWS, or with `--stage prod` on your AWS account.
+CloudFormation imports the buckets and tables (a change set of type IMPORT). A deployment then
+updates this stack and creates the rest. On the local AWS or, with `--stage prod`, in your account.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources.html
 """
 
@@ -17,7 +17,7 @@ from ops.errors import OpsError
 
 SUMMARY = "make a stack of what a removed one retained, so that it can be deployed again"
 
-# What is taken back, and how CloudFormation asks for its name.
+# What is imported, and the property with its name.
 IDENTIFIERS = {"AWS::S3::Bucket": "BucketName", "AWS::DynamoDB::Table": "TableName"}
 CHANGE_SET = "take-back"
 
@@ -44,8 +44,9 @@ def run(account: Account, given: argparse.Namespace, console: Console) -> bool:
 
 
 def take_back(cloudformation: Any, stack: str, names: dict[str, str]) -> dict[str, str]:
-    """Make a stack of what the last removed one of that name retained; returns the names by logical
-    id. `names` adds to those that CloudFormation remembers.
+    """Make a stack from what the last removed stack of this name retained.
+
+    Returns the names by logical id. `names` adds to the names that CloudFormation knows.
     """
     resources, names = left_behind(cloudformation, stack, names)
     cloudformation.create_change_set(
@@ -73,9 +74,9 @@ def take_back(cloudformation: Any, stack: str, names: dict[str, str]) -> dict[st
 def left_behind(
     cloudformation: Any, stack: str, names: dict[str, str]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """Resources of the last removed stack that retained any, as in its template, and their names.
+    """Retained resources of a removed stack, as in its template, and their names.
 
-    The last one may have been a failed attempt, which retained nothing.
+    The newest removed stack that retained any: a later one may be a failed attempt without any.
     """
     stacks = removed_stacks(cloudformation, stack)
     if not stacks:
@@ -100,7 +101,7 @@ def left_behind(
 
 
 def removed_stacks(cloudformation: Any, stack: str) -> list[str]:
-    """Ids of the removed stacks of that name, the newest first."""
+    """Ids of the removed stacks with this name, newest first."""
     pages = cloudformation.get_paginator("list_stacks")
     removed = [
         (summary["CreationTime"], summary["StackId"])
@@ -112,7 +113,7 @@ def removed_stacks(cloudformation: Any, stack: str) -> list[str]:
 
 
 def skipped(cloudformation: Any, removed: str) -> dict[str, str]:
-    """Names, by logical id, of what was not deleted with the stack."""
+    """Names, by logical id, of resources that were not deleted with the stack."""
     pages = cloudformation.get_paginator("list_stack_resources")
     return {
         resource["LogicalResourceId"]: resource["PhysicalResourceId"]
@@ -123,7 +124,7 @@ def skipped(cloudformation: Any, removed: str) -> dict[str, str]:
 
 
 def standing_alone(resources: dict[str, Any]) -> dict[str, Any]:
-    """The resources without what refers to others, which are not there yet: deploying adds it."""
+    """The resources without references to others, which do not exist yet: deploying adds them."""
     return {
         logical_id: {
             **{
@@ -142,7 +143,7 @@ def standing_alone(resources: dict[str, Any]) -> dict[str, Any]:
 
 
 def _references(value: Any) -> set[str]:
-    """Logical ids that a value refers to; pseudo parameters (`AWS::Region`) are no resources."""
+    """Logical ids that a value refers to, without pseudo parameters (`AWS::Region`)."""
     if isinstance(value, list):
         return {found for item in value for found in _references(item)}
     if not isinstance(value, dict):

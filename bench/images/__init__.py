@@ -1,8 +1,8 @@
-"""Images from a web server into S3: what one Lambda can do, beside the usual ways.
+"""Images from a web server into S3: one Lambda's throughput, compared with common ways.
 
-Every server answers after 20 ms, so at a concurrency of c nobody can do more than c / (2 × 20 ms)
-images a second: the ceiling. Each measurement has a process of its own on one processor, the
-servers have another; ways are interleaved, and the median of the rounds counts.
+Every server responds after 20 ms. So at a concurrency of c the ceiling is c / (2 × 20 ms) images
+per second. Each measurement runs in its own process on one processor, the servers on another. The
+ways are interleaved, and the median of the rounds counts.
 """
 
 import json
@@ -55,7 +55,7 @@ def run(console: Console, *, quick: bool) -> dict[str, Any]:
 def _measured(way: str, at: int, servers: tuple[str, str], cpu: int | None) -> dict[str, float]:
     command = [sys.executable, "-m", "bench.images.cases", way, str(at), str(IMAGES[at]), *servers]
     if cpu is not None:
-        os.sched_setaffinity(0, {cpu})  # a child inherits it
+        os.sched_setaffinity(0, {cpu})  # the child process inherits it
     try:
         finished = subprocess.run(command, capture_output=True, text=True, check=False)
     finally:

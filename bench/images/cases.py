@@ -1,4 +1,4 @@
-"""One way of getting images from the web into S3, measured in a fresh process.
+"""One way to copy images from the web into S3, measured in a fresh process.
 
 `python -m bench.images.cases <way> <concurrency> <images> <web> <s3>` prints one line of JSON.
 """
@@ -69,7 +69,7 @@ def session(concurrency: int, urls: list[str], s3: str) -> Callable[[], None]:
 
 
 def aiohttp(concurrency: int, urls: list[str], s3: str) -> Callable[[], None]:
-    """Both requests by aiohttp; the PUT signed by botocore, as in `downloadBatch`."""
+    """aiohttp for both requests; botocore signs the PUT."""
     import aiohttp
     import boto3
     from botocore.auth import S3SigV4Auth
@@ -96,7 +96,7 @@ def aiohttp(concurrency: int, urls: list[str], s3: str) -> Callable[[], None]:
 
 
 def download_batch(concurrency: int, urls: list[str], s3: str) -> Callable[[], None]:
-    """The Lambda itself, warm: its plan from S3, checks, retries, limits and report included."""
+    """The Lambda function itself, warm: plan from S3, checks, retries, limits and report."""
     os.environ |= {
         "RUNS_BUCKET": "runs",
         "IMAGES_BUCKET": "images",

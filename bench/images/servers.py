@@ -1,6 +1,6 @@
-"""A web server with images and a stub of S3, both with a fixed latency, in a process of their own.
+"""A web server with images and a stub of S3, both with a fixed latency, in their own process.
 
-Deliberately little: so that they are never what is measured.
+They do very little, so that they do not limit what is measured.
 """
 
 import asyncio
@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import ClassVar
 
-LATENCY = 0.020  # seconds before an answer begins
+LATENCY = 0.020  # seconds until a response begins
 IMAGE = bytes(range(250)) * 40  # 10 kB
 
 
 class Server(asyncio.Protocol):
-    """HTTP/1.1 with keep-alive: GET answers an image or what was PUT, PUT answers 200."""
+    """HTTP/1.1 with keep-alive. GET returns an image or what was PUT; PUT returns 200."""
 
     kept: ClassVar[dict[str, bytes]] = {}  # what was PUT outside of /images/
 

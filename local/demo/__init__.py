@@ -1,7 +1,7 @@
-"""The demo: one scene a workflow, each on real input and each checked.
+"""The demo: one scene for each workflow, on real input, with its results checked.
 
-A scene has a `TITLE` and a `play(aws, console, quick)`, which shows what happens while it happens,
-returns a Summary, and raises LocalError when anything is not as it should be.
+A scene has a `TITLE` and a `play(aws, console, quick)`. `play` shows the progress, returns a
+Summary, and raises LocalError if a result is wrong.
 """
 
 import time
@@ -26,7 +26,7 @@ from local.demo import signature as signature
 from local.demo.summary import Summary
 from local.errors import LocalError
 
-WIDTH = 80  # of the terminal that the summaries are written for
+WIDTH = 80  # of the terminal that the summaries fit
 
 
 class Scene(Protocol):
@@ -40,12 +40,12 @@ SCENES: tuple[Scene, ...] = (sensor, signature, cookies, messages, images)
 
 @dataclass
 class Act:
-    """A scene that is played or has been."""
+    """A scene that is running or has ended."""
 
     title: str
     started: float = field(default_factory=time.monotonic)
     ended: float | None = None
-    summary: Summary | None = None  # none while it is played, and if it failed
+    summary: Summary | None = None  # None while the scene runs, and if it failed
 
     @property
     def workflow(self) -> str:
@@ -70,7 +70,7 @@ class Act:
 
 
 def run(aws: Aws, console: Console, *, quick: bool, verbose: bool) -> None:
-    """Play every scene: a line for each, all of it if `verbose`; LocalError if one fails."""
+    """Play every scene: a line for each, all steps if `verbose`. LocalError if one fails."""
     acts = []
     for scene in SCENES:
         with act(scene, console, verbose=verbose) as one:
@@ -82,14 +82,14 @@ def run(aws: Aws, console: Console, *, quick: bool, verbose: bool) -> None:
 
 @contextmanager
 def act(scene: Scene, console: Console, *, verbose: bool) -> Iterator[Act]:
-    """Show that a scene is played, how long it takes and how it ends."""
+    """Show that a scene runs, how long it takes and how it ends."""
     one = Act(scene.TITLE)
     if verbose:
         console.rule(f"[bold]{scene.TITLE}", align="left")
         yield one
         one.ended = time.monotonic()
         return
-    # A file or a pipe gets the line when it is finished.
+    # A file or a pipe gets the line when the scene has ended.
     live: AbstractContextManager[object] = nullcontext()
     if console.is_terminal:
         live = Live(one, console=console, refresh_per_second=8)

@@ -1,4 +1,4 @@
-"""The cookies scene: one event is put, and people and cookies appear as they are worked on."""
+"""The cookies scene: one event starts a report; profiles and cookies are shown as they appear."""
 
 import json
 import time
@@ -31,7 +31,7 @@ def play(aws: Aws, console: Console, *, quick: bool) -> Summary:
 
 
 def report(aws: Aws, console: Console, detail: dict[str, Any]) -> dict[str, Any]:
-    """Put the event that asks for a report and watch it being made; returns the report."""
+    """Put the event that asks for a report, show the progress, and return the report."""
     entry = {
         "Source": "project",
         "DetailType": "start",
@@ -65,7 +65,7 @@ def watch(aws: Aws, console: Console, execution: str) -> dict[str, Any]:
 
 
 def new_files(aws: Aws, execution: str, known: dict[str, Any]) -> dict[str, Any]:
-    """The content of the execution's files that are not known yet, by the end of their key."""
+    """The content of the execution's new files, by the end of their key."""
     s3, bucket = aws.client("s3"), aws.outputs["CookiesBucket"]
     folder = execution.rpartition(":")[2] + "/"
     listed = s3.list_objects_v2(Bucket=bucket, Prefix=folder).get("Contents", [])
@@ -87,7 +87,7 @@ def progress(files: dict[str, Any]) -> Table:
 
 
 def people(files: dict[str, Any], stage: str) -> dict[int, Any]:
-    """Profiles by the person's number: of `<stage>-<number>-<slug>.json`."""
+    """Profiles by the person's number. Files are named `<stage>-<number>-<slug>.json`."""
     split = {name: name.split("-", 2) for name in files}
     return {int(parts[1]): files[name] for name, parts in split.items() if parts[0] == stage}
 
@@ -95,7 +95,7 @@ def people(files: dict[str, Any], stage: str) -> dict[int, Any]:
 def check(
     aws: Aws, console: Console, execution: dict[str, Any], detail: dict[str, Any]
 ) -> dict[str, Any]:
-    """Show the report beside what the files add up to; LocalError where they differ."""
+    """Show the report beside the sums of the files. LocalError if they differ."""
     arn = execution["executionArn"]
     status = f"{execution['status']} {execution.get('cause', '')}".strip()
     expect(execution["status"] == "SUCCEEDED", f"{arn} ended {status}")

@@ -1,4 +1,4 @@
-"""Flags of no country: small PNGs, drawn by rule and chance, the same ones every time."""
+"""Flags of invented countries: small PNGs from rules and a fixed seed, the same in every run."""
 
 import colorsys
 import random
@@ -63,7 +63,7 @@ DESIGNS: list[Design] = [
 
 
 def draw(code: str) -> bytes:
-    """The flag of a two-letter code, as a PNG."""
+    """The PNG flag of a two-letter code."""
     chance = random.Random(code)
     start = chance.random()
     colours = [_colour((start + chance.uniform(0.25, 0.4) * n) % 1, chance) for n in range(3)]
@@ -78,7 +78,7 @@ def draw(code: str) -> bytes:
 
 
 def write_folder(folder: Path, count: int) -> list[str]:
-    """Flags as <code>/<code>.png below a folder; their paths."""
+    """Write flags as <code>/<code>.png below a folder. Returns their paths."""
     codes = ["".join(pair) for pair in product(ascii_lowercase, repeat=2)][:: 676 // count][:count]
     for code in codes:
         path = folder / code / f"{code}.png"

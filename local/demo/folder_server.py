@@ -1,4 +1,4 @@
-"""A web server for a folder, on this machine alone, as slow as one that is far away."""
+"""A web server for a folder, on this machine only, with the latency of a distant server."""
 
 import threading
 import time
@@ -33,7 +33,7 @@ class _Server(ThreadingHTTPServer):
 
 @contextmanager
 def serve(folder: Path, latency: float) -> Iterator[str]:
-    """The address of the server, which answers after `latency` seconds, while in `with`."""
+    """The address of the server, which responds after `latency` seconds, while in `with`."""
     handler = partial(_Handler, directory=str(folder), latency=latency)
     server = _Server(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()

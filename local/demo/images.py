@@ -1,4 +1,4 @@
-"""The images scene: a folder of flags is downloaded through the API, then one with gaps."""
+"""The images scene: a folder of flags is downloaded through the API, then an incomplete one."""
 
 import base64
 import html
@@ -25,13 +25,13 @@ from local.settings import REGION, ROOT
 TITLE = "images: hundreds of downloads through a Map, straight from the API"
 LATENCY = 0.03  # seconds
 CONCURRENCY = 8  # requests of one Lambda
-GONE = 7  # flags that the second run asks for in vain
+GONE = 7  # missing flags that the second run requests
 SCENE_SECONDS = 180
 
 
 @dataclass
 class Run:
-    """One execution: what was asked for, and what came of it."""
+    """One execution: the request and the outcome."""
 
     base_url: str
     paths: list[str]
@@ -86,7 +86,7 @@ def play(aws: Aws, console: Console, *, quick: bool) -> Summary:
 
 
 def download(aws: Aws, console: Console, address: str, paths: list[str]) -> Run:
-    """Post the request and watch the bucket fill until the execution has ended."""
+    """Post the request and show the bucket's objects until the execution has ended."""
     started = time.monotonic()
     body = {"baseUrl": address, "resourcePaths": paths, "lambdaConcur": CONCURRENCY}
     answer = api.call(aws, "POST", "/downloads", body)
@@ -112,7 +112,7 @@ def download(aws: Aws, console: Console, address: str, paths: list[str]) -> Run:
 
 
 def status_of(aws: Aws, arn: str) -> dict[str, Any]:
-    """As anybody with the right to ask would learn it: from the API."""
+    """The execution's status from the API, as any client with the permission gets it."""
     answer = api.call(aws, "GET", f"/executions/{quote(arn, safe='')}")
     expect(answer.status == 200, f"GET /executions answered {answer.status} {answer.text}")
     status: dict[str, Any] = answer.json
@@ -120,7 +120,7 @@ def status_of(aws: Aws, arn: str) -> dict[str, Any]:
 
 
 def stored(aws: Aws, address: str, since: float = 0) -> dict[str, str]:
-    """Key by path of what is in the bucket from this server."""
+    """Keys of the bucket's objects from this server, by path."""
     prefix = f"{address.partition('://')[2]}/"
     pages = aws.client("s3").get_paginator("list_objects_v2")
     found = pages.paginate(Bucket=aws.outputs["ImagesBucket"], Prefix=prefix)
@@ -165,7 +165,7 @@ def check_failures(run: Run, messages: list[str], gone: list[str]) -> None:
 
 @contextmanager
 def failures(aws: Aws) -> Iterator[str]:
-    """A queue that hears what the topic publishes, while in `with`."""
+    """A queue that receives what the topic publishes, while in `with`."""
     sqs, sns = aws.client("sqs"), aws.client("sns")
     name, topic = f"demo-images-{time.time_ns()}", aws.outputs["ImagesFailedTopicArn"]
     arn = f"arn:aws:sqs:{REGION}:{topic.split(':')[4]}:{name}"
@@ -189,7 +189,7 @@ def failures(aws: Aws) -> Iterator[str]:
 
 
 def heard(aws: Aws, queue: str) -> list[str]:
-    """The failures' messages from the first publication."""
+    """The failure messages in the first publication."""
     sqs = aws.client("sqs")
     received = until(
         "the failures on the queue",
@@ -201,7 +201,7 @@ def heard(aws: Aws, queue: str) -> list[str]:
 
 
 def contact_sheet(aws: Aws, address: str, paths: list[str]) -> Path:
-    """A page with every image as it lies in the bucket."""
+    """A page with every image as it is in the bucket."""
     keys = stored(aws, address)
     figures = "\n".join(
         f'<figure><img alt="" src="data:image/png;base64,'

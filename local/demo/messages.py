@@ -1,4 +1,4 @@
-"""The messages scene: messages are posted and put, and one watches each being recorded or kept."""
+"""The messages scene: messages are posted and put; each is recorded or kept as a dead letter."""
 
 import json
 import time
@@ -22,7 +22,7 @@ from local.errors import LocalError
 TITLE = "messages: a message goes over the event bus and is recorded, or kept"
 SCENE_SECONDS = 120
 MANY = 40
-NEWEST = 20  # executions that are looked at; an old stack may have many
+NEWEST = 20  # most executions to read; an old stack may have many
 STATES = ["Check Message", "Record Message", "Check Status?", "Keep Message"]
 GREETING = {"text": 'Grüße, "日本" 🙂', "numbers": [1, 2.5], "nothing": None}
 NOT_JSON = "{this is not JSON"
@@ -30,11 +30,11 @@ NOT_JSON = "{this is not JSON"
 
 @dataclass
 class Message:
-    """A message on its way, and what has become of it so far."""
+    """A message and its state so far."""
 
     name: str
     id: str
-    content: Any  # what the record should hold; nothing for a malformed one
+    content: Any  # expected content of the record; None for a malformed message
     malformed: bool = False
     execution: dict[str, Any] = field(default_factory=dict)
     visited: list[str] = field(default_factory=list)
@@ -92,7 +92,7 @@ def put(aws: Aws, message: str) -> str:
 
 
 def watch(aws: Aws, console: Console, messages: list[Message]) -> None:
-    """Show each execution's states as they are entered, until all have ended."""
+    """Show each execution's states as it enters them, until all have ended."""
 
     def look(unfinished: Sequence[Message]) -> None:
         look_at(aws, unfinished)
@@ -171,7 +171,7 @@ def show_dead_letter(aws: Aws, console: Console, message: Message) -> None:
 
 
 def letter_of(aws: Aws, message: Message) -> dict[str, Any] | None:
-    """The dead letter of a message; it stays in the queue, hidden from others for a second."""
+    """The dead letter of a message. It stays in the queue, hidden from others for a second."""
     sqs, queue = aws.client("sqs"), aws.outputs["MessagesDeadLetterQueueUrl"]
     while letters := sqs.receive_message(
         QueueUrl=queue,
@@ -186,7 +186,7 @@ def letter_of(aws: Aws, message: Message) -> dict[str, Any] | None:
 
 
 def post_many(aws: Aws, console: Console) -> None:
-    """Many at once, each recorded once."""
+    """Post many messages at once; each must be recorded once."""
     marker = f"demo-{time.time():.0f}"
     started = time.monotonic()
     with ThreadPoolExecutor(MANY) as pool:

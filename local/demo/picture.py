@@ -1,6 +1,6 @@
-"""`python -m local.demo.picture`: run the demo and draw what it prints, for the README.
+"""`python -m local.demo.picture`: run the demo and draw its output for the README.
 
-The local AWS must be running (`make up`) and the machine idle: the picture shows how long all took.
+The local AWS must be running (`make up`) and the machine idle, because the picture shows durations.
 """
 
 from rich.console import Console

@@ -1,4 +1,4 @@
-"""Progress of executions: shown in the terminal until all have ended."""
+"""Progress of executions, shown in the terminal until all have ended."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ PAUSE_SECONDS = 0.2
 
 
 class Watched(Protocol):
-    """Something that an execution works on."""
+    """Something that an execution processes."""
 
     @property
     def name(self) -> str: ...
@@ -34,7 +34,7 @@ def watch(
     *,
     seconds: float,
 ) -> None:
-    """Show the table of everything until all have ended; `look` brings the unfinished up to date.
+    """Show the table of everything until all have ended. `look` updates those that have not.
 
     LocalError names what has not ended within `seconds`.
     """
@@ -50,12 +50,12 @@ def watch(
 
 
 def has_ended(execution: Mapping[str, Any]) -> bool:
-    """Whether an execution, as Step Functions describes it, has ended; no if there is none."""
+    """Whether an execution, as Step Functions describes it, has ended. False for an empty one."""
     return bool(execution) and execution["status"] != "RUNNING"
 
 
 def took(execution: Mapping[str, Any]) -> str:
-    """How long an execution took; empty while it has not ended."""
+    """How long an execution took; empty if it has not ended."""
     if not has_ended(execution):
         return ""
     return f"{(execution['stopDate'] - execution['startDate']).total_seconds():.1f} s"

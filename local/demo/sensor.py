@@ -1,4 +1,4 @@
-"""The sensor scene: CSVs are uploaded, and one watches what becomes of each."""
+"""The sensor scene: CSV files are uploaded, and their executions are shown."""
 
 import json
 import random
@@ -27,18 +27,18 @@ STATES = [
     *("Process File", "Move File", "Wait 10 Minutes", "Send Email"),
     *("Set Aside File", "Send Failure Email"),
 ]
-FAILED_STEPS = {  # the state before one of these failed
+FAILED_STEPS = {  # one of these states ran: the state before it failed
     *("Set Aside File", "Send Move Failure Email", "Email Not Sent", "Email Outcome Unknown"),
 }
 
 
 @dataclass
 class Upload:
-    """A file, what should become of it, and what has so far."""
+    """A file, its expected outcome, and its state so far."""
 
     key: str
     body: bytes
-    readings: dict[tuple[str, int], Decimal]  # what the table should hold after it
+    readings: dict[tuple[str, int], Decimal]  # expected content of the table afterwards
     rejected: int = 0
     execution: dict[str, Any] = field(default_factory=dict)
     visited: list[str] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Upload:
 
 
 def play(aws: Aws, console: Console, *, quick: bool) -> Summary:
-    folder = f"demo-{time.time():.0f}"  # the demo may be run again on the same stack
+    folder = f"demo-{time.time():.0f}"  # the demo may run again on the same stack
     uploads = [sample(f"{folder}/sample.csv"), Upload(f"{folder}/empty.csv", b"", {})]
     if not quick:
         uploads.insert(1, big_file(f"{folder}/big.csv"))
@@ -81,14 +81,14 @@ def play(aws: Aws, console: Console, *, quick: bool) -> Summary:
 
 
 def sample(key: str) -> Upload:
-    """The eight rows of the sample; the last one replaces the first."""
+    """The eight rows of the sample. The last one replaces the first."""
     rows = [line.split(",") for line in SAMPLE.read_text().split()]
     readings = {(sensor, int(seconds)): Decimal(value) for sensor, seconds, value in rows}
     return Upload(key, SAMPLE.read_bytes(), readings)
 
 
 def big_file(key: str) -> Upload:
-    """Fifty thousand rows of a hundred sensors, every thousandth of them bad."""
+    """Fifty thousand rows of a hundred sensors. Every thousandth row is invalid."""
     chance = random.Random(50_000)
     lines, readings = [], {}
     for number in range(BIG_FILE_ROWS):
@@ -103,7 +103,7 @@ def big_file(key: str) -> Upload:
 
 
 def watch(aws: Aws, console: Console, uploads: list[Upload]) -> None:
-    """Show each execution's states as they are entered, until all have ended."""
+    """Show each execution's states as it enters them, until all have ended."""
 
     def look(unfinished: Iterable[Upload]) -> None:
         for upload in unfinished:
@@ -146,7 +146,7 @@ def mark(upload: Upload, state: str) -> str:
 
 
 def check(aws: Aws, upload: Upload) -> list[str]:
-    """A row of what came of the file; LocalError when that is not as it should be."""
+    """A row with the file's outcome. LocalError if it is not the expected one."""
     good = bool(upload.readings)
     status, error = upload.execution["status"], upload.execution.get("error", "")
     wanted = ("SUCCEEDED", "") if good else ("FAILED", "NoValidReadingsError")
@@ -177,7 +177,7 @@ def expect(holds: bool, otherwise: str) -> None:
 
 
 def table(aws: Aws, upload: Upload) -> dict[tuple[str, int], Decimal]:
-    """What the table holds of the file's sensors."""
+    """The table's readings of the file's sensors."""
     pages = aws.client("dynamodb").get_paginator("query")
     found = {}
     for sensor in {sensor for sensor, _ in upload.readings}:

@@ -1,4 +1,4 @@
-"""The signature scene: one document is signed, one declined, one forgotten; a fourth is yours."""
+"""The signature scene: Bob signs one document, declines one, forgets one; a fourth is yours."""
 
 import json
 import time
@@ -19,14 +19,14 @@ from local.signing import Signing
 
 TITLE = "signature: Alice signs at once, Bob by the link in his mail"
 SCENE_SECONDS = 120
-FORGOTTEN_SECONDS = 8  # that Bob has for the document he forgets
+FORGOTTEN_SECONDS = 8  # Bob's time for the document that he forgets
 REASON = "Page 2 is not what we agreed on"
 STEPS = ("started", "Alice", "mail to Bob", "Bob", "the owner", "took")
 
 
 @dataclass
 class Document:
-    """A document, what Bob does with its mail, and what has become of it so far."""
+    """A document, Bob's decision on it, and its state so far."""
 
     id: str
     bob: str  # sign, decline or forget
@@ -47,7 +47,7 @@ class Document:
 
 
 def play(aws: Aws, console: Console, *, quick: bool) -> Summary:
-    signing, run = Signing(aws), f"{time.time():.0f}"  # the demo may be run again on one stack
+    signing, run = Signing(aws), f"{time.time():.0f}"  # the demo may run again on one stack
     documents = [
         Document("3", "sign"),
         Document(f"4-{run}", "decline"),
@@ -76,7 +76,7 @@ def play(aws: Aws, console: Console, *, quick: bool) -> Summary:
 
 
 def watch(signing: Signing, console: Console, documents: list[Document]) -> None:
-    """Be Bob, and show what happens to each document, until all have ended."""
+    """Act as Bob, and show the state of each document, until all have ended."""
 
     def look(unfinished: Iterable[Document]) -> None:
         for document in unfinished:
@@ -105,7 +105,7 @@ def look_at(signing: Signing, document: Document) -> None:
 
 
 def act_as_bob(signing: Signing, document: Document) -> None:
-    """Follow the link in the mail and press a button, as Bob would on his phone."""
+    """Follow the link in the mail and press a button, as Bob does."""
     if not document.link or document.answered or document.bob == "forget":
         return
     page = signing.open(document.link)
@@ -139,7 +139,7 @@ def row(document: Document) -> list[str]:
 
 
 def check(signing: Signing, document: Document) -> None:
-    """LocalError when anything is not as it should be."""
+    """LocalError if an outcome is not the expected one."""
     described = document.described
     wanted: dict[str, tuple[str, str]] = {
         "sign": ("SUCCEEDED", ""),
@@ -169,7 +169,7 @@ def show_signatures(console: Console, document: Document) -> None:
 
 
 def offer_one(signing: Signing, console: Console, document: str) -> str:
-    """A document for the person at the terminal; returns the link to it."""
+    """A document for the person at the terminal. Returns the link to it."""
     signing.start(document)
     link = signing.link(document)
     console.print("Now you are Bob: sign or decline in your browser, within the hour.")

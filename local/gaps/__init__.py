@@ -1,8 +1,8 @@
-"""What the local AWS lacks and the workflows need.
+"""The gaps: what the workflows need and ministack lacks.
 
-Each module fills one gap by replacing a named function of ministack at start-up, and has a test in
-tests/integration/local/ with two sides: that it fills the gap, and that ministack still has it, so
-that the module goes on the day upstream needs it no more.
+Each module fills one gap by replacing a named function of ministack at start-up. Its test in
+tests/integration/local/ checks two things: that the module fills the gap, and that ministack still
+has it. The second check fails when upstream no longer needs the module, so that it can be removed.
 """
 
 from local.gaps import (

@@ -1,8 +1,8 @@
-"""Validation of a REST API's request bodies, and the reason why one is refused.
+"""Validation of a REST API's request bodies, with the reason why a body is refused.
 
-ministack 1.5.33 validates bodies, but its CloudFormation neither makes an
-`AWS::ApiGateway::RequestValidator` nor gives a method its `RequestValidatorId`, so that nothing is
-validated; and a gateway response's `$context.error.validationErrorString` stays as it is written.
+ministack 1.5.33 can validate bodies, but its CloudFormation neither creates an
+`AWS::ApiGateway::RequestValidator` nor sets a method's `RequestValidatorId`, so no body is
+validated. It also does not replace `$context.error.validationErrorString` in a gateway response.
 """
 
 import json
@@ -54,7 +54,7 @@ def check(
     body: bytes,
     query: dict[str, Any],
 ) -> Any:
-    """As upstream, and the error knows why."""
+    """As upstream, and adds the reason to the error."""
     error = _check_upstream(method, api_id, request, headers, body, query)
     if error is not None and error.response_type == "BAD_REQUEST_BODY":
         models = method.get("requestModels") or {}
@@ -69,7 +69,7 @@ def answer(error: Any, request: dict[str, Any]) -> Any:
 
 
 def _reasons(schema: Any, body: bytes) -> str:
-    """In brackets, as API Gateway has them; the words are those of another validator."""
+    """In brackets, as in API Gateway; the wording is that of another validator."""
     try:
         document = json.loads(body)
     except ValueError:

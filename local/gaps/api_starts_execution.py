@@ -1,9 +1,9 @@
 """A REST API method that starts an execution: integration `AWS`, `states:action/StartExecution`.
 
-ministack 1.5.33 takes every such integration but SQS for a Lambda. Its mapping templates know
-neither `#if` nor `$context.responseOverride`, which make a status of an error's name, nor
-`$util.escapeJavaScript`, with which the machine's input is quoted, nor `$context.requestId`, which
-names the execution.
+ministack 1.5.33 treats every `AWS` integration except SQS as a Lambda function. Its mapping
+templates lack `#if` and `$context.responseOverride`, which choose a status by the error's name,
+`$util.escapeJavaScript`, which quotes the machine's input, and `$context.requestId`, which is the
+execution's name.
 """
 
 from typing import Any
@@ -20,7 +20,7 @@ _invoke_upstream = api._invoke_lambda_custom_v1
 
 
 async def invoke(integration: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-    """Start the execution if the integration says so; everything else as upstream."""
+    """Start the execution if the integration says so; handle other integrations as upstream."""
     target = api._parse_service_integration_uri(integration.get("uri", ""))
     if not target or target[1:] != ("states", "action", "StartExecution"):
         return await _invoke_upstream(integration, *args, **kwargs)
@@ -37,7 +37,7 @@ async def invoke(integration: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
 def _render(
     integration: dict[str, Any], headers: dict[str, Any], body: bytes, parameters: dict[str, Any]
 ) -> str:
-    """The request to Step Functions: the body in the template for its content type."""
+    """The request to Step Functions: the body, rendered by the template for its content type."""
     sent = (api._header_ci(headers, "content-type") or "application/json").partition(";")[0]
     template = integration["requestTemplates"][sent.strip().lower()]  # others are refused before
     context = {"requestId": new_uuid()}
@@ -47,11 +47,11 @@ def _render(
 def response(
     integration: dict[str, Any], status: int, answer: str, parameters: dict[str, Any]
 ) -> tuple[int, dict[str, str], bytes]:
-    """What the client gets, by the integration response for a status and its template."""
+    """The client's response, from the integration response for a status and its template."""
     selected = api._select_service_integration_response(integration, status)
     if selected is None:
         return 500, JSON, b'{"message": "Internal server error"}'
-    # What Step Functions answers is JSON, whatever the caller accepts.
+    # Step Functions returns JSON, whatever the client accepts.
     template = (selected.get("responseTemplates") or {}).get("application/json")
     overrides = mapping_templates.Overrides()
     if template is not None:
@@ -63,7 +63,7 @@ def response(
 def _parameters(
     headers: dict[str, Any], query: dict[str, Any] | None, path: dict[str, Any] | None
 ) -> dict[str, Any]:
-    """What `$input.params(name)` finds: of the same name, the path's goes before the query's."""
+    """The values of `$input.params(name)`: a path parameter precedes one of the query."""
     first = {name: values[0] for name, values in (query or {}).items()}
     return {**headers, **first, **(path or {})}
 

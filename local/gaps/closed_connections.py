@@ -1,7 +1,7 @@
 """A connection that its client has closed is closed at once.
 
-hypercorn keeps it until its time of idleness is over: a client that opens a connection for each
-request leaves thousands of sockets in CLOSE_WAIT, and each is an open file of the server.
+hypercorn keeps it until the idle timeout. A client that opens a connection for each request leaves
+thousands of sockets in CLOSE_WAIT, and each is an open file of the server.
 """
 
 from typing import Any

@@ -1,9 +1,9 @@
-"""One copy of a package on disk for all the processes that run it.
+"""One copy of a package on disk for all processes that run it.
 
-ministack 1.5.33 writes a function's zip anew for each process it starts, and unpacks it: two and a
-half thousand files, a third of a second in the server's own interpreter, and as many files to
-remove at the end. On AWS a function's code is read-only, so all may share it. Which package it is
-says the function's own `CodeSha256`: nothing is read or hashed to find out.
+For each process that it starts, ministack 1.5.33 writes the function's zip again and unpacks it:
+2,500 files, a third of a second in the server's interpreter, and as many files to remove at the
+end. On AWS a function's code is read-only, so all processes may share it. The function's
+`CodeSha256` identifies the package, so nothing has to be read or hashed.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ _lock = threading.Lock()
 
 
 class Copy:
-    """Stands in for the opened zip of a package that is unpacked already."""
+    """Replaces the opened zip of a package that is already unpacked."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -42,7 +42,7 @@ class Copy:
 
 
 def without_its_zip(spawn: Callable[[Any], None]) -> Callable[[Any], None]:
-    """As upstream, which writes a worker's zip to disk; it gets the path of the copy instead."""
+    """As upstream, which writes a worker's zip to disk, but with the path of the shared copy."""
 
     def spawn_from_copy(worker: Any) -> None:
         code, worker.code_zip = worker.code_zip, _REFERENCE + bytes(unpacked(worker))

@@ -1,10 +1,12 @@
-"""The class name of what a Lambda function raised, as `errorType`.
+"""The class name of a Lambda function's exception, as `errorType`.
 
-ministack 1.5.33 calls every exception of a Python function `Runtime.HandlerError`, so that no
-Retry or Catch of a machine would match by name. The name is the last word of the traceback that
-its worker hands back. On AWS: https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
+ministack 1.5.33 names every exception of a Python function `Runtime.HandlerError`, so no Retry or
+Catch of a machine matches by name. This module takes the name from the end of the traceback that
+the worker returns. On AWS:
+https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
 
-Nor does it name, to a machine, a call that was refused because there were too many at once.
+A machine also gets no error name for a call that ministack refuses because too many run at once.
+This module adds it.
 """
 
 from typing import Any
@@ -28,7 +30,7 @@ def execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]
 
 
 def class_name(trace: str, message: str) -> str | None:
-    """The exception's class in a formatted traceback that ends `package.Class: message`."""
+    """The exception's class, from a formatted traceback that ends `package.Class: message`."""
     before_message = trace.rstrip("\n").removesuffix(message.rstrip("\n")).rstrip(": ")
     qualified = before_message.rpartition("\n")[2]
     return qualified.rpartition(".")[2] if qualified.replace(".", "").isidentifier() else None

@@ -1,12 +1,12 @@
-"""Asynchronous invocations wait as events in a queue; throttled ones stay there.
+"""Asynchronous invocations wait as events in a queue; a throttled event stays in it.
 
-ministack 1.5.33 gives every event a thread at once, and takes a throttled attempt for a failed one:
-after the third the event is a dead letter. On AWS, Lambda keeps the event and tries again, for
-hours, with growing pauses, and this does not use up the attempts that a failing function has:
-https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
+ministack 1.5.33 starts a thread for every event at once, and counts a throttled attempt as a
+failed one: after the third the event is a dead letter. On AWS, Lambda keeps the event and retries
+for hours with exponential backoff. Throttled attempts do not count as the attempts that a failing
+function has: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html
 
 Here a function has as many threads for events as it may have workers. The age of an event counts
-from its first attempt: waiting for its turn never makes a dead letter of it.
+from its first attempt, so an event never becomes a dead letter only because it waited.
 """
 
 import contextvars
@@ -29,7 +29,7 @@ _log = logging.getLogger("lambda")
 
 @dataclass
 class Event:
-    """One asynchronous invocation on its way to its function."""
+    """One asynchronous invocation of a function."""
 
     function: dict[str, Any]
     payload: Any
@@ -53,7 +53,7 @@ class Event:
         )
 
     def attempt(self) -> float | None:
-        """Invoke the function; seconds until the next attempt, None if there is none."""
+        """Invoke the function. Returns seconds until the next attempt, None if there is none."""
         self.first_attempt = self.first_attempt or time.monotonic()
         result = lambda_svc._execute_function_with_config_scope(self.function, self.payload)
         if output := result.get("log"):
@@ -99,7 +99,7 @@ class Event:
 
 
 class EventQueue:
-    """Events of each function, first in first out, and the threads that work on them."""
+    """The events of each function, first in first out, and the threads that process them."""
 
     def __init__(self, threads: int) -> None:
         self._most = threads
@@ -128,7 +128,7 @@ class EventQueue:
                 timer.start()
 
     def _next(self, lane: Hashable) -> Event | None:
-        """The next event; None ends the thread that asked for it."""
+        """The next event, or None to end the calling thread."""
         with self._lock:
             if events := self._events.get(lane):
                 return events.popleft()

@@ -1,12 +1,12 @@
-"""Who may run next: invocations wait in lanes, first in first out, and nobody polls.
+"""The order of invocations: they wait in lanes, first in first out, without polling.
 
-A lane is a function at one call depth. Every lane may always run one invocation, whatever the
-others do: a function that sleeps for minutes keeps no other from running. What a lane runs beyond
-its first comes out of a number that all lanes share, up to a cap of its own.
+A lane is a function at one call depth. Every lane may always run one invocation, so a function
+that sleeps for minutes does not block the others. Further invocations of a lane take places from a
+number that all lanes share, up to the lane's own cap.
 
-A function that invokes another and waits for it holds its place while the other one waits for its
-own, in a lane that is one call deeper. Places are waited for downwards only, and the deepest lane
-always has one, so invocations never wait for each other in a circle.
+A function that invokes another one synchronously keeps its place. The called function waits for a
+place in a lane that is one call deeper. Invocations wait only for deeper lanes, and the deepest
+lane always has a place, so they never wait for each other in a circle.
 """
 
 import itertools
@@ -30,10 +30,10 @@ class _Lane:
 
 
 class InvocationQueue:
-    """Places for running invocations. A waiting invocation costs its own thread, and no more."""
+    """Places for running invocations. A waiting invocation blocks only its own thread."""
 
     def __init__(self, shared: int) -> None:
-        self._shared = shared  # places left for those that are not the first of their lane
+        self._shared = shared  # free places for invocations beyond the first of a lane
         self._lanes: dict[Hashable, _Lane] = {}
         self._numbers = itertools.count()
         self._lock = threading.Lock()
@@ -61,7 +61,7 @@ class InvocationQueue:
             return sum(len(lane.waiting) for lane in self._lanes.values())
 
     def _serve(self) -> None:
-        """Give what is free to those who have waited longest."""
+        """Give the free places to the invocations that have waited longest."""
         while ready := [lane for lane in self._lanes.values() if self._may_run(lane)]:
             lane = min(ready, key=lambda one: one.waiting[0].number)
             if lane.running:

@@ -1,13 +1,13 @@
-"""No more processes for Lambda functions than the machine has use for: further calls wait.
+"""A limited number of processes for Lambda functions: further calls wait.
 
-ministack 1.5.33 starts a process for every call that finds none idle, as AWS does. Hundreds of
-events at once would be hundreds of Pythons starting on a laptop's few processors, until tasks run
-into their timeouts and memory runs out. It can refuse calls instead, but then an event that a
-full machine refuses three times is a dead letter, where AWS would try it for hours.
+ministack 1.5.33 starts a process for every call that finds none idle, as AWS does. With hundreds of
+events at once, hundreds of Python processes start on a laptop's few processors, until tasks time
+out and memory runs out. ministack can refuse calls instead, but an event that is refused three
+times becomes a dead letter, while AWS would retry it for hours.
 
-So every invocation waits for its turn, before ministack counts it as running; see `lambda_queue`.
-ministack gives each invocation a thread of its own (an execution's, a request's, an event's), never
-one of a pool, so that a waiting one keeps nobody from anything.
+So every invocation waits for its turn before ministack counts it as running; see `lambda_queue`.
+ministack gives each invocation a thread of its own (of an execution, a request or an event), never
+one of a pool, so a waiting invocation blocks nothing else.
 """
 
 import os
@@ -21,10 +21,10 @@ from ministack.services import lambda_svc
 from local.gaps import task_timeout
 from local.gaps.lambda_queue import InvocationQueue
 
-WORKERS = max(4, 2 * (os.cpu_count() or 1))  # of a function
-SHARED_WORKERS = 3 * WORKERS  # of all functions together, beyond the first of each
-STARTS = max(2, os.cpu_count() or 1)  # processes that start at the same moment
-START_SECONDS = 10.0  # what a start may take before the next one begins beside it
+WORKERS = max(4, 2 * (os.cpu_count() or 1))  # for each function
+SHARED_WORKERS = 3 * WORKERS  # for all functions together, beyond the first of each
+STARTS = max(2, os.cpu_count() or 1)  # processes that may start at the same time
+START_SECONDS = 10.0  # if a start takes longer, the next one begins beside it
 
 _execute_upstream = lambda_svc._execute_function
 _acquire_upstream = lambda_svc.acquire_worker
@@ -34,16 +34,16 @@ _starts = threading.Semaphore(STARTS)
 
 
 def lane_of(config: dict[str, Any]) -> tuple[str, int]:
-    """A function, with all its versions, and how many functions called one another to get there."""
+    """A function, with all its versions, and the depth of calls from function to function."""
     return lambda_svc._inflight_key(config), lambda_svc._invoke_depth.get()
 
 
 def execute_function(function: dict[str, Any], event: Any) -> Any:
-    """As upstream, when it is this invocation's turn."""
+    """As upstream, but only when it is this invocation's turn."""
     config = function.get("config") or function
     if lambda_svc._function_config_scope_mismatch(config):
-        return _execute_upstream(function, event)  # which comes here again
-    # None is no limit; at 0 the function is switched off, and ministack says so.
+        return _execute_upstream(function, event)  # which calls this function again
+    # None is no limit. With 0 the function is off, and ministack returns the error.
     reserved = lambda_svc._reserved_concurrency(function, config)
     lane = lane_of(config)
     _queue.acquire(lane, min(WORKERS, reserved or WORKERS))
@@ -74,10 +74,10 @@ def a_few_at_a_time(spawn: Callable[[Any], None]) -> Callable[[Any], None]:
         released = threading.Lock()
 
         def release() -> None:
-            if released.acquire(blocking=False):  # once
+            if released.acquire(blocking=False):  # only once
                 _starts.release()
 
-        # A function that takes long to import must not keep the others from starting.
+        # A function with a slow import must not keep the others from starting.
         patience = threading.Timer(START_SECONDS, release)
         patience.daemon = True
         patience.start()
@@ -92,7 +92,7 @@ def a_few_at_a_time(spawn: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def _surplus(most: int) -> list[Any]:
-    """Take the idle workers out of their pools that are too many beyond the first of each."""
+    """Remove surplus idle workers from their pools, beyond the first of each, and return them."""
     with lambda_runtime._lock:
         pools = [pool for pool in lambda_runtime._workers.values() if len(pool) > 1]
         beyond = sum(len(pool) - 1 for pool in pools) - most

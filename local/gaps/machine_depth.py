@@ -1,8 +1,8 @@
 """An execution that a function starts is one call deeper than the function.
 
-ministack 1.5.33 counts calls from function to function only. A function may start an execution and
-wait for it; the functions of that execution must then not wait for the worker that it holds. See
-`lambda_queue`: invocations of different depth do not wait for each other.
+ministack 1.5.33 counts only calls from function to function. A function may start an execution and
+wait for it. The functions of that execution must then not wait for the place of the first one. See
+`lambda_queue`: invocations wait only for deeper ones.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from ministack.services import lambda_svc
 from ministack.services import stepfunctions as sfn
 
-# A machine may start itself for ever, and its functions may still call others: ministack refuses
+# A machine may start itself without end, and its functions may still call others: ministack refuses
 # calls at a depth of more than 16.
 DEEPEST = 8
 

@@ -1,7 +1,7 @@
 """A machine's own `TimeoutSeconds`: the execution ends TIMED_OUT with `States.Timeout`.
 
-ministack 1.5.33 ignores it. The seconds are real ones: STEPWORKS_WAIT_SCALE shortens waits, and
-so what a machine has to do, but not the time it is given for it.
+ministack 1.5.33 ignores it. The seconds are real seconds: STEPWORKS_WAIT_SCALE shortens the waits
+of a machine, but not its timeout.
 """
 
 import contextvars
@@ -21,7 +21,7 @@ def run_execution(arn: str) -> None:
     if seconds is None:
         _run_upstream(arn)
         return
-    # The timer's thread looks the execution up in the scope of the account that started it.
+    # The timer's thread finds the execution in the context of the account that started it.
     timer = threading.Timer(seconds, contextvars.copy_context().run, args=(_time_out, arn))
     timer.daemon = True
     timer.start()
@@ -32,7 +32,7 @@ def run_execution(arn: str) -> None:
 
 
 def fail_execution(execution: dict[str, Any], error: str, cause: str) -> None:
-    """As upstream, but an execution that has ended stays as it ended."""
+    """As upstream, but does not change an execution that has already ended."""
     if execution["status"] == "RUNNING":
         _fail_upstream(execution, error, cause)
 

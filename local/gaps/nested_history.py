@@ -1,7 +1,7 @@
-"""Execution history of the states inside Parallel and Map, and who came after whom.
+"""Execution history of the states inside Parallel and Map, with the previous event of each.
 
-ministack 1.5.33 records only the top-level states. On AWS every state enters and exits in the
-history, and `previousEventId` tells the branches apart
+ministack 1.5.33 records only top-level states. On AWS the history has an entered and an exited
+event for every state, and `previousEventId` tells the branches apart
 (https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html).
 """
 
@@ -14,8 +14,8 @@ from typing import Any
 from ministack.core.responses import now_iso
 from ministack.services import stepfunctions as sfn
 
-# Every branch and every Map item runs in a copy of its parent's context, so that each sees the
-# event it comes after: (execution ARN, event id).
+# Every branch and every Map item runs in a copy of its parent's context, so that each has its own
+# previous event: (execution ARN, event id).
 _last_event: contextvars.ContextVar[tuple[str, int]] = contextvars.ContextVar(
     "last_event", default=("", 0)
 )
@@ -28,7 +28,7 @@ def add_event(
 ) -> dict[str, Any]:
     arn = execution["executionArn"]
     owner, previous = _last_event.get()
-    with _lock:  # ids are given by length, and branches write at once
+    with _lock:  # the next id is the list's length, and branches write at once
         event: dict[str, Any] = _add_event_upstream(execution, event_type, details)
     event["previousEventId"] = previous if owner == arn else event["id"] - 1
     _last_event.set((arn, event["id"]))
@@ -42,7 +42,7 @@ def run_sub_machine(
     execution: dict[str, Any],
     ctx: dict[str, Any],
 ) -> Any:
-    """Walk the states of one branch or item; returns its output, raises what it fails with."""
+    """Run the states of one branch or item. Returns its output; raises the error that ends it."""
     ctx = {**ctx}  # branches of a Parallel would overwrite each other's State and task token
     name: str | None = start_at
     data = copy.deepcopy(input_data)

@@ -1,16 +1,17 @@
-"""What policies are matched against where ministack 1.5.33 knows less of a request than AWS.
+"""Condition keys and resources of requests that ministack 1.5.33 does not give to its policies.
 
-- `ses:FromAddress` and `events:source` are unknown to it, so that a policy which asks for them
-  allows nothing. So is `ses:Recipients`: a policy that limits them with ForAllValues allows all.
-  A SendEmail has no resource, so that a policy which names identities allows nothing.
+- It lacks `ses:FromAddress` and `events:source`, so a policy that requires them allows nothing. It
+  also lacks `ses:Recipients`, so a policy that limits them with ForAllValues allows everything. Its
+  SendEmail has no resource, so a policy that names identities allows nothing.
   https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonses.html
   https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
-- A task's answer acts on the machine that waits for it.
+- The resource of SendTaskSuccess and SendTaskFailure is the machine that waits.
   https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
-- A schedule is one of its group's, not of the group "default".
+- A schedule belongs to its own group, not to the group "default".
   https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridgescheduler.html
-- `aws:SecureTransport` is false, for it speaks plain HTTP, and the buckets' policies deny what is
-  not TLS: nothing could read a bucket. What never leaves the machine needs no encryption.
+- `aws:SecureTransport` is false, because ministack uses plain HTTP. The buckets' policies deny
+  requests without TLS, so no request could read a bucket. Requests stay on this machine and need
+  no encryption.
 """
 
 import json
@@ -31,7 +32,7 @@ def condition_key(key: str, ctx: Any) -> Any:
 
 
 def request_keys(service: str, action: str, body: bytes, params: dict[str, Any]) -> dict[str, Any]:
-    """The condition keys that come from a request's own parameters."""
+    """The condition keys from a request's own parameters."""
     keys: dict[str, Any] = _request_keys_upstream(service, action, body, params)
     if service == "ses" and action.removeprefix("ses:") in _SENDING:
         keys["ses:fromaddress"] = _parameter(params, "Source")
@@ -42,7 +43,7 @@ def request_keys(service: str, action: str, body: bytes, params: dict[str, Any])
         ]
     elif action == "events:PutEvents":
         entries = json.loads(body or b"{}").get("Entries", [])
-        # A statement that allows one source allows no request that has another one in it.
+        # A statement that allows one source allows no request that also has another source.
         keys["events:source"] = ",".join(sorted({entry.get("Source", "") for entry in entries}))
     return keys
 

@@ -1,8 +1,9 @@
-"""An event with which a rule cannot start its machine goes to the target's dead-letter queue.
+"""An event that cannot start a rule's machine goes to the target's dead-letter queue.
 
-ministack 1.5.33 starts the machine and forgets how that went. On AWS an event that the target
-refuses for good, such as one that is larger than a machine's input, goes to the queue at once, and
-attributes say why: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
+ministack 1.5.33 starts the machine and ignores the result. On AWS an event that the target refuses
+permanently, for example because it is larger than a machine's input may be, goes to the queue at
+once. Attributes have the reason:
+https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-dlq.html
 """
 
 import contextvars
@@ -18,7 +19,7 @@ logger = logging.getLogger(__name__)
 _invoke_upstream = eventbridge._invoke_target
 _dispatch_upstream = eventbridge._dispatch_to_stepfunctions
 
-# The rule and the target that an event is being delivered for.
+# The rule and the target of the current delivery.
 _delivery: contextvars.ContextVar[tuple[dict[str, Any], dict[str, Any]]] = contextvars.ContextVar(
     "delivery"
 )
@@ -55,7 +56,7 @@ def _keep(event: str, code: str, message: str) -> None:
     }
     sqs._act_send_message(
         {
-            # ministack escapes what is not ASCII, and EventBridge does not.
+            # ministack escapes characters that are not ASCII. EventBridge does not.
             "MessageBody": json.dumps(json.loads(event), ensure_ascii=False),
             "MessageAttributes": {
                 name: {"DataType": "String", "StringValue": value}

@@ -1,7 +1,8 @@
-"""Error names of `aws-sdk:sfn:…` tasks: `Sfn.TaskTimedOutException`, with its last word.
+"""Error names of `aws-sdk:sfn:…` tasks: `Sfn.TaskTimedOutException`, with the suffix `Exception`.
 
-ministack 1.5.33 has the service's own codes, such as TaskTimedOut; Step Functions has the names of
-the Java SDK's classes. https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html
+ministack 1.5.33 uses the service's own codes, such as TaskTimedOut. Step Functions uses the class
+names of the SDK for Java.
+https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html
 """
 
 from ministack.services import stepfunctions as sfn

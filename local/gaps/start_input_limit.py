@@ -1,7 +1,7 @@
-"""The size of an execution's input: 262,144 bytes of UTF-8 at most, as on AWS.
+"""The size of an execution's input: at most 262,144 bytes of UTF-8, as on AWS.
 
-ministack 1.5.33 takes any. Whoever starts an execution with more hears it here as there: the API
-answers 400 with this message.
+ministack 1.5.33 accepts any size. With this module StartExecution fails as on AWS, and the API
+returns a 400 with its message.
 https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 """
 
@@ -18,9 +18,9 @@ _start_upstream = sfn._start_execution
 
 
 def size(text: str) -> int:
-    """Bytes of an input; escapes of what is not ASCII count as what they stand for.
+    """Size of an input in bytes. An escaped character that is not ASCII counts unescaped.
 
-    When a rule starts a machine ministack escapes the event, and EventBridge does not.
+    When a rule starts a machine, ministack escapes the event. EventBridge does not.
     """
     with suppress(ValueError):
         text = json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))

@@ -1,8 +1,9 @@
-"""A Task's `TimeoutSeconds` begin when its function begins, not while it waits for its turn.
+"""A Task's `TimeoutSeconds` begin when its function begins, not while the invocation waits.
 
-ministack 1.5.33 counts from when the task is scheduled. On AWS that is nearly the same moment;
-here an invocation may wait for minutes until it is its turn (`lambda_workers`), and the seconds are
-real ones. The start of the function's process does not count either: here many share a processor.
+ministack 1.5.33 counts from the moment when the task is scheduled. On AWS this is nearly the same
+moment. Here an invocation may wait minutes for its turn (`lambda_workers`), and the seconds are
+real seconds. The start of the function's process does not count either, because many processes
+share a processor.
 """
 
 import contextvars
@@ -32,13 +33,13 @@ def invoke_resource_with_timeout(resource: str, data: Any, timeout: float) -> An
 
 
 def limited(run: Callable[[], Any]) -> Any:
-    """The result of a function's run, or `States.Timeout`; what runs too long is not stopped."""
+    """The result of a function's run, or `States.Timeout`. A run that times out is not stopped."""
     seconds = _seconds.get()
     if seconds is None:
         return run()
     started = threading.Event()
     result: Future[Any] = Future()
-    result.add_done_callback(lambda _: started.set())  # it may fail before it starts
+    result.add_done_callback(lambda _: started.set())  # the run may fail before it starts
 
     def work() -> None:
         _seconds.set(None)
@@ -54,7 +55,7 @@ def limited(run: Callable[[], Any]) -> Any:
     try:
         return result.result(seconds)
     except TimeoutError:
-        if result.done():  # it was the function's own
+        if result.done():  # it was the function's own error
             raise
         raise sfn._ExecutionError(
             "States.Timeout", f"Task timed out after {seconds} seconds"
@@ -62,7 +63,7 @@ def limited(run: Callable[[], Any]) -> Any:
 
 
 def started() -> None:
-    """The function that was waited for begins."""
+    """Called when the function begins."""
     event = _started.get()
     if event is not None:
         event.set()

@@ -1,12 +1,12 @@
-"""Task tokens: whose they are, one answer to each, and functions that fail instead of answering.
+"""Task tokens: the machine they belong to, one callback for each, and failing functions.
 
 ministack 1.5.33
-- does not know which machine a token belongs to, so that a policy which allows SendTaskSuccess for
-  that machine allows nothing;
-- takes a second answer, and lets it replace the first for as long as the machine has not looked;
-- waits for the answer of a function that has failed. On AWS the task fails with the function's
-  error: a callback is waited for once the call itself has succeeded;
-- takes an error name and a cause of any length.
+- does not know which machine a token belongs to, so a policy that allows SendTaskSuccess for that
+  machine allows nothing;
+- accepts a second callback, and lets it replace the first until the machine has read it;
+- waits for a callback although the function has failed. On AWS the task fails with the function's
+  error: the machine waits for a callback only after the call itself has succeeded;
+- accepts an error name and a cause of any length.
 """
 
 import contextvars
@@ -25,7 +25,7 @@ _failure_upstream = sfn._send_task_failure
 _LONGEST = {"error": 256, "cause": 32_768}  # botocore's model of SendTaskFailure
 _machine: contextvars.ContextVar[str] = contextvars.ContextVar("machine_of_this_task", default="")
 _token: contextvars.ContextVar[str] = contextvars.ContextVar("token_of_this_task", default="")
-# The machine's ARN of every token, for good: who answers too late may, and is told that it is late.
+# ARN of each token's machine. Kept, because a late callback needs permission to be told it is late.
 _owners: dict[str, str] = {}
 
 
@@ -81,7 +81,7 @@ def send_task_failure(data: dict[str, Any]) -> Any:
 
 
 def _answered(data: dict[str, Any]) -> Any:
-    """What AWS says to an answer that comes after the first one; None to the first."""
+    """The error that AWS returns to every callback after the first; None for the first."""
     waiting = sfn._task_tokens.get(data.get("taskToken"))
     if waiting is None or waiting["event"].is_set():
         return error_response_json("TaskTimedOut", "Provided task does not exist anymore", 400)

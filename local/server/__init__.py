@@ -1,4 +1,4 @@
 """The server of the local AWS: ministack with the gaps filled, behind two checks of each request.
 
-`guard.py` refuses requests of other web pages; `authentication.py` refuses wrong signatures.
+`guard.py` refuses requests from other web pages. `authentication.py` refuses invalid signatures.
 """

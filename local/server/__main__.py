@@ -1,6 +1,6 @@
-"""The process of the local AWS; it listens on 127.0.0.1 only.
+"""The process of the local AWS. It listens on 127.0.0.1 only.
 
-Started by `local.process`, which sets the environment that ministack reads at import.
+`local.process` starts it and sets the environment that ministack reads at import.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ OPEN_FILES = 65_536
 def main() -> None:
     _allow_open_files()
     gaps.install()
-    # A health check every fraction of a second would be most of the log.
+    # Health checks, several per second, would fill most of the log.
     logging.getLogger("hypercorn.access").setLevel(logging.WARNING)
     config = Config()
     port = int(os.environ["GATEWAY_PORT"])
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _allow_open_files() -> None:
-    """As many as the system lets us have: a worker takes three, a connection takes one."""
+    """As many as the system allows: a worker needs three, a connection needs one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = OPEN_FILES if most == resource.RLIM_INFINITY else min(OPEN_FILES, most)
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))

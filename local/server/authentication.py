@@ -1,12 +1,12 @@
-"""Who calls: the signature of every request to the local AWS is checked, the root key's too.
+"""Verification of the signature of every request to the local AWS, also of the root key's.
 
-ministack 1.5.33 checks the signatures of IAM users and roles, but lets its root key `test` pass
-with any secret, and takes some unsigned requests for root's. Here every request must have a valid
-Signature Version 4, in a header or in its query, by a key that exists. Without one it reaches
+ministack 1.5.33 checks the signatures of IAM users and roles, but accepts its root key `test` with
+any secret, and takes some unsigned requests for root's. Here every request needs a valid Signature
+Version 4, in a header or in its query, by a key that exists. Without one it reaches only
 
-- the REST API, where each method says whether it takes unsigned requests, as Bob's page does;
+- the REST API, where each method says whether it accepts unsigned requests, as Bob's page does;
 - the few endpoints of ministack's own that are in use (`_OWN_ENDPOINTS`). The others are off:
-  `/_ministack/reset` deletes all there is, `/_ministack/config` changes how it runs.
+  `/_ministack/reset` deletes everything, `/_ministack/config` changes ministack's settings.
 
 https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
@@ -30,7 +30,7 @@ from ministack.core.router import detect_service, extract_access_key_id, extract
 from local.server.guard import App, Message, Receive, Scope, Send, refuse
 
 _OWN_ENDPOINTS = re.compile(
-    # A health check, the inbox, a function's or layer's code, what a custom resource answers.
+    # Health check, inbox, code of functions and layers, responses of custom resources.
     r"GET /_ministack/(health|ses/messages|lambda-(code|layers)/.+)|PUT /_ministack/cfn-\w+/.+"
 )
 _CREDENTIALS = ("x-amz-credential", "x-amz-algorithm", "x-amz-signature", "awsaccesskeyid")
@@ -39,7 +39,7 @@ _HASH = re.compile("[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Request:
-    """A request as it was signed: nothing in it decoded but its parameters."""
+    """A request as it was signed: only its parameters are decoded."""
 
     method: str
     path: str
@@ -52,7 +52,7 @@ class Request:
         headers: dict[str, str] = {}
         for raw, value in scope["headers"]:
             name, text = raw.decode("latin-1").lower(), sigv4.decode_header_value(value)
-            # A header on several lines is signed as its values joined by commas.
+            # The signature joins the values of a repeated header by commas.
             headers[name] = f"{headers[name]},{text}" if name in headers else text
         raw_path = (scope.get("raw_path") or quote(scope["path"]).encode()).decode("latin-1")
         query = parse_qs(scope.get("query_string", b"").decode(errors="replace"), True)
@@ -68,14 +68,14 @@ class Request:
 
     @property
     def is_signed(self) -> bool:
-        """Whether it has any credentials of AWS, valid or not."""
+        """Whether it has AWS credentials of any kind, valid or not."""
         return self.headers.get("authorization", "").upper().startswith("AWS") or any(
             name.lower() in _CREDENTIALS for name in self.query
         )
 
 
 class Authentication:
-    """Passes on to the app what is signed by somebody who exists, or needs no signature."""
+    """Passes requests on to the app that have a valid signature, or need none."""
 
     def __init__(self, app: App) -> None:
         self.app = app
@@ -103,7 +103,7 @@ class Authentication:
 
 
 class Body:
-    """A request's body, kept in the pieces it came in."""
+    """A request's body, in the chunks in which it arrived."""
 
     def __init__(self, messages: list[Message], receive: Receive) -> None:
         self.chunks = [message.get("body", b"") for message in messages]
@@ -118,7 +118,7 @@ class Body:
         return cls(messages, receive)
 
     async def replay(self) -> Message:
-        """Give the app what has been read, then what comes after it."""
+        """Give the app the chunks that have been read, then the following ones."""
         for message in self._messages:
             return message
         return await self._receive()
@@ -131,7 +131,7 @@ class Body:
 
 
 def failure_of(request: Request, body: Body) -> AuthError | None:
-    """Why the signature of a request is not valid; None if it is."""
+    """Why the signature of a request is not valid, or None."""
     header = request.headers.get("authorization", "")
     presigned = not header
     if not request.is_signed:
@@ -151,7 +151,7 @@ def failure_of(request: Request, body: Body) -> AuthError | None:
         return AuthError(*signature)
     if late := _time_failure(request, signature, presigned):
         return late
-    # The key that ministack takes for the caller's must be the one that signed.
+    # The key that ministack uses must be the key that signed.
     if extract_access_key_id(request.headers, request.query) != signature.access_key_id:
         return AuthError("IncompleteSignature", "Credentials of more than one key.")
     credential = _credential(request, signature.access_key_id, presigned)
@@ -190,7 +190,7 @@ def _time_failure(request: Request, signature: Any, presigned: bool) -> AuthErro
 
 
 def _credential(request: Request, key: str, presigned: bool) -> Any:
-    """The key's secret and session, or why there is none."""
+    """The key's secret and session, or the error if it has none."""
     token = (
         request.query.get("X-Amz-Security-Token", [""])[0]
         if presigned
@@ -207,10 +207,10 @@ def _credential(request: Request, key: str, presigned: bool) -> Any:
 def _body_failure(
     request: Request, body: Body, signature: Any, presigned: bool
 ) -> AuthError | None:
-    """Whether the body is another than the one whose hash was signed."""
+    """The error if the body's hash is not the signed one."""
     signed = request.headers.get("x-amz-content-sha256", "")
     if presigned and signature.service == "s3":
-        return None  # whoever has the URL says what is uploaded
+        return None  # a presigned URL does not sign the body
     if not _HASH.fullmatch(signed) or signed == body.sha256():
         return None
     if signature.service == "s3":
@@ -222,7 +222,7 @@ def _body_failure(
 
 
 async def _answer(send: Send, request: Request, body: Body, failure: AuthError) -> None:
-    """Say it in the words of the service that was called, so that clients understand it."""
+    """Send the error in the form of the called service, so that clients understand it."""
     answer = None
     responses.set_request_region(extract_region(request.headers, request.query))
     if request.api:
@@ -236,6 +236,6 @@ async def _answer(send: Send, request: Request, body: Body, failure: AuthError) 
         )
         service = detect_service(request.method, request.path, request.headers, parameters)
         if request.path.startswith(ministack._SES_V2_PREFIX):
-            service = "sesv2"  # JSON, where SES itself speaks XML
+            service = "sesv2"  # JSON, while SES itself uses XML
         answer = ministack._credential_failure(service, "", str(uuid4()), failure, request.headers)
     await ministack._send_response(send, *answer, head=request.method == "HEAD")

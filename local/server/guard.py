@@ -1,16 +1,16 @@
-"""Which requests from a browser the local AWS answers: those of its own pages.
+"""Which requests from a browser the local AWS accepts: only those of its own pages.
 
-Every web page can send requests to 127.0.0.1, and the credentials of the local account are known to
-everybody. So a request that another page makes is refused, whatever it asks for:
+Every web page can send requests to 127.0.0.1, and the credentials of the local account are public.
+So every request from another page is refused:
 
-- A page reaches the server under a name of its own when the DNS answer for that name changes to
-  127.0.0.1 (DNS rebinding): `Host` must be this machine's, or a virtual host below it.
-- A browser names the page that sends a request in `Origin`, and says how both are related in
+- A page can reach the server under its own host name, if that name's DNS record changes to
+  127.0.0.1 (DNS rebinding). So `Host` must be this machine, or a virtual host below it.
+- A browser names the page that sends a request in `Origin`, and the relation of both sites in
   `Sec-Fetch-Site`. https://www.w3.org/TR/fetch-metadata/
-- No answer has a CORS header: no page of ours needs one, for all are on this server.
+- No response has a CORS header. Our own pages need none, because all are on this server.
 
-Programs send none of these headers, and any of them may call; who they are is checked by
-`local.server.authentication`.
+Other programs send none of these headers. Any program may send requests;
+`local.server.authentication` verifies their signatures.
 """
 
 import re
@@ -25,12 +25,12 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-_OWN_SITES = ("same-origin", "none")  # "none": typed, a bookmark, a link in a mail program
+_OWN_SITES = ("same-origin", "none")  # "none": typed address, bookmark, link in a mail program
 _NAVIGATION = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 
 
 class Guard:
-    """Passes on to the app what this machine's programs and the server's own pages send."""
+    """Passes requests of this machine's programs and of the server's own pages on to the app."""
 
     def __init__(self, app: App, port: int) -> None:
         self.app = app
@@ -45,7 +45,7 @@ class Guard:
             await self.app(scope, receive, _without_cors(send))
 
     def refusal(self, scope: Scope) -> str | None:
-        """Why a request is not answered; None if it is."""
+        """Why a request is refused, or None."""
         headers: dict[str, list[str]] = {}
         for name, value in scope["headers"]:
             headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
@@ -67,7 +67,7 @@ class Guard:
 
 
 def _opens_a_page(scope: Scope, host: str, headers: dict[str, list[str]]) -> bool:
-    """A link that somebody follows, from a web mailer for example, to a page of the REST API."""
+    """Whether a user follows a link, for example in webmail, to a page of the REST API."""
     return (
         scope["type"] == "http"
         and scope["method"] == "GET"

@@ -1,4 +1,4 @@
-"""API Gateway's mapping templates: Velocity, with what API Gateway adds to it.
+"""API Gateway's mapping templates: Velocity, with API Gateway's additions.
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-mapping-template-reference.html
 """
@@ -13,7 +13,7 @@ from jsonpath_ng.parser import parse
 
 @dataclass
 class Overrides:
-    """What a template makes of a response by `$context.responseOverride`."""
+    """What a template sets by `$context.responseOverride`."""
 
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
@@ -22,7 +22,7 @@ class Overrides:
 def render(
     template: str, body: str, parameters: dict[str, Any], context: dict[str, Any]
 ) -> tuple[str, Overrides]:
-    """The text that a template makes of a body, and what it overrides."""
+    """The text that a template renders from a body, and what it overrides."""
     override: dict[str, Any] = {"header": {}}
     variables = {
         "input": _Input(body, parameters),
@@ -51,5 +51,5 @@ class _Input:
 
 class _Util:
     def escapeJavaScript(self, text: str) -> str:
-        """As Java's escapeEcmaScript does: JSON's escapes, and two more."""
+        """Like Java's escapeEcmaScript: JSON's escapes, and two more."""
         return json.dumps(text)[1:-1].replace("'", "\\'").replace("/", "\\/")
