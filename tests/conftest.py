@@ -16,7 +16,6 @@ import pytest
 from local import deploy, process
 from local.aws import Aws
 from local.errors import LocalError
-from local.locks import one_at_a_time
 from local.settings import ROOT, Settings
 from tests.support import packaged
 from tests.support.packaged import Package
@@ -108,7 +107,7 @@ def package() -> Callable[..., Package]:
 
     def of_stage(stage: str, **parameters: str) -> Package:
         name = "-".join(("package", stage, *parameters))
-        with _locked(directory / "lock"), one_at_a_time("serverless"):
+        with _locked(directory / "lock"):
             return packaged.package(stage, directory / name, **parameters)
 
     return of_stage

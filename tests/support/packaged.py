@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from local.locks import one_at_a_time
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE_SECONDS = 300
 
@@ -97,23 +99,24 @@ def run_package(
 ) -> str:
     """Package a stage; returns what was said on the terminal."""
     overrides = [f"--param={name}={value}" for name, value in (parameters or {}).items()]
-    finished = subprocess.run(
-        [
-            str(ROOT / "node_modules" / ".bin" / "serverless"),
-            *("package", "--stage", stage, "--package", str(directory), *overrides),
-        ],
-        cwd=ROOT,
-        env={
-            **{key: value for key, value in os.environ.items() if not key.startswith("AWS_")},
-            "STEPWORKS_EMAIL_FROM": "stepworks@example.com",
-            "STEPWORKS_EMAIL_TO": "operator@example.com",
-            **(environment or {}),
-        },
-        capture_output=True,
-        text=True,
-        timeout=PACKAGE_SECONDS,
-        check=False,
-    )
+    with one_at_a_time("serverless"):  # every run writes to the folder `.serverless`
+        finished = subprocess.run(
+            [
+                str(ROOT / "node_modules" / ".bin" / "serverless"),
+                *("package", "--stage", stage, "--package", str(directory), *overrides),
+            ],
+            cwd=ROOT,
+            env={
+                **{key: value for key, value in os.environ.items() if not key.startswith("AWS_")},
+                "STEPWORKS_EMAIL_FROM": "stepworks@example.com",
+                "STEPWORKS_EMAIL_TO": "operator@example.com",
+                **(environment or {}),
+            },
+            capture_output=True,
+            text=True,
+            timeout=PACKAGE_SECONDS,
+            check=False,
+        )
     assert finished.returncode == 0, finished.stdout + finished.stderr
     return finished.stdout + finished.stderr
 
