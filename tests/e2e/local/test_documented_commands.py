@@ -57,7 +57,7 @@ NOT_RUN: dict[str, tuple[str, str]] = {
         "ministack has no RedriveExecution",
         "aws stepfunctions redrive-execution --execution-arn x --generate-cli-skeleton output",
     ),
-    r"python -m ops take-back --stage prod": (
+    r"\.venv/bin/python -m ops take-back --stage prod": (
         "needs an AWS account, and a stack that was removed from it",
         ".venv/bin/python -m ops take-back --help",
     ),
