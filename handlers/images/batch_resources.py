@@ -24,7 +24,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     request = DownloadRequest.from_event(field(event, "request"))
     plan = Plan.for_request(request, batch_size=settings.integer("BATCH_SIZE", minimum=1))
-    uri = Run.of_event(event, settings.text("RUNS_BUCKET")).save(PLAN, plan.as_document())
+    uri = Run.of_event(event).save(PLAN, plan.as_document())
     metrics.add_metric("DownloadsRequested", "Count", len(plan.resource_paths))
     logger.info("run planned", plan=uri, batches=len(plan.batches), size=plan.batch_size)
     return {

@@ -7,7 +7,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from handlers.images import report
 from handlers.images.plan import Plan
 from handlers.images.run import PLAN, REPORT, Run
-from handlers.shared import settings
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for
 
@@ -20,7 +19,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Result: {"requested", "downloaded", "failed", "report": URI, "messages": [text]}.
     Errors: InvalidEventError, RunDocumentMissingError, AwsUnavailableError.
     """
-    run = Run.of_event(event, settings.text("RUNS_BUCKET"))
+    run = Run.of_event(event)
     plan = Plan.from_document(run.load(PLAN))
     outcomes = report.consolidate(run, plan, field(event, "batches"))
     summary = report.summary(outcomes, run.save(REPORT, outcomes))

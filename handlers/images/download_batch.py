@@ -30,7 +30,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Errors: InvalidEventError, RunDocumentMissingError, AwsUnavailableError. A failed
         download is an outcome, not an error.
     """
-    run, batch = Run.of_event(event, settings.text("RUNS_BUCKET")), int(field(event, "batch"))
+    run, batch = Run.of_event(event), int(field(event, "batch"))
     plan = Plan.from_document(run.load(PLAN))
     workers = WORKERS_PER_REQUEST * plan.concurrency
     downloads = Downloads(

@@ -21,7 +21,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Result: {"images": number of recorded images}.
     Errors: InvalidEventError, RunDocumentMissingError, AwsUnavailableError.
     """
-    outcomes = Run.of_event(event, settings.text("RUNS_BUCKET")).load(REPORT)
+    outcomes = Run.of_event(event).load(REPORT)
     recorded = record(settings.text("IMAGES_TABLE"), filter(is_success, outcomes))
     metrics.add_metric("ImagesRecorded", "Count", recorded)
     logger.info("downloads recorded", images=recorded)

@@ -6,6 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from handlers.images.errors import RunDocumentMissingError
+from handlers.shared import settings
 from handlers.shared.clients import client
 from handlers.shared.errors import error_code, http_status, translate_aws_errors
 from handlers.shared.events import field
@@ -29,8 +30,8 @@ class Run:
         self._bucket = bucket
 
     @classmethod
-    def of_event(cls, event: dict[str, Any], bucket: str) -> "Run":
-        return cls(bucket, field(event, "execution"))
+    def of_event(cls, event: dict[str, Any]) -> "Run":
+        return cls(settings.text("RUNS_BUCKET"), field(event, "execution"))
 
     def uri(self, name: str) -> str:
         return f"s3://{self._bucket}/{self.name}/{name}"

@@ -21,28 +21,8 @@ MAX_MESSAGE = 200 * 1024  # bytes of JSON, as UTF-8
 MAX_DETAIL = 256 * 1024 - 16 * 1024
 
 
-@dataclass(frozen=True)
-class Record:
-    """What is stored of a message."""
-
-    message_id: str  # the id of the event that carried the message
-    created_at: int  # the time of that event, in epoch milliseconds
-    event: Any  # the message itself: any JSON value
-
-    @classmethod
-    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
-        """From the machine's payload: {messageId, createdAt: ISO 8601, event}."""
-        if "event" not in payload:  # `field` would refuse null, which is a valid message
-            field(payload, "event")
-        return cls(
-            message_id=str(field(payload, "messageId")),
-            created_at=epoch_milliseconds(field(payload, "createdAt")),
-            event=payload["event"],
-        )
-
-
-def posted(body: str) -> str:
-    """The message of a request {"message": {…}}, as JSON text.
+def event_of(body: str) -> Event:
+    """The event that carries the message of a request body {"message": {…}}.
 
     Raises MalformedMessageError or MessageTooLargeError, which say what is wrong.
     """
@@ -53,12 +33,7 @@ def posted(body: str) -> str:
     text = strict_json.dump(message)
     if (size := len(text.encode())) > MAX_MESSAGE:
         raise MessageTooLargeError(f"The message has {size} bytes of JSON; {MAX_MESSAGE} may be.")
-    return text
-
-
-def carried(message: str) -> Event:
-    """The event that carries a message; MessageTooLargeError if it would be too large."""
-    detail = {"message": message}
+    detail = {"message": text}
     if (size := len(strict_json.dump(detail).encode())) > MAX_DETAIL:
         raise MessageTooLargeError(
             f"As a text inside an event the message has {size} bytes; {MAX_DETAIL} may be. "
@@ -82,6 +57,26 @@ def check(event: Any) -> str:
     except MalformedMessageError as error:
         raise MalformedMessageError(f"detail.message cannot be recorded. {error}") from None
     return message_id
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is stored of a message."""
+
+    message_id: str  # the id of the event that carried the message
+    created_at: int  # the time of that event, in epoch milliseconds
+    event: Any  # the message itself: any JSON value
+
+    @classmethod
+    def from_payload(cls, payload: Mapping[str, Any]) -> Self:
+        """From the machine's payload: {messageId, createdAt: ISO 8601, event}."""
+        if "event" not in payload:  # `field` would refuse null, which is a valid message
+            field(payload, "event")
+        return cls(
+            message_id=str(field(payload, "messageId")),
+            created_at=epoch_milliseconds(field(payload, "createdAt")),
+            event=payload["event"],
+        )
 
 
 def is_message_id(text: str) -> bool:

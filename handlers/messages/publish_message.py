@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.messages.errors import MalformedMessageError, MessageTooLargeError
-from handlers.messages.message import carried, posted
+from handlers.messages.message import event_of
 from handlers.shared import settings
 from handlers.shared.api import Response, body_text, error_response, json_response
 from handlers.shared.errors import InvalidEventError, TransientError
@@ -28,8 +28,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Response:
     (docs/decisions/0037-one-record-for-each-202.md).
     """
     try:
-        message = carried(posted(body_text(event)))
-        (message_id,) = put_events(settings.text("BUS_NAME"), [message], once=True)
+        carrier = event_of(body_text(event))
+        (message_id,) = put_events(settings.text("BUS_NAME"), [carrier], once=True)
     except (InvalidEventError, MalformedMessageError) as error:
         return error_response(400, str(error))
     except MessageTooLargeError as error:

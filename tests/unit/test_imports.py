@@ -90,6 +90,17 @@ def test_only_the_account_lookup_of_ops_imports_the_local_aws() -> None:
     assert "ops" not in packages(imported_by(ROOT / "local"))
 
 
+def test_the_http_client_imports_nothing_else_of_its_workflow() -> None:
+    own = "handlers.images.http_client"
+    of_images = {
+        name
+        for name in imported_by(HANDLERS / "images" / "http_client")
+        if name.startswith("handlers.images.")
+    }
+
+    assert {name for name in of_images if not name.startswith(own)} == set()
+
+
 def with_what_they_import(modules: set[str]) -> set[str]:
     found: set[str] = set()
     while modules:

@@ -221,7 +221,7 @@ def test_a_batch_that_is_repeated_downloads_only_what_is_missing(world: World) -
 def test_what_another_run_has_stored_is_downloaded_anew(world: World) -> None:
     # Given a batch that was begun, and an older image under the key of its first
     world.planned(paths(2))
-    download_batch.Run.of_event({"execution": EXECUTION}, RUNS).is_first("batch-0")
+    download_batch.Run.of_event({"execution": EXECUTION}).is_first("batch-0")
     key = f"127.0.0.1:{world.server.port}/0.png"
     world.s3.put_object(Bucket=IMAGES, Key=key, Body=b"old", Metadata={"run": "run-0"})
 

@@ -10,10 +10,9 @@ from handlers.messages.message import (
     MAX_DETAIL,
     MAX_MESSAGE,
     Record,
-    carried,
     check,
     epoch_milliseconds,
-    posted,
+    event_of,
 )
 from handlers.shared.errors import InvalidEventError
 from tests.support import catalogue
@@ -41,7 +40,7 @@ def body(message: Any) -> str:
     ids=["empty", "values", "texts"],
 )
 def test_any_object_can_be_posted_and_is_carried_as_text(message: Any) -> None:
-    event = carried(posted(body(message)))
+    event = event_of(body(message))
 
     assert (event.source, event.detail_type) == ("com.devpost.commonevent", "message")
     assert json.loads(event.detail["message"]) == message
@@ -54,58 +53,57 @@ def test_any_object_can_be_posted_and_is_carried_as_text(message: Any) -> None:
 )
 def test_what_is_no_object_is_refused(text: str) -> None:
     with pytest.raises(MalformedMessageError):
-        posted(text)
+        event_of(text)
 
 
 @pytest.mark.parametrize("number", ["1e309", "1" + "0" * 400], ids=["1e309", "401 digits"])
 def test_a_number_that_no_double_can_hold_cannot_be_posted(number: str) -> None:
     with pytest.raises(MalformedMessageError, match="no double can hold"):
-        posted(f'{{"message": {{"a": {number}}}}}')
+        event_of(f'{{"message": {{"a": {number}}}}}')
 
 
 def test_two_hundred_kilobytes_are_taken_and_one_byte_more_is_not() -> None:
     """200 * 1024 bytes of JSON."""
     room = MAX_MESSAGE - len('{"a":""}')
 
-    text = posted(body({"a": "x" * room}))
+    event = event_of(body({"a": "x" * room}))
 
-    assert len(text) == 200 * 1024
-    assert carried(text)
+    assert len(event.detail["message"]) == 200 * 1024
     with pytest.raises(MessageTooLargeError, match="204801 bytes"):
-        posted(body({"a": "x" * (room + 1)}))
+        event_of(body({"a": "x" * (room + 1)}))
 
 
 def test_spaces_between_do_not_count() -> None:
     message = {"a": "x" * (MAX_MESSAGE - 10)}
 
-    assert posted(json.dumps({"message": message}, indent=100))
+    assert event_of(json.dumps({"message": message}, indent=100))
 
 
 @pytest.mark.parametrize("letter", ["ä", "日", "🙂"])
 def test_what_counts_are_bytes_and_characters_are_not_escaped(letter: str) -> None:
     room = (MAX_MESSAGE - len('{"a":""}')) // len(letter.encode())
 
-    event = carried(posted(body({"a": letter * room})))
+    event = event_of(body({"a": letter * room}))
 
     assert letter in event.detail["message"]
     with pytest.raises(MessageTooLargeError):
-        posted(body({"a": letter * (room + 1)}))
+        event_of(body({"a": letter * (room + 1)}))
 
 
 def test_a_message_of_many_quotes_that_no_event_can_hold_is_refused_with_the_reason() -> None:
-    text = posted(body({"a": ["" for _ in range(60_000)]}))
-    assert len(text) < MAX_MESSAGE
+    message = {"a": ["" for _ in range(60_000)]}
+    assert len(json.dumps(message, separators=(",", ":"))) < MAX_MESSAGE
 
     with pytest.raises(MessageTooLargeError, match="counts twice"):
-        carried(text)
+        event_of(body(message))
 
 
 def test_an_event_is_filled_to_its_last_byte() -> None:
     quotes = (MAX_DETAIL - len(json.dumps({"message": '{"a":""}'}, separators=(",", ":")))) // 4
 
-    assert carried(posted(body({"a": '"' * quotes})))
+    assert event_of(body({"a": '"' * quotes}))
     with pytest.raises(MessageTooLargeError):
-        carried(posted(body({"a": '"' * (quotes + 1)})))
+        event_of(body({"a": '"' * (quotes + 1)}))
 
 
 # -- What the machine gets --------------------------------------------------------------------
