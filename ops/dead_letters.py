@@ -307,7 +307,7 @@ class DeadLetterQueue:
 
     def _input_of_target(self, letter: DeadLetter) -> str:
         """The input of an EventBridge rule's target, or of a machine: the whole event."""
-        rule = re.search(r":rule/(?:(.+)/)?([^/]+)$", letter.attributes.get("RULE_ARN", ""))
+        rule = re.search(r":rule/(?:(.+)/)?([^/]+)\Z", letter.attributes.get("RULE_ARN", ""))
         if rule is None:
             return letter.body
         answer = self._clients("events").list_targets_by_rule(

@@ -20,5 +20,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     """
     outcome = announce(event)
     metrics.add_metric("DocumentsNotSigned", "Count", 1)
-    logger.info("owner told", outcome=outcome)
+    logger.info("mail to the owner", outcome=outcome)
     return outcome

@@ -3,7 +3,7 @@
 An error that is raised without a message has its docstring as message.
 """
 
-from handlers.shared.errors import PermanentError, TransientError
+from handlers.shared.errors import PermanentError
 
 
 class InvalidDocumentIdError(PermanentError):
@@ -24,7 +24,3 @@ class SignatureRequestCancelledError(PermanentError):
 
 class SignaturesNotCollectedError(PermanentError):
     """Not every signer has signed the document. This is the execution's error."""
-
-
-class DecisionBeingRecordedError(TransientError):
-    """Another decision is being sent to the machine."""

@@ -43,6 +43,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         logger.info("nothing to remind of")
         return {"reminded": False}
     mail = remind(request, code)
-    metrics.add_metric("SignersReminded", "Count", 1)
-    logger.info("signer reminded", execution=request.execution, mail=mail["status"])
-    return {"reminded": True}
+    reminded = mail["status"] == "sent"
+    metrics.add_metric("SignersReminded", "Count", int(reminded))
+    logger.info("reminder", execution=request.execution, mail=mail["status"])
+    return {"reminded": reminded}

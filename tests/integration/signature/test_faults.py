@@ -483,3 +483,17 @@ def test_a_store_out_of_reach_is_transient(world: World, ask: Any, deliver: Any)
         pytest.raises(AwsUnavailableError),
     ):
         deliver()
+
+
+# -- What is reported of mails --------------------------------------------------------------------
+
+
+def test_a_reminder_that_ses_does_not_confirm_is_not_called_sent(
+    world: World, ask: Any, context: FakeContext
+) -> None:
+    ask()
+
+    with injected(Fault(Kind.RESPONSE_LOST, "SendEmail")):
+        result = remind_signer.handler({"requestId": ONE}, context)
+
+    assert result == {"reminded": False}

@@ -56,7 +56,8 @@ def patterns_within(value: Any) -> Iterator[str]:
 
 def in_code() -> Iterator[tuple[str, str]]:
     """Every pattern that a function of `re` gets as a literal."""
-    for path in sorted((ROOT / "handlers").rglob("*.py")):
+    folders = (ROOT / name for name in ("handlers", "ops"))
+    for path in sorted(path for folder in folders for path in folder.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if (
                 isinstance(node, ast.Call)
