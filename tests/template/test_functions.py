@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from local.locks import one_at_a_time
 from tests.support import asl, packaged
 from tests.support.packaged import Package, text
 
@@ -156,9 +157,14 @@ def test_byte_code_in_the_package_is_that_of_the_runtime(dev: Package) -> None:
 def _no_cache() -> Iterator[None]:
     """Without the installed requirements of the Python that there is not, before and after."""
     cache = packaged.ROOT / ".stepworks" / "requirements-cache" / "3.99"
-    shutil.rmtree(cache, ignore_errors=True)
+
+    def remove() -> None:
+        with one_at_a_time("serverless"):  # another test may be copying the cache
+            shutil.rmtree(cache, ignore_errors=True)
+
+    remove()
     yield
-    shutil.rmtree(cache, ignore_errors=True)
+    remove()
 
 
 @pytest.mark.usefixtures("_no_cache")

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import venv
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +263,12 @@ class Shell:
 
     def run(self, text: str) -> tuple[int, str]:
         """Run a command; its exit code and what it printed."""
+        # `serverless` empties the folder in which other tests package at the same time.
+        packages = text.strip().startswith("npx serverless")
+        with locks.one_at_a_time("serverless") if packages else nullcontext():
+            return self._run(text)
+
+    def _run(self, text: str) -> tuple[int, str]:
         script = self.service.folder / "command.sh"
         script.write_text(text + "\n")
         end = f"--{os.urandom(8).hex()}--"
