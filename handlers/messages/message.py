@@ -7,7 +7,8 @@ from typing import Any, Self
 from handlers.messages import strict_json
 from handlers.messages.errors import MalformedMessageError, MessageTooLargeError
 from handlers.shared.clock import from_iso, milliseconds
-from handlers.shared.events import Event, field
+from handlers.shared.errors import InvalidEventError
+from handlers.shared.events import Event, ReceivedEvent, field, text_field
 from handlers.shared.text import is_utf8
 
 SOURCE = "com.devpost.commonevent"
@@ -47,13 +48,17 @@ def check(event: Any) -> str:
 
     Raises MalformedMessageError, which says what is wrong, for any other event.
     """
-    message_id = _text(event, "id")
+    received = ReceivedEvent(event)
+    try:
+        message_id, time = received.id, received.time
+        message = text_field(received.detail, "message")
+    except InvalidEventError as error:
+        raise MalformedMessageError(str(error)) from None
     if not is_message_id(message_id):
         raise MalformedMessageError(f"The event's id is not a text of at most {MAX_ID} bytes.")
-    epoch_milliseconds(_text(event, "time"))
-    detail = event.get("detail")
+    epoch_milliseconds(time)
     try:
-        strict_json.parse(_text(detail, "message"))
+        strict_json.parse(message)
     except MalformedMessageError as error:
         raise MalformedMessageError(f"detail.message cannot be recorded. {error}") from None
     return message_id
@@ -90,10 +95,3 @@ def epoch_milliseconds(time: str) -> int:
         return milliseconds(from_iso(time).timestamp())
     except ValueError as error:
         raise MalformedMessageError(str(error)) from None
-
-
-def _text(holder: Any, name: str) -> str:
-    value = holder.get(name) if isinstance(holder, Mapping) else None
-    if not isinstance(value, str) or not value:
-        raise MalformedMessageError(f"The event has no {name}, or it is not a text.")
-    return value

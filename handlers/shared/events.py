@@ -1,4 +1,4 @@
-"""Reading the fields of an event, and putting events on a bus."""
+"""The form of an event on a bus: reading one that a rule delivered, and putting new ones."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -43,11 +43,53 @@ class Event:
     detail: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class ReceivedEvent:
+    """An event as EventBridge delivers it.
+
+    Its fields are checked when they are read, because a rule may leave some out. Each raises
+    InvalidEventError if the event does not have it, or has it with another type.
+    """
+
+    envelope: Any
+
+    @property
+    def id(self) -> str:
+        return text_field(self.envelope, "id")
+
+    @property
+    def time(self) -> str:
+        return text_field(self.envelope, "time")
+
+    @property
+    def source(self) -> str:
+        return text_field(self.envelope, "source")
+
+    @property
+    def detail_type(self) -> str:
+        return text_field(self.envelope, "detail-type")
+
+    @property
+    def detail(self) -> Mapping[str, Any]:
+        detail = field(self.envelope, "detail")
+        if not isinstance(detail, Mapping):
+            raise InvalidEventError("The event has no detail that is an object.")
+        return detail
+
+
 def field(event: Mapping[str, Any], name: str) -> Any:
     """A required field of an event. Raises InvalidEventError if it is missing."""
     if not isinstance(event, Mapping) or event.get(name) is None:
         raise InvalidEventError(f"The event has no {name}.")
     return event[name]
+
+
+def text_field(event: Mapping[str, Any], name: str) -> str:
+    """A required field that is a string and not empty. Raises InvalidEventError otherwise."""
+    value = field(event, name)
+    if not isinstance(value, str) or not value:
+        raise InvalidEventError(f"The event has no {name} that is a non-empty string.")
+    return value
 
 
 def put_events(bus: str, events: Iterable[Event], *, once: bool = False) -> list[str]:

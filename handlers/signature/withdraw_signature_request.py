@@ -6,7 +6,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.shared import settings
 from handlers.shared.errors import InvalidEventError
-from handlers.shared.events import field
+from handlers.shared.events import ReceivedEvent, field
 from handlers.shared.observability import logger_for, metrics_for
 from handlers.signature.decision import withdraw
 from handlers.signature.request import request_id_of
@@ -35,7 +35,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     There is nothing to withdraw if the machine has recorded the outcome of the request before it
     ended, or if the decision is delivered.
     """
-    detail = field(event, "detail")
+    detail = ReceivedEvent(event).detail
     execution, status = field(detail, "executionArn"), field(detail, "status")
     if status not in REASONS:
         raise InvalidEventError(f"An execution that is {status} keeps its signature request.")

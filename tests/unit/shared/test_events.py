@@ -1,4 +1,4 @@
-"""How events are put on a bus."""
+"""How events are read, and how they are put on a bus."""
 
 import json
 from dataclasses import dataclass, field
@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 
 from handlers.shared import events
-from handlers.shared.errors import AwsUnavailableError
+from handlers.shared.errors import AwsUnavailableError, InvalidEventError
 from handlers.shared.events import (
     MAX_ENTRIES,
     MAX_EVENT,
     Event,
     EventsNotPutError,
     EventTooLargeError,
+    ReceivedEvent,
     put_events,
+    text_field,
 )
 from tests.unit.fakes import answer
 
@@ -137,3 +139,52 @@ def test_eventbridge_out_of_reach_is_a_passing_fault(bridge: FakeEventBridge) ->
 
     with pytest.raises(AwsUnavailableError, match="putting 2 events"):
         put_events("a-bus", some(2))
+
+
+# -- Events that are received ----------------------------------------------------------------------
+
+ENVELOPE = {
+    "id": "e1",
+    "time": "2026-11-21T10:00:00Z",
+    "source": "project",
+    "detail-type": "start",
+    "detail": {"names": []},
+}
+FIELDS = {
+    "id": "id",
+    "time": "time",
+    "source": "source",
+    "detail-type": "detail_type",
+    "detail": "detail",
+}
+
+
+def test_the_fields_of_a_received_event_are_those_of_its_envelope() -> None:
+    received = ReceivedEvent(ENVELOPE)
+
+    assert {name: getattr(received, attribute) for name, attribute in FIELDS.items()} == ENVELOPE
+
+
+@pytest.mark.parametrize("value", [None, 7, "", ["x"]], ids=["null", "number", "empty", "list"])
+@pytest.mark.parametrize("name", FIELDS)
+def test_a_field_of_the_wrong_type_is_refused_by_name(name: str, value: Any) -> None:
+    with pytest.raises(InvalidEventError, match=f"no {name}"):
+        getattr(ReceivedEvent(ENVELOPE | {name: value}), FIELDS[name])
+
+
+@pytest.mark.parametrize("name", FIELDS)
+@pytest.mark.parametrize("envelope", [{}, None, [], "text"], ids=str)
+def test_a_missing_field_is_refused_by_name(envelope: Any, name: str) -> None:
+    with pytest.raises(InvalidEventError, match=f"no {name}"):
+        getattr(ReceivedEvent(envelope), FIELDS[name])
+
+
+def test_a_missing_field_is_refused_only_when_it_is_read() -> None:
+    """A rule's input transformer leaves out the fields that its function does not need."""
+    assert ReceivedEvent({"detail": {"n": 1}}).detail == {"n": 1}
+
+
+def test_a_text_field_is_a_string_with_content() -> None:
+    assert text_field({"message": "{}"}, "message") == "{}"
+    with pytest.raises(InvalidEventError, match="no message"):
+        text_field({"message": {}}, "message")
