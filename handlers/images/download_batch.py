@@ -39,7 +39,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         concurrency=plan.concurrency,
         item_seconds=settings.number("ITEM_SECONDS", minimum=0),
         ends_at=_ends_at(context),
-        only_missing=not run.is_first(f"batch-{batch}"),
+        only_missing=not run.mark_begun(f"batch-{batch}"),
     )
     outcomes = downloads.run(plan.urls_of(batch))
     results = run.save(result_name(batch), outcomes)

@@ -10,7 +10,7 @@ from typing import IO
 
 from handlers.images.http_client.errors import DownloadError
 from handlers.images.http_client.fetch import Fetched, Fetcher
-from handlers.images.http_client.time_limit import Turn, Watchdog
+from handlers.images.http_client.time_limit import RequestSlot, Watchdog
 from handlers.images.image_store import ImageStore
 from handlers.images.outcome import Outcome, failure, success
 from handlers.images.resource import resource
@@ -19,7 +19,7 @@ from handlers.shared.observability import logger_for
 logger = logger_for("images")
 
 # Images up to this size stay in memory. With 64 concurrent requests they take at most 48 MiB.
-_IN_MEMORY = 256 * 1024
+_MAX_IN_MEMORY = 256 * 1024
 # Workers per open request: while one image is received, others wait until their connection is
 # silent (http_client/connections.py) or are being stored in the bucket.
 WORKERS_PER_REQUEST = 3
@@ -46,7 +46,7 @@ class Downloads:
         With `only_missing`, images that this run has already stored are skipped."""
         self._fetcher = fetcher
         self._store = store
-        self._free = threading.Semaphore(concurrency)
+        self._slots = threading.Semaphore(concurrency)
         self._workers = WORKERS_PER_REQUEST * concurrency
         self._item_seconds = item_seconds
         self._ends_at = ends_at
@@ -67,20 +67,20 @@ class Downloads:
         try:
             return self._download(url)
         except DownloadError as error:
-            logger.info("not downloaded", url=url, reason=error.what, status=error.status)
+            logger.info("download failed", url=url, reason=error.reason, status=error.status)
             return failure(url, error)
         except Exception as error:  # any error: the other downloads must go on
-            logger.exception("not downloaded", url=url)
+            logger.exception("download failed", url=url)
             return failure(url, DownloadError(f"Unexpected {type(error).__name__}"))
 
     def _download(self, url: str) -> Outcome:
-        wanted = resource(url)
-        if self._only_missing and (stored := self._store.find(wanted.key)):
+        target = resource(url)
+        if self._only_missing and (stored := self._store.find(target.key)):
             return success(url, stored)
-        with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as spool:
-            fetched = self._fetch(wanted.address, spool)
+        with tempfile.SpooledTemporaryFile(max_size=_MAX_IN_MEMORY) as spool:
+            fetched = self._fetch(target.address, spool)
             stored = self._store.put(
-                wanted.key,
+                target.key,
                 _rewound(spool, fetched.size),
                 size=fetched.size,
                 content_type=fetched.content_type,
@@ -89,17 +89,17 @@ class Downloads:
         return success(url, stored)
 
     def _fetch(self, address: str, spool: IO[bytes]) -> Fetched:
-        turn = Turn(self._free)
-        turn.take()  # its time limit starts only when it may send a request
+        slot = RequestSlot(self._slots)
+        slot.acquire()  # its time limit starts only when it may send a request
         try:
             ends_at = min(self._ends_at, time.monotonic() + self._item_seconds)
-            with self._watchdog.limit(ends_at, turn) as limit:
+            with self._watchdog.limit(ends_at, slot) as limit:
                 return self._fetcher.fetch(address, spool, limit)
         finally:
-            turn.give_back()
+            slot.release()
 
 
 def _rewound(spool: IO[bytes], size: int) -> IO[bytes] | bytes:
     """A large body as a file, a small one as bytes: those are sent fastest."""
     spool.seek(0)
-    return spool.read() if size <= _IN_MEMORY else spool
+    return spool.read() if size <= _MAX_IN_MEMORY else spool

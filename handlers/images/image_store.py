@@ -42,7 +42,7 @@ _TIMEOUT = urllib3.Timeout(connect=3, read=10)
 
 
 @dataclass(frozen=True)
-class Stored:
+class StoredImage:
     """An image in the bucket."""
 
     key: str
@@ -74,23 +74,23 @@ class ImageStore:
         size: int,
         content_type: str | None,
         content_encoding: str | None,
-    ) -> Stored:
+    ) -> StoredImage:
         """Store an image. Raises DownloadError if S3 does not store it.
 
         A PUT may have taken effect even if its response is lost or is a 5xx. A HEAD request then
         finds out whether the image is stored.
         """
-        described = _clean(content_type) or _DEFAULT_TYPE
+        stored_type = _safe_header(content_type) or _DEFAULT_TYPE
         headers = {
-            "Content-Type": described,
+            "Content-Type": stored_type,
             "Content-Length": str(size),
             "x-amz-meta-run": self._run,
         }
-        if encoding := _clean(content_encoding):
+        if encoding := _safe_header(content_encoding):
             headers["Content-Encoding"] = encoding
         path = f"{self._folder}/{quote(key, safe='/~')}"
         try:
-            answer = self._pool.request(
+            response = self._pool.request(
                 "PUT",
                 path,
                 body=body,
@@ -105,29 +105,27 @@ class ImageStore:
                 redirect=False,
             )
         except HTTPError as error:
-            return self._stored_after_all(key, size, "S3 did not answer", error)
-        if answer.status != 200:
-            code = re.search(rb"<Code>(\w+)</Code>", answer.data)
-            reason = code[1].decode() if code else f"status {answer.status}"
-            if answer.status >= 500:
-                return self._stored_after_all(key, size, f"S3 says {reason}")
-            raise DownloadError(f"Could not be stored, S3 says {reason}")
-        return Stored(key, size, described, iso(now()))
+            return self._confirm_stored(key, size, "S3 did not respond", error)
+        if response.status != 200:
+            code = re.search(rb"<Code>(\w+)</Code>", response.data)
+            reason = code[1].decode() if code else f"status {response.status}"
+            if response.status >= 500:
+                return self._confirm_stored(key, size, f"S3 returned {reason}")
+            raise DownloadError(f"Could not be stored, S3 returned {reason}")
+        return StoredImage(key, size, stored_type, iso(now()))
 
-    def _stored_after_all(
-        self, key: str, size: int, what: str, cause: Exception | None = None
-    ) -> Stored:
+    def _confirm_stored(
+        self, key: str, size: int, reason: str, cause: Exception | None = None
+    ) -> StoredImage:
         try:
             found = self.find(key, bulk=True)
         except (AwsUnavailableError, ClientError) as error:
-            raise DownloadError(
-                f"Could not be stored, {what}, not even whether it is there"
-            ) from error
+            raise DownloadError(f"It is unknown whether it was stored, {reason}") from error
         if found is None or found.size != size:
-            raise DownloadError(f"Could not be stored, {what}") from cause
+            raise DownloadError(f"Could not be stored, {reason}") from cause
         return found
 
-    def find(self, key: str, *, bulk: bool = False) -> Stored | None:
+    def find(self, key: str, *, bulk: bool = False) -> StoredImage | None:
         """The image that this run has stored at the key, or None. `bulk`: only one attempt."""
         with translate_aws_errors(f"looking for s3://{self._bucket}/{key}"):
             try:
@@ -139,7 +137,9 @@ class ImageStore:
                 raise
         if head["Metadata"].get("run") != self._run:
             return None
-        return Stored(key, head["ContentLength"], head["ContentType"], iso(head["LastModified"]))
+        return StoredImage(
+            key, head["ContentLength"], head["ContentType"], iso(head["LastModified"])
+        )
 
     def close(self) -> None:
         self._pool.close()
@@ -153,24 +153,24 @@ def _sha256(body: IO[bytes] | bytes) -> str:
     return digest.hexdigest()
 
 
-def _clean(header: str | None) -> str:
+def _safe_header(header: str | None) -> str:
     """The header if it is safe to send to S3, otherwise empty: an untrusted server sent it."""
     return header if header and _HEADER.fullmatch(header) else ""
 
 
 def _bucket_url(bucket: str) -> str:
     """The bucket's URL as botocore builds it, for every partition, region and endpoint."""
-    asked: list[str] = []
+    urls: list[str] = []
 
-    def instead_of_sending(request: AWSRequest, **_: Any) -> AWSResponse:
-        asked.append(request.url)
-        nothing = urllib3.HTTPResponse(io.BytesIO(), preload_content=False)
-        return AWSResponse(request.url, 200, {}, nothing)
+    def capture_url(request: AWSRequest, **_: Any) -> AWSResponse:
+        urls.append(request.url)
+        empty_body = urllib3.HTTPResponse(io.BytesIO(), preload_content=False)
+        return AWSResponse(request.url, 200, {}, empty_body)
 
     s3 = client("s3")
-    s3.meta.events.register_first("before-send.s3.HeadBucket", instead_of_sending)
+    s3.meta.events.register_first("before-send.s3.HeadBucket", capture_url)
     try:
         s3.head_bucket(Bucket=bucket)
     finally:
-        s3.meta.events.unregister("before-send.s3.HeadBucket", instead_of_sending)
-    return asked[0].rstrip("/")
+        s3.meta.events.unregister("before-send.s3.HeadBucket", capture_url)
+    return urls[0].rstrip("/")

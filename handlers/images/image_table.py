@@ -24,26 +24,28 @@ def record(table: str, downloads: Iterable[Outcome], *, backoff: Backoff = BACKO
     images = iter({download["url"]: download for download in downloads}.values())
     recorded = 0
     while batch := list(islice(images, _BATCH)):
-        _write(table, [_put(image) for image in batch], backoff)
+        _write(table, [_put_request(image) for image in batch], backoff)
         recorded += len(batch)
     return recorded
 
 
-def _write(table: str, left: list[dict[str, Any]], backoff: Backoff) -> None:
+def _write(table: str, remaining: list[dict[str, Any]], backoff: Backoff) -> None:
     attempt = 0
-    while left:
+    while remaining:
         if attempt == _ATTEMPTS:
-            raise AwsUnavailableError(f"DynamoDB takes no items of {table}: it is throttled.")
+            raise AwsUnavailableError(
+                f"DynamoDB wrote no item to {table} in {_ATTEMPTS} attempts: it is throttled."
+            )
         if attempt:
             time.sleep(backoff(attempt))
         with translate_aws_errors(f"recording images in {table}"):
-            answer = client("dynamodb").batch_write_item(RequestItems={table: left})
-        unprocessed = answer.get("UnprocessedItems", {}).get(table, [])
-        attempt = attempt + 1 if len(unprocessed) == len(left) else 1
-        left = unprocessed
+            response = client("dynamodb").batch_write_item(RequestItems={table: remaining})
+        unprocessed = response.get("UnprocessedItems", {}).get(table, [])
+        attempt = attempt + 1 if len(unprocessed) == len(remaining) else 1
+        remaining = unprocessed
 
 
-def _put(image: Outcome) -> dict[str, Any]:
+def _put_request(image: Outcome) -> dict[str, Any]:
     item = {
         "url": {"S": image["url"]},
         "filename": {"S": image["filename"]},

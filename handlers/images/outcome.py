@@ -3,12 +3,12 @@
 from typing import Any
 
 from handlers.images.http_client.errors import DownloadError
-from handlers.images.image_store import Stored
+from handlers.images.image_store import StoredImage
 
 Outcome = dict[str, Any]
 
 
-def success(url: str, stored: Stored) -> Outcome:
+def success(url: str, stored: StoredImage) -> Outcome:
     return {
         "url": url,
         "statusCode": 200,
@@ -21,7 +21,7 @@ def success(url: str, stored: Stored) -> Outcome:
 
 def failure(url: str, error: DownloadError) -> Outcome:
     """`statusCode` is null if no server responded."""
-    return {"url": url, "statusCode": error.status, "message": f"{error.what}: {url}"}
+    return {"url": url, "statusCode": error.status, "message": f"{error.reason}: {url}"}
 
 
 def is_success(outcome: Outcome) -> bool:

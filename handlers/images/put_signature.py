@@ -30,8 +30,8 @@ def signed_headers(
     `path` is percent-encoded, as it is sent. `credentials` are frozen credentials of botocore. S3
     refuses a body with another hash.
     """
-    moment = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
-    sent = {**headers, "X-Amz-Content-SHA256": body_sha256, "X-Amz-Date": moment}
+    timestamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+    sent = {**headers, "X-Amz-Content-SHA256": body_sha256, "X-Amz-Date": timestamp}
     if credentials.token:
         sent["X-Amz-Security-Token"] = credentials.token
     canonical = sorted(
@@ -40,10 +40,10 @@ def signed_headers(
     names = ";".join(name for name, _ in canonical)
     lines = "".join(f"{name}:{value}\n" for name, value in canonical)
     request = f"PUT\n{path}\n\n{lines}\n{names}\n{body_sha256}"
-    scope = f"{moment[:8]}/{region}/s3/aws4_request"
+    scope = f"{timestamp[:8]}/{region}/s3/aws4_request"
     digest = hashlib.sha256(request.encode()).hexdigest()
-    key = _signing_key(credentials.secret_key, moment[:8], region)
-    signature = _hmac(key, f"{_ALGORITHM}\n{moment}\n{scope}\n{digest}").hex()
+    key = _signing_key(credentials.secret_key, timestamp[:8], region)
+    signature = _hmac(key, f"{_ALGORITHM}\n{timestamp}\n{scope}\n{digest}").hex()
     sent["Authorization"] = (
         f"{_ALGORITHM} Credential={credentials.access_key}/{scope}, "
         f"SignedHeaders={names}, Signature={signature}"

@@ -22,26 +22,27 @@ def consolidate(run: Run, plan: Plan, batches: Sequence[Mapping[str, Any]]) -> l
     """The outcomes of all batches, in the order of the requested paths and with duplicates.
 
     `batches` is the output of the Map: for each batch {"results": name of its document} or, for a
-    lost batch, {"error": name}. If a lost batch has a document, it failed only after all downloads,
-    and the document counts. Otherwise all its items count as failed, although some may be stored.
+    failed batch, {"error": name}. If a failed batch has a document, it failed only after all
+    downloads, and the document counts. Otherwise all its items count as failed, although some may
+    be stored.
     """
     with ThreadPoolExecutor(_READERS) as pool:
         numbered = enumerate(batches)
-        outcomes = pool.map(lambda given: _outcomes(run, plan, *given), numbered)
+        outcomes = pool.map(lambda item: _outcomes(run, plan, *item), numbered)
         by_url = {outcome["url"]: outcome for batch in outcomes for outcome in batch}
     return [by_url[url] for url in plan.requested_urls]
 
 
-def _outcomes(run: Run, plan: Plan, batch: int, given: Mapping[str, Any]) -> list[Outcome]:
+def _outcomes(run: Run, plan: Plan, batch: int, result: Mapping[str, Any]) -> list[Outcome]:
     outcomes: list[Outcome]
-    if "error" not in given:
-        outcomes = run.load(given["results"])
+    if "error" not in result:
+        outcomes = run.load(result["results"])
         return outcomes
     with suppress(RunDocumentMissingError):
         outcomes = run.load(result_name(batch))
         return outcomes
-    lost = DownloadError(f"Lost with its batch ({given['error']})")
-    return [failure(url, lost) for url in plan.urls_of(batch)]
+    batch_failed = DownloadError(f"Batch failed ({result['error']})")
+    return [failure(url, batch_failed) for url in plan.urls_of(batch)]
 
 
 def summary(outcomes: Sequence[Outcome], report_uri: str) -> dict[str, Any]:
@@ -60,12 +61,12 @@ def summary(outcomes: Sequence[Outcome], report_uri: str) -> dict[str, Any]:
 def shortened(messages: Iterable[str], report_uri: str) -> list[str]:
     """The messages that fit into MAX_MESSAGES_BYTES, then the number of others and the report."""
     kept: list[str] = []
-    left = MAX_MESSAGES_BYTES - 400  # for the last message
-    more = 0
+    remaining = MAX_MESSAGES_BYTES - 400  # for the last message
+    omitted = 0
     for message in messages:
-        left -= len(json.dumps(message)) + 2
-        if left < 0:
-            more += 1
+        remaining -= len(json.dumps(message)) + 2
+        if remaining < 0:
+            omitted += 1
         else:
             kept.append(message)
-    return [*kept, f"and {more:,} more, see {report_uri}"] if more else kept
+    return [*kept, f"and {omitted:,} more, see {report_uri}"] if omitted else kept

@@ -60,7 +60,9 @@ def _base_url(value: Any) -> str:
 
 def _resource_paths(value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not 1 <= len(value) <= MAX_PATHS:
-        raise InvalidDownloadRequestError(f"resourcePaths must be a list of 1 to {MAX_PATHS:,}.")
+        raise InvalidDownloadRequestError(
+            f"resourcePaths must be a list of 1 to {MAX_PATHS:,} paths."
+        )
     for index, path in enumerate(value):
         if not _is_text(path) or not _RELATIVE_PATH.fullmatch(path):
             raise InvalidDownloadRequestError(
@@ -71,8 +73,8 @@ def _resource_paths(value: Any) -> tuple[str, ...]:
 
 
 def _concurrency(value: Any) -> int:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    if not whole or not 1 <= value <= MAX_CONCURRENCY:
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    if not is_integer or not 1 <= value <= MAX_CONCURRENCY:
         raise InvalidDownloadRequestError(
             f"lambdaConcur must be a whole number from 1 to {MAX_CONCURRENCY}."
         )

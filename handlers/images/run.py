@@ -57,11 +57,11 @@ class Run:
                 raise
         return json.loads(body)
 
-    def is_first(self, what: str) -> bool:
-        """Mark `what` as begun; true only for the first call, even among concurrent calls."""
-        with translate_aws_errors(f"marking {what} as begun"):
+    def mark_begun(self, step: str) -> bool:
+        """Mark a step as begun; true only for the first call, even among concurrent calls."""
+        with translate_aws_errors(f"marking {step} as begun"):
             try:
-                client("s3").put_object(**self._object(f"begun/{what}"), IfNoneMatch="*")
+                client("s3").put_object(**self._object(f"begun/{step}"), IfNoneMatch="*")
             except ClientError as error:
                 if error_code(error) == "PreconditionFailed":
                     return False

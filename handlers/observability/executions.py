@@ -14,8 +14,8 @@ from handlers.shared.observability import logger_for
 logger = logger_for("observability")
 
 # The ARN of a Standard machine's execution. Step Functions accepts 256 characters.
-_EXECUTION = re.compile(r"arn:[a-z-]+:states:[a-z0-9-]+:[0-9]{12}:execution:[\x21-\x7e]{1,200}")
-_NONE_SUCH = {"ExecutionDoesNotExist", "InvalidArn", "ValidationException"}
+_EXECUTION_ARN = re.compile(r"arn:[a-z-]+:states:[a-z0-9-]+:[0-9]{12}:execution:[\x21-\x7e]{1,200}")
+_NOT_FOUND = {"ExecutionDoesNotExist", "InvalidArn", "ValidationException"}
 _TOKEN = re.compile("token", re.IGNORECASE)
 _HIDDEN = "(not shown)"
 
@@ -27,32 +27,32 @@ def describe(execution_arn: str) -> dict[str, Any] | None:
     the JSON value that a successful execution returned; times are ISO 8601 in UTC. The function's
     role decides which machines' executions it may read; others are treated as not existing.
     """
-    if not _EXECUTION.fullmatch(execution_arn) or len(execution_arn) > 256:
+    if not _EXECUTION_ARN.fullmatch(execution_arn) or len(execution_arn) > 256:
         return None
     with translate_aws_errors("describing an execution"):
         try:
-            found = client("stepfunctions").describe_execution(executionArn=execution_arn)
+            execution = client("stepfunctions").describe_execution(executionArn=execution_arn)
         except ClientError as error:
-            if error_code(error) in _NONE_SUCH:
+            if error_code(error) in _NOT_FOUND:
                 return None
             if error_code(error) in ("AccessDenied", "AccessDeniedException"):
-                logger.warning("not an execution of our machines", execution=execution_arn)
+                logger.warning("access to the execution is denied", execution=execution_arn)
                 return None
             raise
-    shown = {
-        "executionArn": found["executionArn"],
-        "status": found["status"],
-        "startDate": iso(found["startDate"], "milliseconds"),
+    description = {
+        "executionArn": execution["executionArn"],
+        "status": execution["status"],
+        "startDate": iso(execution["startDate"], "milliseconds"),
     }
-    if found.get("stopDate"):
-        shown["stopDate"] = iso(found["stopDate"], "milliseconds")
-    if found["status"] == "SUCCEEDED" and found.get("output") is not None:
-        shown["output"] = _output_without_tokens(found["output"])
-    if found.get("error"):
-        shown["error"] = found["error"]
-    if found.get("cause"):
-        shown["cause"] = _text_without_tokens(found["cause"])
-    return shown
+    if execution.get("stopDate"):
+        description["stopDate"] = iso(execution["stopDate"], "milliseconds")
+    if execution["status"] == "SUCCEEDED" and execution.get("output") is not None:
+        description["output"] = _output_without_tokens(execution["output"])
+    if execution.get("error"):
+        description["error"] = execution["error"]
+    if execution.get("cause"):
+        description["cause"] = _text_without_tokens(execution["cause"])
+    return description
 
 
 def without_tokens(value: Any) -> Any:

@@ -17,7 +17,7 @@ Route = Callable[["Request"], None]
 
 
 class Request(BaseHTTPRequestHandler):
-    """One request, and the means to answer it."""
+    """One request, and the means to respond to it."""
 
     protocol_version = "HTTP/1.1"
     web: "Web"
@@ -43,8 +43,8 @@ class Request(BaseHTTPRequestHandler):
             self.web.puts.append(Put(self.path, dict(self.headers.items()), body))
         self.do_GET()
 
-    def answer(self, code: int, body: bytes = b"", **headers: Any) -> None:
-        """Answer with a status, a body and headers; `Content_Type` is sent as Content-Type."""
+    def respond(self, code: int, body: bytes = b"", **headers: Any) -> None:
+        """Respond with a status, a body and headers; `Content_Type` is sent as Content-Type."""
         self.send_response(code)
         for name, value in {"Content_Length": len(body), **headers}.items():
             if value is not None:
@@ -58,7 +58,7 @@ class Request(BaseHTTPRequestHandler):
 
 @dataclass(frozen=True)
 class Put:
-    """What was sent by a PUT."""
+    """A PUT request that the server received."""
 
     path: str
     headers: dict[str, str]
@@ -66,7 +66,7 @@ class Put:
 
 
 class Web:
-    """The server: what it answers to which path, and what it was asked."""
+    """The server: its route for each path, and the requests that it received."""
 
     def __init__(self, routes: dict[str, Route], port: int) -> None:
         self.routes = routes
@@ -94,7 +94,7 @@ def serve(routes: dict[str, Route], certificate: Path | None = None) -> Iterator
 
     class Server(ThreadingHTTPServer):
         request_queue_size = 128
-        block_on_close = False  # answers that hang do so on purpose
+        block_on_close = False  # some responses hang on purpose
 
         def handle_error(self, request: Any, client_address: Any) -> None:
             pass
@@ -114,11 +114,11 @@ def serve(routes: dict[str, Route], certificate: Path | None = None) -> Iterator
 
 
 def file(body: bytes, content_type: str = "image/png") -> Route:
-    return lambda request: request.answer(200, body, Content_Type=content_type)
+    return lambda request: request.respond(200, body, Content_Type=content_type)
 
 
 def status(code: int, body: bytes = b"", **headers: Any) -> Route:
-    return lambda request: request.answer(code, body, **headers)
+    return lambda request: request.respond(code, body, **headers)
 
 
 def redirect(location: str, code: int = 302) -> Route:
@@ -126,7 +126,7 @@ def redirect(location: str, code: int = 302) -> Route:
 
 
 def in_turn(*routes: Route) -> Route:
-    """The first request goes to the first route, and so on; the last answers all that follow."""
+    """The first request goes to the first route, and so on; the last one gets all that follow."""
     remaining = list(routes)
     lock = threading.Lock()
 
@@ -139,14 +139,14 @@ def in_turn(*routes: Route) -> Route:
 
 
 def hangs(request: Request) -> None:
-    """Takes the request and says nothing, until the client goes away."""
+    """Accepts the request and sends nothing, until the client goes away."""
     request.connection.settimeout(60)
     request.connection.recv(1)
     request.close_connection = True
 
 
 def resets(request: Request) -> None:
-    """Breaks the connection (TCP RST) instead of answering."""
+    """Breaks the connection (TCP RST) instead of responding."""
     request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     # The file objects hold the socket open otherwise.
     request.rfile.close()
@@ -154,11 +154,11 @@ def resets(request: Request) -> None:
     request.close_connection = True
 
 
-def stops_after(announced: int, body: bytes) -> Route:
-    """Announces more bytes than it sends."""
+def stops_after(declared: int, body: bytes) -> Route:
+    """Declares more bytes than it sends."""
 
     def route(request: Request) -> None:
-        request.answer(200, body, Content_Length=announced, Content_Type="image/png")
+        request.respond(200, body, Content_Length=declared, Content_Type="image/png")
         request.close_connection = True
 
     return route
@@ -166,7 +166,7 @@ def stops_after(announced: int, body: bytes) -> Route:
 
 def drips(request: Request) -> None:
     """A byte now and then, for ever: never so late that a read would time out."""
-    request.answer(200, b"", Content_Length=1000, Content_Type="image/png")
+    request.respond(200, b"", Content_Length=1000, Content_Type="image/png")
     while True:
         request.wfile.write(b".")
         time.sleep(0.1)
@@ -174,7 +174,7 @@ def drips(request: Request) -> None:
 
 def drips_without_length(request: Request) -> None:
     """The same, and only the end of the connection would be the end of the body."""
-    request.answer(200, b"", Content_Length=None, Connection="close")
+    request.respond(200, b"", Content_Length=None, Connection="close")
     while True:
         request.wfile.write(b".")
         time.sleep(0.1)
@@ -193,8 +193,8 @@ def drips_headers(code: int) -> Route:
 
 
 def endless(request: Request) -> None:
-    """A body without an announced length that does not end."""
-    request.answer(200, b"", Content_Length=None, Connection="close")
+    """A body without a declared length that does not end."""
+    request.respond(200, b"", Content_Length=None, Connection="close")
     write_for_ever(request)
 
 

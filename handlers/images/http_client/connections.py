@@ -24,7 +24,7 @@ from handlers.images.http_client.public_addresses import is_public
 from handlers.images.http_client.time_limit import current_limit
 
 QUIET_SECONDS = 0.1  # that a connection must be silent after a response
-_TRIED = 3  # addresses per host; bounds the sum of timeouts if many are dead
+_MAX_ADDRESSES = 3  # per host; limits the sum of the timeouts if many are unreachable
 
 Resolver = Callable[[str, int], list[str]]
 
@@ -34,8 +34,8 @@ def resolve_any(host: str, port: int) -> list[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
-        passing = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
-        raise DownloadError(f"Unknown host {host}", again=passing) from error
+        transient = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
+        raise DownloadError(f"Unknown host {host}", transient=transient) from error
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
@@ -53,7 +53,7 @@ class _Body(io.BufferedReader):
 
     http.client closes it at the end of a body. `close` then waits until the connection has been
     silent for QUIET_SECONDS; only after that can another request use the connection. Meanwhile the
-    turn goes to another download.
+    slot goes to another download.
 
     Bytes beyond the declared length may be in this buffer, in that of TLS or of the system, or in
     transit. Reading finds them in all of these, and does not count TLS's own messages, such as
@@ -69,16 +69,16 @@ class _Body(io.BufferedReader):
     def close(self) -> None:
         if self.closed:
             return
-        if (limit := current_limit()) and limit.turn:
-            limit.turn.give_back()
-        if self._more_comes():
+        if (limit := current_limit()) and limit.slot:
+            limit.slot.release()
+        if self._has_more_bytes():
             self.surplus = True
             with suppress(OSError):
-                # Not the method of a TLS socket: see TimeLimit.cut.
+                # Not the method of a TLS socket: see TimeLimit.disconnect.
                 socket.socket.shutdown(self._sock, socket.SHUT_RDWR)
         super().close()
 
-    def _more_comes(self) -> bool:
+    def _has_more_bytes(self) -> bool:
         try:
             self._sock.settimeout(QUIET_SECONDS)
             return bool(self.peek(1))
@@ -86,7 +86,7 @@ class _Body(io.BufferedReader):
             return False
 
 
-class _Answer(HTTPResponse):
+class _CheckedResponse(HTTPResponse):
     """A response that detects bytes beyond its declared length."""
 
     def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
@@ -95,39 +95,39 @@ class _Answer(HTTPResponse):
         self.fp = self.body = _Body(raw, sock)
 
 
-def sent_more(answer: Any) -> bool:
+def has_surplus(response: Any) -> bool:
     """Whether a urllib3 response was longer than it declared. Call this after its end."""
-    original: _Answer = answer._original_response
+    original: _CheckedResponse = response._original_response
     return original.body.surplus
 
 
 class _CheckedConnection(HTTPConnection):
     """A connection to the address that was checked."""
 
-    response_class = _Answer
+    response_class = _CheckedResponse
 
     def __init__(self, *args: Any, resolve: Resolver, **options: Any) -> None:
         super().__init__(*args, **options)
         self._resolve = resolve
 
     def _new_conn(self) -> socket.socket:
-        problem: OSError | None = None
+        last_error: OSError | None = None
         # _dns_host is the host as in the URL; `host` lacks a trailing dot.
-        for address in self._resolve(self._dns_host, self.port)[:_TRIED]:
+        for address in self._resolve(self._dns_host, self.port)[:_MAX_ADDRESSES]:
             try:
                 return create_connection(
                     (address, self.port), self.timeout, socket_options=self.socket_options
                 )
             except OSError as error:
-                problem = error
-        if isinstance(problem, TimeoutError):
-            raise ConnectTimeoutError(self, "timed out") from problem
-        raise NewConnectionError(self, str(problem)) from problem
+                last_error = error
+        if isinstance(last_error, TimeoutError):
+            raise ConnectTimeoutError(self, "timed out") from last_error
+        raise NewConnectionError(self, str(last_error)) from last_error
 
     def request(self, *args: Any, **options: Any) -> None:
         limit = current_limit()
-        if limit and limit.turn:
-            limit.turn.take()
+        if limit and limit.slot:
+            limit.slot.acquire()
         super().request(*args, **options)
         # Watch the socket: this connection drops it when a response has no length.
         if limit:

@@ -13,7 +13,7 @@ import requests
 from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
 from handlers.images.http_client.addresses import parse_address
-from handlers.images.http_client.connections import CheckedAdapter, Resolver, sent_more
+from handlers.images.http_client.connections import CheckedAdapter, Resolver, has_surplus
 from handlers.images.http_client.errors import DownloadError
 from handlers.images.http_client.time_limit import TimeLimit
 from handlers.shared.backoff import Backoff, full_jitter
@@ -24,8 +24,8 @@ ATTEMPTS = 3
 BACKOFF = full_jitter(0.5, maximum=8)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CHUNK = 64 * 1024
-_SMALL = 64 * 1024  # responses up to this size are drained so that the connection is reused
-_SECONDS = re.compile(r"[0-9]{1,9}")  # of Retry-After: at most 31 years
+_MAX_DRAINED = 64 * 1024  # responses up to this size are drained so that the connection is reused
+_RETRY_AFTER_SECONDS = re.compile(r"[0-9]{1,9}")  # at most 31 years
 _GET = requests.Request(
     "GET",
     "http://none.invalid/",  # each request is a copy with its own URL
@@ -65,12 +65,12 @@ class Fetcher:
         limits: Limits,
         *,
         connections: int,
-        pause: Backoff = BACKOFF,
+        backoff: Backoff = BACKOFF,
         trusted: str | bool = True,
     ) -> None:
         """`trusted`: a file with the certificates to trust instead of the default ones."""
         self._limits = limits
-        self._pause = pause
+        self._backoff = backoff
         self._trusted = trusted
         self._session = requests.Session()
         for scheme in ("http://", "https://"):
@@ -90,8 +90,8 @@ class Fetcher:
             try:
                 return self._follow(address, sink, limit)
             except DownloadError as error:
-                pause = max(error.retry_after, self._pause(attempt))
-                if not error.again or attempt == ATTEMPTS or pause >= limit.remaining:
+                pause = max(error.retry_after, self._backoff(attempt))
+                if not error.transient or attempt == ATTEMPTS or pause >= limit.remaining:
                     raise
             time.sleep(pause)
             sink.seek(0)
@@ -100,14 +100,14 @@ class Fetcher:
 
     def _follow(self, address: str, sink: IO[bytes], limit: TimeLimit) -> Fetched:
         for _ in range(1 + MAX_REDIRECTS):
-            with self._get(address, limit) as answer:
-                if answer.status_code == HTTPStatus.OK:
-                    return self._receive(answer, sink, limit)
-                target = _redirect_target(answer)
+            with self._get(address, limit) as response:
+                if response.status_code == HTTPStatus.OK:
+                    return self._receive(response, sink, limit)
+                target = _redirect_target(response)
                 if target is None:
-                    raise _http_error(answer)
-                _discard(answer)
-                _check_end(answer)
+                    raise _http_error(response)
+                _drain(response)
+                _check_end(response)
             address = target
         raise DownloadError(f"More than {MAX_REDIRECTS} redirects")
 
@@ -124,40 +124,40 @@ class Fetcher:
             # Session.send is not used: it reads the body of a redirect without a limit, keeps
             # cookies, takes a proxy (which would bypass our check) and a .netrc from the
             # environment, and takes almost as much CPU time as the rest of a GET.
-            answer = self._session.get_adapter(address).send(
+            response = self._session.get_adapter(address).send(
                 request, stream=True, timeout=timeout, verify=self._trusted
             )
         except requests.RequestException as error:
-            raise self._no_answer(error, limit) from error
+            raise self._request_error(error, limit) from error
         if limit.is_over():  # the response may be incomplete
-            answer.close()
+            response.close()
             raise DownloadError("Out of time")
-        return answer
+        return response
 
-    def _receive(self, answer: requests.Response, sink: IO[bytes], limit: TimeLimit) -> Fetched:
+    def _receive(self, response: requests.Response, sink: IO[bytes], limit: TimeLimit) -> Fetched:
         """Write the body to `sink`, unchanged, and count its bytes on the way."""
-        most = self._limits.max_bytes
-        too_large = DownloadError(f"Larger than {most:,} bytes", status=answer.status_code)
-        announced = answer.raw.length_remaining
-        if announced is not None and announced > most:
+        max_bytes = self._limits.max_bytes
+        too_large = DownloadError(f"Larger than {max_bytes:,} bytes", status=response.status_code)
+        declared = response.raw.length_remaining
+        if declared is not None and declared > max_bytes:
             raise too_large
         size = 0
         try:
-            for chunk in answer.raw.stream(_CHUNK, decode_content=False):
+            for chunk in response.raw.stream(_CHUNK, decode_content=False):
                 size += len(chunk)
-                if size > most:
+                if size > max_bytes:
                     raise too_large
                 sink.write(chunk)
         except HTTPError as error:
-            raise self._no_answer(error, limit) from error
+            raise self._request_error(error, limit) from error
         if limit.is_over():  # a response without a length looks complete when it is cut
             raise DownloadError("Out of time")
-        _check_end(answer)
+        _check_end(response)
         return Fetched(
-            size, answer.headers.get("Content-Type"), answer.headers.get("Content-Encoding")
+            size, response.headers.get("Content-Type"), response.headers.get("Content-Encoding")
         )
 
-    def _no_answer(
+    def _request_error(
         self, error: requests.RequestException | HTTPError, limit: TimeLimit
     ) -> DownloadError:
         """The error for a request without a complete response."""
@@ -166,51 +166,52 @@ class Fetcher:
         match error:
             case requests.ConnectTimeout():
                 return DownloadError(
-                    f"No connection within {self._limits.connect_seconds:g} s", again=True
+                    f"No connection within {self._limits.connect_seconds:g} s", transient=True
                 )
             case requests.ReadTimeout() | ReadTimeoutError():
-                return DownloadError(f"Silent for {self._limits.read_seconds:g} s", again=True)
+                return DownloadError(f"No data for {self._limits.read_seconds:g} s", transient=True)
             case requests.exceptions.SSLError():
-                return DownloadError("No trustworthy TLS connection")
+                return DownloadError("No trusted TLS connection")
             case requests.ConnectionError() | HTTPError():
                 cause = getattr(error.args[0], "reason", None) if error.args else None
                 refused = isinstance(cause, NewConnectionError)
-                return DownloadError("No connection" if refused else "Broken answer", again=True)
+                reason = "No connection" if refused else "Incomplete or invalid response"
+                return DownloadError(reason, transient=True)
         return DownloadError("Not a valid request")  # refused by `requests` itself
 
 
-def _redirect_target(answer: requests.Response) -> str | None:
+def _redirect_target(response: requests.Response) -> str | None:
     """The target of a redirect, checked like every address; None if it is no redirect."""
-    if answer.status_code not in _REDIRECTS or "Location" not in answer.headers:
+    if response.status_code not in _REDIRECTS or "Location" not in response.headers:
         return None
     # http.client decodes headers as Latin-1, but servers write UTF-8.
-    location = answer.headers["Location"].encode("latin-1").decode(errors="replace")
+    location = response.headers["Location"].encode("latin-1").decode(errors="replace")
     try:
-        target = urljoin(answer.url, location)
+        target = urljoin(response.url, location)
     except ValueError:
         raise DownloadError("Not a valid URL") from None
     return parse_address(target).url
 
 
-def _http_error(answer: requests.Response) -> DownloadError:
-    status = answer.status_code
-    _discard(answer)
+def _http_error(response: requests.Response) -> DownloadError:
+    status = response.status_code
+    _drain(response)
     if status == HTTPStatus.NOT_FOUND:
         return DownloadError("Could not find", status=status)
     return DownloadError(
-        f"HTTP error {status} - {_reason(answer)}",
+        f"HTTP error {status} - {_reason(response)}",
         status=status,
-        again=status == HTTPStatus.TOO_MANY_REQUESTS or status >= 500,
-        retry_after=_retry_after(answer.headers.get("Retry-After", "")),
+        transient=status == HTTPStatus.TOO_MANY_REQUESTS or status >= 500,
+        retry_after=_retry_after(response.headers.get("Retry-After", "")),
     )
 
 
-def _reason(answer: requests.Response) -> str:
+def _reason(response: requests.Response) -> str:
     """The server's reason phrase, or the standard one if it sent none."""
-    if answer.reason and answer.reason.isprintable():
-        return answer.reason[:100]
+    if response.reason and response.reason.isprintable():
+        return response.reason[:100]
     try:
-        return HTTPStatus(answer.status_code).phrase
+        return HTTPStatus(response.status_code).phrase
     except ValueError:
         return "no reason given"
 
@@ -218,7 +219,7 @@ def _reason(answer: requests.Response) -> str:
 def _retry_after(value: str) -> float:
     """Retry-After in seconds, from seconds or a date (RFC 9110, 10.2.3); 0 if it is invalid."""
     value = value.strip()
-    if _SECONDS.fullmatch(value):
+    if _RETRY_AFTER_SECONDS.fullmatch(value):
         return float(value)
     try:
         until = parsedate_to_datetime(value)
@@ -229,17 +230,17 @@ def _retry_after(value: str) -> float:
         return 0.0
 
 
-def _check_end(answer: requests.Response) -> None:
+def _check_end(response: requests.Response) -> None:
     """Refuse a response that is longer than it declared: its end is not known."""
-    if sent_more(answer.raw):
-        raise DownloadError("Sent more than it announced", status=answer.status_code)
+    if has_surplus(response.raw):
+        raise DownloadError("Sent more than it declared", status=response.status_code)
 
 
-def _discard(answer: requests.Response) -> None:
+def _drain(response: requests.Response) -> None:
     """Drain the rest of a small response so that the connection can be reused."""
-    length = answer.raw.length_remaining
-    if length is not None and length <= _SMALL:
+    length = response.raw.length_remaining
+    if length is not None and length <= _MAX_DRAINED:
         try:
-            answer.raw.read(decode_content=False)
+            response.raw.read(decode_content=False)
         except HTTPError:
-            answer.close()
+            response.close()

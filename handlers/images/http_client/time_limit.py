@@ -12,34 +12,34 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Self
 
-_LOOK_SECONDS = 0.1
+_CHECK_SECONDS = 0.1
 
 
-class Turn:
+class RequestSlot:
     """One download's permission to have a request open; their number is limited."""
 
-    def __init__(self, free: threading.Semaphore) -> None:
-        self._free = free
-        self._taken = False
+    def __init__(self, slots: threading.Semaphore) -> None:
+        self._slots = slots
+        self._acquired = False
 
-    def take(self) -> None:
-        """Wait until a request may be sent, unless this download already has its turn."""
-        if not self._taken:
-            self._free.acquire()
-            self._taken = True
+    def acquire(self) -> None:
+        """Wait until a request may be sent, unless this download already has its slot."""
+        if not self._acquired:
+            self._slots.acquire()
+            self._acquired = True
 
-    def give_back(self) -> None:
-        if self._taken:
-            self._taken = False
-            self._free.release()
+    def release(self) -> None:
+        if self._acquired:
+            self._acquired = False
+            self._slots.release()
 
 
 class TimeLimit:
-    """The end of a download's time, its connection, which must end by then, and its turn."""
+    """The end of a download's time, its connection, which must end by then, and its slot."""
 
-    def __init__(self, ends_at: float, turn: Turn | None = None) -> None:
+    def __init__(self, ends_at: float, slot: RequestSlot | None = None) -> None:
         self.ends_at = ends_at
-        self.turn = turn
+        self.slot = slot
         self._socket: socket.socket | None = None
 
     @property
@@ -63,7 +63,7 @@ class TimeLimit:
                 del _owners[id(self._socket)]
             self._socket = None
 
-    def cut(self) -> None:
+    def disconnect(self) -> None:
         """Break the connection, which ends the read or write that the download waits for."""
         with _owners_lock:
             if self._socket is not None and _owners.get(id(self._socket)) is self:
@@ -84,7 +84,7 @@ def current_limit() -> TimeLimit | None:
 
 
 class Watchdog:
-    """Cuts the connections of its limits when their time is over."""
+    """Breaks the connections of its limits when their time is over."""
 
     def __init__(self) -> None:
         self._limits: set[TimeLimit] = set()
@@ -101,9 +101,9 @@ class Watchdog:
         self._thread.join()
 
     @contextmanager
-    def limit(self, ends_at: float, turn: Turn | None = None) -> Iterator[TimeLimit]:
+    def limit(self, ends_at: float, slot: RequestSlot | None = None) -> Iterator[TimeLimit]:
         """A limit for this thread inside `with`; `ends_at` is a time.monotonic()."""
-        limit = TimeLimit(ends_at, turn)
+        limit = TimeLimit(ends_at, slot)
         with self._lock:
             self._limits.add(limit)
         token = _current.set(limit)
@@ -116,8 +116,8 @@ class Watchdog:
             limit.release()
 
     def _run(self) -> None:
-        while not self._stop.wait(_LOOK_SECONDS):
+        while not self._stop.wait(_CHECK_SECONDS):
             with self._lock:
-                over = [limit for limit in self._limits if limit.is_over()]
-            for limit in over:
-                limit.cut()
+                expired = [limit for limit in self._limits if limit.is_over()]
+            for limit in expired:
+                limit.disconnect()

@@ -19,7 +19,7 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 
 @dataclass
 class Images:
-    """One run's view of the deployed workflow: its own web server, its own ear on the topic."""
+    """One run's view of the deployed workflow: its own web server, its own queue on the topic."""
 
     aws: Aws
     server: Web
@@ -37,9 +37,9 @@ class Images:
 
     def run(self, paths: list[str], concurrency: int = 8, seconds: float = 60) -> dict[str, Any]:
         """Download the paths of the server: the execution as it ended."""
-        answer = self.post(self.request(paths, concurrency))
-        assert answer.status == 200, answer.text
-        return self.aws.wait_for_end(answer.json["executionArn"], seconds)
+        response = self.post(self.request(paths, concurrency))
+        assert response.status == 200, response.text
+        return self.aws.wait_for_end(response.json["executionArn"], seconds)
 
     def report(self, execution_arn: str) -> list[dict[str, Any]]:
         key = f"{execution_arn.rpartition(':')[2]}/report.json"
@@ -81,10 +81,10 @@ class Images:
         )
         return item
 
-    def heard(self, about: str) -> tuple[str, str]:
+    def published(self, about: str) -> tuple[str, str]:
         """Subject and message of the first publication that speaks of this."""
 
-        def look() -> tuple[str, str] | None:
+        def find() -> tuple[str, str] | None:
             received = self.aws.client("sqs").receive_message(
                 QueueUrl=self.queue, MaxNumberOfMessages=10, VisibilityTimeout=0
             )
@@ -94,7 +94,7 @@ class Images:
                     return body["Subject"], body["Message"]
             return None
 
-        return until(f"a message about {about}", look, 20)
+        return until(f"a message about {about}", find, 20)
 
 
 def from_topic(topic: str, queue: str) -> str:
@@ -111,7 +111,7 @@ def from_topic(topic: str, queue: str) -> str:
 
 @pytest.fixture
 def images(aws: Aws) -> Iterator[Images]:
-    """A web server of this test's own, and a queue that hears what is published meanwhile."""
+    """A web server of this test's own, and a queue that receives what is published meanwhile."""
     sqs, sns = aws.client("sqs"), aws.client("sns")
     name, topic = f"images-{uuid4()}", aws.outputs["ImagesFailedTopicArn"]
     arn = f"arn:aws:sqs:{REGION}:000000000000:{name}"

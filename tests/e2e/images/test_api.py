@@ -15,26 +15,26 @@ GOOD: dict[str, Any] = {
     "resourcePaths": ["x"],
     "lambdaConcur": 1,
 }
-NO = object()  # the field is left out
+OMITTED = object()  # the field is left out
 
 
-def but(**changes: Any) -> dict[str, Any]:
-    return {name: value for name, value in (GOOD | changes).items() if value is not NO}
+def request_with(**changes: Any) -> dict[str, Any]:
+    return {name: value for name, value in (GOOD | changes).items() if value is not OMITTED}
 
 
 BAD = {
-    "missing base URL": (but(baseUrl=NO), "baseUrl"),
-    "missing paths": (but(resourcePaths=NO), "resourcePaths"),
-    "missing concurrency": (but(lambdaConcur=NO), "lambdaConcur"),
-    "wrong type": (but(resourcePaths="x"), "array"),
-    "wrong type of a path": (but(resourcePaths=["x", 5]), "string"),
-    "empty list": (but(resourcePaths=[]), "[]"),
-    "unknown field": (but(callback="http://evil.example"), "callback"),
-    "absolute path": (but(resourcePaths=["/etc/passwd"]), "/etc/passwd"),
-    "another host": (but(resourcePaths=["//evil.example/x"]), "evil.example"),
-    "credentials": (but(baseUrl="http://user:secret@127.0.0.1"), "secret"),
-    "file URL": (but(baseUrl="file:///etc"), "file:///etc"),
-    "too much at once": (but(lambdaConcur=65), "65"),
+    "missing base URL": (request_with(baseUrl=OMITTED), "baseUrl"),
+    "missing paths": (request_with(resourcePaths=OMITTED), "resourcePaths"),
+    "missing concurrency": (request_with(lambdaConcur=OMITTED), "lambdaConcur"),
+    "wrong type": (request_with(resourcePaths="x"), "array"),
+    "wrong type of a path": (request_with(resourcePaths=["x", 5]), "string"),
+    "empty list": (request_with(resourcePaths=[]), "[]"),
+    "unknown field": (request_with(callback="http://evil.example"), "callback"),
+    "absolute path": (request_with(resourcePaths=["/etc/passwd"]), "/etc/passwd"),
+    "another host": (request_with(resourcePaths=["//evil.example/x"]), "evil.example"),
+    "credentials": (request_with(baseUrl="http://user:secret@127.0.0.1"), "secret"),
+    "file URL": (request_with(baseUrl="file:///etc"), "file:///etc"),
+    "too much at once": (request_with(lambdaConcur=65), "65"),
     "not an object": ([GOOD], "object"),
     "not JSON": ('{"baseUrl": ', "JSON"),
     "nothing": ("", ""),
@@ -43,41 +43,43 @@ BAD = {
 
 @pytest.mark.parametrize(("body", "reason"), BAD.values(), ids=BAD)
 def test_a_bad_body_is_refused_with_the_reason(images: Images, body: Any, reason: str) -> None:
-    answer = images.post(body)
+    response = images.post(body)
 
-    assert answer.status == 400
-    assert answer.json["message"] == "Invalid request body"
-    assert reason in answer.json["reason"]
+    assert response.status == 400
+    assert response.json["message"] == "Invalid request body"
+    assert reason in response.json["reason"]
 
 
-def test_a_body_of_another_type_is_not_taken(images: Images) -> None:
+def test_a_body_of_another_type_is_refused(images: Images) -> None:
     """A form would pass the schema by, which is for JSON: on AWS it is an unsupported type."""
-    answer = images.post("baseUrl=x", headers={"Content-Type": "application/x-www-form-urlencoded"})
+    response = images.post(
+        "baseUrl=x", headers={"Content-Type": "application/x-www-form-urlencoded"}
+    )
 
-    assert answer.status in (400, 415)
+    assert response.status in (400, 415)
 
 
 def test_unsigned_requests_are_refused(images: Images) -> None:
     assert images.post(GOOD, credentials=None).status == 403
 
 
-def test_more_than_step_functions_takes_is_refused_with_the_limit(images: Images) -> None:
+def test_more_than_step_functions_accepts_is_refused_with_the_limit(images: Images) -> None:
     """10,000 paths are allowed, and 262,144 bytes; long paths reach the second limit first."""
     paths = [f"{number:05}/{'x' * 30}.png" for number in range(10_000)]
-    answer = images.post(images.request(paths))
+    response = images.post(images.request(paths))
 
-    assert answer.status == 400
-    assert "less than or equal to 262144" in answer.json["message"]
+    assert response.status == 400
+    assert "less than or equal to 262144" in response.json["message"]
 
 
-def test_the_answer_is_the_execution(images: Images) -> None:
+def test_the_response_has_the_execution(images: Images) -> None:
     images.server.routes["/x.png"] = web.file(PNG)
-    answer = images.post(images.request(["x.png"]))
+    response = images.post(images.request(["x.png"]))
 
-    assert answer.status == 200
-    assert set(answer.json) == {"executionArn", "startDate"}
-    assert ":execution:stepworks-local-images:" in answer.json["executionArn"]
-    assert images.aws.wait_for_end(answer.json["executionArn"])["status"] == "SUCCEEDED"
+    assert response.status == 200
+    assert set(response.json) == {"executionArn", "startDate"}
+    assert ":execution:stepworks-local-images:" in response.json["executionArn"]
+    assert images.aws.wait_for_end(response.json["executionArn"])["status"] == "SUCCEEDED"
 
 
 def test_quotes_and_other_alphabets_arrive_as_they_are(images: Images) -> None:
@@ -89,7 +91,7 @@ def test_quotes_and_other_alphabets_arrive_as_they_are(images: Images) -> None:
     assert images.item(path) is not None
 
 
-def test_the_status_of_a_run_is_there_for_the_asking(images: Images) -> None:
+def test_the_status_of_a_run_can_be_read(images: Images) -> None:
     images.server.routes["/x.png"] = web.file(PNG)
     good, bad = (images.run([path])["executionArn"] for path in ("x.png", "gone.png"))
 

@@ -13,7 +13,13 @@ from .conftest import PNG, Images
 
 LARGE = bytes(range(256)) * 12_000  # 3 MB: more than is kept in memory
 SUCCESS = [
-    *("Set Paths Aside", "Batch Resources", "Download Batches", "Download Batch", "Consolidate"),
+    *(
+        "Drop Paths From State",
+        "Batch Resources",
+        "Download Batches",
+        "Download Batch",
+        "Consolidate",
+    ),
     *("Record Downloads", "All Downloaded?", "All resource downloads succeeded"),
 ]
 
@@ -62,7 +68,7 @@ def test_some_are_missing(images: Images) -> None:
 
     assert (ended["status"], ended["error"]) == ("FAILED", "DownloadsFailedError")
     assert ended["cause"] == "One or more resources failed to download"
-    subject, message = images.heard(images.server.url)
+    subject, message = images.published(images.server.url)
     assert subject == "Failed stepfunction download tasks"
     assert json.loads(message) == [
         f"Could not find: {images.server.url}/gone/ä.png",
@@ -74,7 +80,7 @@ def test_some_are_missing(images: Images) -> None:
     assert images.item("gone.png") is None
 
 
-def test_servers_that_misbehave_spoil_only_their_own_items(images: Images) -> None:
+def test_servers_that_misbehave_fail_only_their_own_items(images: Images) -> None:
     broken = web.status(500)
     images.server.routes |= {
         "/good": web.file(PNG),
@@ -103,11 +109,11 @@ def test_servers_that_misbehave_spoil_only_their_own_items(images: Images) -> No
         "moved": "",
         "broken": "HTTP error 500 - Internal Server Error",
         "forbidden": "HTTP error 403 - Forbidden",
-        "hangs": "Silent for 2 s",
-        "resets": "Broken answer",
+        "hangs": "No data for 2 s",
+        "resets": "Incomplete or invalid response",
         "large": "Larger than 26,214,400 bytes",
         "endless": "Larger than 26,214,400 bytes",
-        "short": "Broken answer",
+        "short": "Incomplete or invalid response",
         "drips": "Out of time",
         "circle": "More than 5 redirects",
         "file": "Neither http nor https",
@@ -122,7 +128,7 @@ def test_duplicates_are_downloaded_once_and_reported_for_each(images: Images) ->
     assert images.server.requests == {"/00000.png": 1, "/00001.png": 1, "/none": 1}
     statuses = [outcome["statusCode"] for outcome in images.report(ended["executionArn"])]
     assert statuses == [200, 404, 200, 200, 404, 200]
-    assert len(json.loads(images.heard(images.server.url)[1])) == 2
+    assert len(json.loads(images.published(images.server.url)[1])) == 2
 
 
 def test_the_same_execution_started_twice_is_one(images: Images) -> None:
@@ -161,7 +167,7 @@ def test_two_thousand_paths(images: Images) -> None:
     assert (ended["status"], ended["error"]) == ("FAILED", "DownloadsFailedError")
     assert sorted(images.stored()) == paths[:1990]
     assert images.item("01989.png") is not None
-    assert len(json.loads(images.heard(images.server.url)[1])) == 10
+    assert len(json.loads(images.published(images.server.url)[1])) == 10
 
     history = images.aws.history(ended["executionArn"])
     outputs = [
@@ -183,8 +189,8 @@ def strict(images: Images) -> Iterator[str]:
     """downloadBatch as it is in an account, where private addresses are refused: its name."""
     functions = images.aws.client("lambda")
     deployed = functions.get_function(FunctionName=images.aws.function_name("downloadBatch"))
-    with urllib.request.urlopen(deployed["Code"]["Location"]) as answer:
-        code = answer.read()
+    with urllib.request.urlopen(deployed["Code"]["Location"]) as response:
+        code = response.read()
     found, name = deployed["Configuration"], f"strict-{images.server.port}"
     variables = found["Environment"]["Variables"] | {"ALLOW_PRIVATE_HOSTS": "false"}
     functions.create_function(
@@ -197,7 +203,7 @@ def strict(images: Images) -> Iterator[str]:
     functions.delete_function(FunctionName=name)
 
 
-def test_what_is_not_public_is_refused_in_an_account(images: Images, strict: str) -> None:
+def test_private_addresses_are_refused_in_an_account(images: Images, strict: str) -> None:
     # Given a server on this machine, which is asked for by a name, by addresses, and in disguise
     images.server.routes["/x"] = web.file(PNG)
     hosts = ["localhost", "127.0.0.1", "[::ffff:127.0.0.1]", "2130706433", "169.254.169.254"]
@@ -217,10 +223,10 @@ def test_what_is_not_public_is_refused_in_an_account(images: Images, strict: str
 
         # When its batch is downloaded
         execution = f"arn:aws:states:us-east-1:000000000000:execution:stepworks-local-images:{run}"
-        answer = images.aws.client("lambda").invoke(
+        response = images.aws.client("lambda").invoke(
             FunctionName=strict, Payload=json.dumps({"execution": execution, "batch": 0})
         )
-        result = json.loads(answer["Payload"].read())
+        result = json.loads(response["Payload"].read())
 
         # Then that item has failed, and the server was never asked
         assert (result["succeeded"], result["failed"]) == (0, 1), result

@@ -33,7 +33,7 @@ def other(aws: Aws) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("machine", asl.machines())
-def test_every_workflow_can_be_asked_for(aws: Aws, machine: str) -> None:
+def test_every_execution_of_a_standard_machine_can_be_read(aws: Aws, machine: str) -> None:
     states = aws.client("stepfunctions")
     arn = f"{MACHINE}stepworks-local-{machine}"
     if states.describe_state_machine(stateMachineArn=arn)["type"] == "EXPRESS":
@@ -41,23 +41,23 @@ def test_every_workflow_can_be_asked_for(aws: Aws, machine: str) -> None:
     execution = states.start_execution(stateMachineArn=arn, input='{"secret": "input"}')
     states.stop_execution(executionArn=execution["executionArn"], error="Stopped")
 
-    answer = get(aws, execution["executionArn"])
+    response = get(aws, execution["executionArn"])
 
-    assert answer.status == 200
-    assert answer.json["executionArn"] == execution["executionArn"]
-    assert answer.json["status"] in ("ABORTED", "FAILED")
-    assert answer.json["startDate"].endswith("Z")
-    assert "secret" not in answer.text
+    assert response.status == 200
+    assert response.json["executionArn"] == execution["executionArn"]
+    assert response.json["status"] in ("ABORTED", "FAILED")
+    assert response.json["startDate"].endswith("Z")
+    assert "secret" not in response.text
 
 
-def test_another_machines_execution_looks_as_if_it_did_not_exist(aws: Aws, other: str) -> None:
+def test_another_machines_execution_is_not_found(aws: Aws, other: str) -> None:
     execution = aws.client("stepfunctions").start_execution(stateMachineArn=other)
     aws.wait_for_end(execution["executionArn"])
 
     unknown = get(aws, execution["executionArn"].replace("stepworks-local-images-", "none-"))
-    answer = get(aws, execution["executionArn"])
+    response = get(aws, execution["executionArn"])
 
-    assert (answer.status, answer.text) == (404, unknown.text)
+    assert (response.status, response.text) == (404, unknown.text)
 
 
 def test_unsigned_requests_are_refused(aws: Aws) -> None:

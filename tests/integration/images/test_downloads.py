@@ -10,7 +10,7 @@ import pytest
 from handlers.images.downloads import WORKERS_PER_REQUEST, Downloads
 from handlers.images.http_client.connections import QUIET_SECONDS
 from handlers.images.http_client.errors import DownloadError
-from handlers.images.image_store import ImageStore, Stored
+from handlers.images.image_store import ImageStore, StoredImage
 from tests.support import web
 from tests.support.web import Web
 
@@ -20,26 +20,26 @@ PNG = bytes(range(256)) * 40
 
 
 class FakeStore:
-    """A bucket in memory, which breaks for keys in `breaks`."""
+    """A bucket in memory, which raises the error of each key in `errors`."""
 
-    def __init__(self, **breaks: Exception) -> None:
+    def __init__(self, **errors: Exception) -> None:
         self.images: dict[str, bytes] = {}
         self.types: dict[str, str | None] = {}
-        self.breaks = breaks
-        self.found: dict[str, Stored] = {}
+        self.errors = errors
+        self.found: dict[str, StoredImage] = {}
         self.closed = False
 
-    def put(self, key: str, body: IO[bytes] | bytes, *, size: int, **described: Any) -> Stored:
+    def put(self, key: str, body: IO[bytes] | bytes, *, size: int, **described: Any) -> StoredImage:
         name = key.rpartition("/")[2]
-        if name in self.breaks:
-            raise self.breaks[name]
+        if name in self.errors:
+            raise self.errors[name]
         content = body if isinstance(body, bytes) else body.read()
         assert len(content) == size
         self.images[key] = content
         self.types[key] = described["content_type"]
-        return Stored(key, size, str(described["content_type"]), "2026-11-21T10:00:00Z")
+        return StoredImage(key, size, str(described["content_type"]), "2026-11-21T10:00:00Z")
 
-    def find(self, key: str) -> Stored | None:
+    def find(self, key: str) -> StoredImage | None:
         return self.found.get(key)
 
     def close(self) -> None:
@@ -104,9 +104,9 @@ def test_one_bad_item_never_fails_the_batch(server: Web) -> None:
     }
     bad = {
         "missing": (404, "Could not find"),
-        "hangs": (None, "Silent for 0.5 s"),
-        "resets": (None, "Broken answer"),
-        "short": (None, "Broken answer"),
+        "hangs": (None, "No data for 0.5 s"),
+        "resets": (None, "Incomplete or invalid response"),
+        "short": (None, "Incomplete or invalid response"),
         "huge": (200, "Larger than 100,000 bytes"),
         "endless": (200, "Larger than 100,000 bytes"),
         "broken": (500, "HTTP error 500 - Internal Server Error"),
@@ -117,15 +117,15 @@ def test_one_bad_item_never_fails_the_batch(server: Web) -> None:
     outcomes = download(server, "a.png", *bad, "b.png", concurrency=20)
 
     assert [outcomes[0]["statusCode"], outcomes[-1]["statusCode"]] == [200, 200]
-    for outcome, (path, (status, what)) in zip(outcomes[1:-1], bad.items(), strict=True):
+    for outcome, (path, (status, reason)) in zip(outcomes[1:-1], bad.items(), strict=True):
         url = path if ":" in path else f"{server.url}/{path}"
-        assert outcome == {"url": url, "statusCode": status, "message": f"{what}: {url}"}
+        assert outcome == {"url": url, "statusCode": status, "message": f"{reason}: {url}"}
 
 
 @pytest.mark.parametrize(
     ("error", "message"),
     [
-        (DownloadError("Could not be stored, S3 says SlowDown"), "S3 says SlowDown: http"),
+        (DownloadError("Could not be stored, S3 returned SlowDown"), "S3 returned SlowDown: http"),
         (MemoryError(), "Unexpected MemoryError: http"),
     ],
     ids=["S3", "a bug"],
@@ -141,48 +141,50 @@ def test_a_store_that_fails_fails_only_that_item(
 
 
 def test_a_large_image_goes_through_a_file(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Above what is kept in memory the store is given a file, below it bytes."""
-    given: list[type] = []
+    """The store gets a file for images above the memory limit, and bytes for smaller ones."""
+    body_types: list[type] = []
     put = FakeStore.put
 
-    def noted(store: FakeStore, key: str, body: IO[bytes] | bytes, **options: Any) -> Stored:
-        given.append(type(body))
+    def recorded(
+        store: FakeStore, key: str, body: IO[bytes] | bytes, **options: Any
+    ) -> StoredImage:
+        body_types.append(type(body))
         return put(store, key, body, **options)
 
-    monkeypatch.setattr(FakeStore, "put", noted)
-    monkeypatch.setattr("handlers.images.downloads._IN_MEMORY", 50_000)
+    monkeypatch.setattr(FakeStore, "put", recorded)
+    monkeypatch.setattr("handlers.images.downloads._MAX_IN_MEMORY", 50_000)
     server.routes["/large"] = web.file(bytes(99_999))
     store = FakeStore()
     download(server, "a.png", "large", store=store, concurrency=1)
 
-    assert given[0] is bytes
-    assert given[1] is not bytes
+    assert body_types[0] is bytes
+    assert body_types[1] is not bytes
     assert len(store.images[f"127.0.0.1:{server.port}/large"]) == 99_999
 
 
-def test_as_many_at_once_as_asked_for_and_no_more(server: Web) -> None:
-    at_once, most, lock = 0, 0, threading.Lock()
+def test_at_most_the_requested_number_of_requests_is_open(server: Web) -> None:
+    open_requests, highest, lock = 0, 0, threading.Lock()
     together = threading.Barrier(3)
 
     def route(request: web.Request) -> None:
-        nonlocal at_once, most
+        nonlocal open_requests, highest
         with lock:
-            at_once += 1
-            most = max(most, at_once)
+            open_requests += 1
+            highest = max(highest, open_requests)
         together.wait(5)
         with lock:
-            at_once -= 1
-        request.answer(200, b"x")
+            open_requests -= 1
+        request.respond(200, b"x")
 
     server.routes |= {f"/{number}": route for number in range(9)}
     download(server, *map(str, range(9)), concurrency=3)
 
-    assert most == 3
+    assert highest == 3
     assert len(server.clients) <= WORKERS_PER_REQUEST * 3
 
 
-def test_the_silence_after_an_image_keeps_no_other_waiting(server: Web) -> None:
-    """Nor does its way into the bucket; only the requests themselves come one after the other."""
+def test_waiting_for_silence_does_not_delay_other_downloads(server: Web) -> None:
+    """Neither does storing the image. Only the requests themselves come one after the other."""
     server.routes |= {f"/{number}": web.file(b"x") for number in range(30)}
     started = time.monotonic()
     outcomes = download(server, *map(str, range(30)), concurrency=1)
@@ -191,19 +193,19 @@ def test_the_silence_after_an_image_keeps_no_other_waiting(server: Web) -> None:
     assert time.monotonic() - started < 30 * QUIET_SECONDS * 0.6
 
 
-def test_a_redirect_and_a_retry_take_their_turn_again(server: Web) -> None:
-    """What a download gives back at the end of an answer it needs for its next request."""
-    at_once, most, lock = 0, 0, threading.Lock()
+def test_a_redirect_and_a_retry_wait_for_a_slot_again(server: Web) -> None:
+    """A download releases its slot at the end of a response and needs one for its next request."""
+    open_requests, highest, lock = 0, 0, threading.Lock()
 
     def slowly(then: web.Route) -> web.Route:
         def route(request: web.Request) -> None:
-            nonlocal at_once, most
+            nonlocal open_requests, highest
             with lock:
-                at_once += 1
-                most = max(most, at_once)
+                open_requests += 1
+                highest = max(highest, open_requests)
             time.sleep(0.02)
             with lock:
-                at_once -= 1
+                open_requests -= 1
             then(request)
 
         return route
@@ -216,10 +218,10 @@ def test_a_redirect_and_a_retry_take_their_turn_again(server: Web) -> None:
     outcomes = download(server, *paths, concurrency=2)
 
     assert all("filename" in outcome for outcome in outcomes)
-    assert most == 2
+    assert highest == 2
 
 
-def test_what_is_not_done_in_time_has_failed_and_the_rest_is_kept(server: Web) -> None:
+def test_downloads_out_of_time_fail_and_the_others_are_kept(server: Web) -> None:
     server.routes["/drips"] = web.drips
     started = time.monotonic()
     outcomes = download(
@@ -241,7 +243,7 @@ def test_one_slow_item_does_not_take_the_time_of_the_others(server: Web) -> None
 
 def test_a_retry_downloads_only_what_is_missing(server: Web) -> None:
     store = FakeStore()
-    done = Stored(f"127.0.0.1:{server.port}/a.png", 3, "image/png", "2026-11-21T09:00:00Z")
+    done = StoredImage(f"127.0.0.1:{server.port}/a.png", 3, "image/png", "2026-11-21T09:00:00Z")
     store.found[done.key] = done
     outcomes = download(server, "a.png", "b.png", store=store, only_missing=True)
 
@@ -251,8 +253,8 @@ def test_a_retry_downloads_only_what_is_missing(server: Web) -> None:
     assert outcomes[1]["bytes"] == len(PNG) + 1
 
 
-def test_a_first_run_does_not_even_look(server: Web) -> None:
+def test_a_first_attempt_does_not_look_for_stored_images(server: Web) -> None:
     store = FakeStore()
-    store.found[f"127.0.0.1:{server.port}/a.png"] = Stored("old", 3, "x", "y")
+    store.found[f"127.0.0.1:{server.port}/a.png"] = StoredImage("old", 3, "x", "y")
 
     assert download(server, "a.png", store=store)[0]["bytes"] == len(PNG) + 1

@@ -11,7 +11,7 @@ from moto import mock_aws
 
 from handlers.images import batch_resources, consolidate, download_batch, record_downloads
 from handlers.images.errors import InvalidDownloadRequestError, RunDocumentMissingError
-from handlers.images.image_store import ImageStore, Stored
+from handlers.images.image_store import ImageStore, StoredImage
 from handlers.shared.errors import ConfigurationError, InvalidEventError
 from tests.support import web
 from tests.support.web import Web
@@ -25,11 +25,11 @@ PNG = b"\x89PNG"
 class MotoStore(ImageStore):
     """Puts by boto3, which moto understands; the rest is the real one."""
 
-    def put(self, key: str, body: Any, **described: Any) -> Stored:
+    def put(self, key: str, body: Any, **described: Any) -> StoredImage:
         boto3.client("s3").put_object(
             Bucket=IMAGES, Key=key, Body=body, Metadata={"run": self._run}, ContentType="image/png"
         )
-        return Stored(key, described["size"], "image/png", "2026-11-21T10:00:00Z")
+        return StoredImage(key, described["size"], "image/png", "2026-11-21T10:00:00Z")
 
 
 @dataclass
@@ -41,11 +41,11 @@ class World:
     server: Web
     context: FakeContext
 
-    def run(self, paths: list[str], lose: int | None = None) -> dict[str, Any]:
-        """What Consolidate makes of it; the batch of that number is lost."""
+    def run(self, paths: list[str], failed_batch: int | None = None) -> dict[str, Any]:
+        """The result of Consolidate; the batch with that number fails."""
         plan = self.planned(paths)
         batches = [
-            {"error": "Sandbox.Timedout"} if batch == lose else self.batch(batch)
+            {"error": "Sandbox.Timedout"} if batch == failed_batch else self.batch(batch)
             for batch in plan["batches"]
         ]
         return consolidate.handler({"execution": EXECUTION, "batches": batches}, self.context)
@@ -105,7 +105,7 @@ def paths(count: int) -> list[str]:
     return [f"{number}.png" for number in range(count)]
 
 
-def test_the_way_of_a_run(world: World) -> None:
+def test_a_whole_run(world: World) -> None:
     summary = world.run(paths(12))
     recorded = world.record()
 
@@ -122,7 +122,7 @@ def test_the_way_of_a_run(world: World) -> None:
     assert world.items()[f"{world.server.url}/3.png"]["bytes"] == {"N": "4"}
 
 
-def test_what_goes_from_state_to_state_is_numbers_and_names(world: World) -> None:
+def test_only_numbers_and_names_pass_between_states(world: World) -> None:
     plan = world.planned(paths(12))
 
     assert plan == {"requested": 12, "distinct": 12, "batchSize": 5, "batches": [0, 1, 2]}
@@ -149,17 +149,15 @@ def test_duplicates_are_downloaded_once_and_reported_for_each(world: World) -> N
     assert world.record() == {"images": 1}
 
 
-def test_a_lost_batch_is_reported_and_the_others_are_recorded(world: World) -> None:
-    summary = world.run(paths(12), lose=1)
+def test_a_failed_batch_is_reported_and_the_others_are_recorded(world: World) -> None:
+    summary = world.run(paths(12), failed_batch=1)
 
     assert (summary["downloaded"], summary["failed"]) == (7, 5)
-    assert summary["messages"][0] == (
-        f"Lost with its batch (Sandbox.Timedout): {world.server.url}/5.png"
-    )
+    assert summary["messages"][0] == (f"Batch failed (Sandbox.Timedout): {world.server.url}/5.png")
     assert world.record() == {"images": 7}
 
 
-def test_a_batch_that_was_lost_on_its_last_step_is_reported_as_it_was(world: World) -> None:
+def test_a_batch_that_failed_after_its_last_step_is_reported_as_it_was(world: World) -> None:
     """Killed after its results were written: the report says what is in the bucket."""
     plan = world.planned(["0.png", "missing.png"])
     world.batch(plan["batches"][0])
@@ -178,14 +176,14 @@ FAULTS: dict[str, web.Route] = {
     "not there": web.status(404),
     "broken": web.status(500),
     "cut off": web.stops_after(100, PNG),
-    "more than announced": web.status(200, PNG + b"more", Content_Length=len(PNG)),
+    "more than declared": web.status(200, PNG + b"more", Content_Length=len(PNG)),
     "too large": web.status(200, b"", Content_Length=100_000_000),
     "reset": web.resets,
     "redirected to nowhere": web.redirect("file:///etc/passwd"),
 }
 
 
-def test_what_the_report_says_is_what_is_in_the_bucket_and_the_table(world: World) -> None:
+def test_the_report_agrees_with_the_bucket_and_the_table(world: World) -> None:
     for number, route in enumerate(FAULTS.values()):
         world.server.routes[f"/fault{number}"] = route
     faults = [f"fault{number}" for number in range(len(FAULTS))]
@@ -218,10 +216,10 @@ def test_a_batch_that_is_repeated_downloads_only_what_is_missing(world: World) -
     assert {item["bytes"] for item in world.document("results/0.json")} == {4}
 
 
-def test_what_another_run_has_stored_is_downloaded_anew(world: World) -> None:
+def test_an_image_of_another_run_is_downloaded_again(world: World) -> None:
     # Given a batch that was begun, and an older image under the key of its first
     world.planned(paths(2))
-    download_batch.Run.of_event({"execution": EXECUTION}).is_first("batch-0")
+    download_batch.Run.of_event({"execution": EXECUTION}).mark_begun("batch-0")
     key = f"127.0.0.1:{world.server.port}/0.png"
     world.s3.put_object(Bucket=IMAGES, Key=key, Body=b"old", Metadata={"run": "run-0"})
 
@@ -230,7 +228,7 @@ def test_what_another_run_has_stored_is_downloaded_anew(world: World) -> None:
     assert world.s3.get_object(Bucket=IMAGES, Key=key)["Body"].read() == PNG
 
 
-def test_the_same_again_changes_nothing(world: World) -> None:
+def test_a_repeated_run_changes_nothing(world: World) -> None:
     first, second = world.run(paths(7)), world.run(paths(7))
     world.record()
     world.record()
@@ -260,7 +258,7 @@ def test_private_addresses_are_refused_unless_the_stage_allows_them(
 
 
 @pytest.mark.parametrize("value", ["no", "yes", "True", "1"])
-def test_only_one_word_allows_private_addresses(
+def test_only_true_allows_private_addresses(
     world: World, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
     monkeypatch.setenv("ALLOW_PRIVATE_HOSTS", value)
@@ -270,7 +268,7 @@ def test_only_one_word_allows_private_addresses(
     assert not world.server.requests
 
 
-def test_time_that_has_run_out_ends_the_batch_with_its_results(world: World) -> None:
+def test_a_batch_out_of_time_still_returns_its_results(world: World) -> None:
     world.context.remaining_ms = 100
     world.server.routes["/slow"] = web.drips
     world.planned(["slow"])
@@ -278,7 +276,7 @@ def test_time_that_has_run_out_ends_the_batch_with_its_results(world: World) -> 
     assert world.batch(0) == {"results": "results/0.json", "succeeded": 0, "failed": 1}
 
 
-def test_a_request_that_is_none_is_refused_with_the_reason(world: World) -> None:
+def test_an_invalid_request_is_refused_with_the_reason(world: World) -> None:
     with pytest.raises(InvalidDownloadRequestError, match="must be a path relative"):
         world.planned(["/etc/passwd"])
 
@@ -293,6 +291,6 @@ def test_an_event_without_an_execution_is_refused(world: World, handler: Any) ->
         handler({}, world.context)
 
 
-def test_a_plan_that_is_gone_is_an_error(world: World) -> None:
+def test_a_missing_plan_is_an_error(world: World) -> None:
     with pytest.raises(RunDocumentMissingError, match=r"s3://runs/run-1/plan\.json"):
         world.batch(0)

@@ -19,20 +19,20 @@ from tests.support.web import Put, Route, Web
 
 PNG = bytes(range(256)) * 40
 KEY = "flags.example:8080/a%20b/ä (1).png?1f"
-CREDENTIALS = Credentials("test", "test")  # what the tests' environment says
+CREDENTIALS = Credentials("test", "test")  # as in the tests' environment
 ERROR = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
 
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch, fresh_clients: None) -> Iterator[Web]:
-    """An S3 that takes everything, until told otherwise."""
+    """An S3 without routes; a test adds them."""
     with web.serve({}) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         yield server
 
 
 def stored(server: Web, *routes: Route, body: Any = PNG, **given: Any) -> Put:
-    """Put an image to an S3 that answers like this: what it was sent last."""
+    """Put an image into an S3 with these routes; returns the last PUT that it received."""
     path = "/images/" + KEY.replace("%", "%25").replace(" ", "%20").replace("?", "%3F")
     path = path.replace("ä", "%C3%A4").replace("(", "%28").replace(")", "%29").replace(":", "%3A")
     server.routes[path] = web.in_turn(*(routes or (web.status(200),)))
@@ -42,7 +42,7 @@ def stored(server: Web, *routes: Route, body: Any = PNG, **given: Any) -> Put:
     return server.puts[-1]
 
 
-def test_the_image_lands_under_its_key(s3: Web) -> None:
+def test_the_image_is_stored_at_its_key(s3: Web) -> None:
     put = stored(s3)
 
     assert unquote(put.path) == f"/images/{KEY}"
@@ -51,7 +51,7 @@ def test_the_image_lands_under_its_key(s3: Web) -> None:
 
 
 def spooled(content: bytes, in_memory: int = 1000) -> IO[bytes]:
-    """A file as a download leaves it: what is longer than `in_memory` lies on the disk."""
+    """A file as a download leaves it: on disk if it is longer than `in_memory`."""
     spool = tempfile.SpooledTemporaryFile(max_size=in_memory)  # noqa: SIM115 (closed with it)
     spool.write(content)
     spool.seek(0)
@@ -59,7 +59,7 @@ def spooled(content: bytes, in_memory: int = 1000) -> IO[bytes]:
 
 
 @pytest.mark.parametrize("in_memory", [1000, 1_000_000], ids=["on disk", "in memory"])
-def test_a_file_is_sent_as_it_is_read(s3: Web, in_memory: int) -> None:
+def test_a_file_is_sent_unchanged(s3: Web, in_memory: int) -> None:
     put = stored(s3, body=spooled(PNG, in_memory))
 
     assert put.body == PNG
@@ -67,7 +67,7 @@ def test_a_file_is_sent_as_it_is_read(s3: Web, in_memory: int) -> None:
     assert "Transfer-Encoding" not in put.headers
 
 
-def test_the_signature_is_what_s3_calculates_from_what_it_received(s3: Web) -> None:
+def test_the_signature_matches_what_s3_calculates(s3: Web) -> None:
     put = stored(s3, content_type="image/png", content_encoding="br")
     authorization = put.headers["Authorization"]
     signed = authorization.partition("SignedHeaders=")[2].partition(",")[0].split(";")
@@ -77,9 +77,9 @@ def test_the_signature_is_what_s3_calculates_from_what_it_received(s3: Web) -> N
     for name in signed:
         received.headers[name] = next(v for k, v in put.headers.items() if k.lower() == name)
     received.context["timestamp"] = put.headers["X-Amz-Date"]
-    judge = S3SigV4Auth(CREDENTIALS, "s3", "us-east-1")
-    expected = judge.signature(
-        judge.string_to_sign(received, judge.canonical_request(received)), received
+    signer = S3SigV4Auth(CREDENTIALS, "s3", "us-east-1")
+    expected = signer.signature(
+        signer.string_to_sign(received, signer.canonical_request(received)), received
     )
 
     assert authorization.endswith(f"Signature={expected}")
@@ -101,7 +101,7 @@ def test_the_signature_is_what_s3_calculates_from_what_it_received(s3: Web) -> N
     ],
     ids=["image", "parameters", "none", "empty", "two headers", "not ASCII", "too long"],
 )
-def test_content_type_is_kept_if_it_is_one(s3: Web, given: str | None, kept: str) -> None:
+def test_a_valid_content_type_is_kept(s3: Web, given: str | None, kept: str) -> None:
     put = stored(s3, content_type=given)
 
     assert put.headers["Content-Type"] == kept
@@ -119,7 +119,7 @@ def test_content_encoding_is_kept(s3: Web, given: str | None, kept: str | None) 
     [web.status(503), web.status(500), web.resets],
     ids=["busy", "broken", "reset"],
 )
-def test_what_passes_is_tried_again_with_the_whole_body(
+def test_transient_errors_are_retried_with_the_whole_body(
     s3: Web, trouble: Route, as_body: Callable[[bytes], Any]
 ) -> None:
     put = stored(s3, trouble, trouble, web.status(200), body=as_body(PNG))
@@ -129,25 +129,31 @@ def test_what_passes_is_tried_again_with_the_whole_body(
 
 
 @pytest.mark.parametrize(
-    ("answer", "requests", "what"),
+    ("response", "requests", "reason"),
     [
-        (web.status(403, ERROR), 1, "Could not be stored, S3 says AccessDenied"),
-        (web.status(503, b"<Code>SlowDown</Code>"), 4, "Could not be stored, S3 says SlowDown"),
-        (web.status(307, Location="http://127.0.0.1:1/"), 1, "S3 says status 307"),
-        (web.resets, 4, "Could not be stored, S3 did not answer"),
+        (web.status(403, ERROR), 1, "Could not be stored, S3 returned AccessDenied"),
+        (
+            web.status(503, b"<Code>SlowDown</Code>"),
+            4,
+            "unknown whether it was stored, S3 returned SlowDown",
+        ),
+        (web.status(307, Location="http://127.0.0.1:1/"), 1, "S3 returned status 307"),
+        (web.resets, 4, "unknown whether it was stored, S3 did not respond"),
     ],
-    ids=["denied", "busy", "redirect", "no answer"],
+    ids=["denied", "busy", "redirect", "no response"],
 )
-def test_what_s3_does_not_take_is_one_failed_item(
-    s3: Web, answer: Route, requests: int, what: str
+def test_an_image_that_s3_refuses_is_one_failed_item(
+    s3: Web, response: Route, requests: int, reason: str
 ) -> None:
-    with pytest.raises(DownloadError, match=what):
-        stored(s3, answer)
+    with pytest.raises(DownloadError, match=reason):
+        stored(s3, response)
     assert len(s3.puts) == requests
 
 
-def takes_it_but(trouble: Route, *, run: str = "run-1", size: int = len(PNG)) -> Route:
-    """Every PUT takes effect, its answer never says so; HEAD tells what is there."""
+def stores_without_confirmation(
+    trouble: Route, *, run: str = "run-1", size: int = len(PNG)
+) -> Route:
+    """Every PUT takes effect, but its response never confirms it; HEAD returns what is stored."""
 
     def route(request: web.Request) -> None:
         if request.command == "HEAD":
@@ -170,25 +176,27 @@ def put_to(server: Web, route: Route) -> Any:
     )
 
 
-@pytest.mark.parametrize("trouble", [web.resets, web.status(500)], ids=["no answer", "a fault"])
-def test_what_is_stored_although_s3_never_said_so_is_no_failure(s3: Web, trouble: Route) -> None:
+@pytest.mark.parametrize("trouble", [web.resets, web.status(500)], ids=["no response", "a fault"])
+def test_an_image_stored_without_confirmation_is_no_failure(s3: Web, trouble: Route) -> None:
     """The report would say that it failed, and the bucket would have it."""
-    found = put_to(s3, takes_it_but(trouble))
+    found = put_to(s3, stores_without_confirmation(trouble))
 
     assert (found.key, found.size, found.content_type) == ("a", len(PNG), "image/png")
     assert found.stored_at == "2026-11-21T10:00:00Z"
 
 
 @pytest.mark.parametrize(
-    "there", [{"run": "run-0"}, {"size": 7}], ids=["another run's", "of another size"]
+    "stored_image", [{"run": "run-0"}, {"size": 7}], ids=["another run's", "of another size"]
 )
-def test_what_else_is_there_does_not_count(s3: Web, there: dict[str, Any]) -> None:
-    with pytest.raises(DownloadError, match=r"^Could not be stored, S3 did not answer$"):
-        put_to(s3, takes_it_but(web.resets, **there))
+def test_another_object_at_the_key_does_not_count(s3: Web, stored_image: dict[str, Any]) -> None:
+    with pytest.raises(DownloadError, match=r"^Could not be stored, S3 did not respond$"):
+        put_to(s3, stores_without_confirmation(web.resets, **stored_image))
 
 
-def test_where_s3_does_not_even_say_what_is_there_nothing_is_claimed(s3: Web) -> None:
-    with pytest.raises(DownloadError, match="S3 did not answer, not even whether it is there"):
+def test_an_unknown_outcome_is_reported_as_unknown(s3: Web) -> None:
+    with pytest.raises(
+        DownloadError, match="It is unknown whether it was stored, S3 did not respond"
+    ):
         put_to(s3, web.resets)
 
 

@@ -21,7 +21,7 @@ def sample(name: str) -> dict[str, Any]:
     return event
 
 
-def test_the_way_of_the_sample(world: World) -> None:
+def test_the_samples_work_one_after_the_other(world: World) -> None:
     # Given the server that the sample speaks of, at the address it really has here
     world.server.routes |= {"/testing.md": web.file(b"# x"), "/operations.md": web.file(b"# y")}
     planning = sample("batch-resources")

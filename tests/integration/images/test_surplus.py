@@ -1,4 +1,4 @@
-"""Servers that send more than they announced: the file fails, and no other file is made of it."""
+"""Servers that send more than they declared: the file fails, and no other file gets the surplus."""
 
 import io
 import threading
@@ -23,7 +23,7 @@ from .test_downloads import FakeStore
 
 AAA = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nAAA"
 EVIL = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL"
-MORE = "Sent more than it announced"
+SURPLUS_ERROR = "Sent more than it declared"
 
 
 @pytest.fixture(params=["http", "https"])
@@ -46,10 +46,10 @@ class World:
             self.client.fetch(self.url + path, sink, limit)
         return sink.getvalue()
 
-    def refusal(self, path: str) -> str:
+    def download_error(self, path: str) -> str:
         with pytest.raises(DownloadError) as caught:
             self.get(path)
-        return caught.value.what
+        return caught.value.reason
 
 
 def sends(*parts: bytes, pause: float = 0.0) -> Route:
@@ -80,15 +80,13 @@ SURPLUS: dict[str, Route] = {
 
 
 @pytest.mark.parametrize("route", SURPLUS.values(), ids=SURPLUS)
-def test_more_than_announced_fails_the_file_and_never_becomes_the_next(
-    world: World, route: Route
-) -> None:
+def test_surplus_fails_the_file_and_never_becomes_the_next_one(world: World, route: Route) -> None:
     world.server.routes["/a"] = route
 
-    assert world.refusal("/a") == MORE
+    assert world.download_error("/a") == SURPLUS_ERROR
     assert world.get("/b") == b"b itself"
     assert len(world.server.clients) == 2
-    assert world.server.requests["/a"] == 1  # which of the two lengths is right, nobody knows
+    assert world.server.requests["/a"] == 1  # a retry cannot tell which length is right
 
 
 def test_the_connection_is_closed_at_once(world: World) -> None:
@@ -102,24 +100,24 @@ def test_the_connection_is_closed_at_once(world: World) -> None:
         request.close_connection = True
 
     world.server.routes["/a"] = route
-    world.refusal("/a")
+    world.download_error("/a")
 
     assert closed.wait(5)
 
 
 @pytest.mark.parametrize("status", [b"404 Not Found", b"500 Busy", b"302 Found\r\nLocation: /b"])
 @pytest.mark.parametrize("pause", [0.0, 0.05], ids=["at once", "later"])
-def test_more_than_announced_of_an_error_or_a_redirect_is_not_the_next_file(
+def test_surplus_of_an_error_or_a_redirect_is_not_the_next_file(
     world: World, status: bytes, pause: float
 ) -> None:
-    answer = AAA.replace(b"200 OK", status)
-    world.server.routes["/a"] = web.in_turn(sends(answer, EVIL, pause=pause), web.status(404))
+    response = AAA.replace(b"200 OK", status)
+    world.server.routes["/a"] = web.in_turn(sends(response, EVIL, pause=pause), web.status(404))
 
-    assert world.refusal("/a") in ("Could not find", MORE)
+    assert world.download_error("/a") in ("Could not find", SURPLUS_ERROR)
     assert world.get("/b") == b"b itself"
 
 
-def test_what_comes_after_the_file_was_taken_closes_the_connection(world: World) -> None:
+def test_surplus_after_the_file_was_accepted_closes_the_connection(world: World) -> None:
     """Too late to fail the file, which is stored by then; but nothing else is made of it."""
     go_on, sent = threading.Event(), threading.Event()
 
@@ -138,21 +136,21 @@ def test_what_comes_after_the_file_was_taken_closes_the_connection(world: World)
     assert len(world.server.clients) == 2
 
 
-def test_a_response_too_many_that_crosses_the_next_request_fails_that_file(world: World) -> None:
-    """It cannot be told from the answer; but then the true answer is one too many."""
+def test_an_extra_response_fails_the_file_of_the_next_request(world: World) -> None:
+    """It looks like the response to that request, and the real response then is surplus."""
     world.server.routes["/c"] = web.file(b"c")
     world.server.routes["/b"] = sends(EVIL, AAA)
 
     assert world.get("/c") == b"c"
-    assert world.refusal("/b") == MORE
+    assert world.download_error("/b") == SURPLUS_ERROR
 
 
-def test_a_server_that_keeps_its_word_keeps_its_connection(world: World) -> None:
+def test_a_correct_response_keeps_the_connection(world: World) -> None:
     """Over TLS too, where a server sends records of its own, such as session tickets."""
     world.server.routes["/x"] = web.status(404, b"no")
     for _ in range(2):
         assert world.get("/b") == b"b itself"
-        assert world.refusal("/x") == "Could not find"
+        assert world.download_error("/x") == "Could not find"
 
     assert len(world.server.clients) == 1
 
@@ -174,7 +172,7 @@ def batch(server: Web) -> Iterator[tuple[FakeStore, Callable[..., list[dict[str,
     yield store, run
 
 
-def test_a_batch_stores_nothing_of_it() -> None:
+def test_a_batch_stores_no_surplus() -> None:
     routes = {"/a": SURPLUS["a whole response 50 ms later"], "/b": web.file(b"b itself")}
     with web.serve(routes) as server, batch(server) as (store, run):
         a, b = run("a", "b")
@@ -182,7 +180,7 @@ def test_a_batch_stores_nothing_of_it() -> None:
     assert a == {
         "url": f"{server.url}/a",
         "statusCode": 200,
-        "message": f"{MORE}: {server.url}/a",
+        "message": f"{SURPLUS_ERROR}: {server.url}/a",
     }
     assert b["bytes"] == len(b"b itself")
     assert store.images == {f"127.0.0.1:{server.port}/b": b"b itself"}

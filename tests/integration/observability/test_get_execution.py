@@ -49,8 +49,8 @@ class World:
             "pathParameters": {"executionArn": parameter},
             "requestContext": {"requestId": "request-1"},
         }
-        answered = handler(event, self.context)
-        return answered["statusCode"], json.loads(answered["body"])
+        response = handler(event, self.context)
+        return response["statusCode"], json.loads(response["body"])
 
 
 @pytest.fixture
@@ -100,20 +100,20 @@ def test_an_execution_that_runs_has_no_end_yet(
     assert set(body) == {"executionArn", "status", "startDate"}
 
 
-@pytest.mark.parametrize("handed_on", [str, lambda arn: quote(arn, safe="")], ids=["plain", "%3A"])
-def test_the_arn_may_come_encoded(world: World, handed_on: Callable[[str], str]) -> None:
+@pytest.mark.parametrize("encode", [str, lambda arn: quote(arn, safe="")], ids=["plain", "%3A"])
+def test_the_arn_may_come_encoded(world: World, encode: Callable[[str], str]) -> None:
     """API Gateway may hand a path parameter on as it came, or decoded."""
     arn = world.execution({"Type": "Pass", "End": True})
 
-    assert world.get(handed_on(arn))[0] == 200
+    assert world.get(encode(arn))[0] == 200
 
 
 @pytest.mark.parametrize("parameter", [ARN, "nonsense", "arn:aws:s3:::bucket", "x" * 2000])
-def test_what_is_not_there_is_not_found(world: World, parameter: str) -> None:
+def test_an_unknown_execution_is_not_found(world: World, parameter: str) -> None:
     assert world.get(parameter) == (404, {"message": "There is no such execution."})
 
 
-def test_what_may_not_be_seen_looks_as_if_it_were_not_there(
+def test_an_execution_without_permission_is_not_found(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(**_: Any) -> None:
@@ -127,7 +127,7 @@ def test_what_may_not_be_seen_looks_as_if_it_were_not_there(
 @pytest.mark.parametrize(
     ("code", "status"), [("ThrottlingException", 400), ("InternalFailure", 500)]
 )
-def test_a_passing_fault_of_step_functions_is_a_503(
+def test_a_transient_error_of_step_functions_is_a_503(
     world: World, monkeypatch: pytest.MonkeyPatch, code: str, status: int
 ) -> None:
     def fails(**_: Any) -> None:
@@ -141,7 +141,7 @@ def test_a_passing_fault_of_step_functions_is_a_503(
     )
 
 
-def test_other_errors_are_errors(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_errors_are_raised(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(**_: Any) -> None:
         raise answer("Other")
 
@@ -155,7 +155,7 @@ def test_other_errors_are_errors(world: World, monkeypatch: pytest.MonkeyPatch) 
     "parameter",
     ["", "\ud800", "%ED%A0%80", ARN + "\n", ARN + "x" * 200, ARN.replace("states", "lambda")],
 )
-def test_what_is_no_arn_of_an_execution_is_not_even_asked_for(
+def test_an_invalid_arn_is_refused_without_a_request(
     world: World, monkeypatch: pytest.MonkeyPatch, parameter: str
 ) -> None:
     monkeypatch.setattr(client("stepfunctions"), "describe_execution", None)
@@ -164,7 +164,7 @@ def test_what_is_no_arn_of_an_execution_is_not_even_asked_for(
 
 
 @pytest.mark.parametrize("text", ["[" * 200_000, "[" * 5000 + "]" * 5000, "9" * 5000])
-def test_an_output_that_cannot_be_looked_through_is_not_shown(
+def test_an_output_that_cannot_be_parsed_is_not_shown(
     world: World, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     arn = world.execution({"Type": "Pass", "End": True})
@@ -178,7 +178,7 @@ def test_an_output_that_cannot_be_looked_through_is_not_shown(
     assert (status, body["output"]) == (200, "(not shown)")
 
 
-def test_a_cause_that_is_nested_too_deep_to_look_through_is_not_shown(
+def test_a_cause_that_is_nested_too_deep_to_parse_is_not_shown(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arn = world.execution({"Type": "Fail", "Error": "E", "Cause": "x"})
@@ -210,6 +210,6 @@ def test_tokens_are_never_shown(world: World, state: dict[str, Any]) -> None:
 
 
 def test_words_about_tokens_stay() -> None:
-    said = {"cause": "The task token has expired", "list": ["token", 3, None, True]}
+    value = {"cause": "The task token has expired", "list": ["token", 3, None, True]}
 
-    assert without_tokens(said) == said
+    assert without_tokens(value) == value

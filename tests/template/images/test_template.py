@@ -29,7 +29,7 @@ FUNCTIONS = {
         "dynamodb:BatchWriteItem ${ImagesTable.Arn}",
     },
 }
-EVERYBODY = ("xray:", "logs:")
+COMMON_PERMISSIONS = ("xray:", "logs:")
 
 
 def properties(package: Package, name: str) -> dict[str, Any]:
@@ -44,7 +44,7 @@ def test_each_function_may_do_its_work_and_nothing_else(dev: Package, function: 
         for statement in dev.statements(dev.role_of(properties(dev, function)))
         for action in statement.actions
         for resource in statement.resources
-        if not action.startswith(EVERYBODY)
+        if not action.startswith(COMMON_PERMISSIONS)
     }
 
     assert allowed == FUNCTIONS[function]
@@ -83,7 +83,7 @@ def test_the_topic_is_encrypted_with_a_key_its_publishers_may_use(dev: Package) 
     assert properties(dev, "ImagesFailedTopic")["KmsMasterKeyId"] == "alias/aws/sns"
 
 
-def test_a_mail_subscription_is_made_for_an_address_and_for_none_not(dev: Package) -> None:
+def test_a_mail_subscription_exists_only_with_an_address(dev: Package) -> None:
     subscription = dev.template["Resources"]["ImagesFailureSubscription"]
 
     assert subscription["Condition"] == "HasImagesFailureEmail"
@@ -112,9 +112,9 @@ def test_private_addresses_are_refused_on_aws(request: pytest.FixtureRequest, st
 def test_the_disk_holds_the_largest_batch(dev: Package) -> None:
     """64 downloads at once, each of the largest size, and half as much again to spare."""
     function = properties(dev, "DownloadBatchLambdaFunction")
-    most = 64 * int(function["Environment"]["Variables"]["MAX_BYTES"])
+    needed = 64 * int(function["Environment"]["Variables"]["MAX_BYTES"])
 
-    assert function["EphemeralStorage"]["Size"] * 1024 * 1024 >= most
+    assert function["EphemeralStorage"]["Size"] * 1024 * 1024 >= needed
 
 
 def test_lambda_has_time_for_a_download_and_step_functions_for_the_lambda(dev: Package) -> None:

@@ -5,7 +5,7 @@ from tests.support.packaged import Package
 ROUTE = "ApiGatewayMethodExecutionsExecutionarnVarGet"
 
 
-def test_only_signed_requests_may_ask(dev: Package) -> None:
+def test_only_signed_requests_are_accepted(dev: Package) -> None:
     method = dev.template["Resources"][ROUTE]["Properties"]
 
     assert method["AuthorizationType"] == "AWS_IAM"

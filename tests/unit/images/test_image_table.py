@@ -30,8 +30,8 @@ class FakeDynamoDB:
         for write in writes[: self.takes]:
             item = write["PutRequest"]["Item"]
             self.items[item["url"]["S"]] = item
-        left = writes[self.takes :]
-        return {"UnprocessedItems": {table: left} if left else {}}
+        unprocessed = writes[self.takes :]
+        return {"UnprocessedItems": {table: unprocessed} if unprocessed else {}}
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_every_image_is_an_item(dynamodb: FakeDynamoDB, count: int) -> None:
     assert dynamodb.requests == -(-count // 25)
 
 
-def test_an_item_has_what_the_table_promises(dynamodb: FakeDynamoDB) -> None:
+def test_an_item_has_all_attributes(dynamodb: FakeDynamoDB) -> None:
     record("images", [image(1)])
 
     assert dynamodb.items["https://x/1"] == {
@@ -76,18 +76,18 @@ def test_an_item_has_what_the_table_promises(dynamodb: FakeDynamoDB) -> None:
     }
 
 
-def test_an_image_that_was_asked_for_twice_is_one_item(dynamodb: FakeDynamoDB) -> None:
+def test_an_image_that_was_requested_twice_is_one_item(dynamodb: FakeDynamoDB) -> None:
     assert record("images", [image(1), image(2), image(1)]) == 2
 
 
-def test_what_stays_unprocessed_is_sent_again(dynamodb: FakeDynamoDB) -> None:
+def test_unprocessed_items_are_sent_again(dynamodb: FakeDynamoDB) -> None:
     dynamodb.takes = 4
 
     assert record("images", map(image, range(60)), backoff=no_pause) == 60
     assert len(dynamodb.items) == 60
 
 
-def test_throttling_that_does_not_end_is_for_the_machine_to_retry(dynamodb: FakeDynamoDB) -> None:
+def test_persistent_throttling_is_a_transient_error(dynamodb: FakeDynamoDB) -> None:
     dynamodb.takes = 0
 
     with pytest.raises(AwsUnavailableError, match="throttled"):
@@ -95,7 +95,7 @@ def test_throttling_that_does_not_end_is_for_the_machine_to_retry(dynamodb: Fake
     assert dynamodb.requests == 8
 
 
-def test_an_error_is_what_it_is(dynamodb: FakeDynamoDB) -> None:
+def test_only_transient_errors_are_translated(dynamodb: FakeDynamoDB) -> None:
     dynamodb.error = answer("ThrottlingException")
     with pytest.raises(AwsUnavailableError):
         record("images", [image(1)])

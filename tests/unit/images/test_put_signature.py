@@ -14,7 +14,7 @@ from handlers.images.put_signature import signed_headers
 
 NOW = datetime(2026, 11, 21, 23, 59, 59, tzinfo=UTC)
 LONG_LIVED = Credentials("AKIDEXAMPLE", "secret/+key")
-OF_A_LAMBDA = Credentials("ASIAEXAMPLE", "secret/+key", "token/+=")
+TEMPORARY = Credentials("ASIAEXAMPLE", "secret/+key", "token/+=")
 visible = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=40)
 
 
@@ -27,7 +27,7 @@ def botocore_signature(path: str, headers: dict[str, str], body: bytes, by: Cred
     )
 
 
-def ours(path: str, headers: dict[str, str], body: bytes, by: Credentials) -> dict[str, str]:
+def our_headers(path: str, headers: dict[str, str], body: bytes, by: Credentials) -> dict[str, str]:
     return signed_headers(
         headers,
         host="images.s3.amazonaws.com",
@@ -39,7 +39,7 @@ def ours(path: str, headers: dict[str, str], body: bytes, by: Credentials) -> di
     )
 
 
-@pytest.mark.parametrize("by", [LONG_LIVED, OF_A_LAMBDA], ids=["without token", "with token"])
+@pytest.mark.parametrize("by", [LONG_LIVED, TEMPORARY], ids=["without token", "with token"])
 @given(
     path=st.lists(
         st.from_regex(r"[A-Za-z0-9._~-]{1,8}(%[0-9A-F]{2})?", fullmatch=True), min_size=1
@@ -50,11 +50,13 @@ def ours(path: str, headers: dict[str, str], body: bytes, by: Credentials) -> di
 def test_the_signature_is_botocores(
     by: Credentials, path: list[str], content_type: str, body: bytes
 ) -> None:
-    given_path = "/" + "/".join(path)
-    sent = ours(given_path, {"Content-Type": content_type, "x-amz-meta-run": "run-1"}, body, by)
+    url_path = "/" + "/".join(path)
+    sent = our_headers(
+        url_path, {"Content-Type": content_type, "x-amz-meta-run": "run-1"}, body, by
+    )
 
     expected = botocore_signature(
-        given_path, {k: v for k, v in sent.items() if k != "Authorization"}, body, by
+        url_path, {k: v for k, v in sent.items() if k != "Authorization"}, body, by
     )
 
     assert sent["Authorization"].endswith(f"Signature={expected}")

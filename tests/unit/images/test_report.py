@@ -38,7 +38,7 @@ def consolidated(
 ) -> list[dict[str, Any]]:
     """The report where each batch has these outcomes or, as a string, this error."""
     plan = Plan("https://x", tuple(paths), 1, size)
-    given = [
+    batches = [
         {"error": result} if isinstance(result, str) else {"results": result_name(batch)}
         for batch, result in enumerate(results)
     ]
@@ -47,7 +47,7 @@ def consolidated(
         for batch, result in enumerate(results)
         if not isinstance(result, str)
     }
-    return report.consolidate(cast(Run, FakeRun(documents)), plan, given)
+    return report.consolidate(cast(Run, FakeRun(documents)), plan, batches)
 
 
 def test_outcomes_are_in_the_order_of_the_request() -> None:
@@ -56,7 +56,7 @@ def test_outcomes_are_in_the_order_of_the_request() -> None:
     assert outcomes == [ok("c"), missing("a"), ok("b")]
 
 
-def test_a_duplicate_is_reported_as_often_as_it_was_asked_for() -> None:
+def test_a_duplicate_is_reported_as_often_as_it_was_requested() -> None:
     outcomes = consolidated(["a", "b", "a", "b", "a"], [[ok("a"), missing("b")]])
 
     assert outcomes == [ok("a"), missing("b"), ok("a"), missing("b"), ok("a")]
@@ -69,29 +69,29 @@ def test_a_duplicate_is_reported_as_often_as_it_was_asked_for() -> None:
     }
 
 
-def test_the_items_of_a_lost_batch_have_failed() -> None:
+def test_the_items_of_a_failed_batch_have_failed() -> None:
     outcomes = consolidated(["a", "b", "c"], ["Sandbox.Timedout", [ok("c")]])
 
     assert outcomes[2] == ok("c")
     assert outcomes[0] == {
         "url": "https://x/a",
         "statusCode": None,
-        "message": "Lost with its batch (Sandbox.Timedout): https://x/a",
+        "message": "Batch failed (Sandbox.Timedout): https://x/a",
     }
 
 
-def test_a_result_that_is_not_there_stops_the_run() -> None:
+def test_a_missing_result_stops_the_run() -> None:
     plan = Plan("https://x", ("a",), 1, 1)
     with pytest.raises(RunDocumentMissingError):
         report.consolidate(cast(Run, FakeRun({})), plan, [{"results": "results/0.json"}])
 
 
-def test_few_messages_are_all_there() -> None:
+def test_few_messages_are_all_kept() -> None:
     assert report.shortened(["one", "two"], "s3://r") == ["one", "two"]
 
 
 @pytest.mark.parametrize("message", ["Could not find: https://x/ä", "x" * 3000, '"' * 2000])
-def test_many_messages_are_cut_with_a_count_and_where_to_look(message: str) -> None:
+def test_many_messages_are_shortened_with_a_count_and_the_report(message: str) -> None:
     uri = "s3://" + "b" * 63 + "/" + "e" * 80 + "/report.json"  # the longest there is
     kept = report.shortened([message] * 10_000, uri)
 
@@ -100,9 +100,9 @@ def test_many_messages_are_cut_with_a_count_and_where_to_look(message: str) -> N
     assert kept[-1] == f"and {10_000 - len(kept) + 1:,} more, see {uri}"
 
 
-def test_what_goes_on_from_a_run_in_which_everything_failed_fits_into_a_state() -> None:
+def test_the_summary_of_a_run_that_failed_completely_fits_into_a_state() -> None:
     paths = [f"folder/{number}.gif" for number in range(10_000)]
-    lost: list[list[dict[str, Any]] | str] = ["Lambda.Unknown"] * 200
-    outcomes = consolidated(paths, lost, size=50)
+    failed_batches: list[list[dict[str, Any]] | str] = ["Lambda.Unknown"] * 200
+    outcomes = consolidated(paths, failed_batches, size=50)
 
     assert len(json.dumps(report.summary(outcomes, "s3://r"))) < 32 * 1024

@@ -17,11 +17,11 @@ GOOD: dict[str, Any] = {
     "resourcePaths": ["ad/ad.gif", "ae/ae.gif"],
     "lambdaConcur": 5,
 }
-NO = object()  # the field is left out
+OMITTED = object()  # the field is left out
 
 
-def but(**changes: Any) -> dict[str, Any]:
-    return {name: value for name, value in (GOOD | changes).items() if value is not NO}
+def request_with(**changes: Any) -> dict[str, Any]:
+    return {name: value for name, value in (GOOD | changes).items() if value is not OMITTED}
 
 
 BASE_URLS = {
@@ -44,13 +44,13 @@ PATHS = {
 }
 ACCEPTED = {
     "as documented": GOOD,
-    "one path": but(resourcePaths=["x"]),
-    "duplicates": but(resourcePaths=["x", "x"]),
-    "most paths": but(resourcePaths=["x"] * 10_000),
-    "least concurrency": but(lambdaConcur=1),
-    "most concurrency": but(lambdaConcur=64),
-    **{f"base URL: {name}": but(baseUrl=value) for name, value in BASE_URLS.items()},
-    **{f"path: {name}": but(resourcePaths=[value]) for name, value in PATHS.items()},
+    "one path": request_with(resourcePaths=["x"]),
+    "duplicates": request_with(resourcePaths=["x", "x"]),
+    "most paths": request_with(resourcePaths=["x"] * 10_000),
+    "least concurrency": request_with(lambdaConcur=1),
+    "most concurrency": request_with(lambdaConcur=64),
+    **{f"base URL: {name}": request_with(baseUrl=value) for name, value in BASE_URLS.items()},
+    **{f"path: {name}": request_with(resourcePaths=[value]) for name, value in PATHS.items()},
 }
 BAD_BASE_URLS = {
     "empty": "",
@@ -89,21 +89,24 @@ BAD_PATHS = {
 REFUSED = {
     "not an object": [GOOD],
     "empty object": {},
-    "unknown field": but(callback="https://evil.example"),
-    "no baseUrl": but(baseUrl=NO),
-    "no resourcePaths": but(resourcePaths=NO),
-    "no lambdaConcur": but(lambdaConcur=NO),
-    "no paths": but(resourcePaths=[]),
-    "too many paths": but(resourcePaths=["x"] * 10_001),
-    "paths are a string": but(resourcePaths="ad.gif"),
-    "paths are an object": but(resourcePaths={"0": "ad.gif"}),
-    "no concurrency": but(lambdaConcur=0),
-    "too much concurrency": but(lambdaConcur=65),
-    "concurrency is text": but(lambdaConcur="5"),
-    "concurrency is a fraction": but(lambdaConcur=1.5),
-    "concurrency is true": but(lambdaConcur=True),
-    **{f"base URL: {name}": but(baseUrl=value) for name, value in BAD_BASE_URLS.items()},
-    **{f"path: {name}": but(resourcePaths=["ok", value]) for name, value in BAD_PATHS.items()},
+    "unknown field": request_with(callback="https://evil.example"),
+    "no baseUrl": request_with(baseUrl=OMITTED),
+    "no resourcePaths": request_with(resourcePaths=OMITTED),
+    "no lambdaConcur": request_with(lambdaConcur=OMITTED),
+    "no paths": request_with(resourcePaths=[]),
+    "too many paths": request_with(resourcePaths=["x"] * 10_001),
+    "paths are a string": request_with(resourcePaths="ad.gif"),
+    "paths are an object": request_with(resourcePaths={"0": "ad.gif"}),
+    "no concurrency": request_with(lambdaConcur=0),
+    "too much concurrency": request_with(lambdaConcur=65),
+    "concurrency is text": request_with(lambdaConcur="5"),
+    "concurrency is a fraction": request_with(lambdaConcur=1.5),
+    "concurrency is true": request_with(lambdaConcur=True),
+    **{f"base URL: {name}": request_with(baseUrl=value) for name, value in BAD_BASE_URLS.items()},
+    **{
+        f"path: {name}": request_with(resourcePaths=["ok", value])
+        for name, value in BAD_PATHS.items()
+    },
 }
 
 
@@ -127,26 +130,26 @@ def test_refused_by_the_gateway_and_by_the_function(event: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("event", "said"),
+    ("event", "message"),
     [
-        (but(resourcePaths=["ok", "/etc"]), r"resourcePaths\[1\] must be a path relative"),
-        (but(lambdaConcur=65), "whole number from 1 to 64"),
-        (but(resourcePaths=[]), "a list of 1 to 10,000"),
-        (but(baseUrl="ftp://x"), "http or https address without credentials"),
-        (but(baseUrl=NO, lambdaConcur=NO), "lacks baseUrl, lambdaConcur"),
-        (but(callback=1), r"unknown fields: \['callback'\]"),
+        (request_with(resourcePaths=["ok", "/etc"]), r"resourcePaths\[1\] must be a path relative"),
+        (request_with(lambdaConcur=65), "whole number from 1 to 64"),
+        (request_with(resourcePaths=[]), "a list of 1 to 10,000"),
+        (request_with(baseUrl="ftp://x"), "http or https address without credentials"),
+        (request_with(baseUrl=OMITTED, lambdaConcur=OMITTED), "lacks baseUrl, lambdaConcur"),
+        (request_with(callback=1), r"unknown fields: \['callback'\]"),
         ("text", "not an object"),
     ],
     ids=["path", "concurrency", "no paths", "base URL", "missing", "unknown", "text"],
 )
-def test_the_refusal_says_what_is_wrong(event: Any, said: str) -> None:
-    with pytest.raises(InvalidDownloadRequestError, match=said):
+def test_the_refusal_says_what_is_wrong(event: Any, message: str) -> None:
+    with pytest.raises(InvalidDownloadRequestError, match=message):
         DownloadRequest.from_event(event)
 
 
 @pytest.mark.parametrize(
     "event",
-    [but(baseUrl="https://flags.example/\n"), but(resourcePaths=["a\n"])],
+    [request_with(baseUrl="https://flags.example/\n"), request_with(resourcePaths=["a\n"])],
     ids=["base URL", "path"],
 )
 def test_a_line_break_at_the_end_is_refused(event: dict[str, Any]) -> None:
@@ -155,10 +158,10 @@ def test_a_line_break_at_the_end_is_refused(event: dict[str, Any]) -> None:
         DownloadRequest.from_event(event)
 
 
-def test_half_a_character_is_refused_before_it_breaks_anything() -> None:
+def test_a_lone_surrogate_is_refused() -> None:
     """JSON allows a lone surrogate, so the gateway lets it through."""
     with pytest.raises(InvalidDownloadRequestError):
-        DownloadRequest.from_event(but(resourcePaths=["\ud83d"]))
+        DownloadRequest.from_event(request_with(resourcePaths=["\ud83d"]))
 
 
 def test_gateway_and_function_have_the_same_limits() -> None:

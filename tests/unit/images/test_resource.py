@@ -39,7 +39,7 @@ def test_a_query_is_part_of_the_key_as_a_hash() -> None:
     assert first.startswith("flags.example/flag.gif?")
 
 
-def test_a_long_path_has_a_key_of_its_own_that_s3_takes() -> None:
+def test_a_long_path_has_a_unique_key_that_s3_accepts() -> None:
     long = "https://flags.example/" + "ä" * 400
     keys = {resource(long + end).key for end in ("x", "y")}
 
@@ -61,7 +61,7 @@ def test_two_resources_share_a_key_only_if_they_share_an_address(paths: list[str
 
 
 @pytest.mark.parametrize(
-    ("url", "what"),
+    ("url", "reason"),
     [
         ("ftp://flags.example/x", "Neither http nor https"),
         ("https://user:password@flags.example/x", "Credentials"),
@@ -73,8 +73,8 @@ def test_two_resources_share_a_key_only_if_they_share_an_address(paths: list[str
     ],
     ids=["scheme", "password", "user", "port", "host", "no host", "too long for a key"],
 )
-def test_what_cannot_be_downloaded_is_one_failed_item(url: str, what: str) -> None:
-    with pytest.raises(DownloadError, match=what):
+def test_an_invalid_url_is_a_download_error(url: str, reason: str) -> None:
+    with pytest.raises(DownloadError, match=reason):
         resource(url)
 
 

@@ -1,4 +1,4 @@
-"""Only public hosts are connected to, and only at the address that was judged."""
+"""Connections go only to public hosts, and only to the address that was checked."""
 
 import io
 import socket
@@ -31,16 +31,16 @@ def fetched(url: str, resolve: Resolver) -> bytes:
 
 
 class Dns:
-    """A name server: each lookup of a name gets the next of its answers."""
+    """A name server: each lookup of a name gets the next of its responses."""
 
     def __init__(self, **names: list[str]) -> None:
-        self.names = {name.replace("_", "."): answers for name, answers in names.items()}
-        self.asked: list[str] = []
+        self.names = {name.replace("_", "."): responses for name, responses in names.items()}
+        self.lookups: list[str] = []
 
     def __call__(self, host: str, port: int) -> list[str]:
-        self.asked.append(host)
-        answers = self.names[host]
-        return [answers.pop(0) if len(answers) > 1 else answers[0]]
+        self.lookups.append(host)
+        responses = self.names[host]
+        return [responses.pop(0) if len(responses) > 1 else responses[0]]
 
 
 @pytest.mark.parametrize(
@@ -69,8 +69,8 @@ def test_a_name_that_resolves_to_this_machine_is_refused(server: Web) -> None:
             f"http://images.example:{server.port}/x",
             lambda host, port: resolve_public(host, port, dns),
         )
-    assert caught.value.what == "Not allowed, images.example is not a public host (127.0.0.1)"
-    assert not caught.value.again
+    assert caught.value.reason == "Not allowed, images.example is not a public host (127.0.0.1)"
+    assert not caught.value.transient
     assert not server.requests
 
 
@@ -92,10 +92,10 @@ def test_a_redirect_to_a_private_address_is_refused(server: Web) -> None:
     assert server.requests == {"/away": 1}
 
 
-def test_a_name_is_looked_up_once_and_the_judged_address_connected_to(
+def test_a_name_is_resolved_once_and_the_checked_address_is_used(
     server: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DNS rebinding: nobody asks the name server again between the judgement and the connection."""
+    """DNS rebinding: the name is not resolved again between the check and the connection."""
     looked_up = []
     lookup = socket.getaddrinfo
 
@@ -107,11 +107,11 @@ def test_a_name_is_looked_up_once_and_the_judged_address_connected_to(
     dns = Dns(images_example=["127.0.0.1"])
 
     assert fetched(f"http://images.example:{server.port}/x", dns) == b"secret"
-    assert dns.asked == ["images.example"]
+    assert dns.lookups == ["images.example"]
     assert looked_up == ["127.0.0.1"]
 
 
-def test_a_second_connection_is_judged_anew(server: Web) -> None:
+def test_a_second_connection_is_checked_again(server: Web) -> None:
     dns = Dns(rebinding_example=["127.0.0.1", "10.0.0.1"])
     public = iter([dns("rebinding.example", 80)])
 
@@ -125,24 +125,24 @@ def test_a_second_connection_is_judged_anew(server: Web) -> None:
     assert server.requests == {"/first": 1}
 
 
-def test_the_server_is_told_the_host_by_its_name(server: Web) -> None:
+def test_the_host_header_has_the_name(server: Web) -> None:
     fetched(f"http://images.example:{server.port}/x", Dns(images_example=["127.0.0.1"]))
 
     assert server.headers["/x"]["Host"] == f"images.example:{server.port}"
 
 
-def test_dead_addresses_are_passed_over(server: Web) -> None:
-    addresses = ["127.0.0.2", "127.0.0.1"]  # nobody listens at the first
+def test_unreachable_addresses_are_skipped(server: Web) -> None:
+    addresses = ["127.0.0.2", "127.0.0.1"]  # no server listens at the first
     assert fetched(f"http://x.example:{server.port}/x", lambda *_: addresses) == b"secret"
 
 
-def test_an_unknown_host_is_not_tried_again() -> None:
+def test_an_unknown_host_is_not_retried() -> None:
     with pytest.raises(DownloadError) as caught:
         resolve_any("does-not-exist.invalid", 80)
-    assert caught.value.what == "Unknown host does-not-exist.invalid"
+    assert caught.value.reason == "Unknown host does-not-exist.invalid"
 
 
-def test_a_host_that_is_no_name_is_unknown() -> None:
+def test_an_invalid_host_name_is_unknown() -> None:
     with pytest.raises(DownloadError, match="Unknown host"):
         resolve_any("x" * 70 + ".example", 80)
 
@@ -153,7 +153,7 @@ def test_a_host_that_is_no_name_is_unknown() -> None:
 def fetched_over_tls(
     host: str, certificate: Path, trusted: bool, path: str = "/x", seconds: float = 5
 ) -> bytes:
-    """What a host of that name, which is really this machine, answers."""
+    """The body that this machine sends under that host name."""
     one = fetcher(lambda *_: ["127.0.0.1"], trusted=str(certificate) if trusted else True)
     sink = io.BytesIO()
     with (
@@ -172,15 +172,15 @@ def test_tls_is_checked_against_the_name_not_the_address(certificate: Path) -> N
 @pytest.mark.parametrize(
     ("host", "trusted"),
     [("other.example", True), ("127.0.0.1", True), ("images.example", False)],
-    ids=["another name", "the address", "signed by nobody"],
+    ids=["another name", "the address", "self-signed"],
 )
-def test_a_certificate_that_does_not_fit_is_not_tried_again(
+def test_an_untrusted_certificate_is_not_retried(
     certificate: Path, host: str, trusted: bool
 ) -> None:
     with pytest.raises(DownloadError) as caught:
         fetched_over_tls(host, certificate, trusted)
-    assert caught.value.what == "No trustworthy TLS connection"
-    assert not caught.value.again
+    assert caught.value.reason == "No trusted TLS connection"
+    assert not caught.value.transient
 
 
 def test_the_time_limit_holds_over_tls(certificate: Path) -> None:
@@ -188,7 +188,7 @@ def test_the_time_limit_holds_over_tls(certificate: Path) -> None:
         fetched_over_tls("images.example", certificate, trusted=True, path="/drips", seconds=1)
 
 
-def test_a_handshake_that_never_comes_ends() -> None:
+def test_a_tls_handshake_that_hangs_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         started = time.monotonic()
         with pytest.raises(DownloadError):

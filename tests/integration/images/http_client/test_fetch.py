@@ -29,7 +29,7 @@ def server() -> Iterator[Web]:
 
 
 def fetch(server: Web, route: Route, seconds: float = 5) -> tuple[Fetched, bytes]:
-    """What comes of fetching /x from a server that answers like this."""
+    """The result of fetching /x from a server with this route."""
     server.routes["/x"] = route
     sink = io.BytesIO()
     with Watchdog() as watchdog, watchdog.limit(time.monotonic() + seconds) as limit:
@@ -37,7 +37,7 @@ def fetch(server: Web, route: Route, seconds: float = 5) -> tuple[Fetched, bytes
     return fetched, sink.getvalue()
 
 
-def refusal(server: Web, route: Route, seconds: float = 5) -> DownloadError:
+def download_error(server: Web, route: Route, seconds: float = 5) -> DownloadError:
     with pytest.raises(DownloadError) as caught:
         fetch(server, route, seconds)
     return caught.value
@@ -46,18 +46,18 @@ def refusal(server: Web, route: Route, seconds: float = 5) -> DownloadError:
 # -- What is received ------------------------------------------------------------------------
 
 
-def test_the_body_as_it_is_and_what_it_is(server: Web) -> None:
+def test_the_body_is_unchanged_and_its_type_is_kept(server: Web) -> None:
     fetched, body = fetch(server, web.file(PNG, "image/png; q=1"))
 
     assert body == PNG
     assert fetched == Fetched(len(PNG), "image/png; q=1", None)
 
 
-def test_an_empty_file_is_a_file(server: Web) -> None:
+def test_an_empty_file_is_downloaded(server: Web) -> None:
     assert fetch(server, web.file(b"")) == (Fetched(0, "image/png", None), b"")
 
 
-def test_no_content_type_is_none(server: Web) -> None:
+def test_a_missing_content_type_is_none(server: Web) -> None:
     assert fetch(server, web.status(200, b"x"))[0].content_type is None
 
 
@@ -72,13 +72,15 @@ def test_a_body_in_chunks(server: Web) -> None:
     chunks = b"3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n"
 
     def route(request: Request) -> None:
-        request.answer(200, b"", Content_Length=None, Transfer_Encoding="chunked")
+        request.respond(200, b"", Content_Length=None, Transfer_Encoding="chunked")
         request.wfile.write(chunks)
 
     assert fetch(server, route)[1] == b"abcdefg"
 
 
-def test_nothing_of_ours_is_sent_along(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_proxy_netrc_or_extra_header_is_used(
+    server: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     monkeypatch.setenv("NETRC", "/dev/null")
     first = fetch(server, web.status(200, b"x", Set_Cookie="session=1; Path=/"))
@@ -101,7 +103,7 @@ def test_a_cookie_is_not_remembered(server: Web) -> None:
     assert "Cookie" not in server.headers["/x"]
 
 
-def test_connections_are_used_again_after_errors_too(server: Web) -> None:
+def test_connections_are_reused_after_errors_too(server: Web) -> None:
     server.routes |= {"/x": web.file(PNG), "/y": web.redirect("/x"), "/z": web.status(404, b"no")}
     one = fetcher()
     with Watchdog() as watchdog, watchdog.limit(time.monotonic() + 5) as limit:
@@ -113,11 +115,11 @@ def test_connections_are_used_again_after_errors_too(server: Web) -> None:
     assert len(server.clients) == 1
 
 
-# -- Answers that are errors -----------------------------------------------------------------
+# -- Responses that are errors -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("code", "what"),
+    ("code", "reason"),
     [
         (400, "HTTP error 400 - Bad Request"),
         (401, "HTTP error 401 - Unauthorized"),
@@ -128,19 +130,19 @@ def test_connections_are_used_again_after_errors_too(server: Web) -> None:
         (304, "HTTP error 304 - Not Modified"),
     ],
 )
-def test_what_will_not_change_is_not_tried_again(server: Web, code: int, what: str) -> None:
-    error = refusal(server, web.status(code))
+def test_permanent_errors_are_not_retried(server: Web, code: int, reason: str) -> None:
+    error = download_error(server, web.status(code))
 
-    assert (error.what, error.status) == (what, code)
+    assert (error.reason, error.status) == (reason, code)
     assert server.requests["/x"] == 1
 
 
 @pytest.mark.parametrize("code", [429, 500, 502, 503, 504])
-def test_what_may_change_is_tried_three_times(server: Web, code: int) -> None:
-    error = refusal(server, web.status(code))
+def test_transient_errors_are_tried_three_times(server: Web, code: int) -> None:
+    error = download_error(server, web.status(code))
 
     assert error.status == code
-    assert error.what.startswith(f"HTTP error {code} - ")
+    assert error.reason.startswith(f"HTTP error {code} - ")
     assert server.requests["/x"] == 3
 
 
@@ -150,19 +152,19 @@ def test_500_twice_then_200(server: Web) -> None:
     assert fetch(server, web.in_turn(broken, broken, web.file(PNG)))[1] == PNG
 
 
-def test_a_body_that_broke_is_not_left_in_front_of_the_next_attempts(server: Web) -> None:
+def test_an_incomplete_body_is_removed_before_the_next_attempt(server: Web) -> None:
     broken = web.stops_after(len(PNG), PNG[:5000])
 
     assert fetch(server, web.in_turn(broken, web.file(PNG)))[1] == PNG
 
 
-def test_a_reason_of_the_servers_own_is_given(server: Web) -> None:
+def test_the_servers_own_reason_phrase_is_reported(server: Web) -> None:
     def route(request: Request) -> None:
         request.send_response(418, "Short and stout")
         request.send_header("Content-Length", "0")
         request.end_headers()
 
-    assert refusal(server, route).what == "HTTP error 418 - Short and stout"
+    assert download_error(server, route).reason == "HTTP error 418 - Short and stout"
 
 
 # -- Retry-After -----------------------------------------------------------------------------
@@ -175,9 +177,9 @@ def test_retry_after_is_waited_for(server: Web) -> None:
     assert time.monotonic() - started >= 1
 
 
-def test_retry_after_that_is_longer_than_the_time_there_is_ends_it_at_once(server: Web) -> None:
+def test_a_retry_after_beyond_the_time_limit_fails_at_once(server: Web) -> None:
     started = time.monotonic()
-    error = refusal(server, web.status(503, Retry_After="3600"))
+    error = download_error(server, web.status(503, Retry_After="3600"))
 
     assert error.status == 503
     assert server.requests["/x"] == 1
@@ -227,7 +229,7 @@ UNREADABLE_DATES = {
 
 
 @pytest.mark.parametrize("value", UNREADABLE_DATES.values(), ids=UNREADABLE_DATES)
-def test_retry_after_with_a_date_that_is_none(value: str) -> None:
+def test_retry_after_with_an_invalid_date(value: str) -> None:
     assert _retry_after(value) >= 0
 
 
@@ -243,12 +245,12 @@ _dates = st.builds(
 
 
 @given(st.one_of(st.text(), st.text("0123456789²٣+-. ,:", max_size=400), _dates))
-def test_any_retry_after_is_some_time(value: str) -> None:
+def test_any_retry_after_is_a_finite_number_of_seconds(value: str) -> None:
     assert 0 <= _retry_after(value) < float("inf")
 
 
 @pytest.mark.parametrize("value", ["²", "9" * 5000, "Fri, 31 Dec 99999 23:59:59 GMT"])
-def test_an_answer_with_an_unreadable_retry_after_is_tried_again(server: Web, value: str) -> None:
+def test_a_response_with_an_unreadable_retry_after_is_retried(server: Web, value: str) -> None:
     def busy(request: Request) -> None:
         request.wfile.write(
             b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: "
@@ -268,47 +270,50 @@ def test_pauses_are_random_grow_and_are_bounded() -> None:
 
 
 def test_a_server_that_hangs(server: Web) -> None:
-    error = refusal(server, web.hangs)
+    error = download_error(server, web.hangs)
 
-    assert error.what == "Silent for 0.5 s"
+    assert error.reason == "No data for 0.5 s"
     assert error.status is None
     assert server.requests["/x"] == 3
 
 
 def test_a_server_that_hangs_in_the_middle_of_a_body(server: Web) -> None:
     def route(request: Request) -> None:
-        request.answer(200, b"half", Content_Length=8)
+        request.respond(200, b"half", Content_Length=8)
         web.hangs(request)
 
-    assert refusal(server, route).what == "Silent for 0.5 s"
+    assert download_error(server, route).reason == "No data for 0.5 s"
 
 
 def test_a_server_that_resets(server: Web) -> None:
-    assert refusal(server, web.resets).what == "Broken answer"
+    assert download_error(server, web.resets).reason == "Incomplete or invalid response"
     assert server.requests["/x"] == 3
 
 
-def test_a_server_that_sends_less_than_it_said(server: Web) -> None:
-    assert refusal(server, web.stops_after(2 * len(PNG), PNG)).what == "Broken answer"
+def test_a_server_that_sends_less_than_declared(server: Web) -> None:
+    assert (
+        download_error(server, web.stops_after(2 * len(PNG), PNG)).reason
+        == "Incomplete or invalid response"
+    )
 
 
-def test_a_server_that_speaks_no_http(server: Web) -> None:
+def test_a_server_that_does_not_speak_http(server: Web) -> None:
     def route(request: Request) -> None:
         request.wfile.write(b"SSH-2.0-OpenSSH\r\n\r\n")
         request.close_connection = True
 
-    assert refusal(server, route).what == "Broken answer"
+    assert download_error(server, route).reason == "Incomplete or invalid response"
 
 
-def test_a_file_that_says_it_is_too_large_is_not_even_begun(server: Web) -> None:
-    error = refusal(server, web.status(200, b"", Content_Length=100_000_000))
+def test_a_body_declared_too_large_is_not_read(server: Web) -> None:
+    error = download_error(server, web.status(200, b"", Content_Length=100_000_000))
 
-    assert error.what == "Larger than 100,000 bytes"
+    assert error.reason == "Larger than 100,000 bytes"
     assert server.requests["/x"] == 1
 
 
-def test_a_file_that_does_not_say_how_large_it_is_ends_at_the_limit(server: Web) -> None:
-    assert refusal(server, web.endless).what == "Larger than 100,000 bytes"
+def test_a_body_of_unknown_length_ends_at_the_limit(server: Web) -> None:
+    assert download_error(server, web.endless).reason == "Larger than 100,000 bytes"
     assert server.requests["/x"] == 1
 
 
@@ -321,23 +326,21 @@ def test_a_file_of_exactly_the_limit(server: Web) -> None:
     [web.drips, web.drips_without_length, web.drips_headers(200), web.drips_headers(404)],
     ids=["body", "body without a length", "headers", "headers of an error"],
 )
-def test_a_byte_now_and_then_is_not_waited_for_longer_than_the_limit(
-    server: Web, drip: Route
-) -> None:
+def test_a_slow_response_ends_at_the_time_limit(server: Web, drip: Route) -> None:
     started = time.monotonic()
-    error = refusal(server, drip, seconds=1)
+    error = download_error(server, drip, seconds=1)
 
-    assert error.what == "Out of time"
+    assert error.reason == "Out of time"
     assert 1 <= time.monotonic() - started < 3
     assert server.requests["/x"] == 1
 
 
-def test_after_the_limit_nothing_is_asked(server: Web) -> None:
-    assert refusal(server, web.file(PNG), seconds=0).what == "Out of time"
+def test_no_request_is_sent_after_the_time_limit(server: Web) -> None:
+    assert download_error(server, web.file(PNG), seconds=0).reason == "Out of time"
     assert not server.requests
 
 
-def test_nobody_listens() -> None:
+def test_a_refused_connection() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -368,16 +371,16 @@ def test_five_redirects_and_no_more(server: Web, hops: int, arrives: bool) -> No
     if arrives:
         assert fetch(server, web.redirect("/1"))[1] == PNG
     else:
-        assert refusal(server, web.redirect("/1")).what == "More than 5 redirects"
+        assert download_error(server, web.redirect("/1")).reason == "More than 5 redirects"
         assert server.requests["/6"] == 0
 
 
 def test_a_redirect_in_a_circle_ends(server: Web) -> None:
-    assert refusal(server, web.redirect("/x")).what == "More than 5 redirects"
+    assert download_error(server, web.redirect("/x")).reason == "More than 5 redirects"
 
 
 @pytest.mark.parametrize(
-    ("location", "what"),
+    ("location", "reason"),
     [
         ("file:///etc/passwd", "Neither http nor https"),
         ("gopher://127.0.0.1/", "Neither http nor https"),
@@ -387,17 +390,17 @@ def test_a_redirect_in_a_circle_ends(server: Web) -> None:
     ],
     ids=["file", "gopher", "credentials", "no address", "no host"],
 )
-def test_a_redirect_to_where_nothing_may_come_from(server: Web, location: str, what: str) -> None:
-    assert refusal(server, web.redirect(location)).what == what
+def test_a_redirect_to_a_forbidden_url_is_refused(server: Web, location: str, reason: str) -> None:
+    assert download_error(server, web.redirect(location)).reason == reason
 
 
 def test_a_redirect_without_a_target_is_an_error(server: Web) -> None:
-    assert refusal(server, web.status(302)).what == "HTTP error 302 - Found"
+    assert download_error(server, web.status(302)).reason == "HTTP error 302 - Found"
 
 
 def test_a_redirect_with_a_body_that_does_not_end(server: Web) -> None:
     def route(request: Request) -> None:
-        request.answer(302, b"", Content_Length=None, Location="/y", Connection="close")
+        request.respond(302, b"", Content_Length=None, Location="/y", Connection="close")
         web.write_for_ever(request)
 
     server.routes["/y"] = web.file(PNG)

@@ -108,8 +108,8 @@ NETWORKS: dict[Any, bool] = {
 
 def registered(address: Any) -> bool | None:
     """What the registries say of an address: the narrowest block counts. None if nothing."""
-    within = [network for network in NETWORKS if address in network]
-    return NETWORKS[max(within, key=lambda network: network.prefixlen)] if within else None
+    matching = [network for network in NETWORKS if address in network]
+    return NETWORKS[max(matching, key=lambda network: network.prefixlen)] if matching else None
 
 
 @pytest.mark.parametrize("address", PUBLIC)
@@ -139,7 +139,7 @@ def test_every_address_of_a_registered_block(address: Any) -> None:
 
 
 @given(st.ip_addresses(network="0.0.0.0/0"))
-def test_what_no_registry_names_is_public_if_it_is_no_multicast(address: Any) -> None:
+def test_an_unregistered_ipv4_address_is_public_unless_multicast(address: Any) -> None:
     expected = registered(address)
     if expected is None:
         expected = address not in ipaddress.ip_network("224.0.0.0/4")
@@ -149,16 +149,16 @@ def test_what_no_registry_names_is_public_if_it_is_no_multicast(address: Any) ->
 
 
 @given(st.ip_addresses(network="2000::/3"))
-def test_ipv6_that_no_registry_names_is_public(address: Any) -> None:
+def test_an_unregistered_ipv6_address_is_public(address: Any) -> None:
     assert is_public(str(address)) is (registered(address) is not False)
 
 
 @given(st.text(max_size=50))
-def test_any_text_is_judged(text: str) -> None:
+def test_any_text_is_accepted_as_input(text: str) -> None:
     assert is_public(text) in (True, False)
 
 
-def test_what_this_python_knows_of_the_registries_does_not_count(
+def test_pythons_own_tables_are_not_used(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """3.11.7 and 3.13 have different tables; the Lambda runtime may have yet another."""
