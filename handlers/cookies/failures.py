@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from handlers.cookies.tasks import reply, task
+from handlers.cookies.tasks import reply, task_event
 from handlers.shared.errors import InvalidEventError
 from handlers.shared.events import Event
 
@@ -23,11 +23,11 @@ def task_failed(body: str) -> Event:
     record = _record(body)
     event = record.get("requestPayload")
     if not isinstance(event, Mapping):
-        raise InvalidEventError("The failure record holds no event.")
-    task(event)
+        raise InvalidEventError("The failure record has no event.")
+    received = task_event(event)
     error, cause = _reason(record)
     failure = {"error": error[:MAX_ERROR], "cause": cause[:MAX_CAUSE]}
-    return reply(event, "task.failed", failure, fn="reportTaskFailure")
+    return reply(received, "task.failed", failure, fn="reportTaskFailure")
 
 
 def _record(body: str) -> Mapping[str, Any]:
@@ -36,7 +36,7 @@ def _record(body: str) -> Mapping[str, Any]:
     except ValueError:
         record = None
     if not isinstance(record, Mapping):
-        raise InvalidEventError("The message is no failure record.")
+        raise InvalidEventError("The message is not a failure record.")
     return record
 
 
@@ -45,7 +45,7 @@ def _reason(record: Mapping[str, Any]) -> tuple[str, str]:
     response = record.get("responsePayload")
     response = response if isinstance(response, Mapping) else {}
     condition = str(record.get("requestContext", {}).get("condition") or "Unknown")
-    message = str(response.get("errorMessage") or f"Lambda gave up: {condition}.")
+    message = str(response.get("errorMessage") or f"Lambda discarded the event: {condition}.")
     error = response.get("errorType")
     if not error:
         error = "Sandbox.Timedout" if _TIMED_OUT in message else f"Lambda.{condition}"

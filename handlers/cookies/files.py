@@ -19,8 +19,8 @@ from handlers.shared.text import is_utf8
 
 URL_SECONDS = 15 * 60
 REPORT = "0-cookies.json"
-_LONGEST_SLUG = 60
-_NAMELESS = "nobody"
+_MAX_SLUG = 60
+_EMPTY_SLUG = "unnamed"
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Person:
         n, name = detail["n"], detail["name"]
         if type(n) is not int or n < 0 or not isinstance(name, str) or not is_utf8(name):
             raise InvalidEventError(
-                "`n` must be a whole number from 0, and `name` a text, written as UTF-8."
+                "`n` must be a whole number, 0 or more, and `name` a string that UTF-8 can encode."
             )
         return cls(detail["execution"], n, name)
 
@@ -65,7 +65,7 @@ def slug(name: str) -> str:
     """A name in a form that is safe in any key: lower-case letters, digits and hyphens."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     words = re.sub(r"[^a-z0-9]+", "-", re.sub(r"['’`]", "", plain)).strip("-")
-    return words[:_LONGEST_SLUG].strip("-") or _NAMELESS
+    return words[:_MAX_SLUG].strip("-") or _EMPTY_SLUG
 
 
 def write(bucket: str, key: str, content: Mapping[str, Any]) -> None:

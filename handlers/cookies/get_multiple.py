@@ -5,7 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.cookies.people import names_for
-from handlers.cookies.tasks import finish, task
+from handlers.cookies.tasks import finish, task_event
 from handlers.shared.observability import logger_for, metrics_for
 
 logger = logger_for("cookies")
@@ -20,8 +20,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     Errors: InvalidEventError, InvalidRequestError, TooManyNamesError, AwsUnavailableError,
         EventsNotPutError.
     """
-    detail = task(event, "input")
+    received = task_event(event, "input")
+    detail = received.detail
     names = names_for(detail["input"], execution=detail["execution"])
-    finish(event, {"names": names}, fn="getMultiple")
+    finish(received, {"names": names}, fn="getMultiple")
     metrics.add_metric("PeopleListed", "Count", len(names))
     logger.info("people listed", count=len(names))

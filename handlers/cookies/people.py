@@ -1,4 +1,4 @@
-"""Made-up people: their names and profiles.
+"""Generated people: their names and profiles.
 
 The same seed gives the same people, so that an event that is delivered twice has one result.
 """
@@ -13,7 +13,7 @@ from faker import Faker
 from handlers.cookies.errors import InvalidRequestError, TooManyNamesError
 from handlers.shared.text import is_utf8
 
-MOST_MADE_UP = 19  # unless the request has a `count`
+MAX_GENERATED = 19  # unless the request has a `count`
 # The output of every state has the names and the outcome for each: 32 KiB at most.
 MAX_NAMES = 350
 MAX_NAMES_BYTES = 14 * 1024
@@ -22,13 +22,15 @@ MAX_NAMES_BYTES = 14 * 1024
 def names_for(request: Mapping[str, Any], *, execution: str) -> list[str]:
     """The names of the people whose cookies are counted.
 
-    `names` are used as they are. Without `names`, `count` people are made up from `seed`. The
+    `names` are used as they are. Without `names`, `count` people are generated from `seed`. The
     default of `count` is a number from 0 to 19 that depends on the seed; that of `seed` is the
     execution.
     """
     if not isinstance(request, Mapping):
         raise InvalidRequestError("The input must be an object.")
-    names = _given(request) if "names" in request else _made_up(request, execution)
+    names = (
+        _requested_names(request) if "names" in request else _generated_names(request, execution)
+    )
     size = len(json.dumps(names, ensure_ascii=False).encode())
     if len(names) > MAX_NAMES or size > MAX_NAMES_BYTES:
         raise TooManyNamesError(
@@ -40,28 +42,30 @@ def names_for(request: Mapping[str, Any], *, execution: str) -> list[str]:
 
 def profile_of(n: int, name: str) -> dict[str, str]:
     """The profile of the n-th person."""
-    fake = _fake(f"{n}/{name}")
+    fake = _faker(f"{n}/{name}")
     return {"name": name, "company": fake.company(), "city": fake.city()}
 
 
-def _given(request: Mapping[str, Any]) -> list[str]:
+def _requested_names(request: Mapping[str, Any]) -> list[str]:
     names = request["names"]
     if not isinstance(names, list) or not all(_is_text(name) for name in names):
-        raise InvalidRequestError("`names` must be a list of texts, written as UTF-8.")
+        raise InvalidRequestError("`names` must be a list of strings that UTF-8 can encode.")
     return names
 
 
-def _made_up(request: Mapping[str, Any], execution: str) -> list[str]:
+def _generated_names(request: Mapping[str, Any], execution: str) -> list[str]:
     seed, count = request.get("seed", execution), request.get("count")
     if type(seed) is not int and not _is_text(seed):
-        raise InvalidRequestError("`seed` must be a whole number or a text, written as UTF-8.")
+        raise InvalidRequestError(
+            "`seed` must be a whole number or a string that UTF-8 can encode."
+        )
     if count is None:
-        count = random.Random(f"{seed}").randint(0, MOST_MADE_UP)
+        count = random.Random(f"{seed}").randint(0, MAX_GENERATED)
     if type(count) is not int or count < 0:
         raise InvalidRequestError("`count` must be a whole number, 0 or more.")
     if count > MAX_NAMES:
         raise TooManyNamesError(f"{count} names: a report has at most {MAX_NAMES}.")
-    fake = _fake(f"{seed}")
+    fake = _faker(f"{seed}")
     return [fake.name() for _ in range(count)]
 
 
@@ -69,7 +73,7 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str) and is_utf8(value)
 
 
-def _fake(seed: str) -> Faker:
+def _faker(seed: str) -> Faker:
     fake = Faker("en_US")
     fake.seed_instance(seed)
     return fake

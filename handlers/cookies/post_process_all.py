@@ -5,8 +5,8 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.cookies.files import report_key, write
-from handlers.cookies.report import report_on
-from handlers.cookies.tasks import finish, task
+from handlers.cookies.report import make_report
+from handlers.cookies.tasks import finish, task_event
 from handlers.shared import settings
 from handlers.shared.observability import logger_for, metrics_for
 
@@ -22,9 +22,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         "totalCookiesConsumed", "numberOfFailed", "tooManyFailed", "report"}.
     Errors: InvalidEventError, ResultMissingError, AwsUnavailableError, EventsNotPutError.
     """
-    detail = task(event, "names", "people")
+    received = task_event(event, "names", "people")
+    detail = received.detail
     bucket, key = settings.text("BUCKET"), report_key(detail["execution"])
-    report = report_on(detail, bucket=bucket)
+    report = make_report(detail, bucket=bucket)
     # The share of people that may be missing from a report.
     tolerated = settings.number("TOLERATED_FAILURE_SHARE", minimum=0, maximum=1)
     write(bucket, key, report.as_dict())
@@ -36,6 +37,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         "tooManyFailed": report.more_failed_than(tolerated),
         "report": {"bucketName": bucket, "objectKey": key},
     }
-    finish(event, result, fn="postProcessAll")
+    finish(received, result, fn="postProcessAll")
     metrics.add_metric("CookiesConsumed", "Count", report.total)
     logger.info("report written", key=key, people=len(report.names), failed=len(report.failed))

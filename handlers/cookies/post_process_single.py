@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.cookies.files import Person, write
 from handlers.cookies.profiles import fetch
-from handlers.cookies.tasks import finish, task
+from handlers.cookies.tasks import finish, task_event
 from handlers.shared import settings
 from handlers.shared.observability import logger_for, metrics_for
 
@@ -24,11 +24,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     Result: none; it publishes task.finished with {"n", "numberOfCookiesConsumed"}.
     Errors: InvalidEventError, ProfileUnavailableError, AwsUnavailableError, EventsNotPutError.
     """
-    detail = task(event, "n", "name", "profileUrl")
-    person = Person.from_detail(detail)
+    received = task_event(event, "n", "name", "profileUrl")
+    person = Person.from_detail(received.detail)
     eaten = {"numberOfCookiesConsumed": cookies_eaten_by(person.n, person.name)}
-    write(settings.text("BUCKET"), person.final_key, fetch(detail["profileUrl"]) | eaten)
-    finish(event, {"n": person.n, **eaten}, fn="postProcessSingle")
+    write(settings.text("BUCKET"), person.final_key, fetch(received.detail["profileUrl"]) | eaten)
+    finish(received, {"n": person.n, **eaten}, fn="postProcessSingle")
     metrics.add_metric("PeopleProcessed", "Count", 1)
     logger.info("person processed", n=person.n, key=person.final_key)
 

@@ -6,7 +6,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.cookies.files import Person, presigned_get, write
 from handlers.cookies.people import profile_of
-from handlers.cookies.tasks import announce, reply, task
+from handlers.cookies.tasks import publish, reply, task_event
 from handlers.shared import settings
 from handlers.shared.observability import logger_for, metrics_for
 
@@ -21,7 +21,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     Result: none; it publishes task.process.single.post with {"n", "name", "profileUrl"}.
     Errors: InvalidEventError, AwsUnavailableError, EventsNotPutError.
     """
-    person = Person.from_detail(task(event, "n", "name"))
+    received = task_event(event, "n", "name")
+    person = Person.from_detail(received.detail)
     bucket = settings.text("BUCKET")
     write(bucket, person.basic_key, profile_of(person.n, person.name))
     stored = {
@@ -29,6 +30,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
         "name": person.name,
         "profileUrl": presigned_get(bucket, person.basic_key),
     }
-    announce(reply(event, "task.process.single.post", stored, fn="processSingle"))
+    publish(reply(received, "task.process.single.post", stored, fn="processSingle"))
     metrics.add_metric("ProfilesStored", "Count", 1)
     logger.info("profile stored", n=person.n, key=person.basic_key)

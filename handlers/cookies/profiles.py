@@ -12,8 +12,8 @@ _TIMEOUT = (3.05, 10)  # seconds: to connect, and to wait for the next byte
 def fetch(url: str) -> dict[str, Any]:
     """The profile; ProfileUnavailableError, without the URL, if it cannot be fetched."""
     try:
-        answer = requests.get(url, timeout=_TIMEOUT, allow_redirects=False)
-        profile = answer.json() if answer.status_code == 200 else None
+        response = requests.get(url, timeout=_TIMEOUT, allow_redirects=False)
+        profile = response.json() if response.status_code == 200 else None
     except (requests.RequestException, ValueError) as error:
         # `from None`: the original message has the URL, and Lambda logs the whole chain of errors.
         raise ProfileUnavailableError(
@@ -21,6 +21,6 @@ def fetch(url: str) -> dict[str, Any]:
         ) from None
     if not isinstance(profile, dict):
         raise ProfileUnavailableError(
-            f"The profile could not be fetched: HTTP status {answer.status_code}."
+            f"The profile could not be fetched: HTTP status {response.status_code}."
         )
     return profile

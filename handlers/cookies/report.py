@@ -36,7 +36,7 @@ class Report:
         return len(self.failed) > share * (len(self.failed) + len(self.names))
 
 
-def report_on(detail: Mapping[str, Any], *, bucket: str) -> Report:
+def make_report(detail: Mapping[str, Any], *, bucket: str) -> Report:
     """Make the report; the detail's `names` and `people` must be in the same order."""
     processed, failed = [], []
     for name, outcome in zip(detail["names"], detail["people"], strict=True):
@@ -46,13 +46,13 @@ def report_on(detail: Mapping[str, Any], *, bucket: str) -> Report:
             processed.append(Person(detail["execution"], outcome["n"], name))
     return Report(
         names=[person.name for person in processed],
-        total=sum(_eaten(processed, bucket)),
+        total=sum(_cookies_eaten(processed, bucket)),
         failed=failed,
         failure=detail.get("failure"),
     )
 
 
-def _eaten(people: Iterable[Person], bucket: str) -> list[int]:
+def _cookies_eaten(people: Iterable[Person], bucket: str) -> list[int]:
     with ThreadPoolExecutor(_READERS) as readers:
         files = readers.map(lambda person: read(bucket, person.final_key), people)
         return [int(file["numberOfCookiesConsumed"]) for file in files]

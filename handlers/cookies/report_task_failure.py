@@ -10,7 +10,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.cookies.failures import task_failed
-from handlers.cookies.tasks import announce
+from handlers.cookies.tasks import publish
 from handlers.shared import settings
 from handlers.shared.clients import client
 from handlers.shared.errors import InvalidEventError, translate_aws_errors
@@ -27,15 +27,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     Result: none; it publishes task.failed with {"error", "cause"} for each.
     Errors: AwsUnavailableError, EventsNotPutError.
     """
-    failures, nobodys = [], []
+    failures, without_task = [], []
     for record in event["Records"]:
         try:
             failures.append(task_failed(record["body"]))
         except InvalidEventError as error:
             logger.error("no task to fail", reason=str(error), message_id=record["messageId"])
-            nobodys.append(record["body"])
-    announce(*failures)
-    for body in nobodys:
+            without_task.append(record["body"])
+    publish(*failures)
+    for body in without_task:
         with translate_aws_errors("sending to the dead-letter queue"):
             client("sqs").send_message(
                 QueueUrl=settings.text("DEAD_LETTER_QUEUE_URL"), MessageBody=body

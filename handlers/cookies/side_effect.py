@@ -5,7 +5,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from handlers.cookies.tasks import announce, notice, reply
+from handlers.cookies.tasks import notification, publish, reply
 from handlers.shared import settings
 from handlers.shared.observability import logger_for, metrics_for
 
@@ -20,12 +20,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     Result: none; it publishes async.complete with {"n"}.
     Errors: InvalidEventError, AwsUnavailableError, EventsNotPutError.
     """
-    detail = notice(event, "n")
+    received = notification(event, "n")
+    n = received.detail["n"]
     # Stands for slow work.
     time.sleep(settings.number("SIDE_EFFECT_SECONDS", minimum=0))
-    done = reply(
-        event, "async.complete", {"n": detail["n"]}, fn="sideEffect", without=["TaskToken"]
-    )
-    announce(done)
+    done = reply(received, "async.complete", {"n": n}, fn="sideEffect", omit=["TaskToken"])
+    publish(done)
     metrics.add_metric("SideEffects", "Count", 1)
-    logger.info("side effect done", n=detail["n"])
+    logger.info("side effect done", n=n)

@@ -5,7 +5,7 @@ from typing import Any
 
 from handlers.shared import settings
 from handlers.shared.errors import InvalidEventError
-from handlers.shared.events import Event, field, put_events
+from handlers.shared.events import Event, ReceivedEvent, field, put_events
 from handlers.shared.observability import logger_for
 
 logger = logger_for("cookies")
@@ -15,67 +15,67 @@ SOURCE = "project"
 CORRELATION = ("execution", "stateName", "TaskToken")
 
 
-def task(event: Mapping[str, Any], *needs: str) -> Mapping[str, Any]:
-    """The detail of an event for which a task waits.
+def task_event(event: Any, *required: str) -> ReceivedEvent:
+    """An event for which a task waits.
 
-    It must have an execution, a token and every field in `needs`. Otherwise the reason is logged
-    and InvalidEventError is raised; Lambda's retries then end in the dead-letter queue.
+    Its detail must have an execution, a token and every field in `required`. Otherwise the reason
+    is logged and InvalidEventError is raised; Lambda's retries then end in the dead-letter queue.
     """
-    return _checked(event, ("execution", "TaskToken", *needs))
+    return _checked(event, ("execution", "TaskToken", *required))
 
 
-def notice(event: Mapping[str, Any], *needs: str) -> Mapping[str, Any]:
-    """The detail of an event for which no task waits: as `task`, but without a token."""
-    return _checked(event, ("execution", *needs))
+def notification(event: Any, *required: str) -> ReceivedEvent:
+    """An event for which no task waits: as `task_event`, but without a token."""
+    return _checked(event, ("execution", *required))
 
 
 def reply(
-    event: Mapping[str, Any],
+    event: ReceivedEvent,
     detail_type: str,
     payload: Mapping[str, Any],
     *,
     fn: str,
-    without: Sequence[str] = (),
+    omit: Sequence[str] = (),
 ) -> Event:
     """An event that responds to another one, with the same source.
 
-    Its detail holds the other event's correlation fields, except those in `without`; then the
+    Its detail holds the other event's correlation fields, except those in `omit`; then the
     payload, whose fields win; then `meta`: which function made it, and from which event.
     """
-    detail = field(event, "detail")
+    detail = event.detail
     correlation = {
-        name: detail[name] for name in CORRELATION if name in detail and name not in without
+        name: detail[name] for name in CORRELATION if name in detail and name not in omit
     }
     meta = {
         "fn": fn,
-        "incoming": field(event, "detail-type"),
+        "incoming": event.detail_type,
         "outgoing": detail_type,
         "execution": field(detail, "execution"),
     }
-    return Event(field(event, "source"), detail_type, {**correlation, **payload, "meta": meta})
+    return Event(event.source, detail_type, {**correlation, **payload, "meta": meta})
 
 
-def finish(event: Mapping[str, Any], result: Mapping[str, Any], *, fn: str) -> None:
+def finish(event: ReceivedEvent, result: Mapping[str, Any], *, fn: str) -> None:
     """Publish `task.finished`, which completes the task that waits for this event."""
-    announce(reply(event, "task.finished", result, fn=fn))
+    publish(reply(event, "task.finished", result, fn=fn))
 
 
-def announce(*events: Event) -> None:
+def publish(*events: Event) -> None:
     put_events(settings.text("EVENT_BUS_NAME"), events)
 
 
-def _checked(event: Mapping[str, Any], names: tuple[str, ...]) -> Mapping[str, Any]:
+def _checked(event: Any, names: tuple[str, ...]) -> ReceivedEvent:
+    received = ReceivedEvent(event)
     try:
-        if field(event, "source") != SOURCE:
+        if received.source != SOURCE:
             raise InvalidEventError(f"The event's source is not {SOURCE}.")
-        detail: Mapping[str, Any] = field(event, "detail")
         for name in names:
-            field(detail, name)
+            field(received.detail, name)
     except InvalidEventError as error:
-        logger.error("event refused", reason=str(error), event_id=_id(event))
+        logger.error("event refused", reason=str(error), event_id=_event_id(event))
         raise
-    return detail
+    return received
 
 
-def _id(event: Any) -> Any:
+def _event_id(event: Any) -> Any:
     return event.get("id") if isinstance(event, Mapping) else None

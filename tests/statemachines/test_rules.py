@@ -260,13 +260,13 @@ FORGIVEN = {
         {"Sfn.ExecutionAlreadyExistsException"},
         "the same event has started it before",
     ),
-    ("task-finisher", "Finish Task"): (
+    ("task-finisher", "Complete Task"): (
         {"Sfn.TaskTimedOutException", "Sfn.TaskDoesNotExistException", "Sfn.InvalidTokenException"},
-        "the task has been answered before, or has ended",
+        "the task has been completed before, or has ended",
     ),
     ("task-finisher", "Fail Task"): (
         {"Sfn.TaskTimedOutException", "Sfn.TaskDoesNotExistException", "Sfn.InvalidTokenException"},
-        "the task has been answered before, or has ended",
+        "the task has been completed before, or has ended",
     ),
     ("messages", "Record Message"): (
         {"States.ALL"},

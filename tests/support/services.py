@@ -20,7 +20,7 @@ OK = {"ResponseMetadata": {"HTTPStatusCode": 200, "RequestId": "r"}}
 
 
 def error(name: str) -> ClientError:
-    """An error that a service answers with, of a class of that name."""
+    """An error response of a service, of a class of that name."""
     metadata = {"HTTPStatusCode": 400, "RequestId": "r"}
     kind: Callable[..., ClientError] = type(name, (ClientError,), {})
     return kind({"Error": {"Code": name, "Message": name}, "ResponseMetadata": metadata}, "call")
@@ -28,22 +28,22 @@ def error(name: str) -> ClientError:
 
 @dataclass
 class FakeStepFunctions:
-    """Tasks that wait, and executions by name; a token has one answer, a name one execution."""
+    """Tasks that wait, and executions by name; one callback a token, one execution a name."""
 
     waiting: set[str] = field(default_factory=set)
-    answers: list[dict[str, Any]] = field(default_factory=list)
+    callbacks: list[dict[str, Any]] = field(default_factory=list)
     executions: dict[str, Any] = field(default_factory=dict)
-    troubles: list[ClientError] = field(default_factory=list)  # what the next calls fail with
+    errors: list[ClientError] = field(default_factory=list)  # what the next calls fail with
 
     # Parameters are named as in a definition, where every one begins with a capital.
     def send_task_success(self, TaskToken: str, Output: str) -> Any:
-        return self._answer(TaskToken, {"output": json.loads(Output)})
+        return self._callback(TaskToken, {"output": json.loads(Output)})
 
     def send_task_failure(self, TaskToken: str, Error: str, Cause: str) -> Any:
-        # As botocore's model says; AWS answers a longer one with ValidationException.
+        # As botocore's model says; AWS responds to a longer one with ValidationException.
         if len(Error) > 256 or len(Cause) > 32_768:
             raise error("Validation")
-        return self._answer(TaskToken, {"error": Error, "cause": Cause})
+        return self._callback(TaskToken, {"error": Error, "cause": Cause})
 
     def start_execution(self, StateMachineArn: str, Name: str, Input: str) -> Any:
         self._fail()
@@ -52,17 +52,17 @@ class FakeStepFunctions:
         self.executions[Name] = json.loads(Input)
         return {"executionArn": f"{StateMachineArn}:{Name}", **OK}
 
-    def _answer(self, token: str, answer: dict[str, Any]) -> Any:
+    def _callback(self, token: str, result: dict[str, Any]) -> Any:
         self._fail()
         if token not in self.waiting:
             raise error("TaskTimedOut")
         self.waiting.remove(token)
-        self.answers.append({"token": token, **answer})
+        self.callbacks.append({"token": token, **result})
         return OK
 
     def _fail(self) -> None:
-        if self.troubles:
-            raise self.troubles.pop(0)
+        if self.errors:
+            raise self.errors.pop(0)
 
 
 @dataclass
@@ -70,18 +70,18 @@ class FakeQueues:
     """SendMessage; the messages by queue."""
 
     messages: list[tuple[str, Any]] = field(default_factory=list)
-    trouble: ClientError | None = None
+    error: ClientError | None = None
 
     def send_message(self, QueueUrl: str, MessageBody: str, **_: Any) -> Any:
-        if self.trouble:
-            raise self.trouble
+        if self.error:
+            raise self.error
         self.messages.append((QueueUrl, json.loads(MessageBody)))
         return {"MessageId": "m", **OK}
 
 
 @contextmanager
 def called(states: FakeStepFunctions, queues: FakeQueues) -> Iterator[None]:
-    """What a machine on moto's engine calls is answered by these."""
+    """What a machine on moto's engine calls goes to these."""
 
     def states_client(**_: Any) -> FakeStepFunctions:
         return states

@@ -28,9 +28,9 @@ class Cookies:
             "EventBusName": "default",
             "Detail": json.dumps(detail),
         }
-        answer = self.aws.client("events").put_events(Entries=[entry])
-        assert answer["FailedEntryCount"] == 0
-        return str(answer["Entries"][0]["EventId"])
+        response = self.aws.client("events").put_events(Entries=[entry])
+        assert response["FailedEntryCount"] == 0
+        return str(response["Entries"][0]["EventId"])
 
     def start(self, detail: dict[str, Any], name: str | None = None) -> str:
         """Start by hand; returns the execution's ARN."""
@@ -70,7 +70,7 @@ class Cookies:
         }
 
     def dead_letters(self, marker: str) -> list[dict[str, Any]]:
-        """What lies in the dead-letter queue with a marker in it; it stays there."""
+        """The messages in the dead-letter queue with this marker. They stay there."""
         queue = self.aws.outputs["CookiesDeadLetterQueueUrl"]
         bodies: list[str] = []
         while (
@@ -118,35 +118,35 @@ def cookies(aws: Aws) -> Cookies:
 
 
 class Tap:
-    """Hears every event of an execution, as whoever may read the bus would."""
+    """Receives every event of an execution, as any consumer on the bus does."""
 
     def __init__(self, aws: Aws, queue: str) -> None:
         self._aws = aws
         self._queue = queue
-        self._heard: list[dict[str, Any]] = []
+        self._received: list[dict[str, Any]] = []
 
     def of(self, execution: str, detail_type: str) -> list[dict[str, Any]]:
-        self._listen()
+        self._receive()
         return [
             event
-            for event in self._heard
+            for event in self._received
             if event["detail-type"] == detail_type and event["detail"].get("execution") == execution
         ]
 
     def wait_for(self, execution: str, detail_type: str, count: int = 1) -> list[dict[str, Any]]:
-        def enough() -> list[dict[str, Any]] | None:
+        def all_received() -> list[dict[str, Any]] | None:
             found = self.of(execution, detail_type)
             return found if len(found) >= count else None
 
-        return until(f"{count} × {detail_type}", enough)
+        return until(f"{count} × {detail_type}", all_received)
 
-    def _listen(self) -> None:
+    def _receive(self) -> None:
         sqs = self._aws.client("sqs")
         while messages := sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get(
             "Messages"
         ):
             for message in messages:
-                self._heard.append(json.loads(message["Body"]))
+                self._received.append(json.loads(message["Body"]))
                 sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
 
 
@@ -174,11 +174,11 @@ def delivered_twice(aws: Aws, detail: dict[str, Any]) -> Iterator[None]:
         pattern = json.loads(rule.get("EventPattern", "{}"))
         if pattern.get("source") != ["project"] or not rule["Name"].startswith("stepworks-"):
             continue
-        again = f"again-{uuid.uuid4().hex[:8]}"
-        events.put_rule(Name=again, EventPattern=json.dumps(pattern | {"detail": detail}))
+        duplicate = f"duplicate-{uuid.uuid4().hex[:8]}"
+        events.put_rule(Name=duplicate, EventPattern=json.dumps(pattern | {"detail": detail}))
         targets = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
-        events.put_targets(Rule=again, Targets=targets)
-        added.append((again, [target["Id"] for target in targets]))
+        events.put_targets(Rule=duplicate, Targets=targets)
+        added.append((duplicate, [target["Id"] for target in targets]))
     assert len(added) == 6
     try:
         yield

@@ -36,7 +36,7 @@ def assert_report_is_right(cookies: Cookies, execution: str, names: list[str]) -
 # -- Starting -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("names", [NAMES, []], ids=["any-names", "nobody"])
+@pytest.mark.parametrize("names", [NAMES, []], ids=["any-names", "no-names"])
 def test_an_event_starts_a_report_about_names(cookies: Cookies, names: list[str]) -> None:
     event = cookies.put("start", {"names": names})
 
@@ -47,7 +47,7 @@ def test_an_event_starts_a_report_about_names(cookies: Cookies, names: list[str]
     assert_report_is_right(cookies, execution, names)
 
 
-def test_an_empty_detail_makes_people_up(cookies: Cookies) -> None:
+def test_an_empty_detail_generates_people(cookies: Cookies) -> None:
     # aws events put-events --entries 'Source=project,DetailType=start,…,Detail="{}"'
     event = cookies.put("start", {})
 
@@ -96,7 +96,9 @@ def largest_payload(cookies: Cookies, execution: str) -> int:
 # -- Events ---------------------------------------------------------------------------------------
 
 
-def test_the_side_effect_is_announced_and_knows_no_secret(cookies: Cookies, tap: Tap) -> None:
+def test_the_end_of_the_side_effect_is_published_without_secrets(
+    cookies: Cookies, tap: Tap
+) -> None:
     execution = cookies.start({"names": NAMES[:3]})
 
     ended = cookies.ended(execution)
@@ -115,7 +117,7 @@ def test_the_side_effect_is_announced_and_knows_no_secret(cookies: Cookies, tap:
         assert not any(cookies.logged(function, secret) for secret in secrets)
 
 
-def test_a_start_that_comes_twice_starts_one_report(cookies: Cookies) -> None:
+def test_a_repeated_start_starts_one_report(cookies: Cookies) -> None:
     name = uuid.uuid4().hex
     with delivered_twice(cookies.aws, {"names": [name]}):
         event = cookies.put("start", {"names": [name]})
@@ -130,13 +132,13 @@ def test_a_start_that_comes_twice_starts_one_report(cookies: Cookies) -> None:
     assert len([started for started in inputs if name in started]) == 1
 
 
-def test_events_that_come_twice_change_nothing(cookies: Cookies, tap: Tap) -> None:
+def test_repeated_events_change_nothing(cookies: Cookies, tap: Tap) -> None:
     name = uuid.uuid4().hex
     execution = cookies.arn(name)
     with delivered_twice(cookies.aws, {"execution": [execution]}):
         cookies.start({"names": NAMES[:2]}, name)
         ended = cookies.ended(execution)
-        # Three of the four answers to each person come too late for the machine.
+        # Three of the four completions for each person come too late for the machine.
         tap.wait_for(execution, "task.finished", 2 + 2 * 4 + 2)
 
     assert ended["status"] == "SUCCEEDED"
@@ -153,7 +155,7 @@ def runs_about(cookies: Cookies, machine: str, marker: str) -> list[dict[str, An
     return [run for run in described if marker in run["input"]]
 
 
-def test_an_event_that_comes_when_all_is_over_changes_nothing(cookies: Cookies, tap: Tap) -> None:
+def test_an_event_after_the_end_changes_nothing(cookies: Cookies, tap: Tap) -> None:
     execution = cookies.start({"names": NAMES[:2]})
     ended = cookies.ended(execution)
     files = cookies.files(execution)
@@ -188,26 +190,26 @@ def test_one_person_who_fails_does_not_lose_the_others(cookies: Cookies, tap: Ta
     assert len(cookies.logged("processSingle", "[ERROR] AccessDenied")) >= errors + 3
 
 
-def test_a_request_that_cannot_be_met_fails_with_a_report(cookies: Cookies) -> None:
+def test_an_invalid_request_fails_with_a_report(cookies: Cookies) -> None:
     execution = cookies.start({"names": "Ann"})
 
     ended = cookies.ended(execution)
 
     assert (ended["status"], ended["error"]) == ("FAILED", "InvalidRequestError")
-    assert "must be a list of texts" in ended["cause"]
+    assert "must be a list of strings" in ended["cause"]
     report = cookies.files(execution)["0-cookies.json"]
     assert report["failure"]["Error"] == "InvalidRequestError"
 
 
 @pytest.mark.parametrize("missing", ["TaskToken", "execution"])
 @pytest.mark.parametrize("detail_type", ["task.process.single", "task.finished", "task.failed"])
-def test_an_event_that_is_nobodys_ends_in_the_dead_letter_queue(
+def test_an_event_without_token_or_execution_ends_in_the_dead_letter_queue(
     cookies: Cookies, detail_type: str, missing: str
 ) -> None:
     marker = uuid.uuid4().hex
     detail = {
         "execution": cookies.arn(marker),
-        "TaskToken": f"nobody's {marker}",
+        "TaskToken": f"unknown {marker}",
         "n": 0,
         "name": marker,
         "error": "E",
@@ -229,11 +231,11 @@ def test_an_event_that_is_nobodys_ends_in_the_dead_letter_queue(
     [(7, "c"), ("E", None), ("E" * 257, "c"), ("E", "c" * 32_769)],
     ids=["a-number", "no-cause", "a-long-error", "a-long-cause"],
 )
-def test_a_failure_that_step_functions_cannot_take_ends_in_the_dead_letter_queue(
+def test_a_failure_that_step_functions_refuses_ends_in_the_dead_letter_queue(
     cookies: Cookies, error: Any, cause: Any
 ) -> None:
     marker = uuid.uuid4().hex
-    detail = {"execution": cookies.arn(marker), "TaskToken": "nobody's", "error": error}
+    detail = {"execution": cookies.arn(marker), "TaskToken": "unknown", "error": error}
 
     cookies.put("task.failed", detail | ({} if cause is None else {"cause": cause}))
 

@@ -1,4 +1,4 @@
-"""Each function of the cookies workflow with its own role: refused whatever is not its work."""
+"""Each function of the cookies workflow with its own role: only its own work is allowed."""
 
 from typing import Any
 
@@ -42,9 +42,9 @@ def delete(aws: Aws, function: str) -> Any:
     )
 
 
-def answer_task(aws: Aws, function: str) -> Any:
+def complete_task(aws: Aws, function: str) -> Any:
     states = aws.client_as(function, "stepfunctions")
-    return states.send_task_success(taskToken="nobody's", output="{}")
+    return states.send_task_success(taskToken="unknown", output="{}")
 
 
 def start_execution(aws: Aws, function: str) -> Any:
@@ -54,15 +54,15 @@ def start_execution(aws: Aws, function: str) -> Any:
 
 
 def send_dead_letter(aws: Aws, function: str) -> Any:
-    # The queue is every test's: what lies in it must be JSON.
+    # Other tests read the queue and expect JSON.
     return aws.client_as(function, "sqs").send_message(
         QueueUrl=aws.outputs["CookiesDeadLetterQueueUrl"], MessageBody='{"least": "privilege"}'
     )
 
 
 ATTEMPTS: dict[str, tuple[Attempt, set[str]]] = {
-    "put an event of ours": (put_event("project"), WORKERS | OTHERS),
-    "put an event of others": (put_event("somebody.else"), set()),
+    "put an event of the service": (put_event("project"), WORKERS | OTHERS),
+    "put an event of another source": (put_event("other.source"), set()),
     "write a profile": (write("basic-0-ann.json"), {"processSingle"}),
     "write a result": (write("final-0-ann.json"), {"postProcessSingle"}),
     "write the report": (write("0-cookies.json"), {"postProcessAll"}),
@@ -71,7 +71,7 @@ ATTEMPTS: dict[str, tuple[Attempt, set[str]]] = {
     "read a result": (read("final-0-ann.json"), {"postProcessAll"}),
     "read the report": (read("0-cookies.json"), set()),
     "delete a file": (delete, set()),
-    "answer a task": (answer_task, set()),
+    "complete a task": (complete_task, set()),
     "start an execution": (start_execution, set()),
     "send a dead letter": (send_dead_letter, OTHERS),
 }

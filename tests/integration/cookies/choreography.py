@@ -1,4 +1,4 @@
-"""The whole cookies workflow in this process: its machines, rules and functions, none of them fake.
+"""The whole cookies workflow in this process: its real machines, rules and functions.
 
 The machines run on moto's engine; the rules are those of resources.yml; functions are called as
 Lambda calls them for a rule: up to three times, then their failure destination gets the event. A
@@ -39,7 +39,7 @@ from tests.unit.fakes import FakeContext
 WORKFLOW = asl.ROOT / "handlers" / "cookies"
 ATTEMPTS = 3  # Lambda invokes an asynchronous event up to three times
 END_SECONDS = 60
-Fault = Callable[[dict[str, Any], int], None]  # event, attempt; raises what the function dies of
+Fault = Callable[[dict[str, Any], int], None]  # event, attempt; raises what the function fails with
 
 
 class LambdaTimeoutError(Exception):
@@ -85,7 +85,7 @@ class Choreography:
         return self._put(entry)
 
     def wait_for_end(self, execution: str) -> dict[str, Any]:
-        """The described execution, when it has ended and nothing more is on its way."""
+        """The described execution, after it has ended and every event is delivered."""
         deadline = time.monotonic() + END_SECONDS
         while time.monotonic() < deadline:
             described = self._described(execution)
@@ -133,7 +133,7 @@ class Choreography:
                 position = self._random.randrange(len(self._pending)) if self.shuffled else 0
                 target, event = self._pending[position]
             self._deliver(target, event)
-            with self._changed:  # only now: what is being delivered is still on its way
+            with self._changed:  # only now: until here the delivery counts as pending
                 self._pending.remove((target, event))
 
     def _deliver(self, target: str, event: dict[str, Any]) -> None:
@@ -182,10 +182,10 @@ class Choreography:
                 _handler("reportTaskFailure")({"Records": [message]}, FakeContext())
 
     def _call(self, key: str, event: dict[str, Any], attempt: int) -> None:
-        nothing: Fault = lambda *_: None  # noqa: E731
-        self.before.get(key, nothing)(event, attempt)
+        no_fault: Fault = lambda *_: None  # noqa: E731
+        self.before.get(key, no_fault)(event, attempt)
         _handler(key)(json.loads(json.dumps(event)), FakeContext(function_name=key))
-        self.after.get(key, nothing)(event, attempt)
+        self.after.get(key, no_fault)(event, attempt)
 
     def send_message(self, QueueUrl: str, MessageBody: str) -> Any:
         self.dead_letters.append(json.loads(MessageBody))
@@ -194,10 +194,10 @@ class Choreography:
     # -- Step Functions --------------------------------------------------------------------------
 
     def send_task_success(self, TaskToken: str, Output: str) -> Any:
-        return self._answer(lambda: self._backend.send_task_success(TaskToken, Output))
+        return self._callback(lambda: self._backend.send_task_success(TaskToken, Output))
 
     def send_task_failure(self, TaskToken: str, Error: str, Cause: str) -> Any:
-        return self._answer(lambda: self._backend.send_task_failure(TaskToken, Error, Cause))
+        return self._callback(lambda: self._backend.send_task_failure(TaskToken, Error, Cause))
 
     def start_execution(self, StateMachineArn: str, Name: str, Input: str) -> Any:
         machine = self._machines[StateMachineArn]
@@ -206,15 +206,15 @@ class Choreography:
         self._states.start_execution(stateMachineArn=machine, name=Name, input=Input)
         return OK
 
-    def _answer(self, answer: Callable[[], Any]) -> Any:
+    def _callback(self, send: Callable[[], Any]) -> Any:
         while True:
             try:
-                answer()
+                send()
                 return OK
-            except AttributeError:  # moto asks executions that it has created and not yet started
+            except AttributeError:  # moto looks into executions that have not yet started
                 time.sleep(0.01)
-            except ServiceException as refusal:
-                raise error(type(refusal).__name__) from refusal
+            except ServiceException as refused:
+                raise error(type(refused).__name__) from refused
 
     def _create(self, machine: str) -> str:
         created = self._states.create_state_machine(
@@ -233,8 +233,8 @@ class Choreography:
 
 
 @contextmanager
-def performed(choreography: Choreography) -> Iterator[Choreography]:
-    """Let it run: what machines and functions call is answered by it, its events are delivered."""
+def running(choreography: Choreography) -> Iterator[Choreography]:
+    """Run it: calls of machines and functions go to it, and it delivers its events."""
 
     def client(*_: Any, **__: Any) -> Choreography:
         return choreography
@@ -321,5 +321,5 @@ def validate(event: dict[str, Any]) -> None:
         entry = catalogue.event(event["source"], event["detail-type"])
         assert f"function {meta['fn']}" in entry.producers
         assert meta["outgoing"] == event["detail-type"]
-        heard = catalogue.event(event["source"], meta["incoming"])
-        assert f"function {meta['fn']}" in heard.consumers or meta["fn"] == "reportTaskFailure"
+        incoming = catalogue.event(event["source"], meta["incoming"])
+        assert f"function {meta['fn']}" in incoming.consumers or meta["fn"] == "reportTaskFailure"

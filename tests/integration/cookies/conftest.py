@@ -1,4 +1,4 @@
-"""The cookies workflow's AWS: a bucket and queues by moto, a bus that holds what is put on it."""
+"""The cookies workflow's AWS: a bucket and queues by moto, and a bus that keeps its events."""
 
 import json
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ TOKEN = "a token"
 
 @dataclass
 class FakeBus:
-    """Takes events that the catalogue has, and no others; refuses all while `refuses`."""
+    """Accepts only events of the catalogue; refuses all while `refuses` is set."""
 
     events: list[dict[str, Any]] = field(default_factory=list)
     refuses: bool = False
@@ -50,7 +50,7 @@ class FakeBus:
 
 @dataclass
 class World:
-    """What is in AWS, as tests ask about it."""
+    """The state of AWS, as tests read it."""
 
     s3: Any
     sqs: Any
@@ -69,8 +69,8 @@ class World:
         self.s3.put_object(Bucket=BUCKET, Key=key, Body=json.dumps(content))
 
     def dead_letters(self) -> list[str]:
-        answer = self.sqs.receive_message(QueueUrl=self.dead_letter_queue, MaxNumberOfMessages=10)
-        return [message["Body"] for message in answer.get("Messages", [])]
+        response = self.sqs.receive_message(QueueUrl=self.dead_letter_queue, MaxNumberOfMessages=10)
+        return [message["Body"] for message in response.get("Messages", [])]
 
 
 @pytest.fixture
@@ -104,6 +104,6 @@ def event(detail_type: str, **detail: Any) -> dict[str, Any]:
 
 
 def without(event: dict[str, Any], *names: str) -> dict[str, Any]:
-    """The same event, its detail less some fields."""
-    left = {name: value for name, value in event["detail"].items() if name not in names}
-    return event | {"detail": left}
+    """The same event, without some fields of its detail."""
+    remaining = {name: value for name, value in event["detail"].items() if name not in names}
+    return event | {"detail": remaining}

@@ -1,4 +1,4 @@
-"""The whole workflow: events that come twice, in any order, late, or to functions that fail."""
+"""The whole workflow: events delivered twice, in any order, late, or to functions that fail."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ from tests.integration.cookies.choreography import (
     Choreography,
     Fault,
     LambdaTimeoutError,
-    performed,
+    running,
     validate,
 )
 from tests.integration.cookies.conftest import World
@@ -19,13 +19,13 @@ from tests.integration.cookies.conftest import World
 pytestmark = pytest.mark.slow
 
 NAMES = ["Ann Lee", "Ann Lee", 'O\'Neil "Q"', "a/b\\c", "😀", "..", "Åsa Öberg"]
-SOME = NAMES[1:4]  # where every event comes twice, and so calls forth two, and these four
+SOME = NAMES[1:4]  # fewer, where every event is delivered twice and the events multiply
 WORKERS = ["getMultiple", "processSingle", "postProcessSingle", "postProcessAll"]
 
 
-def played(choreography: Choreography, detail: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def run_to_end(choreography: Choreography, detail: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """The execution's name and how it ended."""
-    with performed(choreography):
+    with running(choreography):
         execution = choreography.start(detail)
         return execution.rpartition(":")[2], choreography.wait_for_end(execution)
 
@@ -38,11 +38,11 @@ def in_folder(world: World, name: str) -> dict[str, Any]:
     }
 
 
-def dies(error: Exception, *, of: str | None = None, attempts: int = 99) -> Fault:
+def raises(error: Exception, *, name: str | None = None, attempts: int = 99) -> Fault:
     """Raise the error in the first attempts; for one person, or for everyone."""
 
     def fault(event: dict[str, Any], attempt: int) -> None:
-        if attempt < attempts and of in (None, event["detail"].get("name")):
+        if attempt < attempts and name in (None, event["detail"].get("name")):
             raise error
 
     return fault
@@ -66,53 +66,59 @@ def assert_sum_is_right(world: World, name: str, ended: dict[str, Any], names: l
     assert output["names"] == names
 
 
-# -- All is well ----------------------------------------------------------------------------------
+# -- Success --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("names", [NAMES, [], ["Ann"] * 3], ids=["any-names", "nobody", "one-name"])
 def test_a_report_is_right_whatever_the_names_are(world: World, names: list[str]) -> None:
-    stage = Choreography()
+    choreography = Choreography()
 
-    name, ended = played(stage, {"names": names})
+    name, ended = run_to_end(choreography, {"names": names})
 
     assert ended["status"] == "SUCCEEDED"
     assert_sum_is_right(world, name, ended, names)
-    assert len(stage.of_type("async.complete")) == len(names)
-    assert not stage.dead_letters
+    assert len(choreography.of_type("async.complete")) == len(names)
+    assert not choreography.dead_letters
 
 
 def test_every_event_is_one_of_the_catalogue(world: World) -> None:
-    stage = Choreography(before={"processSingle": dies(ProfileUnavailableError(), of="😀")})
+    choreography = Choreography(
+        before={"processSingle": raises(ProfileUnavailableError(), name="😀")}
+    )
 
-    played(stage, {"names": NAMES})
+    run_to_end(choreography, {"names": NAMES})
 
-    for event in stage.events:
+    for event in choreography.events:
         validate(event)
-    assert {event["detail-type"] for event in stage.events} == {
+    assert {event["detail-type"] for event in choreography.events} == {
         *("start", "task.get.multiple", "task.process.single", "task.process.single.post"),
         *("task.process.all", "task.finished", "task.failed", "async.complete"),
     }
 
 
-def test_tokens_and_urls_travel_to_nobody_who_does_not_need_them(world: World) -> None:
-    stage = Choreography()
+def test_tokens_and_urls_reach_only_the_functions_that_need_them(world: World) -> None:
+    choreography = Choreography()
 
-    name, _ = played(stage, {"names": NAMES})
+    name, _ = run_to_end(choreography, {"names": NAMES})
 
     secrets = {
-        *(event["detail"]["TaskToken"] for event in stage.events if "TaskToken" in event["detail"]),
-        *(detail["profileUrl"] for detail in stage.of_type("task.process.single.post")),
+        *(
+            event["detail"]["TaskToken"]
+            for event in choreography.events
+            if "TaskToken" in event["detail"]
+        ),
+        *(detail["profileUrl"] for detail in choreography.of_type("task.process.single.post")),
     }
     assert len(secrets) == 2 + 2 * len(NAMES)
-    for detail in stage.of_type("async.complete"):
+    for detail in choreography.of_type("async.complete"):
         assert not any(secret in json.dumps(detail) for secret in secrets)
     for content in in_folder(world, name).values():
         assert not any(secret in json.dumps(content) for secret in secrets)
 
 
 def test_the_same_seed_makes_the_same_report(world: World) -> None:
-    first, _ = played(Choreography(), {"count": 5, "seed": 7})
-    second, _ = played(Choreography(), {"count": 5, "seed": 7})
+    first, _ = run_to_end(Choreography(), {"count": 5, "seed": 7})
+    second, _ = run_to_end(Choreography(), {"count": 5, "seed": 7})
 
     assert in_folder(world, first) == in_folder(world, second)
 
@@ -121,57 +127,57 @@ def test_the_same_seed_makes_the_same_report(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "stage",
+    "options",
     [
         pytest.param({"copies": 2}, id="twice"),
         pytest.param({"copies": 2, "shuffled": 1}, id="twice-in-any-order"),
         pytest.param({"shuffled": 2}, id="in-any-order"),
     ],
 )
-def test_events_that_come_again_or_in_another_order_change_nothing(
-    world: World, stage: dict[str, Any]
+def test_repeated_and_reordered_events_change_nothing(
+    world: World, options: dict[str, Any]
 ) -> None:
-    once, _ = played(Choreography(), {"names": SOME})
-    again = Choreography(**stage)
+    once, _ = run_to_end(Choreography(), {"names": SOME})
+    again = Choreography(**options)
 
-    name, ended = played(again, {"names": SOME})
+    name, ended = run_to_end(again, {"names": SOME})
 
     assert ended["status"] == "SUCCEEDED"
     assert in_folder(world, name) == in_folder(world, once)
     assert_sum_is_right(world, name, ended, SOME)
     assert len(again.executions("CookiesStateMachine")) == 1
-    # A finisher that has nothing left to finish is no failure.
+    # A finisher whose task has already ended succeeds.
     finished = again.executions("TaskFinisherStateMachine")
     assert {execution["status"] for execution in finished} == {"SUCCEEDED"}
     assert not again.dead_letters
 
 
-def test_an_event_that_comes_when_all_is_over_changes_nothing(world: World) -> None:
-    stage = Choreography()
-    with performed(stage):
-        execution = stage.start({"names": NAMES})
-        ended = stage.wait_for_end(execution)
+def test_an_event_after_the_end_changes_nothing(world: World) -> None:
+    choreography = Choreography()
+    with running(choreography):
+        execution = choreography.start({"names": NAMES})
+        ended = choreography.wait_for_end(execution)
         before = world.files()
-        late = [event for event in stage.events if event["detail-type"] != "start"]
+        late = [event for event in choreography.events if event["detail-type"] != "start"]
 
         for event in reversed(late):
-            stage.put(event["detail-type"], event["detail"])
-        after = stage.wait_for_end(execution)
+            choreography.put(event["detail-type"], event["detail"])
+        after = choreography.wait_for_end(execution)
 
     assert world.files() == before
     assert after["output"] == ended["output"]
-    assert not stage.dead_letters
+    assert not choreography.dead_letters
 
 
-def test_people_are_made_up_once_however_often_the_question_comes(world: World) -> None:
-    stage = Choreography(copies=2)
+def test_repeated_events_generate_the_same_people(world: World) -> None:
+    choreography = Choreography(copies=2)
 
-    _, ended = played(stage, {"count": 2})
+    _, ended = run_to_end(choreography, {"count": 2})
 
     names = json.loads(ended["output"])["names"]
-    finished = stage.of_type("task.finished")
-    answers = [d["names"] for d in finished if d["stateName"] == "Get Multiple"]
-    assert answers == [names, names]
+    finished = choreography.of_type("task.finished")
+    results = [d["names"] for d in finished if d["stateName"] == "Get Multiple"]
+    assert results == [names, names]
 
 
 # -- Functions that fail --------------------------------------------------------------------------
@@ -179,10 +185,10 @@ def test_people_are_made_up_once_however_often_the_question_comes(world: World) 
 
 @pytest.mark.parametrize("function", WORKERS)
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_function_that_fails_once_is_tried_again(world: World, function: str, when: str) -> None:
-    fault = {function: dies(RuntimeError("no luck"), attempts=1)}
+def test_a_function_that_fails_once_is_retried(world: World, function: str, when: str) -> None:
+    fault = {function: raises(RuntimeError("fault"), attempts=1)}
 
-    name, ended = played(Choreography(**{when: fault}), {"names": NAMES})
+    name, ended = run_to_end(Choreography(**{when: fault}), {"names": NAMES})
 
     assert ended["status"] == "SUCCEEDED"
     assert_sum_is_right(world, name, ended, NAMES)
@@ -190,7 +196,7 @@ def test_a_function_that_fails_once_is_tried_again(world: World, function: str, 
 
 @pytest.mark.parametrize("function", ["processSingle", "postProcessSingle"])
 @pytest.mark.parametrize(
-    ("error", "named"),
+    ("error", "error_name"),
     [
         pytest.param(ProfileUnavailableError("gone"), "ProfileUnavailableError", id="fails"),
         pytest.param(LambdaTimeoutError(), "Sandbox.Timedout", id="times-out"),
@@ -200,19 +206,19 @@ def test_a_function_that_fails_once_is_tried_again(world: World, function: str, 
     ],
 )
 def test_one_person_who_cannot_be_processed_does_not_lose_the_others(
-    world: World, function: str, error: Exception, named: str
+    world: World, function: str, error: Exception, error_name: str
 ) -> None:
-    def of_the_third(event: dict[str, Any], _: int) -> None:
+    def fails_for_the_third(event: dict[str, Any], _: int) -> None:
         if event["detail"]["n"] == 2:
             raise error
 
-    stage = Choreography(before={function: of_the_third})
+    choreography = Choreography(before={function: fails_for_the_third})
 
-    name, ended = played(stage, {"names": NAMES})
+    name, ended = run_to_end(choreography, {"names": NAMES})
 
     report = in_folder(world, name)["0-cookies.json"]
     assert (ended["status"], ended["error"]) == ("FAILED", "PeopleNotProcessedError")
-    assert report["failed"] == [{"n": 2, "name": NAMES[2], "error": named}]
+    assert report["failed"] == [{"n": 2, "name": NAMES[2], "error": error_name}]
     assert report["names"] == [*NAMES[:2], *NAMES[3:]]
     assert report["numberOfPeople"] == len(NAMES) - 1
 
@@ -225,9 +231,9 @@ def test_a_tolerated_share_may_fail(
     world: World, monkeypatch: pytest.MonkeyPatch, share: str, status: str
 ) -> None:
     monkeypatch.setenv("TOLERATED_FAILURE_SHARE", share)
-    stage = Choreography(before={"processSingle": dies(RuntimeError("no"), of="😀")})
+    choreography = Choreography(before={"processSingle": raises(RuntimeError("no"), name="😀")})
 
-    name, ended = played(stage, {"names": NAMES})  # one of seven
+    name, ended = run_to_end(choreography, {"names": NAMES})  # one of seven
 
     assert ended["status"] == status
     assert len(in_folder(world, name)["0-cookies.json"]["failed"]) == 1
@@ -235,9 +241,9 @@ def test_a_tolerated_share_may_fail(
 
 @pytest.mark.parametrize("copies", [1, 2], ids=["once", "twice"])
 def test_everyone_may_fail(world: World, copies: int) -> None:
-    stage = Choreography(copies=copies, before={"processSingle": dies(RuntimeError("no"))})
+    choreography = Choreography(copies=copies, before={"processSingle": raises(RuntimeError("no"))})
 
-    name, ended = played(stage, {"names": NAMES})
+    name, ended = run_to_end(choreography, {"names": NAMES})
 
     report = in_folder(world, name)["0-cookies.json"]
     assert (ended["status"], ended["error"]) == ("FAILED", "PeopleNotProcessedError")
@@ -245,28 +251,28 @@ def test_everyone_may_fail(world: World, copies: int) -> None:
     assert report["totalCookiesConsumed"] == 0
 
 
-def test_who_lists_the_people_may_fail(world: World) -> None:
-    stage = Choreography(before={"getMultiple": dies(LambdaTimeoutError())})
+def test_the_function_that_lists_the_people_may_fail(world: World) -> None:
+    choreography = Choreography(before={"getMultiple": raises(LambdaTimeoutError())})
 
-    name, ended = played(stage, {"names": NAMES})
+    name, ended = run_to_end(choreography, {"names": NAMES})
 
     assert (ended["status"], ended["error"]) == ("FAILED", "Sandbox.Timedout")
     assert in_folder(world, name)["0-cookies.json"]["failure"]["Error"] == "Sandbox.Timedout"
 
 
-def test_names_that_are_no_text_are_refused_by_name(world: World) -> None:
-    """Half of a surrogate pair is JSON, but nothing that could be written anywhere."""
-    name, ended = played(Choreography(), {"names": ["\ud800"]})
+def test_names_that_utf8_cannot_encode_are_refused(world: World) -> None:
+    """Half of a surrogate pair is valid JSON, but cannot be stored as UTF-8."""
+    name, ended = run_to_end(Choreography(), {"names": ["\ud800"]})
 
     assert (ended["status"], ended["error"]) == ("FAILED", "InvalidRequestError")
     report = in_folder(world, name)["0-cookies.json"]
     assert report["failure"]["Error"] == "InvalidRequestError"
 
 
-def test_who_writes_the_report_may_fail(world: World) -> None:
-    stage = Choreography(before={"postProcessAll": dies(RuntimeError("no disk"))})
+def test_the_function_that_writes_the_report_may_fail(world: World) -> None:
+    choreography = Choreography(before={"postProcessAll": raises(RuntimeError("no disk"))})
 
-    name, ended = played(stage, {"names": NAMES})
+    name, ended = run_to_end(choreography, {"names": NAMES})
 
     assert (ended["status"], ended["error"]) == ("FAILED", "RuntimeError")
     assert ended["cause"] == "no disk"
@@ -274,13 +280,15 @@ def test_who_writes_the_report_may_fail(world: World) -> None:
 
 
 def test_a_report_that_could_not_be_made_claims_nothing_about_people(world: World) -> None:
-    """Everyone is processed when the sum fails; the report must not say that nobody ate."""
+    """Everyone is processed when the sum fails; the report must not say that they ate nothing."""
 
-    def cannot_add(event: dict[str, Any], _: int) -> None:
+    def fails_to_add_up(event: dict[str, Any], _: int) -> None:
         if "failure" not in event["detail"]:
             raise RuntimeError("no sum")
 
-    name, ended = played(Choreography(before={"postProcessAll": cannot_add}), {"names": NAMES})
+    name, ended = run_to_end(
+        Choreography(before={"postProcessAll": fails_to_add_up}), {"names": NAMES}
+    )
 
     files = in_folder(world, name)
     assert (ended["status"], ended["error"]) == ("FAILED", "RuntimeError")
@@ -292,12 +300,12 @@ def test_a_report_that_could_not_be_made_claims_nothing_about_people(world: Worl
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("function", WORKERS)
-def test_a_function_that_is_killed_is_called_again(world: World, function: str, when: str) -> None:
-    """By Lambda itself, which tries an event three times, whatever ends a function."""
+def test_a_function_that_is_killed_is_retried(world: World, function: str, when: str) -> None:
+    """Lambda itself tries an event three times, whatever ended the function."""
     killed: Any = type("Runtime.ExitError", (Exception,), {})
-    stage = Choreography(**{when: {function: dies(killed(), attempts=2)}})
+    choreography = Choreography(**{when: {function: raises(killed(), attempts=2)}})
 
-    name, ended = played(stage, {"names": NAMES[:2]})
+    name, ended = run_to_end(choreography, {"names": NAMES[:2]})
 
     assert ended["status"] == "SUCCEEDED"
     assert_sum_is_right(world, name, ended, NAMES[:2])
@@ -308,12 +316,14 @@ def test_a_function_that_is_always_killed_fails_its_task_by_that_name(
     world: World, function: str
 ) -> None:
     killed: Any = type("Runtime.ExitError", (Exception,), {})
-    stage = Choreography(before={function: dies(killed())})
+    choreography = Choreography(before={function: raises(killed())})
 
-    name, ended = played(stage, {"names": NAMES[:2]})
+    name, ended = run_to_end(choreography, {"names": NAMES[:2]})
 
     assert ended["status"] == "FAILED"
-    assert {failure["error"] for failure in stage.of_type("task.failed")} == {"Runtime.ExitError"}
+    assert {failure["error"] for failure in choreography.of_type("task.failed")} == {
+        "Runtime.ExitError"
+    }
     report = in_folder(world, name).get("0-cookies.json")
     if function == "postProcessAll":
         assert report is None  # it makes the report, too
@@ -324,18 +334,18 @@ def test_a_function_that_is_always_killed_fails_its_task_by_that_name(
         assert report["totalCookiesConsumed"] == 0
 
 
-def test_a_side_effect_that_fails_holds_nobody_up(world: World) -> None:
-    stage = Choreography(before={"sideEffect": dies(RuntimeError("no luck"))})
+def test_a_failed_side_effect_does_not_affect_the_report(world: World) -> None:
+    choreography = Choreography(before={"sideEffect": raises(RuntimeError("fault"))})
 
-    name, ended = played(stage, {"names": NAMES})
+    name, ended = run_to_end(choreography, {"names": NAMES})
 
     assert ended["status"] == "SUCCEEDED"
     assert_sum_is_right(world, name, ended, NAMES)
-    assert not stage.of_type("async.complete")
-    assert len(stage.dead_letters) == len(NAMES)
+    assert not choreography.of_type("async.complete")
+    assert len(choreography.dead_letters) == len(NAMES)
 
 
-# -- Events that are nobody's ---------------------------------------------------------------------
+# -- Events without a task ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("missing", ["TaskToken", "execution"])
@@ -349,22 +359,22 @@ def test_a_side_effect_that_fails_holds_nobody_up(world: World) -> None:
 def test_an_event_without_token_or_execution_ends_in_the_dead_letter_queue(
     world: World, detail_type: str, missing: str
 ) -> None:
-    stage = Choreography()
-    with performed(stage):
-        execution = stage.start({"names": ["Ann"]})
-        stage.wait_for_end(execution)
+    choreography = Choreography()
+    with running(choreography):
+        execution = choreography.start({"names": ["Ann"]})
+        choreography.wait_for_end(execution)
         before = world.files()
-        detail = {"error": "E", "cause": "c", **stage_detail(stage, detail_type)}
+        detail = {"error": "E", "cause": "c", **detail_of_type(choreography, detail_type)}
 
         del detail[missing]
-        stage.put(detail_type, detail)
-        stage.wait_for_end(execution)
+        choreography.put(detail_type, detail)
+        choreography.wait_for_end(execution)
 
     assert world.files() == before
-    kept = [letter.get("requestPayload", letter)["detail"] for letter in stage.dead_letters]
+    kept = [letter.get("requestPayload", letter)["detail"] for letter in choreography.dead_letters]
     assert detail in kept
 
 
-def stage_detail(stage: Choreography, detail_type: str) -> dict[str, Any]:
-    found = stage.of_type(detail_type) or stage.of_type("task.finished")
+def detail_of_type(choreography: Choreography, detail_type: str) -> dict[str, Any]:
+    found = choreography.of_type(detail_type) or choreography.of_type("task.finished")
     return dict(found[0])

@@ -1,4 +1,4 @@
-"""Each function by itself: what it is told, what it leaves behind, what it puts on the bus."""
+"""Each function by itself: its event, the files that it writes, the events that it publishes."""
 
 import json
 from typing import Any
@@ -37,9 +37,11 @@ HANDLERS = {
 }
 
 
-def each(*but: str) -> Any:
-    cases = [pytest.param(*case, id=name) for name, case in HANDLERS.items() if name not in but]
-    return pytest.mark.parametrize(("handler", "told"), cases)
+def each_handler(*excluded: str) -> Any:
+    cases = [
+        pytest.param(*case, id=name) for name, case in HANDLERS.items() if name not in excluded
+    ]
+    return pytest.mark.parametrize(("handler", "delivered"), cases)
 
 
 # -- getMultiple ----------------------------------------------------------------------------------
@@ -53,7 +55,7 @@ def test_names_go_to_the_waiting_task(world: World, context: FakeContext) -> Non
     assert (detail["TaskToken"], detail["names"]) == (TOKEN, [NAME, ""])
 
 
-def test_a_request_that_cannot_be_meant_fails(world: World, context: FakeContext) -> None:
+def test_an_invalid_request_fails(world: World, context: FakeContext) -> None:
     with pytest.raises(InvalidRequestError):
         get_multiple.handler(event("task.get.multiple", input={"names": "Ann"}), context)
 
@@ -70,9 +72,9 @@ def test_a_profile_is_stored_and_its_url_passed_on(world: World, context: FakeCo
     assert key == "one/basic-3-ann-a-lee.json"
     assert profile["name"] == NAME
     assert set(profile) == {"name", "company", "city"}
-    told = world.bus.only["detail"]
-    assert requests.get(told["profileUrl"], timeout=5).json() == profile
-    assert (told["n"], told["name"], told["TaskToken"]) == (3, NAME, TOKEN)
+    detail = world.bus.only["detail"]
+    assert requests.get(detail["profileUrl"], timeout=5).json() == profile
+    assert (detail["n"], detail["name"], detail["TaskToken"]) == (3, NAME, TOKEN)
 
 
 def test_the_url_leads_to_the_number_of_cookies(world: World, context: FakeContext) -> None:
@@ -92,7 +94,7 @@ def test_the_url_leads_to_the_number_of_cookies(world: World, context: FakeConte
 
 
 @pytest.mark.parametrize(
-    ("handler", "told"),
+    ("handler", "delivered"),
     [
         pytest.param(process_single.handler, event("task.process.single"), id="processSingle"),
         pytest.param(
@@ -102,13 +104,13 @@ def test_the_url_leads_to_the_number_of_cookies(world: World, context: FakeConte
         ),
     ],
 )
-def test_who_is_not_a_person_is_refused(
-    world: World, context: FakeContext, handler: Any, told: dict[str, Any]
+def test_an_invalid_person_is_refused(
+    world: World, context: FakeContext, handler: Any, delivered: dict[str, Any]
 ) -> None:
-    told["detail"] |= {"n": -1, "name": "Ann"}
+    delivered["detail"] |= {"n": -1, "name": "Ann"}
 
     with pytest.raises(InvalidEventError):
-        handler(told, context)
+        handler(delivered, context)
 
     assert not world.files()
 
@@ -117,13 +119,13 @@ def test_who_is_not_a_person_is_refused(
 
 
 @pytest.mark.parametrize("extra", [{}, {"TaskToken": TOKEN, "profileUrl": "https://x/?s3cret"}])
-def test_a_side_effect_says_that_it_is_done_and_nothing_secret(
+def test_a_side_effect_publishes_its_end_and_no_secrets(
     world: World, context: FakeContext, extra: dict[str, str]
 ) -> None:
-    told = event("task.process.single.post", n=3)
-    told["detail"] = {"execution": EXECUTION, "stateName": "A State", "n": 3, **extra}
+    delivered = event("task.process.single.post", n=3)
+    delivered["detail"] = {"execution": EXECUTION, "stateName": "A State", "n": 3, **extra}
 
-    side_effect.handler(told, context)
+    side_effect.handler(delivered, context)
 
     assert world.bus.only["detail-type"] == "async.complete"
     assert set(world.bus.only["detail"]) == {"execution", "stateName", "n", "meta"}
@@ -157,7 +159,7 @@ def test_the_report_is_written_and_summed_up(world: World, context: FakeContext)
     assert finished["report"] == {"bucketName": BUCKET, "objectKey": "one/0-cookies.json"}
 
 
-def test_a_result_that_is_missing_is_no_report(world: World, context: FakeContext) -> None:
+def test_a_missing_result_is_an_error(world: World, context: FakeContext) -> None:
     people = [{"n": 0, "numberOfCookiesConsumed": 4}]
 
     with pytest.raises(ResultMissingError, match=r"one/final-0-ann\.json is missing"):
@@ -168,7 +170,7 @@ def test_a_result_that_is_missing_is_no_report(world: World, context: FakeContex
 
 
 @pytest.mark.parametrize("share", ["", "some", "-0.1", "1.1", "nan"])
-def test_a_share_that_is_none_is_a_fault_of_the_configuration(
+def test_an_invalid_share_is_a_configuration_error(
     world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch, share: str
 ) -> None:
     monkeypatch.setenv("TOLERATED_FAILURE_SHARE", share)
@@ -184,10 +186,10 @@ def message(body: Any) -> dict[str, str]:
     return {"messageId": "m", "body": body if isinstance(body, str) else json.dumps(body)}
 
 
-def failure_of(told: dict[str, Any]) -> dict[str, Any]:
+def failure_of(delivered: dict[str, Any]) -> dict[str, Any]:
     return {
         "requestContext": {"condition": "RetriesExhausted"},
-        "requestPayload": told,
+        "requestPayload": delivered,
         "responsePayload": {"errorType": "E", "errorMessage": "why"},
     }
 
@@ -202,26 +204,28 @@ def test_failures_become_events_in_one_batch(world: World, context: FakeContext)
     assert not world.dead_letters()
 
 
-def test_what_no_task_waits_for_goes_to_the_dead_letter_queue_as_it_is(
+def test_a_record_without_a_task_goes_to_the_dead_letter_queue_unchanged(
     world: World, context: FakeContext, caplog: pytest.LogCaptureFixture
 ) -> None:
-    nobodys = failure_of(without(event("task.process.single"), "TaskToken"))
-    ours = failure_of(event("task.process.single"))
+    without_task = failure_of(without(event("task.process.single"), "TaskToken"))
+    with_task = failure_of(event("task.process.single"))
 
     report_task_failure.handler(
-        {"Records": [message(nobodys), message("no JSON"), message(ours)]}, context
+        {"Records": [message(without_task), message("no JSON"), message(with_task)]}, context
     )
 
-    assert sorted(world.dead_letters()) == sorted([json.dumps(nobodys), "no JSON"])
+    assert sorted(world.dead_letters()) == sorted([json.dumps(without_task), "no JSON"])
     assert world.bus.only["detail"]["error"] == "E"
     refused = [line for line in caplog.records if line.getMessage() == "no task to fail"]
     assert [vars(line)["reason"] for line in refused] == [
         "The event has no TaskToken.",
-        "The message is no failure record.",
+        "The message is not a failure record.",
     ]
 
 
-def test_a_batch_that_cannot_be_put_comes_again_whole(world: World, context: FakeContext) -> None:
+def test_a_batch_that_cannot_be_put_is_repeated_as_a_whole(
+    world: World, context: FakeContext
+) -> None:
     world.bus.refuses = True
     records = [message(failure_of(event("task.process.single"))), message("no JSON")]
 
@@ -234,14 +238,14 @@ def test_a_batch_that_cannot_be_put_comes_again_whole(world: World, context: Fak
 # -- All of them ----------------------------------------------------------------------------------
 
 
-@each("postProcessSingle")
-def test_the_same_event_again_leaves_the_same_behind(
-    world: World, context: FakeContext, handler: Any, told: dict[str, Any]
+@each_handler("postProcessSingle")
+def test_a_repeated_event_has_the_same_effects(
+    world: World, context: FakeContext, handler: Any, delivered: dict[str, Any]
 ) -> None:
-    handler(told, context)
+    handler(delivered, context)
     files, events = world.files(), [put["detail"] for put in world.bus.events]
 
-    handler(told, context)
+    handler(delivered, context)
 
     assert world.files() == files
     again = [put["detail"] for put in world.bus.events[len(events) :]]
@@ -252,49 +256,49 @@ def comparable(detail: dict[str, Any]) -> dict[str, Any]:
     return detail | {"profileUrl": ""}  # it is signed anew
 
 
-@each("postProcessSingle")
+@each_handler("postProcessSingle")
 def test_an_event_that_eventbridge_refuses_is_an_error(
-    world: World, context: FakeContext, handler: Any, told: dict[str, Any]
+    world: World, context: FakeContext, handler: Any, delivered: dict[str, Any]
 ) -> None:
     world.bus.refuses = True
 
     with pytest.raises(EventsNotPutError):
-        handler(told, context)
+        handler(delivered, context)
 
 
-@each()
+@each_handler()
 def test_an_event_without_an_execution_is_refused(
-    world: World, context: FakeContext, handler: Any, told: dict[str, Any]
+    world: World, context: FakeContext, handler: Any, delivered: dict[str, Any]
 ) -> None:
     with pytest.raises(InvalidEventError, match="no execution"):
-        handler(without(told, "execution"), context)
+        handler(without(delivered, "execution"), context)
 
     assert not world.files()
     assert not world.bus.events
 
 
-@each("sideEffect")
+@each_handler("sideEffect")
 def test_an_event_without_a_token_is_refused(
-    world: World, context: FakeContext, handler: Any, told: dict[str, Any]
+    world: World, context: FakeContext, handler: Any, delivered: dict[str, Any]
 ) -> None:
     with pytest.raises(InvalidEventError, match="no TaskToken"):
-        handler(without(told, "TaskToken"), context)
+        handler(without(delivered, "TaskToken"), context)
 
     assert not world.files()
     assert not world.bus.events
 
 
-@each("postProcessSingle")
+@each_handler("postProcessSingle")
 def test_no_log_line_has_the_token_or_a_url(
     world: World,
     context: FakeContext,
     caplog: pytest.LogCaptureFixture,
     handler: Any,
-    told: dict[str, Any],
+    delivered: dict[str, Any],
 ) -> None:
-    handler(told, context)
+    handler(delivered, context)
 
-    said = " ".join(str(vars(line)) for line in caplog.records)
+    logged = " ".join(str(vars(line)) for line in caplog.records)
     assert caplog.records
-    assert TOKEN not in said
-    assert "X-Amz-Signature" not in said
+    assert TOKEN not in logged
+    assert "X-Amz-Signature" not in logged

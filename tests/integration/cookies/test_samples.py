@@ -38,7 +38,7 @@ def test_a_sample_is_an_event_of_the_catalogue(name: str) -> None:
     catalogue.validate(event["source"], event["detail-type"], event["detail"])
 
 
-def test_the_way_of_a_person(world: World, context: FakeContext) -> None:
+def test_the_samples_work_one_after_the_other(world: World, context: FakeContext) -> None:
     invoke("get-multiple", context)
     invoke("process-single", context)
     url = world.bus.events[-1]["detail"]["profileUrl"]

@@ -13,7 +13,7 @@ ATE = {"Ann Lee": 3, NAMES[2]: 0}
 REPORT = {"bucketName": "cookies", "objectKey": "one/0-cookies.json"}
 GET, SINGLE, ALL = "task.get.multiple", "task.process.single", "task.process.all"
 HAPPY_PATH = ["Get Multiple", "Process Multiple", *["Process Single"] * 3, "Post Process All"]
-FAILED = ["Report Failure", "Did Step Functions Stop It?"]
+FAILED = ["Report Failure", "Is It A Reserved Error?"]
 
 
 def listed(names: list[str]) -> Task:
@@ -49,10 +49,10 @@ def envelope(detail: dict[str, Any]) -> dict[str, Any]:
 
 
 def cookies(input_: dict[str, Any] | None = None, **tasks: Task) -> Run:
-    """Run the machine with all well but for `tasks`, by the last word of their detail-type."""
-    well = {GET: listed(NAMES), SINGLE: processed, ALL: reported}
-    others = {name: tasks[name.rpartition(".")[2]] for name in well if last(name) in tasks}
-    return run("cookies", input_ or {}, well | others)
+    """Run the machine with default tasks, except `tasks`, by the last word of their detail-type."""
+    defaults = {GET: listed(NAMES), SINGLE: processed, ALL: reported}
+    others = {name: tasks[name.rpartition(".")[2]] for name in defaults if last(name) in tasks}
+    return run("cookies", input_ or {}, defaults | others)
 
 
 def last(name: str) -> str:
@@ -63,10 +63,10 @@ def only_for(name: str, task: Task, otherwise: Task = processed) -> Task:
     return lambda detail: (task if detail["name"] == name else otherwise)(detail)
 
 
-# -- All is well ----------------------------------------------------------------------------------
+# -- Success --------------------------------------------------------------------------------------
 
 
-def test_names_are_found_and_everyones_cookies_are_added_up() -> None:
+def test_names_are_listed_and_all_cookies_are_added_up() -> None:
     result = cookies()
 
     assert result.status == "SUCCEEDED"
@@ -81,7 +81,7 @@ def test_names_are_found_and_everyones_cookies_are_added_up() -> None:
     }
 
 
-def test_nobody_is_a_report_too() -> None:
+def test_a_list_without_names_has_a_report() -> None:
     result = cookies(multiple=listed([]))
 
     assert result.status == "SUCCEEDED"
@@ -90,7 +90,7 @@ def test_nobody_is_a_report_too() -> None:
     assert not result.events_of(SINGLE)
 
 
-def test_every_event_says_which_state_waits_and_holds_what_its_schema_says() -> None:
+def test_every_event_names_its_state_and_conforms_to_its_schema() -> None:
     result = cookies(multiple=fails("TooManyNamesError"))
     result.calls += cookies().calls
 
@@ -106,7 +106,7 @@ def test_every_event_says_which_state_waits_and_holds_what_its_schema_says() -> 
     assert len(set(tokens)) == len(tokens)
 
 
-def test_who_is_asked_for_names_is_told_what_the_execution_was_started_with() -> None:
+def test_the_request_for_names_has_the_executions_input() -> None:
     result = cookies({"count": 3, "seed": 7})
 
     assert result.events_of(GET)[0]["input"] == {"count": 3, "seed": 7}
@@ -115,8 +115,8 @@ def test_who_is_asked_for_names_is_told_what_the_execution_was_started_with() ->
 def test_people_are_numbered_in_the_order_of_their_names() -> None:
     result = cookies()
 
-    asked = sorted((detail["n"], detail["name"]) for detail in result.events_of(SINGLE))
-    assert asked == list(enumerate(NAMES))
+    requested = sorted((detail["n"], detail["name"]) for detail in result.events_of(SINGLE))
+    assert requested == list(enumerate(NAMES))
     assert result.events_of(ALL)[0]["people"] == [
         {"n": n, "numberOfCookiesConsumed": ATE[name]} for n, name in enumerate(NAMES)
     ]
@@ -137,15 +137,15 @@ def test_no_result_leaves_a_token_in_the_state() -> None:
     ("failing", "error"),
     [
         pytest.param(fails("ProfileUnavailableError"), "ProfileUnavailableError", id="a-failure"),
-        pytest.param(times_out, "NoAnswerError", id="no-answer"),
+        pytest.param(times_out, "TaskNotCompletedError", id="timeout"),
     ],
 )
 def test_one_person_who_fails_does_not_lose_the_others(failing: Task, error: str) -> None:
     result = cookies(single=only_for(NAMES[2], failing))
 
-    told = result.events_of(ALL)[0]
-    assert told["names"] == NAMES
-    assert told["people"] == [
+    detail = result.events_of(ALL)[0]
+    assert detail["names"] == NAMES
+    assert detail["people"] == [
         {"n": 0, "numberOfCookiesConsumed": 3},
         {"n": 1, "numberOfCookiesConsumed": 3},
         {"n": 2, "error": error},
@@ -156,11 +156,11 @@ def test_too_many_failures_fail_the_execution_after_the_report() -> None:
     result = cookies(single=only_for(NAMES[2], fails("ProfileUnavailableError")))
 
     assert (result.status, result.error) == ("FAILED", "PeopleNotProcessedError")
-    assert result.cause == "1 people failed, 2 did not; see one/0-cookies.json."
+    assert result.cause == "1 people failed, 2 were processed; see one/0-cookies.json."
     assert result.visited[-2:] == ["Too Many Failed?", "People Not Processed"]
 
 
-def test_a_tolerated_share_of_failures_does_not() -> None:
+def test_a_tolerated_share_of_failures_does_not_fail_the_execution() -> None:
     tolerant = {"tooManyFailed": False}
     result = cookies(
         single=only_for(NAMES[2], fails("ProfileUnavailableError")),
@@ -184,28 +184,28 @@ def test_a_step_that_fails_is_reported_and_fails_the_execution(step: str) -> Non
 
     assert (result.status, result.error, result.cause) == ("FAILED", "TooManyNamesError", "why")
     assert result.visited[-3:] == [*FAILED, "Cookies Not Counted"]
-    told = result.events_of(ALL)[-1]
-    assert (told["names"], told["people"]) == ([], [])
-    assert told["failure"] == {"Error": "TooManyNamesError", "Cause": "why"}
+    detail = result.events_of(ALL)[-1]
+    assert (detail["names"], detail["people"]) == ([], [])
+    assert detail["failure"] == {"Error": "TooManyNamesError", "Cause": "why"}
 
 
 @pytest.mark.parametrize("step", ["multiple", "all"])
-def test_a_step_that_nobody_answers_is_reported_and_fails_the_execution(step: str) -> None:
+def test_a_step_that_times_out_is_reported_and_fails_the_execution(step: str) -> None:
     task = times_out if step == "multiple" else in_turn(times_out, reported)
 
     result = cookies(**{step: task})
 
     # No execution may end with a name that begins with `States.`: AWS keeps them for itself.
-    assert (result.status, result.error) == ("FAILED", "NoAnswerError")
+    assert (result.status, result.error) == ("FAILED", "TaskNotCompletedError")
     assert json.loads(result.cause or "")["Error"] == "States.Timeout"
-    assert result.visited[-3:] == [*FAILED, "No Answer"]
+    assert result.visited[-3:] == [*FAILED, "Task Not Completed"]
     assert result.events_of(ALL)[-1]["failure"]["Error"] == "States.Timeout"
 
 
 @pytest.mark.parametrize(
-    "failing", [fails("AwsUnavailableError"), times_out], ids=["a-failure", "no-answer"]
+    "failing", [fails("AwsUnavailableError"), times_out], ids=["a-failure", "timeout"]
 )
-def test_a_report_of_a_failure_that_fails_too_leaves_the_first_error(failing: Task) -> None:
+def test_the_first_error_stays_when_reporting_it_fails(failing: Task) -> None:
     result = cookies(multiple=fails("TooManyNamesError", "why"), all=failing)
 
     assert (result.status, result.error, result.cause) == ("FAILED", "TooManyNamesError", "why")
@@ -216,16 +216,16 @@ def test_a_report_of_a_failure_that_fails_too_leaves_the_first_error(failing: Ta
 
 
 @pytest.mark.parametrize("step", ["multiple", "single", "all"])
-def test_an_event_that_is_refused_is_put_again(step: str) -> None:
-    well: dict[str, Task] = {"multiple": listed(NAMES), "single": processed, "all": reported}
+def test_a_refused_event_is_put_again(step: str) -> None:
+    defaults: dict[str, Task] = {"multiple": listed(NAMES), "single": processed, "all": reported}
 
-    result = cookies(**{step: in_turn(refused, refused, well[step])})
+    result = cookies(**{step: in_turn(refused, refused, defaults[step])})
 
     assert result.status == "SUCCEEDED"
     assert len(result.retries) == 2
 
 
-def test_what_a_function_failed_with_is_final() -> None:
+def test_an_error_of_a_function_is_not_retried() -> None:
     result = cookies(multiple=fails("AwsUnavailableError"))
 
     assert result.error == "AwsUnavailableError"

@@ -60,8 +60,8 @@ def test_another_event_with_the_same_detail_starts_another(
     assert set(states.executions) == {EVENT["id"], "another"}
 
 
-def test_a_passing_fault_is_retried(states: FakeStepFunctions, queues: FakeQueues) -> None:
-    states.troubles = [error("Sfn"), error("Sfn")]
+def test_a_transient_error_is_retried(states: FakeStepFunctions, queues: FakeQueues) -> None:
+    states.errors = [error("Sfn"), error("Sfn")]
 
     result = start(EVENT, states, queues)
 
@@ -71,11 +71,11 @@ def test_a_passing_fault_is_retried(states: FakeStepFunctions, queues: FakeQueue
 
 
 @pytest.mark.parametrize("queue_fails", [False, True], ids=["kept", "queue-fails-too"])
-def test_an_event_that_starts_nothing_is_kept_with_the_reason(
+def test_an_event_that_starts_no_execution_is_kept_with_the_reason(
     queue_fails: bool, states: FakeStepFunctions, queues: FakeQueues
 ) -> None:
-    states.troubles = [error("StateMachineDoesNotExist")]
-    queues.trouble = error("QueueDoesNotExist") if queue_fails else None
+    states.errors = [error("StateMachineDoesNotExist")]
+    queues.error = error("QueueDoesNotExist") if queue_fails else None
 
     result = start(EVENT, states, queues)
 
@@ -86,4 +86,4 @@ def test_an_event_that_starts_nothing_is_kept_with_the_reason(
         assert "is in the dead-letter queue" in (result.cause or "")
         assert kept["failure"]["Error"] == "Sfn.StateMachineDoesNotExistException"
     else:
-        assert "could not be put into the dead-letter queue" in (result.cause or "")
+        assert "could not be sent to the dead-letter queue" in (result.cause or "")

@@ -29,7 +29,7 @@ FAILED: dict[str, Any] = {
         "execution": EXECUTION,
         "TaskToken": "a token",
         "error": "ProfileUnavailableError",
-        "cause": 'it said "no"',
+        "cause": 'response "no"',
     },
 }
 ABSENT = "absent"
@@ -65,44 +65,44 @@ def both() -> Any:
     return pytest.mark.parametrize("event", [FINISHED, FAILED], ids=["finished", "failed"])
 
 
-def test_a_finished_task_gets_the_detail_but_for_the_token(
+def test_a_finished_task_gets_the_detail_without_the_token(
     states: FakeStepFunctions, queues: FakeQueues
 ) -> None:
     result = finish(FINISHED, states, queues)
 
     assert result.status == "SUCCEEDED"
-    (answer,) = states.answers
-    assert answer["token"] == "a token"
-    assert answer["output"] == FINISHED["detail"] | {"TaskToken": None}
+    (callback,) = states.callbacks
+    assert callback["token"] == "a token"
+    assert callback["output"] == FINISHED["detail"] | {"TaskToken": None}
 
 
 def test_a_failed_task_gets_error_and_cause(states: FakeStepFunctions, queues: FakeQueues) -> None:
     result = finish(FAILED, states, queues)
 
     assert result.status == "SUCCEEDED"
-    assert states.answers == [
-        {"token": "a token", "error": "ProfileUnavailableError", "cause": 'it said "no"'}
+    assert states.callbacks == [
+        {"token": "a token", "error": "ProfileUnavailableError", "cause": 'response "no"'}
     ]
 
 
 @both()
-def test_a_second_answer_changes_nothing_and_fails_nothing(
+def test_a_second_callback_changes_nothing_and_fails_nothing(
     event: dict[str, Any], states: FakeStepFunctions, queues: FakeQueues
 ) -> None:
     first, second = finish(event, states, queues), finish(event, states, queues)
 
     assert (first.status, second.status) == ("SUCCEEDED", "SUCCEEDED")
-    assert second.visited[-1] == "Answered Before"
-    assert len(states.answers) == 1
+    assert second.visited[-1] == "Task Already Ended"
+    assert len(states.callbacks) == 1
     assert not queues.messages
 
 
 @pytest.mark.parametrize("name", USED)
 @both()
-def test_whatever_step_functions_calls_a_used_token_it_is_no_failure(
+def test_a_used_token_is_no_failure_whatever_the_error_is_called(
     event: dict[str, Any], name: str, states: FakeStepFunctions, queues: FakeQueues
 ) -> None:
-    states.troubles = [error(name)]
+    states.errors = [error(name)]
 
     result = finish(event, states, queues)
 
@@ -113,16 +113,16 @@ def test_whatever_step_functions_calls_a_used_token_it_is_no_failure(
 
 @pytest.mark.parametrize("name", ["TaskToken", "execution"])
 @both()
-def test_an_event_that_is_nobodys_is_refused_and_kept(
+def test_an_event_without_token_or_execution_is_refused_and_kept(
     event: dict[str, Any], name: str, states: FakeStepFunctions, queues: FakeQueues
 ) -> None:
-    nobodys = without(event, name)
+    invalid = without(event, name)
 
-    result = finish(nobodys, states, queues)
+    result = finish(invalid, states, queues)
 
     assert (result.status, result.error) == ("FAILED", "InvalidEventError")
-    assert queues.messages == [("CookiesDeadLetterQueue", nobodys)]
-    assert not states.answers
+    assert queues.messages == [("CookiesDeadLetterQueue", invalid)]
+    assert not states.callbacks
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_an_event_that_is_nobodys_is_refused_and_kept(
     ],
     ids=str,
 )
-def test_a_failure_without_a_text_for_error_and_cause_is_refused_and_kept(
+def test_a_failure_without_a_string_for_error_and_cause_is_refused_and_kept(
     name: str, value: Any, states: FakeStepFunctions, queues: FakeQueues
 ) -> None:
     event = without(FAILED, name) if value is ABSENT else changed(FAILED, name, value)
@@ -146,19 +146,19 @@ def test_a_failure_without_a_text_for_error_and_cause_is_refused_and_kept(
 
     assert (result.status, result.error) == ("FAILED", "InvalidEventError")
     assert queues.messages == [("CookiesDeadLetterQueue", event)]
-    assert not states.answers
+    assert not states.callbacks
 
 
 def test_a_failure_may_have_an_empty_cause(states: FakeStepFunctions, queues: FakeQueues) -> None:
     finish(changed(FAILED, "cause", ""), states, queues)
 
-    (answer,) = states.answers
-    assert (answer["error"], answer["cause"]) == ("ProfileUnavailableError", "")
+    (callback,) = states.callbacks
+    assert (callback["error"], callback["cause"]) == ("ProfileUnavailableError", "")
 
 
 @pytest.mark.parametrize(("name", "longest"), [("error", 256), ("cause", 32_768)])
 @pytest.mark.parametrize("longer", [0, 1], ids=["longest", "too-long"])
-def test_a_failure_is_as_long_as_step_functions_takes_or_is_kept(
+def test_a_failure_longer_than_step_functions_accepts_is_kept(
     name: str, longest: int, longer: int, states: FakeStepFunctions, queues: FakeQueues
 ) -> None:
     event = changed(FAILED, name, "x" * (longest + longer))
@@ -166,39 +166,39 @@ def test_a_failure_is_as_long_as_step_functions_takes_or_is_kept(
     result = finish(event, states, queues)
 
     if longer:
-        assert (result.status, result.error) == ("FAILED", "TaskNotAnsweredError")
+        assert (result.status, result.error) == ("FAILED", "CallbackNotConfirmedError")
         ((_, kept),) = queues.messages
         assert kept["detail"] == event["detail"]
         assert kept["failure"]["Error"] == "Sfn.ValidationException"
-        assert not states.answers
+        assert not states.callbacks
         assert not result.retries
     else:
         assert result.status == "SUCCEEDED"
-        assert states.answers[0][name] == event["detail"][name]
+        assert states.callbacks[0][name] == event["detail"][name]
 
 
 @both()
-def test_a_passing_fault_is_retried(
+def test_a_transient_error_is_retried(
     event: dict[str, Any], states: FakeStepFunctions, queues: FakeQueues
 ) -> None:
-    states.troubles = [error("Sfn"), error("Sfn")]
+    states.errors = [error("Sfn"), error("Sfn")]
 
     result = finish(event, states, queues)
 
     assert result.status == "SUCCEEDED"
     assert len(result.retries) == 2
-    assert len(states.answers) == 1
+    assert len(states.callbacks) == 1
 
 
 @both()
-def test_an_answer_that_is_not_taken_is_kept_with_the_reason(
+def test_a_callback_that_is_not_accepted_is_kept_with_the_reason(
     event: dict[str, Any], states: FakeStepFunctions, queues: FakeQueues
 ) -> None:
-    states.troubles = [error("InvalidOutput")]
+    states.errors = [error("InvalidOutput")]
 
     result = finish(event, states, queues)
 
-    assert (result.status, result.error) == ("FAILED", "TaskNotAnsweredError")
+    assert (result.status, result.error) == ("FAILED", "CallbackNotConfirmedError")
     ((queue, kept),) = queues.messages
     assert queue == "CookiesDeadLetterQueue"
     assert kept["detail"] == event["detail"]
@@ -209,17 +209,17 @@ def test_an_answer_that_is_not_taken_is_kept_with_the_reason(
     ("event", "name"),
     [
         pytest.param(without(FINISHED, "TaskToken"), "InvalidEventError", id="refused"),
-        pytest.param(FINISHED, "TaskNotAnsweredError", id="not-taken"),
+        pytest.param(FINISHED, "CallbackNotConfirmedError", id="not-accepted"),
     ],
 )
-def test_a_queue_that_fails_too_hides_nothing(
+def test_the_first_error_stays_when_the_queue_fails_too(
     event: dict[str, Any], name: str, states: FakeStepFunctions, queues: FakeQueues
 ) -> None:
-    states.troubles = [error("InvalidOutput")]
-    queues.trouble = error("QueueDoesNotExist")
+    states.errors = [error("InvalidOutput")]
+    queues.error = error("QueueDoesNotExist")
 
     result = finish(event, states, queues)
 
     assert (result.status, result.error) == ("FAILED", name)
-    # Nobody is sent to a queue that the event is not in.
-    assert "could not be put into the dead-letter queue" in (result.cause or "")
+    # The cause does not claim that the queue has the event.
+    assert "could not be sent to the dead-letter queue" in (result.cause or "")

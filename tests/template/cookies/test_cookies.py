@@ -1,4 +1,4 @@
-"""What the cookies workflow asks of AWS, in the packaged template."""
+"""The cookies workflow in the packaged template."""
 
 import re
 from collections.abc import Callable
@@ -16,7 +16,7 @@ RULES = {
     "TaskProcessSingleRule": ["task.process.single"],
     "TaskProcessSinglePostRule": ["task.process.single.post"],
     "TaskProcessAllRule": ["task.process.all"],
-    "TaskAnsweredRule": ["task.finished", "task.failed"],
+    "TaskFinishedOrFailedRule": ["task.finished", "task.failed"],
 }
 WORKERS = ["getMultiple", "processSingle", "postProcessSingle", "postProcessAll"]
 
@@ -41,12 +41,10 @@ def test_a_rule_matches_source_and_detail_type(template: dict[str, Any], rule: s
 
 
 @pytest.mark.parametrize("rule", RULES)
-def test_what_a_rule_cannot_deliver_is_tried_again_then_kept(
-    template: dict[str, Any], rule: str
-) -> None:
+def test_undeliverable_events_are_retried_then_kept(template: dict[str, Any], rule: str) -> None:
     for target in properties(template, rule)["Targets"]:
         assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0
-        # No longer than a task waits for what the event calls forth.
+        # No longer than a task waits.
         assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] <= 900
         assert text(target["DeadLetterConfig"]["Arn"]) == "${CookiesDeadLetterQueue.Arn}"
 
@@ -69,14 +67,14 @@ def test_each_function_is_invoked_by_the_rule_that_has_it_as_a_target(dev: Packa
         for permission in dev.resources("AWS::Lambda::Permission").values()
         if permission["Principal"] == "events.amazonaws.com"
     }
-    wanted = {
+    expected = {
         (text(target["Arn"]), f"${{{rule}.Arn}}")
         for rule in RULES
         for target in properties(dev.template, rule)["Targets"]
         if "LambdaFunction" in text(target["Arn"])
     }
 
-    assert wanted <= allowed
+    assert expected <= allowed
 
 
 def test_rules_start_machines_with_a_role_that_may_start_these(dev: Package) -> None:
@@ -93,17 +91,19 @@ def test_rules_start_machines_with_a_role_that_may_start_these(dev: Package) -> 
     assert set(statement.resources) == {text(target["Arn"]) for target in started}
 
 
-def test_the_side_effect_is_told_neither_token_nor_url(template: dict[str, Any]) -> None:
+def test_the_side_effect_gets_neither_token_nor_url(template: dict[str, Any]) -> None:
     targets = properties(template, "TaskProcessSinglePostRule")["Targets"]
-    whole, told = sorted(targets, key=lambda target: target["Id"])
+    whole, transformed = sorted(targets, key=lambda target: target["Id"])
 
     assert "InputTransformer" not in whole
-    paths = told["InputTransformer"]["InputPathsMap"]
+    paths = transformed["InputTransformer"]["InputPathsMap"]
     assert set(paths.values()) == {
         *("$.source", "$.detail-type", "$.detail.execution", "$.detail.stateName", "$.detail.n"),
     }
     # No name among them: EventBridge puts values into the template as they are, quotes and all.
-    assert set(re.findall("<(.*?)>", told["InputTransformer"]["InputTemplate"])) == set(paths)
+    assert set(re.findall("<(.*?)>", transformed["InputTransformer"]["InputTemplate"])) == set(
+        paths
+    )
 
 
 # -- Functions ------------------------------------------------------------------------------------
@@ -126,12 +126,12 @@ def test_a_side_effect_that_fails_for_good_fails_no_task(template: dict[str, Any
     assert text(destination) == "${CookiesDeadLetterQueue.Arn}"
 
 
-def test_failures_are_told_in_time_and_kept_when_they_cannot_be(dev: Package) -> None:
+def test_failures_are_reported_in_time_and_kept_if_reporting_fails(dev: Package) -> None:
     queue = properties(dev.template, "CookiesTaskFailureQueue")
-    teller = function(dev, "reportTaskFailure")
+    reporter = function(dev, "reportTaskFailure")
 
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
-    assert queue["VisibilityTimeout"] >= 6 * teller["Timeout"]
+    assert queue["VisibilityTimeout"] >= 6 * reporter["Timeout"]
     redrive = queue["RedrivePolicy"]
     assert text(redrive["deadLetterTargetArn"]) == "${CookiesDeadLetterQueue.Arn}"
     assert redrive["maxReceiveCount"] >= 5
@@ -149,8 +149,8 @@ def test_a_task_outlives_all_attempts_of_its_functions(dev: Package) -> None:
             assert state.body["TimeoutSeconds"] >= 2 * (3 * longest + 60 + 120)
 
 
-def test_a_profile_is_read_by_its_url_alone(dev: Package) -> None:
-    """The URL has the rights of the role that signed it; who fetches it needs none."""
+def test_a_profile_is_read_only_by_its_url(dev: Package) -> None:
+    """The URL has the permissions of the role that signed it; the reader needs none."""
 
     def readable(key: str) -> set[str]:
         statements = dev.statements(dev.role_of(function(dev, key)))
@@ -169,7 +169,7 @@ def test_parameters_reach_the_machine_and_its_functions(dev: Package) -> None:
     assert str(variables["TOLERATED_FAILURE_SHARE"]) == "0"
 
 
-def test_parameters_may_be_given_on_the_command_line(package: Callable[..., Package]) -> None:
+def test_parameters_can_be_set_on_the_command_line(package: Callable[..., Package]) -> None:
     changed = package(
         "dev",
         cookiesMaxConcurrency="5",
@@ -183,7 +183,7 @@ def test_parameters_may_be_given_on_the_command_line(package: Callable[..., Pack
     assert states["Process Multiple"]["MaxConcurrency"] == 5
     assert states["Get Multiple"]["TimeoutSeconds"] == 1200
     assert variables["TOLERATED_FAILURE_SHARE"] == "0.1"
-    # Whoever puts an event puts it there, may put it there, and is heard there.
+    # Events are put on that bus, roles allow it, and rules listen on it.
     assert states["Get Multiple"]["Parameters"]["Entries"][0]["EventBusName"] == "another"
     assert variables["EVENT_BUS_NAME"] == "another"
     assert {properties(changed.template, rule)["EventBusName"] for rule in RULES} == {"another"}
@@ -195,7 +195,7 @@ def test_parameters_may_be_given_on_the_command_line(package: Callable[..., Pack
 # -- Machines -------------------------------------------------------------------------------------
 
 
-def test_finisher_and_starter_are_express_and_end_in_the_time_that_has(dev: Package) -> None:
+def test_finisher_and_starter_are_express_and_end_within_its_time_limit(dev: Package) -> None:
     """Five minutes: https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"""
     machines = dev.resources("AWS::StepFunctions::StateMachine")
     for name in ("TaskFinisherStateMachine", "CookiesStarterStateMachine"):

@@ -1,4 +1,4 @@
-"""What Lambda has given up on, as an event for the task that waits."""
+"""A failure record of Lambda as an event for the task that waits."""
 
 import json
 from typing import Any
@@ -38,14 +38,14 @@ def record(event: Any = EVENT, response: Any = RAISED, condition: str = "Retries
     )
 
 
-def test_a_reason_that_is_not_utf8_is_told_as_well_as_may_be() -> None:
-    """One such record would otherwise hold up all others of its batch."""
+def test_a_reason_that_is_not_utf8_is_reported_with_replacements() -> None:
+    """One such record would otherwise make its whole batch fail."""
     event = task_failed(record(response={"errorType": "E\ud800", "errorMessage": "no \udfff"}))
 
     assert (event.detail["error"], event.detail["cause"]) == ("E?", "no ?")
 
 
-def test_the_waiting_task_is_told_error_and_cause() -> None:
+def test_the_waiting_task_gets_error_and_cause() -> None:
     event = task_failed(record())
 
     assert (event.source, event.detail_type) == ("project", "task.failed")
@@ -97,7 +97,7 @@ def test_a_failure_has_a_name_whatever_lambda_knows_of_it(
     assert cause in detail["cause"]
 
 
-def test_error_and_cause_are_no_longer_than_step_functions_takes() -> None:
+def test_error_and_cause_are_no_longer_than_step_functions_accepts() -> None:
     long = {"errorType": "E" * 1000, "errorMessage": "x" * 100_000}
 
     event = task_failed(record(response=long))
@@ -107,7 +107,7 @@ def test_error_and_cause_are_no_longer_than_step_functions_takes() -> None:
     catalogue.validate(event.source, event.detail_type, event.detail)
 
 
-def test_the_url_that_came_stays_behind() -> None:
+def test_the_url_of_the_event_is_not_passed_on() -> None:
     assert "s3cret" not in json.dumps(task_failed(record()).detail)
 
 
@@ -124,6 +124,6 @@ def test_the_url_that_came_stays_behind() -> None:
         pytest.param(record(event={**EVENT, "source": "another"}), id="another-source"),
     ],
 )
-def test_what_no_task_waits_for_is_refused(body: str) -> None:
+def test_a_record_without_a_waiting_task_is_refused(body: str) -> None:
     with pytest.raises(InvalidEventError):
         task_failed(body)

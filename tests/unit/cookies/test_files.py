@@ -23,22 +23,22 @@ EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:cookies:one"
         ("a/b\\c", "a-b-c"),
         ('The "Q"', "the-q"),
         ("Dr. No", "dr-no"),
-        ("..", "nobody"),
-        ("", "nobody"),
-        ("😀", "nobody"),
+        ("..", "unnamed"),
+        ("", "unnamed"),
+        ("😀", "unnamed"),
         ("Ann 😀", "ann"),
-        ("李小龍", "nobody"),
+        ("李小龍", "unnamed"),
         ("\ud800 Ann", "ann"),
         ("x" * 200, "x" * 60),
         ("Ann\nLee\x00", "ann-lee"),
     ],
 )
-def test_a_slug_can_stand_anywhere(name: str, expected: str) -> None:
+def test_a_slug_is_safe_in_any_key(name: str, expected: str) -> None:
     assert slug(name) == expected
     assert re.fullmatch(r"[a-z0-9-]{1,60}", slug(name))
 
 
-def test_files_lie_in_the_folder_of_their_execution() -> None:
+def test_files_are_in_the_folder_of_their_execution() -> None:
     person = Person(EXECUTION, 3, "Ann Lee")
 
     assert folder(EXECUTION) == "one"
@@ -62,7 +62,7 @@ def test_people_of_the_same_name_have_files_of_their_own() -> None:
         pytest.param({"n": 1, "name": "\ud800"}, id="half-a-character"),
     ],
 )
-def test_who_is_not_a_person_is_refused(detail: dict[str, Any]) -> None:
+def test_an_invalid_person_is_refused(detail: dict[str, Any]) -> None:
     with pytest.raises(InvalidEventError, match="must be"):
         Person.from_detail(detail | {"execution": EXECUTION})
 
@@ -75,7 +75,7 @@ def test_who_is_not_a_person_is_refused(detail: dict[str, Any]) -> None:
         ("eu-central-1", "a-bucket.s3.eu-central-1.amazonaws.com"),
     ],
 )
-def test_a_url_is_good_for_a_quarter_of_an_hour(
+def test_a_url_is_valid_for_15_minutes(
     monkeypatch: pytest.MonkeyPatch, region: str, host: str
 ) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", region)

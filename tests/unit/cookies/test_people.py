@@ -1,4 +1,4 @@
-"""People who do not exist, the same for the same seed."""
+"""Generated people, the same for the same seed."""
 
 import json
 from typing import Any
@@ -14,21 +14,21 @@ EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:cookies:one"
 @pytest.mark.parametrize(
     "names",
     [
-        pytest.param([], id="nobody"),
+        pytest.param([], id="no-names"),
         pytest.param(["Ann", "Ann"], id="twice"),
         pytest.param(["", "a/b", '"', "😀", ".."], id="any-text"),
     ],
 )
-def test_names_that_are_given_are_taken_as_they_are(names: list[str]) -> None:
+def test_requested_names_are_used_unchanged(names: list[str]) -> None:
     assert names_for({"names": names}, execution=EXECUTION) == names
 
 
-def test_names_win_over_a_count() -> None:
+def test_names_take_precedence_over_a_count() -> None:
     assert names_for({"names": ["Ann"], "count": 3}, execution=EXECUTION) == ["Ann"]
 
 
 @pytest.mark.parametrize("count", [0, 1, 19, 200, MAX_NAMES])
-def test_as_many_are_made_up_as_are_asked_for(count: int) -> None:
+def test_the_requested_number_is_generated(count: int) -> None:
     names = names_for({"count": count, "seed": 1}, execution=EXECUTION)
 
     assert len(names) == count
@@ -42,7 +42,7 @@ def test_without_a_count_there_are_0_to_19() -> None:
 
 
 @pytest.mark.parametrize("seed", [7, "seven"])
-def test_the_same_seed_makes_up_the_same_people(seed: int | str) -> None:
+def test_the_same_seed_generates_the_same_people(seed: int | str) -> None:
     request = {"count": 5, "seed": seed}
 
     assert names_for(request, execution="one") == names_for(request, execution="another")
@@ -74,7 +74,7 @@ def test_without_a_seed_an_execution_has_its_own_people() -> None:
         pytest.param("names", id="a-text-for-an-object"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(request_: Any) -> None:
+def test_an_invalid_request_is_refused(request_: Any) -> None:
     with pytest.raises(InvalidRequestError, match=r"must be"):
         names_for(request_, execution=EXECUTION)
 
@@ -89,12 +89,12 @@ def test_what_cannot_be_meant_is_refused(request_: Any) -> None:
         pytest.param({"count": 10**9}, id="a-great-count"),
     ],
 )
-def test_more_than_a_state_can_carry_is_refused(request_: dict[str, Any]) -> None:
+def test_more_names_than_fit_into_a_state_are_refused(request_: dict[str, Any]) -> None:
     with pytest.raises(TooManyNamesError, match=r"at most 350"):
         names_for(request_, execution=EXECUTION)
 
 
-def test_a_state_with_as_many_as_there_may_be_stays_below_32_kib() -> None:
+def test_a_state_with_the_maximum_of_names_stays_below_32_kib() -> None:
     """A person who failed takes more of it than one who ate."""
     error = "ProfileUnavailableError"  # the longest name of an error that one person may have here
     state = {
@@ -116,5 +116,5 @@ def test_a_person_has_one_profile() -> None:
     assert profile["city"]
 
 
-def test_two_people_of_the_same_name_are_two() -> None:
+def test_two_people_with_the_same_name_have_different_profiles() -> None:
     assert profile_of(0, "Ann") != profile_of(1, "Ann")

@@ -3,11 +3,11 @@
 from handlers.cookies.post_process_single import cookies_eaten_by
 
 
-def test_a_person_eats_the_same_however_often_one_asks() -> None:
+def test_a_person_always_eats_the_same_number() -> None:
     assert {cookies_eaten_by(4, "Ann Lee") for _ in range(20)} == {cookies_eaten_by(4, "Ann Lee")}
 
 
-def test_people_eat_from_0_to_9_and_all_of_it_happens() -> None:
+def test_people_eat_every_number_from_0_to_9() -> None:
     assert {cookies_eaten_by(n, "Ann Lee") for n in range(300)} == set(range(10))
 
 

@@ -1,4 +1,4 @@
-"""Fetching a profile by a URL that nobody may read in a log."""
+"""Fetching a profile by a URL that must not be logged."""
 
 import json
 import traceback
@@ -13,7 +13,7 @@ from handlers.cookies.profiles import fetch
 URL = "https://example.com/profile.json?X-Amz-Signature=s3cret"
 
 
-def answers(status: int, body: str) -> Any:
+def responses(status: int, body: str) -> Any:
     def get(url: str, **_: Any) -> requests.Response:
         assert url == URL
         response = requests.Response()
@@ -31,35 +31,35 @@ def fails(error: Exception) -> Any:
 
 
 def test_a_profile_is_fetched_in_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: dict[str, Any] = {}
+    sent: dict[str, Any] = {}
 
     def get(url: str, **options: Any) -> requests.Response:
-        asked.update(options)
-        response: requests.Response = answers(200, '{"name": "Ann"}')(url)
+        sent.update(options)
+        response: requests.Response = responses(200, '{"name": "Ann"}')(url)
         return response
 
     monkeypatch.setattr(requests, "get", get)
 
     assert fetch(URL) == {"name": "Ann"}
-    assert sum(asked["timeout"]) < 30  # of the function
-    assert asked["allow_redirects"] is False
+    assert sum(sent["timeout"]) < 30  # of the function
+    assert sent["allow_redirects"] is False
 
 
 @pytest.mark.parametrize(
     ("get", "reason"),
     [
-        pytest.param(answers(403, "expired"), "HTTP status 403", id="expired"),
-        pytest.param(answers(404, "{}"), "HTTP status 404", id="gone"),
-        pytest.param(answers(307, ""), "HTTP status 307", id="elsewhere"),
-        pytest.param(answers(503, "slow down"), "HTTP status 503", id="busy"),
-        pytest.param(answers(200, "<html>"), "JSONDecodeError", id="no-json"),
-        pytest.param(answers(200, "[]"), "HTTP status 200", id="no-profile"),
+        pytest.param(responses(403, "expired"), "HTTP status 403", id="expired"),
+        pytest.param(responses(404, "{}"), "HTTP status 404", id="gone"),
+        pytest.param(responses(307, ""), "HTTP status 307", id="elsewhere"),
+        pytest.param(responses(503, "slow down"), "HTTP status 503", id="busy"),
+        pytest.param(responses(200, "<html>"), "JSONDecodeError", id="no-json"),
+        pytest.param(responses(200, "[]"), "HTTP status 200", id="no-profile"),
         pytest.param(fails(requests.ConnectTimeout(f"GET {URL}")), "ConnectTimeout", id="slow"),
         pytest.param(fails(requests.ConnectionError(f"GET {URL}")), "ConnectionError", id="down"),
         pytest.param(fails(requests.exceptions.InvalidURL(URL)), "InvalidURL", id="no-url"),
     ],
 )
-def test_what_goes_wrong_is_said_without_the_url(
+def test_errors_do_not_contain_the_url(
     monkeypatch: pytest.MonkeyPatch, get: Any, reason: str
 ) -> None:
     monkeypatch.setattr(requests, "get", get)
@@ -68,6 +68,6 @@ def test_what_goes_wrong_is_said_without_the_url(
         fetch(URL)
 
     # Lambda logs the whole chain of an exception, and hands the message on to task.failed.
-    said = "".join(traceback.format_exception(raised.value))
-    assert "s3cret" not in said
+    logged = "".join(traceback.format_exception(raised.value))
+    assert "s3cret" not in logged
     assert "s3cret" not in json.dumps([str(raised.value), repr(raised.value.__cause__)])

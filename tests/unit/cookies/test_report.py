@@ -1,4 +1,4 @@
-"""What a report says, by the files that are there."""
+"""The report, which is made from the files."""
 
 import threading
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from handlers.cookies import report
-from handlers.cookies.report import Report, report_on
+from handlers.cookies.report import Report, make_report
 
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:cookies:one"
 
@@ -24,17 +24,17 @@ def test_cookies_are_those_of_the_files(files: dict[str, Any]) -> None:
     files["one/final-1-ann.json"] = {"numberOfCookiesConsumed": 0}
     files["one/final-2-bob.json"] = {"numberOfCookiesConsumed": 9}
 
-    made = report_on(
+    result = make_report(
         {
             "execution": EXECUTION,
             "names": ["Ann", "Ann", "Bob"],
-            # What the machine carries is not what is counted.
+            # The numbers in the machine's state are not counted.
             "people": [{"n": n, "numberOfCookiesConsumed": 1} for n in range(3)],
         },
         bucket="b",
     )
 
-    assert made.as_dict() == {
+    assert result.as_dict() == {
         "names": ["Ann", "Ann", "Bob"],
         "numberOfPeople": 3,
         "totalCookiesConsumed": 13,
@@ -42,10 +42,10 @@ def test_cookies_are_those_of_the_files(files: dict[str, Any]) -> None:
     }
 
 
-def test_who_failed_is_listed_and_not_looked_for(files: dict[str, Any]) -> None:
+def test_failed_people_are_listed_and_their_files_are_not_read(files: dict[str, Any]) -> None:
     files["one/final-1-bob.json"] = {"numberOfCookiesConsumed": 5}
 
-    made = report_on(
+    result = make_report(
         {
             "execution": EXECUTION,
             "names": ["Ann", "Bob"],
@@ -54,7 +54,7 @@ def test_who_failed_is_listed_and_not_looked_for(files: dict[str, Any]) -> None:
         bucket="b",
     )
 
-    assert made.as_dict() == {
+    assert result.as_dict() == {
         "names": ["Bob"],
         "numberOfPeople": 1,
         "totalCookiesConsumed": 5,
@@ -62,15 +62,15 @@ def test_who_failed_is_listed_and_not_looked_for(files: dict[str, Any]) -> None:
     }
 
 
-def test_a_failure_stands_in_the_report() -> None:
+def test_a_report_may_contain_only_a_failure() -> None:
     failure = {"Error": "E", "Cause": "c"}
 
-    made = report_on(
+    result = make_report(
         {"execution": EXECUTION, "names": [], "people": [], "failure": failure}, bucket="b"
     )
 
-    # Not "nobody" and "no cookies": who is processed, and what they ate, is not known here.
-    assert made.as_dict() == {
+    # null, not 0: the report does not know who is processed and what they ate.
+    assert result.as_dict() == {
         "names": None,
         "numberOfPeople": None,
         "totalCookiesConsumed": None,
@@ -79,7 +79,7 @@ def test_a_failure_stands_in_the_report() -> None:
     }
 
 
-def test_files_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_read_in_parallel(monkeypatch: pytest.MonkeyPatch) -> None:
     at_once = threading.Barrier(20, timeout=10)
 
     def read(bucket: str, key: str) -> dict[str, int]:
@@ -89,13 +89,15 @@ def test_files_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "read", read)
     people = [{"n": n, "numberOfCookiesConsumed": 1} for n in range(20)]
 
-    made = report_on({"execution": EXECUTION, "names": ["Ann"] * 20, "people": people}, bucket="b")
+    result = make_report(
+        {"execution": EXECUTION, "names": ["Ann"] * 20, "people": people}, bucket="b"
+    )
 
-    assert made.total == 20
+    assert result.total == 20
 
 
 @pytest.mark.parametrize(
-    ("failed", "of", "share", "too_many"),
+    ("failed", "people", "share", "too_many"),
     [
         (0, 0, 0, False),
         (0, 5, 0, False),
@@ -106,7 +108,9 @@ def test_files_are_read_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
         (5, 5, 1, False),
     ],
 )
-def test_too_many_is_more_than_a_share(failed: int, of: int, share: float, too_many: bool) -> None:
-    made = Report(["Ann"] * (of - failed), 0, [{}] * failed)
+def test_too_many_is_more_than_a_share(
+    failed: int, people: int, share: float, too_many: bool
+) -> None:
+    result = Report(["Ann"] * (people - failed), 0, [{}] * failed)
 
-    assert made.more_failed_than(share) is too_many
+    assert result.more_failed_than(share) is too_many

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from handlers.cookies.tasks import notice, reply, task
+from handlers.cookies.tasks import notification, reply, task_event
 from handlers.shared.errors import InvalidEventError
+from handlers.shared.events import ReceivedEvent
 
 DETAIL = {"execution": "arn", "stateName": "A State", "TaskToken": "s3cret", "n": 0}
 EVENT = {"id": "an id", "source": "project", "detail-type": "task.process.single", "detail": DETAIL}
@@ -24,14 +25,14 @@ INCOMING = {
 }
 
 
-def test_a_task_has_what_it_needs() -> None:
-    assert task(EVENT, "n") == DETAIL
+def test_a_task_has_all_required_fields() -> None:
+    assert task_event(EVENT, "n").detail == DETAIL
 
 
-def test_a_notice_needs_no_token() -> None:
-    told = {"execution": "arn", "n": 0}
+def test_a_notification_needs_no_token() -> None:
+    detail = {"execution": "arn", "n": 0}
 
-    assert notice(EVENT | {"detail": told}, "n") == told
+    assert notification(EVENT | {"detail": detail}, "n").detail == detail
 
 
 @pytest.mark.parametrize(
@@ -40,18 +41,18 @@ def test_a_notice_needs_no_token() -> None:
         pytest.param({}, "no source", id="nothing"),
         pytest.param({"source": "another"}, "source is not project", id="another-source"),
         pytest.param({"source": "project"}, "no detail", id="no-detail"),
-        pytest.param({**EVENT, "detail": []}, "no execution", id="a-list"),
+        pytest.param({**EVENT, "detail": []}, "no detail", id="a-list"),
         pytest.param({**EVENT, "detail": {**DETAIL, "execution": None}}, "no execution", id="null"),
         pytest.param({**EVENT, "detail": {"execution": "arn"}}, "no TaskToken", id="no-token"),
         pytest.param({**EVENT, "detail": {**DETAIL, "n": None}}, "no n", id="nothing-to-do"),
         pytest.param([], "no source", id="no-event"),
     ],
 )
-def test_what_is_refused_is_logged_with_the_reason_and_without_the_token(
+def test_a_refused_event_is_logged_with_the_reason_and_without_the_token(
     event: Any, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with pytest.raises(InvalidEventError, match=reason):
-        task(event, "n")
+        task_event(event, "n")
 
     (line,) = caplog.records
     assert (line.levelname, line.getMessage()) == ("ERROR", "event refused")
@@ -59,8 +60,8 @@ def test_what_is_refused_is_logged_with_the_reason_and_without_the_token(
     assert "s3cret" not in str(vars(line))
 
 
-def test_a_reply_carries_what_ties_it_to_the_waiting_task_and_says_where_it_comes_from() -> None:
-    event = reply(INCOMING, "order.paid", {"paid": True}, fn="pay")
+def test_a_reply_has_the_correlation_fields_and_its_origin() -> None:
+    event = reply(ReceivedEvent(INCOMING), "order.paid", {"paid": True}, fn="pay")
 
     assert (event.source, event.detail_type) == ("orders", "order.paid")
     assert event.detail == {
@@ -77,20 +78,20 @@ def test_a_reply_carries_what_ties_it_to_the_waiting_task_and_says_where_it_come
     }
 
 
-def test_own_fields_win_over_those_that_came() -> None:
-    event = reply(INCOMING, "order.paid", {"stateName": "Another"}, fn="pay")
+def test_fields_of_the_payload_win_over_correlation_fields() -> None:
+    event = reply(ReceivedEvent(INCOMING), "order.paid", {"stateName": "Another"}, fn="pay")
 
     assert event.detail["stateName"] == "Another"
 
 
-def test_nothing_but_correlation_is_passed_on() -> None:
-    event = reply(INCOMING, "order.paid", {}, fn="pay")
+def test_only_correlation_fields_are_passed_on() -> None:
+    event = reply(ReceivedEvent(INCOMING), "order.paid", {}, fn="pay")
 
     assert set(event.detail) == {"execution", "stateName", "TaskToken", "meta"}
 
 
-def test_a_token_that_nobody_there_needs_stays_behind() -> None:
-    event = reply(INCOMING, "order.logged", {}, fn="log", without=["TaskToken"])
+def test_omitted_fields_are_not_passed_on() -> None:
+    event = reply(ReceivedEvent(INCOMING), "order.logged", {}, fn="log", omit=["TaskToken"])
 
     assert "a token" not in json.dumps(event.detail)
 
@@ -108,6 +109,6 @@ def test_a_token_that_nobody_there_needs_stays_behind() -> None:
         ),
     ],
 )
-def test_what_is_no_event_cannot_be_answered(incoming: dict[str, Any], missing: str) -> None:
+def test_a_malformed_event_has_no_reply(incoming: dict[str, Any], missing: str) -> None:
     with pytest.raises(InvalidEventError, match=f"no {missing}"):
-        reply(incoming, "order.paid", {}, fn="pay")
+        reply(ReceivedEvent(incoming), "order.paid", {}, fn="pay")
