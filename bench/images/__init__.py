@@ -32,16 +32,16 @@ BASELINE = "threads"
 
 def run(console: Console, *, quick: bool) -> dict[str, Any]:
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    ours, theirs = (cpus[0], cpus[1]) if len(cpus) > 1 else (None, None)
+    own_cpu, server_cpu = (cpus[0], cpus[1]) if len(cpus) > 1 else (None, None)
     cases = [("one_by_one", 1)] + [(way, at) for at in (5, 50) for way in list(WAYS)[1:]]
-    taken: dict[tuple[str, int], list[dict[str, float]]] = {case: [] for case in cases}
+    measurements: dict[tuple[str, int], list[dict[str, float]]] = {case: [] for case in cases}
     rounds = 1 if quick else 5
-    with running(theirs) as servers, console.status("") as status:
+    with running(server_cpu) as servers, console.status("") as status:
         for number in range(rounds):
             for way, at in cases:
                 status.update(f"Round {number + 1} of {rounds}: {WAYS[way]} at {at} …")
-                taken[way, at].append(_measured(way, at, servers, ours))
-    rows = [_row(way, at, taken[way, at]) for way, at in cases]
+                measurements[way, at].append(_measured(way, at, servers, own_cpu))
+    rows = [_row(way, at, measurements[way, at]) for way, at in cases]
     for row in rows:
         base = next(
             other for other in rows if (other["way"], other["at"]) == (BASELINE, max(row["at"], 5))
@@ -67,9 +67,9 @@ def _measured(way: str, at: int, servers: tuple[str, str], cpu: int | None) -> d
     return result
 
 
-def _row(way: str, at: int, taken: list[dict[str, float]]) -> dict[str, Any]:
-    rates = [IMAGES[at] / one["seconds"] for one in taken]
-    per_cpu = [IMAGES[at] / one["cpu"] for one in taken]
+def _row(way: str, at: int, measurements: list[dict[str, float]]) -> dict[str, Any]:
+    rates = [IMAGES[at] / one["seconds"] for one in measurements]
+    per_cpu = [IMAGES[at] / one["cpu"] for one in measurements]
     ceiling = at / (2 * LATENCY)
     rate = statistics.median(rates)
     return {

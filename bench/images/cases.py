@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-KEEP_FREE = 900_000  # milliseconds that the Lambda has left
+REMAINING_MS = 900_000  # of the Lambda's time
 
 
 def one_by_one(concurrency: int, urls: list[str], s3: str) -> Callable[[], None]:
@@ -79,20 +79,20 @@ def aiohttp(concurrency: int, urls: list[str], s3: str) -> Callable[[], None]:
 
     async def download(http: aiohttp.ClientSession, slots: asyncio.Semaphore, url: str) -> None:
         async with slots:
-            async with http.get(url) as answer:
-                body = await answer.read()
+            async with http.get(url) as response:
+                body = await response.read()
             request = AWSRequest("PUT", f"{s3}/images/{_key(url)}", {}, body)
             S3SigV4Auth(credentials, "s3", "us-east-1").add_auth(request)
-            async with http.put(request.url, data=body, headers=dict(request.headers)) as answer:
-                assert answer.status == 200
+            async with http.put(request.url, data=body, headers=dict(request.headers)) as response:
+                assert response.status == 200
 
-    async def all_of_them() -> None:
+    async def download_all() -> None:
         slots = asyncio.Semaphore(concurrency)
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector) as http:
             await asyncio.gather(*(download(http, slots, url) for url in urls))
 
-    return lambda: asyncio.run(all_of_them())
+    return lambda: asyncio.run(download_all())
 
 
 def download_batch(concurrency: int, urls: list[str], s3: str) -> Callable[[], None]:
@@ -111,14 +111,14 @@ def download_batch(concurrency: int, urls: list[str], s3: str) -> Callable[[], N
     from handlers.images.plan import Plan
     from handlers.images.run import PLAN, Run
 
-    def invoke(name: str, given: list[str]) -> None:
-        base, paths = given[0].rpartition("/")[0], [_key(url) for url in given]
+    def invoke(name: str, batch_urls: list[str]) -> None:
+        base, paths = batch_urls[0].rpartition("/")[0], [_key(url) for url in batch_urls]
         execution = f"arn:aws:states:us-east-1:123456789012:execution:bench:{name}"
         Run("runs", execution).save(
             PLAN, Plan(base, tuple(paths), concurrency, len(paths)).as_document()
         )
         result = handler({"execution": execution, "batch": 0}, _Context())
-        assert result["succeeded"] == len(given), result
+        assert result["succeeded"] == len(batch_urls), result
 
     invoke("warm-up", urls[:2])
     return lambda: invoke("measured", urls)
@@ -131,7 +131,7 @@ class _Context:
     memory_limit_in_mb = 1024
 
     def get_remaining_time_in_millis(self) -> int:
-        return KEEP_FREE
+        return REMAINING_MS
 
 
 def _key(url: str) -> str:
@@ -155,8 +155,8 @@ def main() -> None:
     run = WAYS[way](int(concurrency), urls, s3)
     started, cpu = time.perf_counter(), time.process_time()
     run()
-    taken = {"seconds": time.perf_counter() - started, "cpu": time.process_time() - cpu}
-    sys.stdout.write(json.dumps(taken) + "\n")
+    measured = {"seconds": time.perf_counter() - started, "cpu": time.process_time() - cpu}
+    sys.stdout.write(json.dumps(measured) + "\n")
 
 
 if __name__ == "__main__":

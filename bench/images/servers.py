@@ -18,7 +18,7 @@ IMAGE = bytes(range(250)) * 40  # 10 kB
 class Server(asyncio.Protocol):
     """HTTP/1.1 with keep-alive. GET returns an image or what was PUT; PUT returns 200."""
 
-    kept: ClassVar[dict[str, bytes]] = {}  # what was PUT outside of /images/
+    stored: ClassVar[dict[str, bytes]] = {}  # what was PUT outside of /images/
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -40,16 +40,16 @@ class Server(asyncio.Protocol):
             method, path = bytes(self.buffer[:end]).split(b" ", 2)[:2]
             body = bytes(self.buffer[end + 4 : end + 4 + length])
             del self.buffer[: end + 4 + length]
-            self.loop.call_later(LATENCY, self.answer, method, path.decode(), body)
+            self.loop.call_later(LATENCY, self.respond, method, path.decode(), body)
 
-    def answer(self, method: bytes, path: str, body: bytes) -> None:
-        answer = b""
+    def respond(self, method: bytes, path: str, body: bytes) -> None:
+        response = b""
         if method == b"GET":
-            answer = self.kept.get(path, IMAGE)
+            response = self.stored.get(path, IMAGE)
         elif not path.startswith("/images/"):
-            self.kept[path] = body
-        head = f"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: {len(answer)}"
-        self.transport.write(f'{head}\r\nETag: "x"\r\n\r\n'.encode() + answer)
+            self.stored[path] = body
+        head = f"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: {len(response)}"
+        self.transport.write(f'{head}\r\nETag: "x"\r\n\r\n'.encode() + response)
 
 
 def _serve(ready: Connection, cpu: int | None) -> None:
@@ -68,11 +68,11 @@ def _serve(ready: Connection, cpu: int | None) -> None:
 @contextmanager
 def running(cpu: int | None) -> Iterator[tuple[str, str]]:
     """The addresses of the web server and of the S3 stub."""
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs, cpu))
+    own_end, child_end = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=_serve, args=(child_end, cpu))
     process.start()
     try:
-        web, s3 = ours.recv()
+        web, s3 = own_end.recv()
         yield f"http://127.0.0.1:{web}", f"http://127.0.0.1:{s3}"
     finally:
         process.terminate()

@@ -14,18 +14,18 @@ from local.aws import Aws, until
 from local.demo.summary import Summary
 from local.errors import LocalError
 
-TITLE = "cookies: an event starts a machine whose every step is an event"
+TITLE = "cookies: an event starts a machine in which every step is an event"
 NAMES = ["Ada Lovelace", "Ada Lovelace", 'Edsger "W." Dijkstra', "Åsa/Öberg", "O'Neil", "😀"]
-MADE_UP = 12
+GENERATED = 12
 SCENE_SECONDS = 240
 
 
 def play(aws: Aws, console: Console, *, quick: bool) -> Summary:
     reports = [report(aws, console, {"names": NAMES})]
     if not quick:
-        reports.append(report(aws, console, {"count": MADE_UP, "seed": 7}))
-    people = sum(made["numberOfPeople"] for made in reports)
-    eaten = sum(made["totalCookiesConsumed"] for made in reports)
+        reports.append(report(aws, console, {"count": GENERATED, "seed": 7}))
+    people = sum(written["numberOfPeople"] for written in reports)
+    eaten = sum(written["totalCookiesConsumed"] for written in reports)
     count = "a report" if quick else f"{len(reports)} reports"
     return Summary(f"{count} on {people} people and {eaten} cookies", "CookiesBucket")
 
@@ -51,25 +51,25 @@ def report(aws: Aws, console: Console, detail: dict[str, Any]) -> dict[str, Any]
 def watch(aws: Aws, console: Console, execution: str) -> dict[str, Any]:
     """Show each person's files as they appear, until the execution has ended."""
     deadline = time.monotonic() + SCENE_SECONDS
-    known: dict[str, Any] = {}
-    with Live(progress(known), console=console, refresh_per_second=8) as live:
+    files: dict[str, Any] = {}
+    with Live(progress(files), console=console, refresh_per_second=8) as live:
         while True:
             described = aws.describe(execution)
-            known |= new_files(aws, execution, known)
-            live.update(progress(known))
+            files |= new_files(aws, execution, files)
+            live.update(progress(files))
             if described["status"] != "RUNNING":
                 return described
             if time.monotonic() > deadline:
-                raise LocalError(f"Still not done after {SCENE_SECONDS} s: {execution}.")
+                raise LocalError(f"{execution} has not ended after {SCENE_SECONDS} s.")
             time.sleep(0.2)
 
 
-def new_files(aws: Aws, execution: str, known: dict[str, Any]) -> dict[str, Any]:
+def new_files(aws: Aws, execution: str, files: dict[str, Any]) -> dict[str, Any]:
     """The content of the execution's new files, by the end of their key."""
     s3, bucket = aws.client("s3"), aws.outputs["CookiesBucket"]
     folder = execution.rpartition(":")[2] + "/"
     listed = s3.list_objects_v2(Bucket=bucket, Prefix=folder).get("Contents", [])
-    names = {entry["Key"].removeprefix(folder) for entry in listed} - set(known)
+    names = {entry["Key"].removeprefix(folder) for entry in listed} - set(files)
     return {
         name: json.load(s3.get_object(Bucket=bucket, Key=folder + name)["Body"]) for name in names
     }
@@ -100,27 +100,32 @@ def check(
     status = f"{execution['status']} {execution.get('cause', '')}".strip()
     expect(execution["status"] == "SUCCEEDED", f"{arn} ended {status}")
     files = new_files(aws, arn, {})
-    made: dict[str, Any] = files["0-cookies.json"]
+    written: dict[str, Any] = files["0-cookies.json"]
     output = json.loads(execution["output"])
     eaten = [person["numberOfCookiesConsumed"] for person in people(files, "final").values()]
 
     results = Table("", "people", "cookies", box=box.SIMPLE)
-    results.add_row("the report", str(made["numberOfPeople"]), str(made["totalCookiesConsumed"]))
+    results.add_row(
+        "the report", str(written["numberOfPeople"]), str(written["totalCookiesConsumed"])
+    )
     results.add_row("added up from the files", str(len(eaten)), str(sum(eaten)))
     results.add_row("output of the execution", "", str(output["totalCookiesConsumed"]))
     console.print(results)
 
-    wanted = detail.get("names") or output["names"]
-    expect(len(wanted) == detail.get("count", len(wanted)), f"{len(wanted)} people were made up")
-    expect(made["names"] == wanted, f"the report is about {made['names']}")
-    expect(len(eaten) == made["numberOfPeople"] == len(wanted), "somebody is missing")
+    expected = detail.get("names") or output["names"]
     expect(
-        sum(eaten) == made["totalCookiesConsumed"] == output["totalCookiesConsumed"],
+        len(expected) == detail.get("count", len(expected)),
+        f"{len(expected)} people were generated",
+    )
+    expect(written["names"] == expected, f"the report has the names {written['names']}")
+    expect(len(eaten) == written["numberOfPeople"] == len(expected), "a person is missing")
+    expect(
+        sum(eaten) == written["totalCookiesConsumed"] == output["totalCookiesConsumed"],
         "the sums differ",
     )
-    return made
+    return written
 
 
-def expect(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise LocalError(f"The cookies workflow did not do what it should: {otherwise}.")
+def expect(condition: bool, problem: str) -> None:
+    if not condition:
+        raise LocalError(f"The cookies workflow did not do what it should: {problem}.")

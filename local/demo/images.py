@@ -25,7 +25,7 @@ from local.settings import REGION, ROOT
 TITLE = "images: hundreds of downloads through a Map, straight from the API"
 LATENCY = 0.03  # seconds
 CONCURRENCY = 8  # requests of one Lambda
-GONE = 7  # missing flags that the second run requests
+MISSING = 7  # missing flags that the second run requests
 SCENE_SECONDS = 180
 
 
@@ -55,30 +55,30 @@ def play(aws: Aws, console: Console, *, quick: bool) -> Summary:
             f"each after {LATENCY * 1000:.0f} ms."
         )
         run = download(aws, console, address, paths)
-        check_all_there(aws, run, folder)
+        check_all_stored(aws, run, folder)
         rate = len(paths) / run.seconds
         console.print(
             f"[green]{run.status['status']}[/green]: {run.output['downloaded']} images in "
-            f"{run.seconds:.1f} s ({rate:.0f} a second), byte for byte in the bucket, and in the "
-            "table."
+            f"{run.seconds:.1f} s ({rate:.0f} a second), unchanged in the bucket and recorded in "
+            "the table."
         )
 
-        for path in paths[:GONE]:
+        for path in paths[:MISSING]:
             (folder / path).unlink()
-        some = paths[: 4 * GONE]
+        some = paths[: 4 * MISSING]
         run = download(aws, console, address, some)
-        messages = heard(aws, queue)
-        check_failures(run, messages, paths[:GONE])
+        messages = published_messages(aws, queue)
+        check_failures(run, messages, paths[:MISSING])
         console.print(
-            f"{run.status['status']} as it should, {run.status['error']}: {run.status['cause']}. "
-            "On the queue that is subscribed to the topic:"
+            f"{run.status['status']} as expected, {run.status['error']}: {run.status['cause']}. "
+            "Messages on a queue that is subscribed to the topic:"
         )
         for message in messages:
             console.print(f"  [yellow]•[/yellow] {message}", soft_wrap=True)
     sheet = contact_sheet(aws, run.base_url, paths)
-    console.print(f"What landed, to look at: {sheet.relative_to(ROOT)}", soft_wrap=True)
+    console.print(f"The downloaded images on one page: {sheet.relative_to(ROOT)}", soft_wrap=True)
     return Summary(
-        f"{len(paths)} images downloaded through the API; {GONE} that are missing published to "
+        f"{len(paths)} images downloaded through the API; {MISSING} that are missing published to "
         "the topic",
         "ImagesBucket, ImagesTable",
         f"The images on a page: {sheet.relative_to(ROOT)}",
@@ -89,9 +89,9 @@ def download(aws: Aws, console: Console, address: str, paths: list[str]) -> Run:
     """Post the request and show the bucket's objects until the execution has ended."""
     started = time.monotonic()
     body = {"baseUrl": address, "resourcePaths": paths, "lambdaConcur": CONCURRENCY}
-    answer = api.call(aws, "POST", "/downloads", body)
-    expect(answer.status == 200, f"POST /downloads answered {answer.status} {answer.text}")
-    arn = answer.json["executionArn"]
+    response = api.call(aws, "POST", "/downloads", body)
+    expect(response.status == 200, f"POST /downloads returned {response.status} {response.text}")
+    arn = response.json["executionArn"]
     since = time.time() - 1
     columns = (
         TextColumn("{task.description}"),
@@ -113,9 +113,9 @@ def download(aws: Aws, console: Console, address: str, paths: list[str]) -> Run:
 
 def status_of(aws: Aws, arn: str) -> dict[str, Any]:
     """The execution's status from the API, as any client with the permission gets it."""
-    answer = api.call(aws, "GET", f"/executions/{quote(arn, safe='')}")
-    expect(answer.status == 200, f"GET /executions answered {answer.status} {answer.text}")
-    status: dict[str, Any] = answer.json
+    response = api.call(aws, "GET", f"/executions/{quote(arn, safe='')}")
+    expect(response.status == 200, f"GET /executions returned {response.status} {response.text}")
+    status: dict[str, Any] = response.json
     return status
 
 
@@ -138,13 +138,13 @@ def body_of(aws: Aws, key: str) -> bytes:
     return body
 
 
-def check_all_there(aws: Aws, run: Run, folder: Path) -> None:
+def check_all_stored(aws: Aws, run: Run, folder: Path) -> None:
     expect(run.status["status"] == "SUCCEEDED", f"{run.arn} ended {run.status}")
     keys = stored(aws, run.base_url)
     expect(set(keys) == set(run.paths), f"{len(keys)} objects for {len(run.paths)} paths")
     for path, key in keys.items():
         same = body_of(aws, key) == (folder / path).read_bytes()
-        expect(same, f"{key} is not what the server has")
+        expect(same, f"{key} differs from the file on the server")
     recorded = aws.client("dynamodb").batch_get_item(
         RequestItems={
             aws.outputs["ImagesTable"]: {
@@ -152,15 +152,18 @@ def check_all_there(aws: Aws, run: Run, folder: Path) -> None:
             }
         }
     )["Responses"][aws.outputs["ImagesTable"]]
-    expect(len(recorded) == len(run.paths[:100]), f"{len(recorded)} of them are in the table")
+    expect(
+        len(recorded) == len(run.paths[:100]),
+        f"{len(recorded)} of {len(run.paths[:100])} images are in the table",
+    )
     expect(run.output["recorded"]["images"] == len(run.paths), "not all were recorded")
 
 
-def check_failures(run: Run, messages: list[str], gone: list[str]) -> None:
+def check_failures(run: Run, messages: list[str], missing: list[str]) -> None:
     ended = (run.status["status"], run.status.get("error"))
     expect(ended == ("FAILED", "DownloadsFailedError"), f"{run.arn} ended {ended}")
-    wanted = [f"Could not find: {run.base_url}/{path}" for path in gone]
-    expect(messages == wanted, f"the topic said {messages}")
+    expected = [f"Could not find: {run.base_url}/{path}" for path in missing]
+    expect(messages == expected, f"the topic published {messages}")
 
 
 @contextmanager
@@ -188,7 +191,7 @@ def failures(aws: Aws) -> Iterator[str]:
         sqs.delete_queue(QueueUrl=queue)
 
 
-def heard(aws: Aws, queue: str) -> list[str]:
+def published_messages(aws: Aws, queue: str) -> list[str]:
     """The failure messages in the first publication."""
     sqs = aws.client("sqs")
     received = until(
@@ -227,7 +230,7 @@ def contact_sheet(aws: Aws, address: str, paths: list[str]) -> Path:
   figcaption {{ font-size: .75rem; opacity: .7 }}
 </style>
 <h1>{len(paths)} images</h1>
-<p>As they lie in <code>s3://{bucket}</code>, from {html.escape(address)}.</p>
+<p>Stored in <code>s3://{bucket}</code>, from {html.escape(address)}.</p>
 <main>
 {figures}
 </main>
@@ -237,6 +240,6 @@ def contact_sheet(aws: Aws, address: str, paths: list[str]) -> Path:
     return page
 
 
-def expect(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise LocalError(f"The images workflow did not do what it should: {otherwise}.")
+def expect(condition: bool, problem: str) -> None:
+    if not condition:
+        raise LocalError(f"The images workflow did not do what it should: {problem}.")
