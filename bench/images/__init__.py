@@ -33,18 +33,24 @@ BASELINE = "threads"
 def run(console: Console, *, quick: bool) -> dict[str, Any]:
     cpus = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     own_cpu, server_cpu = (cpus[0], cpus[1]) if len(cpus) > 1 else (None, None)
-    cases = [("one_by_one", 1)] + [(way, at) for at in (5, 50) for way in list(WAYS)[1:]]
+    cases = [("one_by_one", 1)] + [
+        (way, concurrency) for concurrency in (5, 50) for way in list(WAYS)[1:]
+    ]
     measurements: dict[tuple[str, int], list[dict[str, float]]] = {case: [] for case in cases}
     rounds = 1 if quick else 5
     with running(server_cpu) as servers, console.status("") as status:
         for number in range(rounds):
-            for way, at in cases:
-                status.update(f"Round {number + 1} of {rounds}: {WAYS[way]} at {at} …")
-                measurements[way, at].append(_measured(way, at, servers, own_cpu))
-    rows = [_row(way, at, measurements[way, at]) for way, at in cases]
+            for way, concurrency in cases:
+                status.update(
+                    f"Round {number + 1} of {rounds}: {WAYS[way]}, {concurrency} at once …"
+                )
+                measurements[way, concurrency].append(_measured(way, concurrency, servers, own_cpu))
+    rows = [_row(way, concurrency, measurements[way, concurrency]) for way, concurrency in cases]
     for row in rows:
         base = next(
-            other for other in rows if (other["way"], other["at"]) == (BASELINE, max(row["at"], 5))
+            other
+            for other in rows
+            if (other["way"], other["concurrency"]) == (BASELINE, max(row["concurrency"], 5))
         )
         row["ratio"] = row["images_per_second"] / base["images_per_second"]
         row["cpu_ratio"] = row["images_per_cpu_second"] / base["images_per_cpu_second"]
@@ -52,8 +58,18 @@ def run(console: Console, *, quick: bool) -> dict[str, Any]:
     return {"latency_seconds": LATENCY, "rounds": rounds, "baseline": BASELINE, "rows": rows}
 
 
-def _measured(way: str, at: int, servers: tuple[str, str], cpu: int | None) -> dict[str, float]:
-    command = [sys.executable, "-m", "bench.images.cases", way, str(at), str(IMAGES[at]), *servers]
+def _measured(
+    way: str, concurrency: int, servers: tuple[str, str], cpu: int | None
+) -> dict[str, float]:
+    command = [
+        sys.executable,
+        "-m",
+        "bench.images.cases",
+        way,
+        str(concurrency),
+        str(IMAGES[concurrency]),
+        *servers,
+    ]
     if cpu is not None:
         os.sched_setaffinity(0, {cpu})  # the child process inherits it
     try:
@@ -62,20 +78,20 @@ def _measured(way: str, at: int, servers: tuple[str, str], cpu: int | None) -> d
         if cpu is not None:
             os.sched_setaffinity(0, range(os.cpu_count() or 1))
     if finished.returncode:
-        raise RuntimeError(f"{way} at {at} failed:\n{finished.stderr}")
+        raise RuntimeError(f"{way} at a concurrency of {concurrency} failed:\n{finished.stderr}")
     result: dict[str, float] = json.loads(finished.stdout.splitlines()[-1])
     return result
 
 
-def _row(way: str, at: int, measurements: list[dict[str, float]]) -> dict[str, Any]:
-    rates = [IMAGES[at] / one["seconds"] for one in measurements]
-    per_cpu = [IMAGES[at] / one["cpu"] for one in measurements]
-    ceiling = at / (2 * LATENCY)
+def _row(way: str, concurrency: int, measurements: list[dict[str, float]]) -> dict[str, Any]:
+    rates = [IMAGES[concurrency] / one["seconds"] for one in measurements]
+    per_cpu = [IMAGES[concurrency] / one["cpu"] for one in measurements]
+    ceiling = concurrency / (2 * LATENCY)
     rate = statistics.median(rates)
     return {
         "way": way,
-        "at": at,
-        "images": IMAGES[at],
+        "concurrency": concurrency,
+        "images": IMAGES[concurrency],
         "images_per_second": round(rate, 1),
         "spread": [round(min(rates), 1), round(max(rates), 1)],
         "images_per_cpu_second": round(statistics.median(per_cpu), 1),
@@ -91,7 +107,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
         table.add_column(heading, justify="right")
     for row in rows:
         table.add_row(
-            *(WAYS[row["way"]], str(row["at"]), f"{row['images_per_second']:,.0f}"),
+            *(WAYS[row["way"]], str(row["concurrency"]), f"{row['images_per_second']:,.0f}"),
             *(f"{row['ratio']:.2f}", f"{row['share_of_ceiling']:.0%}"),
             *(f"{row['images_per_cpu_second']:,.0f}", f"{row['cpu_ratio']:.2f}"),
             style="bold" if row["way"] == "download_batch" else "",

@@ -125,7 +125,7 @@ class Tap:
         self._queue = queue
         self._received: list[dict[str, Any]] = []
 
-    def of(self, execution: str, detail_type: str) -> list[dict[str, Any]]:
+    def events_of(self, execution: str, detail_type: str) -> list[dict[str, Any]]:
         self._receive()
         return [
             event
@@ -135,7 +135,7 @@ class Tap:
 
     def wait_for(self, execution: str, detail_type: str, count: int = 1) -> list[dict[str, Any]]:
         def all_received() -> list[dict[str, Any]] | None:
-            found = self.of(execution, detail_type)
+            found = self.events_of(execution, detail_type)
             return found if len(found) >= count else None
 
         return until(f"{count} × {detail_type}", all_received)

@@ -1,4 +1,4 @@
-"""The cookies workflow from outside: an event is put, and events, files and executions are seen."""
+"""The cookies workflow from outside: an event is put; events, files and executions are observed."""
 
 import json
 import uuid
@@ -104,11 +104,17 @@ def test_the_end_of_the_side_effect_is_published_without_secrets(
     ended = cookies.ended(execution)
     tap.wait_for(execution, "async.complete", 3)
 
-    done = [event["detail"] for event in tap.of(execution, "async.complete")]
+    done = [event["detail"] for event in tap.events_of(execution, "async.complete")]
     assert {detail["n"] for detail in done} == {0, 1, 2}
     secrets = {
-        *(event["detail"]["TaskToken"] for event in tap.of(execution, "task.process.single")),
-        *(event["detail"]["profileUrl"] for event in tap.of(execution, "task.process.single.post")),
+        *(
+            event["detail"]["TaskToken"]
+            for event in tap.events_of(execution, "task.process.single")
+        ),
+        *(
+            event["detail"]["profileUrl"]
+            for event in tap.events_of(execution, "task.process.single.post")
+        ),
     }
     assert len(secrets) >= 6
     assert not any(secret in json.dumps(done) for secret in secrets)
@@ -184,7 +190,7 @@ def test_one_person_who_fails_does_not_lose_the_others(cookies: Cookies, tap: Ta
     report = cookies.files(execution)["0-cookies.json"]
     assert report["failed"] == [{"n": 1, "name": NAMES[1], "error": "AccessDenied"}]
     assert report["names"] == [NAMES[0], NAMES[2]]
-    (failed, *_) = tap.of(execution, "task.failed")
+    (failed, *_) = tap.events_of(execution, "task.failed")
     assert "AccessDenied" in failed["detail"]["cause"]
     # Lambda tried three times before it gave up.
     assert len(cookies.logged("processSingle", "[ERROR] AccessDenied")) >= errors + 3

@@ -1,4 +1,4 @@
-"""The images workflow from outside: its API, and what it leaves in S3, DynamoDB and SNS."""
+"""The images workflow from outside: its API, and its effects in S3, DynamoDB and SNS."""
 
 import json
 from collections.abc import Iterator
@@ -50,7 +50,7 @@ class Images:
         return outcomes
 
     def stored(self) -> dict[str, int]:
-        """Size by path of what has been stored of this run's server."""
+        """The size of each stored object from this run's server, by path."""
         pages = (
             self.aws.client("s3")
             .get_paginator("list_objects_v2")
@@ -82,7 +82,7 @@ class Images:
         return item
 
     def published(self, about: str) -> tuple[str, str]:
-        """Subject and message of the first publication that speaks of this."""
+        """Subject and message of the first publication that contains this text."""
 
         def find() -> tuple[str, str] | None:
             received = self.aws.client("sqs").receive_message(

@@ -1,4 +1,4 @@
-"""POST {ApiUrl}/downloads: what the gateway lets through, and what it says of the rest."""
+"""POST {ApiUrl}/downloads: what the gateway accepts, and its response to the rest."""
 
 from typing import Any
 from urllib.parse import quote

@@ -141,7 +141,8 @@ def test_the_same_execution_started_twice_is_one(images: Images) -> None:
     }
     arn = states.start_execution(**start)["executionArn"]
     with pytest.raises(states.exceptions.ExecutionAlreadyExists):
-        # AWS answers as to the first while that one runs, and so afterwards; this one always so.
+        # AWS returns the first execution while it runs, and this error after its end. The local AWS
+        # always returns the error.
         states.start_execution(**start)
 
     assert images.aws.wait_for_end(arn)["status"] == "SUCCEEDED"

@@ -1,4 +1,4 @@
-"""GET {ApiUrl}/executions/{executionArn} for every workflow, and for nobody else's machine."""
+"""GET {ApiUrl}/executions/{executionArn} for every workflow, and for no other machine."""
 
 import json
 from collections.abc import Iterator
@@ -20,13 +20,15 @@ def get(aws: Aws, execution_arn: str) -> api.Answer:
 
 @pytest.fixture
 def other(aws: Aws) -> Iterator[str]:
-    """A machine in the account that is none of ours, but has a name much like one."""
+    """A machine in the account that is not part of the service, but has a similar name."""
     states = aws.client("stepfunctions")
-    ours = states.describe_state_machine(stateMachineArn=aws.outputs["ImagesStateMachineArn"])
+    own_machine = states.describe_state_machine(
+        stateMachineArn=aws.outputs["ImagesStateMachineArn"]
+    )
     arn = states.create_state_machine(
         name=f"stepworks-local-images-{uuid4()}",
         definition=json.dumps({"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}),
-        roleArn=ours["roleArn"],
+        roleArn=own_machine["roleArn"],
     )["stateMachineArn"]
     yield arn
     states.delete_state_machine(stateMachineArn=arn)

@@ -69,7 +69,9 @@ def assert_sum_is_right(world: World, name: str, ended: dict[str, Any], names: l
 # -- Success --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("names", [NAMES, [], ["Ann"] * 3], ids=["any-names", "nobody", "one-name"])
+@pytest.mark.parametrize(
+    "names", [NAMES, [], ["Ann"] * 3], ids=["any-names", "no-names", "one-name"]
+)
 def test_a_report_is_right_whatever_the_names_are(world: World, names: list[str]) -> None:
     choreography = Choreography()
 

@@ -1,4 +1,4 @@
-"""Images into S3 by a request of our own, which must be as good as botocore's."""
+"""Images are put into S3 by our own request, which must equal botocore's."""
 
 import hashlib
 import tempfile
@@ -31,13 +31,13 @@ def s3(monkeypatch: pytest.MonkeyPatch, fresh_clients: None) -> Iterator[Web]:
         yield server
 
 
-def stored(server: Web, *routes: Route, body: Any = PNG, **given: Any) -> Put:
+def stored(server: Web, *routes: Route, body: Any = PNG, **options: Any) -> Put:
     """Put an image into an S3 with these routes; returns the last PUT that it received."""
     path = "/images/" + KEY.replace("%", "%25").replace(" ", "%20").replace("?", "%3F")
     path = path.replace("ä", "%C3%A4").replace("(", "%28").replace(")", "%29").replace(":", "%3A")
     server.routes[path] = web.in_turn(*(routes or (web.status(200),)))
     ImageStore("images", "run-1", connections=2).put(
-        KEY, body, **{"size": len(PNG), "content_type": None, "content_encoding": None} | given
+        KEY, body, **{"size": len(PNG), "content_type": None, "content_encoding": None} | options
     )
     return server.puts[-1]
 
@@ -89,7 +89,7 @@ def test_the_signature_matches_what_s3_calculates(s3: Web) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "kept"),
+    ("content_type", "kept"),
     [
         ("image/gif", "image/gif"),
         ("text/html; charset=utf-8", "text/html; charset=utf-8"),
@@ -101,28 +101,28 @@ def test_the_signature_matches_what_s3_calculates(s3: Web) -> None:
     ],
     ids=["image", "parameters", "none", "empty", "two headers", "not ASCII", "too long"],
 )
-def test_a_valid_content_type_is_kept(s3: Web, given: str | None, kept: str) -> None:
-    put = stored(s3, content_type=given)
+def test_a_valid_content_type_is_kept(s3: Web, content_type: str | None, kept: str) -> None:
+    put = stored(s3, content_type=content_type)
 
     assert put.headers["Content-Type"] == kept
     assert "x-amz-acl" not in put.headers
 
 
-@pytest.mark.parametrize(("given", "kept"), [("gzip", "gzip"), (None, None), ("\n", None)])
-def test_content_encoding_is_kept(s3: Web, given: str | None, kept: str | None) -> None:
-    assert stored(s3, content_encoding=given).headers.get("Content-Encoding") == kept
+@pytest.mark.parametrize(("encoding", "kept"), [("gzip", "gzip"), (None, None), ("\n", None)])
+def test_content_encoding_is_kept(s3: Web, encoding: str | None, kept: str | None) -> None:
+    assert stored(s3, content_encoding=encoding).headers.get("Content-Encoding") == kept
 
 
 @pytest.mark.parametrize("as_body", [bytes, spooled], ids=["bytes", "file"])
 @pytest.mark.parametrize(
-    "trouble",
+    "fault",
     [web.status(503), web.status(500), web.resets],
     ids=["busy", "broken", "reset"],
 )
 def test_transient_errors_are_retried_with_the_whole_body(
-    s3: Web, trouble: Route, as_body: Callable[[bytes], Any]
+    s3: Web, fault: Route, as_body: Callable[[bytes], Any]
 ) -> None:
-    put = stored(s3, trouble, trouble, web.status(200), body=as_body(PNG))
+    put = stored(s3, fault, fault, web.status(200), body=as_body(PNG))
 
     assert len(s3.puts) == 3
     assert put.body == PNG
@@ -150,9 +150,7 @@ def test_an_image_that_s3_refuses_is_one_failed_item(
     assert len(s3.puts) == requests
 
 
-def stores_without_confirmation(
-    trouble: Route, *, run: str = "run-1", size: int = len(PNG)
-) -> Route:
+def stores_without_confirmation(fault: Route, *, run: str = "run-1", size: int = len(PNG)) -> Route:
     """Every PUT takes effect, but its response never confirms it; HEAD returns what is stored."""
 
     def route(request: web.Request) -> None:
@@ -164,7 +162,7 @@ def stores_without_confirmation(
             request.send_header("x-amz-meta-run", run)
             request.end_headers()
         else:
-            trouble(request)
+            fault(request)
 
     return route
 
@@ -176,10 +174,10 @@ def put_to(server: Web, route: Route) -> Any:
     )
 
 
-@pytest.mark.parametrize("trouble", [web.resets, web.status(500)], ids=["no response", "a fault"])
-def test_an_image_stored_without_confirmation_is_no_failure(s3: Web, trouble: Route) -> None:
+@pytest.mark.parametrize("fault", [web.resets, web.status(500)], ids=["no response", "a fault"])
+def test_an_image_stored_without_confirmation_is_no_failure(s3: Web, fault: Route) -> None:
     """The report would say that it failed, and the bucket would have it."""
-    found = put_to(s3, stores_without_confirmation(trouble))
+    found = put_to(s3, stores_without_confirmation(fault))
 
     assert (found.key, found.size, found.content_type) == ("a", len(PNG), "image/png")
     assert found.stored_at == "2026-11-21T10:00:00Z"

@@ -1,4 +1,4 @@
-"""The sample events work, one after the other, as the workflow would have it."""
+"""The sample events work, one after the other, as in the workflow."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What people outside see of an execution, on moto's Step Functions."""
+"""What the API shows of an execution, on moto's Step Functions."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ INPUT = {"secret": "not for everybody"}
 
 
 class World:
-    """A machine that does as told, and requests as API Gateway hands them on."""
+    """Machines with one state, and requests as API Gateway passes them on."""
 
     def __init__(self, context: FakeContext) -> None:
         self.states = boto3.client("stepfunctions")

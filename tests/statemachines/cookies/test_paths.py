@@ -130,7 +130,7 @@ def test_no_result_leaves_a_token_in_the_state() -> None:
     assert "TaskToken" not in json.dumps(result.events_of(ALL)[0]["people"])
 
 
-# -- Somebody fails -------------------------------------------------------------------------------
+# -- A person fails -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

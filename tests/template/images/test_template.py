@@ -1,4 +1,4 @@
-"""What the images workflow asks of AWS, in the packaged template."""
+"""The images workflow in the packaged template."""
 
 from typing import Any
 
@@ -79,7 +79,7 @@ def test_the_table_is_keyed_by_url(dev: Package) -> None:
 
 
 def test_the_topic_is_encrypted_with_a_key_its_publishers_may_use(dev: Package) -> None:
-    """The AWS-managed key may be used by whoever in the account may publish."""
+    """The AWS-managed key may be used by every principal in the account that may publish."""
     assert properties(dev, "ImagesFailedTopic")["KmsMasterKeyId"] == "alias/aws/sns"
 
 

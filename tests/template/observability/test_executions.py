@@ -1,4 +1,4 @@
-"""Who may ask what has become of an execution, and of which ones."""
+"""Who may read which executions."""
 
 from tests.support.packaged import Package
 

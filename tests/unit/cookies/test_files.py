@@ -83,8 +83,8 @@ def test_a_url_is_valid_for_15_minutes(
 
     url = urlsplit(presigned_get("a-bucket", "one/basic-0-ann.json"))
 
-    asked = parse_qs(url.query)
+    query = parse_qs(url.query)
     assert (url.scheme, url.netloc, url.path) == ("https", host, "/one/basic-0-ann.json")
-    assert asked["X-Amz-Expires"] == ["900"]
+    assert query["X-Amz-Expires"] == ["900"]
     # Version 2 is refused by every bucket made since 2020.
-    assert asked["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
+    assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]

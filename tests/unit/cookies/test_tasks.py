@@ -1,4 +1,4 @@
-"""Which events a function works on, which it refuses, and the events it replies with."""
+"""Which events a function accepts and refuses, and its replies."""
 
 import json
 from typing import Any

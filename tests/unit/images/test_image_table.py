@@ -1,4 +1,4 @@
-"""Images into their table, with what DynamoDB does when it has too much to do."""
+"""Images are recorded in their table, also when DynamoDB throttles."""
 
 from typing import Any
 

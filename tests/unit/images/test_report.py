@@ -1,4 +1,4 @@
-"""The report of a run, and what of it goes on."""
+"""The report of a run, and the summary that is passed on."""
 
 import json
 from typing import Any, cast

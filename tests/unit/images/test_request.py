@@ -1,4 +1,4 @@
-"""What is a request for downloads: the gateway's schema and the function say the same."""
+"""Requests for downloads: the gateway's schema and the function accept and refuse the same."""
 
 import json
 from pathlib import Path
@@ -153,7 +153,7 @@ def test_the_refusal_says_what_is_wrong(event: Any, message: str) -> None:
     ids=["base URL", "path"],
 )
 def test_a_line_break_at_the_end_is_refused(event: dict[str, Any]) -> None:
-    """In some dialects of regular expressions `$` lets it through, in the gateway's perhaps."""
+    """In some dialects of regular expressions `$` accepts it, possibly in the gateway's."""
     with pytest.raises(InvalidDownloadRequestError):
         DownloadRequest.from_event(event)
 

@@ -1,4 +1,4 @@
-"""What a URL is requested as, and which key its object gets."""
+"""The address that is requested for a URL, and the key of its object."""
 
 import pytest
 from hypothesis import given
