@@ -19,8 +19,9 @@ logger = logger_for("signature")
 
 PATIENCE_SECONDS = 5.0  # the machine records the outcome of a request in less time
 PAUSE_SECONDS = 0.2
-# For so long after the deadline, the state `Settle Signature Request` may still find the decision.
-SETTLING_SECONDS = 900
+# After the deadline, the state `Finalize Signature Request` may still find the decision for this
+# long.
+FINALIZING_SECONDS = 900
 NO_REASON = "no reason was given"
 DECISIONS = {"sign": Status.SIGNED, "decline": Status.DECLINED}  # as callers and forms send them
 
@@ -70,13 +71,13 @@ def deliver(
     If no task waits for the token, there are three possible reasons: an earlier callback succeeded
     but its response was lost, the task is retried with a new token, or its time is over. The
     machine records in the table which one it is, so the table is read for up to `patience` seconds.
-    If it does not change, the request stays undelivered, and expires SETTLING_SECONDS after its
+    If it does not change, the request stays undelivered, and expires FINALIZING_SECONDS after its
     deadline.
     """
     until = time.monotonic() + (PATIENCE_SECONDS if patience is None else patience)
     while request.is_undelivered:
         if answer(request.task_token, _outcome(request)):
-            return _note_told(store, request)
+            return _mark_delivered(store, request)
         news = _wait_for_news(store, request, until)
         if news is None:
             return _without_news(store, request)
@@ -127,15 +128,15 @@ def withdraw(store: RequestStore, request_id: str, execution: str, reason: str) 
     return store.withdraw(request_id, execution, reason, now()) is not None
 
 
-def settle(store: RequestStore, request_id: str, outcome: Status) -> SignatureRequest | None:
+def finalize(store: RequestStore, request_id: str, outcome: Status) -> SignatureRequest | None:
     """Make the outcome that the machine reports final. None if there is no request.
 
     A stored decision was made in time, even if the machine has not received it. Such a decision
     takes precedence over EXPIRED.
     """
     if outcome is not Status.EXPIRED:
-        return store.settle(request_id, outcome, now())
-    return store.settle_unless_decided(request_id, outcome, now()) or store.settle_decision(
+        return store.finalize(request_id, outcome, now())
+    return store.finalize_unless_decided(request_id, outcome, now()) or store.finalize_decision(
         request_id, now()
     )
 
@@ -156,12 +157,12 @@ def _try_to_deliver(
         return request
 
 
-def _note_told(store: RequestStore, request: SignatureRequest) -> SignatureRequest:
+def _mark_delivered(store: RequestStore, request: SignatureRequest) -> SignatureRequest:
     try:
-        return store.note_told(request) or store.get(request.request_id) or request
+        return store.mark_delivered(request) or store.get(request.request_id) or request
     except AwsUnavailableError:  # the machine has the decision and will record it
         logger.warning("not noted that the machine was told", request_id=request.request_id)
-        return replace(request, told=True)
+        return replace(request, delivered=True)
 
 
 def _wait_for_news(
@@ -180,7 +181,7 @@ def _wait_for_news(
 
 
 def _without_news(store: RequestStore, request: SignatureRequest) -> SignatureRequest:
-    if now() < request.expires_at + SETTLING_SECONDS:
+    if now() < request.expires_at + FINALIZING_SECONDS:
         return request
     return store.expire(request, now()) or store.get(request.request_id) or request
 

@@ -30,9 +30,9 @@ class Status(StrEnum):
 class SignatureRequest:
     """A request as it is stored; times are seconds since 1970.
 
-    A decision is made when `status` is SIGNED or DECLINED, delivered when the machine has accepted
-    it (`told`), and final when the machine has recorded it (`settled`). Before that, the machine
-    may not have received it, or may have received it too late.
+    A decision is made when `status` is SIGNED or DECLINED. It is `delivered` when the machine has
+    accepted it, and `finalized` when the machine has recorded it. Before that, the machine may not
+    have received it, or may have received it too late.
     """
 
     request_id: str
@@ -42,8 +42,8 @@ class SignatureRequest:
     requested_at: float
     expires_at: float
     status: Status = Status.PENDING
-    told: bool = False
-    settled: bool = False
+    delivered: bool = False
+    finalized: bool = False
     finished_at: float | None = None
     reason: str = ""
     page_url: str = ""
@@ -60,7 +60,7 @@ class SignatureRequest:
     @property
     def is_undelivered(self) -> bool:
         """The signer has decided, and the machine may not have received the decision."""
-        return self.is_decided and not (self.told or self.settled)
+        return self.is_decided and not (self.delivered or self.finalized)
 
     @property
     def is_open(self) -> bool:

@@ -8,10 +8,10 @@ from local.aws import Aws
 from tests.support.permissions import Attempt, is_allowed, send_mail
 
 FUNCTIONS = (
-    "signDocument", "requestDocumentSignature", "cancelSignatureRequest", "settleSignatureRequest",
-    "announceUnsignedDocument", "remindSigner", "completeSignatureRequest", "showSignatureRequest",
-    "decideSignatureRequest", "listSignatureRequests", "deliverDecisions",
-    "withdrawSignatureRequest",
+    "signDocument", "requestDocumentSignature", "cancelSignatureRequest",
+    "finalizeSignatureRequest", "announceUnsignedDocument", "remindSigner",
+    "completeSignatureRequest", "showSignatureRequest", "decideSignatureRequest",
+    "listSignatureRequests", "deliverDecisions", "withdrawSignatureRequest",
 )  # fmt: skip
 KEY = {"requestId": {"S": "least-privilege"}}
 
@@ -89,7 +89,7 @@ CHANGERS = {
     "requestDocumentSignature", "cancelSignatureRequest", "remindSigner",
     "completeSignatureRequest", "decideSignatureRequest", "deliverDecisions",
 }  # fmt: skip
-WRITERS = {"settleSignatureRequest", "withdrawSignatureRequest"}
+WRITERS = {"finalizeSignatureRequest", "withdrawSignatureRequest"}
 US, SIGNER, OWNER = "stepworks@example.com", "bob@example.com", "owner@example.com"
 SOMEBODY = "somebody@example.com"
 ATTEMPTS: dict[str, tuple[Attempt, set[str]]] = {

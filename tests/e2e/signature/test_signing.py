@@ -16,7 +16,7 @@ from local.signing import Signing, request_id
 
 SIGNED_PATH = {
     *("Alice Signature", "Alice Signed"),
-    *("Bob Signature", "Bob Signed", "Settle Signature Request"),
+    *("Bob Signature", "Bob Signed", "Finalize Signature Request"),
     "Document Signed",
 }
 
@@ -169,7 +169,7 @@ def alice_is_broken(signing: Signing) -> Any:
     """A copy of the machine in which Alice's function is another one, which fails at once."""
     states = signing.aws.client("stepfunctions")
     broken = signing.aws.client("lambda").get_function_configuration(
-        FunctionName=signing.aws.function_name("settleSignatureRequest")
+        FunctionName=signing.aws.function_name("finalizeSignatureRequest")
     )["FunctionArn"]
     with signing.hurried(seconds=300) as machine:
         definition = json.loads(
@@ -297,15 +297,15 @@ def test_a_decision_at_the_deadline_is_either_in_time_or_not(
 
         for one, status in answers.items():
             ended = signing.aws.wait_for_end(executions[one])["status"]
-            settled = until(
-                "the request to be settled",
+            finalized = until(
+                "the request to be finalized",
                 lambda one=one: (
-                    item(signing, request_id(links[one])).get("settled")
+                    item(signing, request_id(links[one])).get("finalized")
                     and item(signing, request_id(links[one]))
                 ),
             )
-            in_time = (ended, settled["status"]["S"]) == ("SUCCEEDED", "SIGNED")
-            too_late = (ended, settled["status"]["S"]) == ("FAILED", "EXPIRED")
+            in_time = (ended, finalized["status"]["S"]) == ("SUCCEEDED", "SIGNED")
+            too_late = (ended, finalized["status"]["S"]) == ("FAILED", "EXPIRED")
             # 202: noted in time, and the machine found it when its own time was over.
             assert (status in (200, 202) and in_time) or (status == 404 and too_late)
 

@@ -62,11 +62,11 @@ class FakeMachine:
         return _response(request, 200, {})
 
     def _note(self, token: str, status: Status) -> None:
-        """As the machine's state Settle Signature Request does it."""
+        """As the machine's state Finalize Signature Request does it."""
         for item in boto3.client("dynamodb").scan(TableName=TABLE)["Items"]:
             if item.get("taskToken", {}).get("S") == token:
                 assert self.notes_in
-                self.notes_in.settle(item["requestId"]["S"], status, time.time())
+                self.notes_in.finalize(item["requestId"]["S"], status, time.time())
 
     def failures(self) -> list[str]:
         return [outcome.error for _, outcome in self.told if isinstance(outcome, Failure)]

@@ -16,9 +16,9 @@ from handlers.signature import (
     decide_signature_request,
     decision,
     deliver_decisions,
+    finalize_signature_request,
     remind_signer,
     request_document_signature,
-    settle_signature_request,
     show_signature_request,
     withdraw_signature_request,
 )
@@ -92,13 +92,13 @@ def writes(store: RequestStore, request: SignatureRequest) -> dict[str, Any]:
         "add_code": lambda: store.add_code(ONE, "a hash"),
         "decide": lambda: store.decide(ONE, Status.SIGNED, "", at),
         "exchange_token": lambda: store.exchange_token(replace(request, task_token="new")),
-        "note_told": lambda: store.note_told(request),
+        "mark_delivered": lambda: store.mark_delivered(request),
         "expire": lambda: store.expire(request, at),
         "cancel": lambda: store.cancel(request, "why", at),
         "withdraw": lambda: store.withdraw(ONE, EXECUTION, "why", at),
-        "settle": lambda: store.settle(ONE, Status.SIGNED, at),
-        "settle_decision": lambda: store.settle_decision(ONE, at),
-        "settle_unless_decided": lambda: store.settle_unless_decided(ONE, Status.EXPIRED, at),
+        "finalize": lambda: store.finalize(ONE, Status.SIGNED, at),
+        "finalize_decision": lambda: store.finalize_decision(ONE, at),
+        "finalize_unless_decided": lambda: store.finalize_unless_decided(ONE, Status.EXPIRED, at),
     }
 
 
@@ -107,7 +107,7 @@ def changing_methods() -> set[str]:
     return {
         name
         for name, method in vars(RequestStore).items()
-        if not name.startswith("_") and {"_update", "_settle"} & {*method.__code__.co_names}
+        if not name.startswith("_") and {"_update", "_finalize"} & {*method.__code__.co_names}
     }
 
 
@@ -116,7 +116,7 @@ def test_a_write_whose_response_is_lost_recognises_its_own_record(
     world: World, ask: Any, name: str
 ) -> None:
     ask()
-    if name in ("exchange_token", "settle_decision"):
+    if name in ("exchange_token", "finalize_decision"):
         world.store.decide(ONE, Status.SIGNED, "", time.time())
     write = writes(world.store, world.request(ONE))[name]
 
@@ -150,7 +150,7 @@ def test_a_write_is_recognised_though_others_wrote_after_it(world: World, ask: A
         decided = world.store.decide(ONE, Status.SIGNED, "", time.time())
 
     assert decided is not None
-    assert decided.told
+    assert decided.delivered
 
 
 # -- Step Functions is out of reach ---------------------------------------------------------------
@@ -293,7 +293,7 @@ def test_a_decision_of_which_there_is_no_news_is_called_expired_after_its_time_o
     expires = world.request(ONE).expires_at
     monkeypatch.setattr(decision, "now", lambda: expires + 600)  # the machine's task may be retried
     assert deliver() == {"delivered": 0, "left": 1}
-    monkeypatch.setattr(decision, "now", lambda: expires + decision.SETTLING_SECONDS)
+    monkeypatch.setattr(decision, "now", lambda: expires + decision.FINALIZING_SECONDS)
     assert deliver() == {"delivered": 0, "left": 0}
     assert world.request(ONE).status is Status.EXPIRED
     assert look(context, world.code())[0] == 404
@@ -308,16 +308,16 @@ def test_a_decision_that_was_noted_in_time_is_what_the_machine_learns_at_the_dea
     assert decided is not None
 
     for _ in range(2):  # at least once
-        settled = settle_signature_request.handler(
+        finalized = finalize_signature_request.handler(
             {"execution": EXECUTION, "requestId": ONE, "outcome": "EXPIRED"}, context
         )
 
-    assert settled["status"] == noted == world.request(ONE).status
-    assert world.request(ONE).settled
+    assert finalized["status"] == noted == world.request(ONE).status
+    assert world.request(ONE).finalized
     if noted is Status.SIGNED:
-        assert settled["signature"] == decision.signature(decided)
+        assert finalized["signature"] == decision.signature(decided)
     else:
-        assert settled["reason"] == "too dear"
+        assert finalized["reason"] == "too dear"
 
 
 # -- A process that is killed, and its work that is repeated --------------------------------------
@@ -340,7 +340,7 @@ def test_a_decision_survives_a_kill_at_any_call_or_was_never_noted(
     with injected(Fault(kind, nth=call)), pytest.raises(Killed):
         press(context, code, decision=choice, reason="why")
     if world.machine.told:  # it goes on
-        world.store.settle(ONE, decision.DECISIONS[choice], time.time())
+        world.store.finalize(ONE, decision.DECISIONS[choice], time.time())
     deliver()
 
     if (call, kind) == (2, Kind.KILLED_BEFORE):
@@ -439,15 +439,15 @@ def test_the_request_of_an_execution_that_has_ended_is_withdrawn(
     assert world.machine.told == []
 
 
-@pytest.mark.parametrize("state", ["told", "settled"])
+@pytest.mark.parametrize("state", ["delivered", "finalized"])
 def test_what_the_machine_has_taken_is_not_withdrawn(
     world: World, ask: Any, context: FakeContext, state: str
 ) -> None:
     ask(HERS)
-    if state == "told":
+    if state == "delivered":
         complete_signature_request.handler({"requestId": HERS}, context)
     else:
-        world.store.settle(HERS, Status.SIGNED, time.time())
+        world.store.finalize(HERS, Status.SIGNED, time.time())
 
     assert not withdraw_signature_request.handler(ended("ABORTED"), context)["withdrawn"]
     assert world.request(HERS).status is Status.SIGNED
@@ -474,7 +474,7 @@ def test_who_cannot_know_whether_it_was_noted_says_so(
     assert status == 503
     assert "it may have been stored already" in page
     deliver()
-    assert world.request(ONE).told
+    assert world.request(ONE).delivered
 
 
 def test_a_store_out_of_reach_is_transient(world: World, ask: Any, deliver: Any) -> None:

@@ -97,7 +97,7 @@ def test_nothing_tells_a_wrong_code_from_an_unknown_or_expired_request(
     changes = {"enteredAt": iso(time.time() - 60), "timeoutSeconds": 59} if way == "over" else {}
     ask(**changes)
     if way == "expired":
-        world.store.settle(ONE, Status.EXPIRED, time.time())
+        world.store.finalize(ONE, Status.EXPIRED, time.time())
     code, request_id = {
         "wrong code": (f"{world.code()}x", ONE),
         "no code": (None, ONE),

@@ -1,4 +1,4 @@
-"""Asking, deciding, settling: what is in the table, who is told, and what a crash leaves behind."""
+"""Requesting, deciding, finalizing: the table, the mails and callbacks, and crashes in between."""
 
 import time
 from dataclasses import replace
@@ -14,10 +14,10 @@ from handlers.signature import (
     cancel_signature_request,
     complete_signature_request,
     decision,
+    finalize_signature_request,
     invitation,
     remind_signer,
     request_document_signature,
-    settle_signature_request,
 )
 from handlers.signature.codes import is_one_of
 from handlers.signature.decision import complete, deliver
@@ -288,7 +288,7 @@ def test_a_second_call_answers_that_it_is_finished(
     ask()
     completing(documentId="3")
     if noted_by_the_machine:
-        settle(context, "SIGNED")
+        finalize(context, "SIGNED")
 
     answer = completing(documentId="3", decision=second)
 
@@ -381,7 +381,7 @@ def test_a_request_that_a_crash_left_behind_comes_before_newer_ones_that_are_fin
     ask(ONE, "token 1", enteredAt=iso(time.time() - 60))
     world.store.decide(ONE, Status.SIGNED, "", time.time())
     ask(TWO, "token 2")
-    settle(context, "EXPIRED", TWO)
+    finalize(context, "EXPIRED", TWO)
 
     answer = completing(documentId="3")
 
@@ -407,7 +407,7 @@ def test_a_crash_after_telling_is_seen_by_what_the_machine_has_noted(
     ask()
     world.store.decide(ONE, Status.SIGNED, "", time.time())
     world.machine.waiting.clear()
-    settle(context, "SIGNED")
+    finalize(context, "SIGNED")
 
     answer = completing(documentId="3")
 
@@ -422,7 +422,7 @@ def test_a_decision_that_the_machine_has_taken_stands_though_nobody_could_note_i
     def unavailable(*_: Any) -> Any:
         raise AwsUnavailableError
 
-    monkeypatch.setattr(RequestStore, "note_told", unavailable)
+    monkeypatch.setattr(RequestStore, "mark_delivered", unavailable)
 
     assert completing(documentId="3")["outcome"] == "COMPLETED"
     assert len(world.machine.told) == 1
@@ -438,13 +438,13 @@ def test_a_machine_that_takes_its_time_to_note_is_waited_for(
     looks = []
     get = RequestStore.get
 
-    def get_and_settle_at_the_third(store: RequestStore, request_id: str) -> Any:
+    def get_and_finalize_at_the_third(store: RequestStore, request_id: str) -> Any:
         looks.append(request_id)
         if len(looks) == 3:
-            settle(context, "SIGNED")
+            finalize(context, "SIGNED")
         return get(store, request_id)
 
-    monkeypatch.setattr(RequestStore, "get", get_and_settle_at_the_third)
+    monkeypatch.setattr(RequestStore, "get", get_and_finalize_at_the_third)
 
     assert deliver(world.store, decided).status is Status.SIGNED
 
@@ -474,37 +474,37 @@ def test_whatever_was_believed_the_machines_note_is_final(
     ask()
     world.store.expire(world.request(ONE), time.time())
 
-    settle(context, "SIGNED")
+    finalize(context, "SIGNED")
 
     assert world.request(ONE).status is Status.SIGNED
     assert completing(documentId="3")["outcome"] == "ALREADY_FINISHED"
 
 
-# -- Settling and cancelling ----------------------------------------------------------------------
+# -- Finalizing and cancelling --------------------------------------------------------------------
 
 
-def settle(context: FakeContext, outcome: str, request_id: str = ONE) -> Any:
+def finalize(context: FakeContext, outcome: str, request_id: str = ONE) -> Any:
     event = {"execution": EXECUTION, "requestId": request_id, "outcome": outcome}
-    return settle_signature_request.handler(event, context)
+    return finalize_signature_request.handler(event, context)
 
 
 @pytest.mark.parametrize("outcome", ["SIGNED", "DECLINED", "EXPIRED", "CANCELLED"])
-def test_what_is_settled_has_no_token_and_is_forgotten_after_thirty_days(
+def test_a_finalized_request_has_no_token_and_expires_after_thirty_days(
     world: World, ask: Any, context: FakeContext, outcome: str
 ) -> None:
     ask()
 
     for _ in range(2):  # at least once
-        assert settle(context, outcome) == {"requestId": ONE, "status": outcome}
+        assert finalize(context, outcome) == {"requestId": ONE, "status": outcome}
 
     assert "taskToken" not in world.item(ONE)
     left = int(world.item(ONE)["expiration"]["N"]) - time.time()
     assert KEPT_SECONDS - 10 < left <= KEPT_SECONDS + 1
-    assert world.request(ONE).settled
+    assert world.request(ONE).finalized
 
 
 def test_a_request_that_was_never_stored_needs_no_note(world: World, context: FakeContext) -> None:
-    assert settle(context, "CANCELLED")["status"] == "NONE"
+    assert finalize(context, "CANCELLED")["status"] == "NONE"
     assert world.store.get(ONE) is None
 
 

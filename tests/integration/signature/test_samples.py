@@ -41,7 +41,7 @@ def test_the_way_of_a_document(world: World, context: FakeContext) -> None:
     assert invoke("show-signature-request", context)["statusCode"] == 404  # not the mail's code
     assert invoke("decide-signature-request", context)["statusCode"] == 404
     assert invoke("complete-signature-request", context)["outcome"] == "COMPLETED"
-    assert invoke("settle-signature-request", context)["status"] == "SIGNED"
+    assert invoke("finalize-signature-request", context)["status"] == "SIGNED"
 
 
 def test_the_way_of_a_document_that_is_not_signed(world: World, context: FakeContext) -> None:

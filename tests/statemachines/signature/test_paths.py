@@ -57,7 +57,7 @@ def signature(input_: Any = None, seconds: int | None = None, **tasks: Task) -> 
         "signDocument": succeeds(ALICE),
         "requestDocumentSignature": signs(),
         "cancelSignatureRequest": succeeds({"status": "CANCELLED"}),
-        "settleSignatureRequest": succeeds({"status": "SETTLED"}),
+        "finalizeSignatureRequest": succeeds({"status": "FINALIZED"}),
         "announceUnsignedDocument": succeeds({"status": "sent"}),
     }
     definition = json.loads(json.dumps(asl.definition("signature")))
@@ -69,8 +69,8 @@ def signature(input_: Any = None, seconds: int | None = None, **tasks: Task) -> 
         return active.run(definition, given, well | tasks)
 
 
-def outcome_settled(run: Run) -> str:
-    (event,) = run.events_of("settleSignatureRequest")
+def finalized_outcome(run: Run) -> str:
+    (event,) = run.events_of("finalizeSignatureRequest")
     return str(event["outcome"])
 
 
@@ -82,7 +82,7 @@ def test_both_sign_and_the_result_is_the_document_with_both_signatures() -> None
 
     assert result.status == "SUCCEEDED", result.cause
     assert result.output == {"documentId": "3", "signatures": [ALICE, BOB]}
-    assert outcome_settled(result) == "SIGNED"
+    assert finalized_outcome(result) == "SIGNED"
     assert not result.events_of("announceUnsignedDocument")
     assert not result.events_of("cancelSignatureRequest")
 
@@ -96,14 +96,14 @@ def test_whoever_signs_first_alice_comes_first_in_the_result(first: str) -> None
         alice_done.set()
         return ALICE
 
-    def settle(_: dict[str, Any]) -> Any:
+    def finalize(_: dict[str, Any]) -> Any:
         bob_done.set()
         return {}
 
     result = signature(
         signDocument=alice,
         requestDocumentSignature=signs(after=alice_done if first == "Alice" else None),
-        settleSignatureRequest=settle,
+        finalizeSignatureRequest=finalize,
     )
 
     assert [one["signer"] for one in result.output["signatures"]] == ["Alice", "Bob"]
@@ -171,8 +171,8 @@ def test_bob_is_asked_with_all_that_it_takes_and_for_as_long_as_the_parameter_sa
     assert ":execution:" in asked["execution"]
     assert asked["taskToken"]
     assert set(asked["reminder"]) == {"functionArn", "roleArn", "failureQueueArn"}
-    assert outcome_settled(result) == "SIGNED"
-    assert result.events_of("settleSignatureRequest")[0]["requestId"] == asked["requestId"]
+    assert finalized_outcome(result) == "SIGNED"
+    assert result.events_of("finalizeSignatureRequest")[0]["requestId"] == asked["requestId"]
 
 
 def test_each_execution_has_a_request_of_its_own() -> None:
@@ -197,7 +197,7 @@ def test_a_decline_is_announced_and_ends_with_its_reason() -> None:
 
     assert (result.status, result.error) == ("FAILED", "SignatureDeclinedError")
     assert 'too "dear" {really}' in (result.cause or "")
-    assert outcome_settled(result) == "DECLINED"
+    assert finalized_outcome(result) == "DECLINED"
     (told,) = result.events_of("announceUnsignedDocument")
     assert [told["gathered"][who]["outcome"] for who in ("alice", "bob")] == ["SIGNED", "DECLINED"]
     assert result.visited[-4:] == [
@@ -213,7 +213,7 @@ def test_without_an_answer_in_time_the_request_expires_and_bob_is_named() -> Non
 
     assert (result.status, result.error) == ("FAILED", "SignaturesNotCollectedError")
     assert result.cause == "Document 3 - Alice signed; Bob did not answer in time."
-    assert outcome_settled(result) == "EXPIRED"
+    assert finalized_outcome(result) == "EXPIRED"
     (told,) = result.events_of("announceUnsignedDocument")
     assert [told["gathered"][who]["outcome"] for who in ("alice", "bob")] == ["SIGNED", "EXPIRED"]
     assert result.visited[-3:] == [
@@ -237,7 +237,7 @@ def test_a_decision_that_was_noted_in_time_counts_though_the_machine_was_not_tol
     result = signature(
         seconds=1,
         requestDocumentSignature=succeeds(),
-        settleSignatureRequest=succeeds(NOTED[decision]),
+        finalizeSignatureRequest=succeeds(NOTED[decision]),
     )
 
     assert "Bob Did Not Answer" in result.visited
@@ -279,7 +279,7 @@ def test_when_alice_fails_bobs_request_is_cancelled(error: str) -> None:
     (cancelled,) = result.events_of("cancelSignatureRequest")
     (asked,) = result.events_of("requestDocumentSignature")
     assert cancelled["requestId"] == asked["requestId"]
-    assert outcome_settled(result) == "CANCELLED"
+    assert finalized_outcome(result) == "CANCELLED"
     assert len(result.events_of("signDocument")) == 1  # such an error is not retried
 
 
@@ -298,7 +298,7 @@ def test_when_bob_cannot_be_asked_his_request_is_withdrawn(error: str) -> None:
 
     assert (result.status, result.error) == ("FAILED", "SignaturesNotCollectedError")
     assert f"the request to Bob was withdrawn ({error})" in (result.cause or "")
-    assert outcome_settled(result) == "CANCELLED"
+    assert finalized_outcome(result) == "CANCELLED"
 
 
 def test_a_decline_counts_though_alice_has_failed() -> None:
@@ -322,7 +322,7 @@ ENDINGS: dict[str, tuple[dict[str, Any], str | None]] = {
 
 
 @pytest.mark.parametrize(("changes", "error"), ENDINGS.values(), ids=ENDINGS)
-@pytest.mark.parametrize("function", ["settleSignatureRequest", "announceUnsignedDocument"])
+@pytest.mark.parametrize("function", ["finalizeSignatureRequest", "announceUnsignedDocument"])
 def test_a_note_or_a_mail_that_fails_never_changes_the_end(
     changes: dict[str, Any], error: str | None, function: str
 ) -> None:
@@ -350,7 +350,7 @@ def test_the_history_shows_the_outcome_and_the_table_gets_it(
 
     shown = {"Bob Signed", "Bob Declined", "Bob Did Not Answer", "Bob Is Not Needed"}
     assert shown & set(result.visited) == {state}
-    assert outcome_settled(result) == outcome
+    assert finalized_outcome(result) == outcome
 
 
 @pytest.mark.parametrize("error", TRANSIENT + KILLED)
