@@ -29,15 +29,19 @@ def event_of(body: str) -> Event:
     request = strict_json.parse(body)
     message = request.get("message") if isinstance(request, dict) else None
     if not isinstance(message, dict):
-        raise MalformedMessageError('The body must be {"message": {…}}, with any JSON object.')
+        raise MalformedMessageError(
+            'The body must be {"message": {…}}, where {…} is any JSON object.'
+        )
     text = strict_json.dump(message)
     if (size := len(text.encode())) > MAX_MESSAGE:
-        raise MessageTooLargeError(f"The message has {size} bytes of JSON; {MAX_MESSAGE} may be.")
+        raise MessageTooLargeError(
+            f"The message has {size} bytes of JSON, but the limit is {MAX_MESSAGE}."
+        )
     detail = {"message": text}
     if (size := len(strict_json.dump(detail).encode())) > MAX_DETAIL:
         raise MessageTooLargeError(
-            f"As a text inside an event the message has {size} bytes; {MAX_DETAIL} may be. "
-            f"Every quotation mark and backslash in it counts twice."
+            f"As a string inside an event the message has {size} bytes, but the limit is "
+            f"{MAX_DETAIL}. Every quotation mark and backslash in it counts twice."
         )
     return Event(SOURCE, DETAIL_TYPE, detail)
 
@@ -49,7 +53,7 @@ def check(event: Any) -> str:
     """
     message_id = _text(event, "id")
     if not is_message_id(message_id):
-        raise MalformedMessageError(f"The event's id is not a text of at most {MAX_ID} bytes.")
+        raise MalformedMessageError(f"The event's id must have at most {MAX_ID} bytes of UTF-8.")
     epoch_milliseconds(_text(event, "time"))
     detail = event.get("detail")
     try:
@@ -95,5 +99,5 @@ def epoch_milliseconds(time: str) -> int:
 def _text(holder: Any, name: str) -> str:
     value = holder.get(name) if isinstance(holder, Mapping) else None
     if not isinstance(value, str) or not value:
-        raise MalformedMessageError(f"The event has no {name}, or it is not a text.")
+        raise MalformedMessageError(f"The event has no {name}, or it is not a string.")
     return value
