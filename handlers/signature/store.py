@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from handlers.shared.clients import client
 from handlers.shared.errors import error_code, translate_aws_errors
-from handlers.signature.request import KEPT_SECONDS, SignatureRequest, Status
+from handlers.signature.request import RETENTION_SECONDS, SignatureRequest, Status
 
 BY_DOCUMENT, BY_STATUS = "byDocument", "byStatus"  # indexes, ordered by requestedAt
 # The index of undelivered decisions, ordered by finishedAt. A request is in it while it has the
@@ -49,10 +49,10 @@ class RequestStore:
 
     def get(self, request_id: str) -> SignatureRequest | None:
         with translate_aws_errors("reading a signature request"):
-            answer = client("dynamodb").get_item(
+            response = client("dynamodb").get_item(
                 TableName=self._table, Key=_key(request_id), ConsistentRead=True
             )
-        return _request(answer["Item"]) if "Item" in answer else None
+        return _request(response["Item"]) if "Item" in response else None
 
     def of_document(self, document_id: str) -> list[SignatureRequest]:
         """All requests of a document, newest first; the index lags a little behind the table."""
@@ -68,7 +68,7 @@ class RequestStore:
     def with_status(self, status: Status, limit: int, start: Key | None) -> Page:
         """A page of the requests with a status."""
         with translate_aws_errors("listing signature requests"):
-            answer = client("dynamodb").query(
+            response = client("dynamodb").query(
                 TableName=self._table,
                 IndexName=BY_STATUS,
                 KeyConditionExpression="#status = :status",
@@ -78,7 +78,9 @@ class RequestStore:
                 Limit=limit,
                 **({"ExclusiveStartKey": start} if start else {}),
             )
-        return Page([_request(item) for item in answer["Items"]], answer.get("LastEvaluatedKey"))
+        return Page(
+            [_request(item) for item in response["Items"]], response.get("LastEvaluatedKey")
+        )
 
     def undelivered(self, before: float) -> Iterator[str]:
         """The ids of requests with an undelivered decision from before a time, oldest first.
@@ -316,7 +318,7 @@ class RequestStore:
         name, attempt = f"{change}Attempt", {"S": str(uuid.uuid4())}
         try:
             with translate_aws_errors("changing a signature request"):
-                answer = client("dynamodb").update_item(
+                response = client("dynamodb").update_item(
                     TableName=self._table,
                     Key=_key(request_id),
                     UpdateExpression=expression,
@@ -334,7 +336,7 @@ class RequestStore:
                 raise
             found = error.response.get("Item", {})
             return _request(found) if found.get(name) == attempt else None
-        return _request(answer["Attributes"])
+        return _request(response["Attributes"])
 
 
 def _key(request_id: str) -> dict[str, Any]:
@@ -347,7 +349,7 @@ def _number(seconds: float) -> dict[str, str]:
 
 def _expiration(finished_at: float) -> dict[str, str]:
     """When DynamoDB may delete the item (its time to live), in whole seconds."""
-    return {"N": str(math.ceil(finished_at) + KEPT_SECONDS)}
+    return {"N": str(math.ceil(finished_at) + RETENTION_SECONDS)}
 
 
 def _request(item: Item) -> SignatureRequest:
