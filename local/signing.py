@@ -12,7 +12,7 @@ from local import api
 from local.aws import Aws, until
 from local.errors import LocalError
 
-ANSWERING = (  # the functions that complete the machine's tasks
+COMPLETING_FUNCTIONS = (  # the functions that complete the machine's tasks
     "requestDocumentSignature",
     "cancelSignatureRequest",
     "completeSignatureRequest",
@@ -34,20 +34,20 @@ class Signing:
 
     def start(self, document: str | int) -> str:
         """Ask for the signatures of a document through the API. Returns the execution's ARN."""
-        answer = api.call(self.aws, "POST", "/documents", {"documentId": document})
-        if answer.status != 200:
-            raise LocalError(f"POST /documents was answered with {answer.status}: {answer.text}")
-        return str(answer.json["executionArn"])
+        response = api.call(self.aws, "POST", "/documents", {"documentId": document})
+        if response.status != 200:
+            raise LocalError(f"POST /documents returned {response.status}: {response.text}")
+        return str(response.json["executionArn"])
 
-    def listed(self, status: str, document: str) -> list[dict[str, Any]]:
+    def requests(self, status: str, document: str) -> list[dict[str, Any]]:
         """The requests for a document that have this status, from all pages of the list."""
         found, query = [], {"status": status}
         while True:
-            answer = api.call(self.aws, "GET", f"/signatures?{urlencode(query)}").json
-            found += [item for item in answer["requests"] if item["documentId"] == document]
-            if "nextToken" not in answer:
+            response = api.call(self.aws, "GET", f"/signatures?{urlencode(query)}").json
+            found += [item for item in response["requests"] if item["documentId"] == document]
+            if "nextToken" not in response:
                 return found
-            query["nextToken"] = answer["nextToken"]
+            query["nextToken"] = response["nextToken"]
 
     # -- Signing ----------------------------------------------------------------------------------
 
@@ -83,14 +83,14 @@ class Signing:
     def _path(self, link: str) -> str:
         return link.removeprefix(self.aws.outputs["ApiUrl"])
 
-    # -- A shorter time to sign ------------------------------------------------------------------
+    # -- A shorter timeout -----------------------------------------------------------------------
 
     @contextmanager
-    def hurried(self, seconds: int) -> Iterator[str]:
+    def machine_with_timeout(self, seconds: int) -> Iterator[str]:
         """A copy of the deployed machine that waits only this many seconds. Yields its ARN."""
         states = self.aws.client("stepfunctions")
-        original = states.describe_state_machine(stateMachineArn=self.machine)
-        definition = json.loads(original["definition"])
+        deployed = states.describe_state_machine(stateMachineArn=self.machine)
+        definition = json.loads(deployed["definition"])
         for branch in definition["States"]["Gather Signatures"]["Branches"]:
             for state in branch["States"].values():
                 if state.get("Resource", "").endswith(".waitForTaskToken"):
@@ -98,17 +98,17 @@ class Signing:
                     state["Parameters"]["Payload"]["timeoutSeconds"] = seconds
         name = f"signature-{uuid4().hex[:8]}"
         copy = states.create_state_machine(
-            name=name, definition=json.dumps(definition), roleArn=original["roleArn"]
+            name=name, definition=json.dumps(definition), roleArn=deployed["roleArn"]
         )["stateMachineArn"]
         try:
-            with self._answered_by_our_functions(copy, name):
+            with self._callbacks_allowed(copy, name):
                 yield copy
         finally:
             states.delete_state_machine(stateMachineArn=copy)
 
     @contextmanager
-    def _answered_by_our_functions(self, machine: str, policy: str) -> Iterator[None]:
-        """Our functions may complete only the deployed machine's tasks: allow another machine's."""
+    def _callbacks_allowed(self, machine: str, policy: str) -> Iterator[None]:
+        """Allow the functions to complete the tasks of a machine other than the deployed one."""
         iam = self.aws.client("iam")
         statement = {
             "Effect": "Allow",
@@ -116,7 +116,7 @@ class Signing:
             "Resource": machine,
         }
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        roles = [self._role(function) for function in ANSWERING]
+        roles = [self._role(function) for function in COMPLETING_FUNCTIONS]
         for role in roles:
             iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=document)
         try:

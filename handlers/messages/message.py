@@ -30,15 +30,19 @@ def event_of(body: str) -> Event:
     request = strict_json.parse(body)
     message = request.get("message") if isinstance(request, dict) else None
     if not isinstance(message, dict):
-        raise MalformedMessageError('The body must be {"message": {…}}, with any JSON object.')
+        raise MalformedMessageError(
+            'The body must be {"message": {…}}, where {…} is any JSON object.'
+        )
     text = strict_json.dump(message)
     if (size := len(text.encode())) > MAX_MESSAGE:
-        raise MessageTooLargeError(f"The message has {size} bytes of JSON; {MAX_MESSAGE} may be.")
+        raise MessageTooLargeError(
+            f"The message has {size} bytes of JSON, but the limit is {MAX_MESSAGE}."
+        )
     detail = {"message": text}
     if (size := len(strict_json.dump(detail).encode())) > MAX_DETAIL:
         raise MessageTooLargeError(
-            f"As a text inside an event the message has {size} bytes; {MAX_DETAIL} may be. "
-            f"Every quotation mark and backslash in it counts twice."
+            f"As a string inside an event the message has {size} bytes, but the limit is "
+            f"{MAX_DETAIL}. Every quotation mark and backslash in it counts twice."
         )
     return Event(SOURCE, DETAIL_TYPE, detail)
 
@@ -55,7 +59,7 @@ def check(event: Any) -> str:
     except InvalidEventError as error:
         raise MalformedMessageError(str(error)) from None
     if not is_message_id(message_id):
-        raise MalformedMessageError(f"The event's id is not a text of at most {MAX_ID} bytes.")
+        raise MalformedMessageError(f"The event's id must have at most {MAX_ID} bytes of UTF-8.")
     epoch_milliseconds(time)
     try:
         strict_json.parse(message)

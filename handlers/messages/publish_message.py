@@ -28,17 +28,17 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Response:
     (docs/decisions/0037-one-record-for-each-202.md).
     """
     try:
-        carrier = event_of(body_text(event))
-        (message_id,) = put_events(settings.text("BUS_NAME"), [carrier], once=True)
+        message_event = event_of(body_text(event))
+        (message_id,) = put_events(settings.text("BUS_NAME"), [message_event], once=True)
     except (InvalidEventError, MalformedMessageError) as error:
         return error_response(400, str(error))
     except MessageTooLargeError as error:
         return error_response(413, str(error))
     except TransientError as error:
-        logger.warning("message not put", reason=str(error))
+        logger.warning("message not published", reason=str(error))
         return error_response(
             503, "It is not known whether the message was accepted. Try again later."
         )
-    logger.info("message put", message_id=message_id)
+    logger.info("message published", message_id=message_id)
     metrics.add_metric("MessagesPublished", "Count", 1)
     return json_response(202, {"messageId": message_id})

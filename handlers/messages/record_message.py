@@ -33,7 +33,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     token = field(event, "MyTaskToken")
     outcome = outcome_of(event)
     if not answer(token, outcome):
-        logger.warning("nobody waits for this answer any more")
+        logger.warning("the task no longer waits for its token; the outcome was not used")
 
 
 def outcome_of(event: dict[str, Any]) -> Outcome:
@@ -47,7 +47,7 @@ def outcome_of(event: dict[str, Any]) -> Outcome:
         record = Record.from_payload(field(event, "Record"))
         is_new = MessageStore(client("dynamodb"), settings.text("MESSAGES_TABLE")).record(record)
     except TransientError as error:
-        logger.warning("message not recorded now", reason=str(error))
+        logger.warning("message not recorded; the machine retries", reason=str(error))
         return Failure.of(error)
     except Exception as error:
         logger.exception("message not recorded")

@@ -55,10 +55,10 @@ class MessageStore:
     @translate_aws_errors("reading a message")
     def find(self, message_id: str) -> dict[str, Any] | None:
         """The record as JSON: {messageId, createdAt, event, receivedAt}."""
-        answer = self._dynamodb.get_item(
+        response = self._dynamodb.get_item(
             TableName=self._table, Key={"messageId": {"S": message_id}}, ConsistentRead=True
         )
-        item = answer.get("Item")
+        item = response.get("Item")
         return item and {
             "messageId": item["messageId"]["S"],
             "createdAt": int(item["createdAt"]["N"]),

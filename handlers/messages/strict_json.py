@@ -16,12 +16,12 @@ MAX_DEPTH = 100  # Lambda's runtime can read about ten times this depth
 def parse(text: str) -> Any:
     """The value of a JSON text; raises MalformedMessageError, which says what is wrong."""
     try:
-        value = json.loads(text, parse_constant=_refuse, parse_int=_integer)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_int=_integer)
     except RecursionError:
         raise MalformedMessageError(_TOO_DEEP) from None
     except ValueError as error:
         raise MalformedMessageError(f"It is not JSON: {error}.") from None
-    if _deeper_than(MAX_DEPTH, value):
+    if _is_deeper_than(MAX_DEPTH, value):
         raise MalformedMessageError(_TOO_DEEP)
     dump(value)
     return value
@@ -33,14 +33,14 @@ def dump(value: Any) -> str:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         text.encode()
     except UnicodeEncodeError:
-        raise MalformedMessageError("It has half of a surrogate pair in it.") from None
+        raise MalformedMessageError("It contains half of a surrogate pair.") from None
     except ValueError:
         raise MalformedMessageError(_TOO_LARGE) from None
     return text
 
 
 _TOO_DEEP = f"It is nested more than {MAX_DEPTH} levels deep."
-_TOO_LARGE = "It has a number in it that no double can hold."
+_TOO_LARGE = "It contains a number that is too large for a double."
 
 
 def _integer(digits: str) -> int:
@@ -50,11 +50,11 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is not a number")
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not a JSON number")
 
 
-def _deeper_than(limit: int, value: Any) -> bool:
+def _is_deeper_than(limit: int, value: Any) -> bool:
     level = [value]
     for _ in range(limit):
         level = [

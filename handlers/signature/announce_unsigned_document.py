@@ -14,11 +14,11 @@ metrics = metrics_for("signature")
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    """Event: {"execution", "documentId", "gathered": {name: {"signer", "outcome", "says"}}}.
+    """Event: {"execution", "documentId", "gathered": {name: {"signer", "outcome", "summary"}}}.
     Result: {"status": "sent", "messageId"} or {"status": "unknown"}.
     Errors: InvalidEventError, AwsUnavailableError, SES's own if it refuses the mail.
     """
     outcome = announce(event)
     metrics.add_metric("DocumentsNotSigned", "Count", 1)
-    logger.info("mail to the owner", outcome=outcome)
+    logger.info("mail to the document's owner", outcome=outcome)
     return outcome

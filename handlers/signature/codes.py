@@ -6,8 +6,8 @@ import secrets
 from collections.abc import Iterable
 
 CODE_BYTES = 32
-# Always compared too, so that a lookup without hashes takes time as well.
-_NOBODYS = hashlib.sha256(b"").hexdigest()
+# Compared each time, so that a request without hashes takes time as well.
+_DUMMY_HASH = hashlib.sha256(b"").hexdigest()
 
 
 def new_code() -> str:
@@ -21,6 +21,6 @@ def hash_of(code: str) -> str:
 
 def is_one_of(code: str, hashes: Iterable[str]) -> bool:
     """Whether the code's hash is one of the hashes. The time taken does not depend on the code."""
-    given = hash_of(code)
-    matches = [hmac.compare_digest(given, known) for known in (*hashes, _NOBODYS)]
+    code_hash = hash_of(code)
+    matches = [hmac.compare_digest(code_hash, known) for known in (*hashes, _DUMMY_HASH)]
     return any(matches[:-1])

@@ -42,10 +42,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     store = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE"))
     candidates = _candidates(store, event)
     if len(candidates) > 1:
-        return _several(candidates)
+        return _several_pending(candidates)
     completion = complete(store, candidates[0], decision, reason)
     metrics.add_metric("SignaturesDecided", "Count", int(completion.decided_now))
-    return _answer(completion)
+    return _result(completion)
 
 
 def _decision(event: Mapping[str, Any]) -> Status:
@@ -66,7 +66,7 @@ def _candidates(store: RequestStore, event: Mapping[str, Any]) -> list[Signature
     """The request to complete, or all pending ones if the caller must choose."""
     if request_id := event.get("requestId"):
         if not isinstance(request_id, str) or not REQUEST_ID.fullmatch(request_id):
-            raise InvalidEventError("requestId is not the id of a signature request.")
+            raise InvalidEventError("requestId must be 1 to 64 letters, digits and hyphens.")
         found = store.get(request_id)
         if found is None:
             raise SignatureRequestNotFoundError(
@@ -82,12 +82,12 @@ def _candidates(store: RequestStore, event: Mapping[str, Any]) -> list[Signature
     return pending or undelivered[:1] or requests[:1]
 
 
-def _several(pending: list[SignatureRequest]) -> dict[str, Any]:
+def _several_pending(pending: list[SignatureRequest]) -> dict[str, Any]:
     document = pending[0].document_id
     return {
         "outcome": "SEVERAL_PENDING",
         "message": (
-            f"{len(pending)} signatures are requested for document {document}: say which one with "
+            f"{len(pending)} signatures are requested for document {document}: choose one with "
             "requestId."
         ),
         "documentId": document,
@@ -95,11 +95,11 @@ def _several(pending: list[SignatureRequest]) -> dict[str, Any]:
     }
 
 
-def _answer(completion: Completion) -> dict[str, Any]:
+def _result(completion: Completion) -> dict[str, Any]:
     request = completion.request
     signer, document = request.signer, request.document_id
     when = iso(request.finished_at or request.expires_at)
-    done = {
+    summary = {
         Status.SIGNED: f"{signer} has signed document {document}.",
         Status.DECLINED: f"{signer} has declined to sign document {document}.",
         Status.EXPIRED: f"The time to sign document {document} was over at {when}.",
@@ -108,13 +108,13 @@ def _answer(completion: Completion) -> dict[str, Any]:
     if request.is_undelivered:
         outcome = "UNDELIVERED"
         message = (
-            f"{done} That is noted, but the execution has not confirmed it. It is sent again every "
-            "few minutes; call this function again to send it now."
+            f"{summary} The decision is stored, but the execution has not confirmed it. It is sent "
+            "again every few minutes; call this function again to send it now."
         )
     elif completion.decided_now:
-        outcome, message = "COMPLETED", done
+        outcome, message = "COMPLETED", summary
     elif request.status is Status.EXPIRED:
-        outcome, message = "TOO_LATE", f"{done} The request has expired."
+        outcome, message = "TOO_LATE", f"{summary} The request has expired."
     else:
-        outcome, message = "ALREADY_FINISHED", f"{done} The request was finished at {when}."
+        outcome, message = "ALREADY_FINISHED", f"{summary} The request was finished at {when}."
     return {"outcome": outcome, "message": message} | request.public()

@@ -32,7 +32,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Response:
             return page(404, pages.not_found())
         decision = DECISIONS.get(fields.get("decision", ""))
         if decision is None:
-            return page(400, pages.unclear())
+            return page(400, pages.no_decision())
         completion = complete(store, request, decision, fields.get("reason", ""))
     except AwsUnavailableError:
         logger.exception("decision not completed")

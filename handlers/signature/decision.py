@@ -17,10 +17,11 @@ from handlers.signature.store import RequestStore
 
 logger = logger_for("signature")
 
-PATIENCE_SECONDS = 5.0  # the machine records the outcome of a request in less time
-PAUSE_SECONDS = 0.2
-# For so long after the deadline, the state `Settle Signature Request` may still find the decision.
-SETTLING_SECONDS = 900
+MAX_WAIT_SECONDS = 5.0  # the machine records the outcome of a request in less time
+POLL_SECONDS = 0.2
+# After the deadline, the state `Finalize Signature Request` may still find the decision for this
+# long.
+FINALIZING_SECONDS = 900
 NO_REASON = "no reason was given"
 DECISIONS = {"sign": Status.SIGNED, "decline": Status.DECLINED}  # as callers and forms send them
 
@@ -63,50 +64,50 @@ def complete(
 
 
 def deliver(
-    store: RequestStore, request: SignatureRequest, patience: float | None = None
+    store: RequestStore, request: SignatureRequest, max_wait: float | None = None
 ) -> SignatureRequest:
     """Send the decision to the machine; returns the request as it is afterwards.
 
     If no task waits for the token, there are three possible reasons: an earlier callback succeeded
     but its response was lost, the task is retried with a new token, or its time is over. The
-    machine records in the table which one it is, so the table is read for up to `patience` seconds.
-    If it does not change, the request stays undelivered, and expires SETTLING_SECONDS after its
+    machine records in the table which one it is, so the table is read for up to `max_wait` seconds.
+    If it does not change, the request stays undelivered, and expires FINALIZING_SECONDS after its
     deadline.
     """
-    until = time.monotonic() + (PATIENCE_SECONDS if patience is None else patience)
+    wait_until = time.monotonic() + (MAX_WAIT_SECONDS if max_wait is None else max_wait)
     while request.is_undelivered:
         if answer(request.task_token, _outcome(request)):
-            return _note_told(store, request)
-        news = _wait_for_news(store, request, until)
-        if news is None:
-            return _without_news(store, request)
-        request = news
+            return _mark_delivered(store, request)
+        changed = _wait_for_change(store, request, wait_until)
+        if changed is None:
+            return _expire_if_overdue(store, request)
+        request = changed
     return request
 
 
 def deliver_all(
     store: RequestStore, before: float, has_time: Callable[[], bool]
 ) -> tuple[int, int]:
-    """Deliver the decisions made before a time; returns how many are delivered and how many left.
+    """Deliver the decisions made before a time; returns how many are delivered and how many remain.
 
     A decision that cannot be delivered does not stop the others.
     """
-    delivered = left = 0
+    delivered = remaining = 0
     for request_id in store.undelivered(before):
         if not has_time():
-            left += 1
+            remaining += 1
             continue
         try:
             request = store.get(request_id)
         except AwsUnavailableError:
             logger.exception("decision not read", request_id=request_id)
-            left += 1
+            remaining += 1
             continue
         if request and request.is_undelivered:  # the index lags behind the table
-            request = _try_to_deliver(store, request, patience=0)
-            left += request.is_undelivered
+            request = _try_to_deliver(store, request, max_wait=0)
+            remaining += request.is_undelivered
             delivered += request.is_decided and not request.is_undelivered
-    return delivered, left
+    return delivered, remaining
 
 
 def cancel(store: RequestStore, request: SignatureRequest, reason: str) -> SignatureRequest:
@@ -127,15 +128,15 @@ def withdraw(store: RequestStore, request_id: str, execution: str, reason: str) 
     return store.withdraw(request_id, execution, reason, now()) is not None
 
 
-def settle(store: RequestStore, request_id: str, outcome: Status) -> SignatureRequest | None:
+def finalize(store: RequestStore, request_id: str, outcome: Status) -> SignatureRequest | None:
     """Make the outcome that the machine reports final. None if there is no request.
 
     A stored decision was made in time, even if the machine has not received it. Such a decision
     takes precedence over EXPIRED.
     """
     if outcome is not Status.EXPIRED:
-        return store.settle(request_id, outcome, now())
-    return store.settle_unless_decided(request_id, outcome, now()) or store.settle_decision(
+        return store.finalize(request_id, outcome, now())
+    return store.finalize_unless_decided(request_id, outcome, now()) or store.finalize_decision(
         request_id, now()
     )
 
@@ -146,41 +147,43 @@ def signature(request: SignatureRequest) -> dict[str, str]:
 
 
 def _try_to_deliver(
-    store: RequestStore, request: SignatureRequest, patience: float | None = None
+    store: RequestStore, request: SignatureRequest, max_wait: float | None = None
 ) -> SignatureRequest:
     """The request after its delivery, or unchanged if it cannot be delivered now."""
     try:
-        return deliver(store, request, patience)
+        return deliver(store, request, max_wait)
     except (AwsUnavailableError, ClientError):
-        logger.exception("decision noted, not delivered", request_id=request.request_id)
+        logger.exception("decision stored, but not delivered", request_id=request.request_id)
         return request
 
 
-def _note_told(store: RequestStore, request: SignatureRequest) -> SignatureRequest:
+def _mark_delivered(store: RequestStore, request: SignatureRequest) -> SignatureRequest:
     try:
-        return store.note_told(request) or store.get(request.request_id) or request
+        return store.mark_delivered(request) or store.get(request.request_id) or request
     except AwsUnavailableError:  # the machine has the decision and will record it
-        logger.warning("not noted that the machine was told", request_id=request.request_id)
-        return replace(request, told=True)
+        logger.warning(
+            "decision delivered, but not marked as delivered", request_id=request.request_id
+        )
+        return replace(request, delivered=True)
 
 
-def _wait_for_news(
-    store: RequestStore, request: SignatureRequest, until: float
+def _wait_for_change(
+    store: RequestStore, request: SignatureRequest, wait_until: float
 ) -> SignatureRequest | None:
-    """The request once it has a new token or nothing is left to deliver; None after `until`."""
+    """The request once its token or status changes, or None if that takes too long."""
     while True:
         current = store.get(request.request_id)
         if current is None:
             return None
         if not current.is_undelivered or current.task_token != request.task_token:
             return current
-        if time.monotonic() >= until:
+        if time.monotonic() >= wait_until:
             return None
-        time.sleep(PAUSE_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
-def _without_news(store: RequestStore, request: SignatureRequest) -> SignatureRequest:
-    if now() < request.expires_at + SETTLING_SECONDS:
+def _expire_if_overdue(store: RequestStore, request: SignatureRequest) -> SignatureRequest:
+    if now() < request.expires_at + FINALIZING_SECONDS:
         return request
     return store.expire(request, now()) or store.get(request.request_id) or request
 

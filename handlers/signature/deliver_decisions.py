@@ -23,15 +23,15 @@ RESERVED_MS = 40_000
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     """Event: not read; EventBridge Scheduler sends it every few minutes.
-    Result: {"delivered", "left"}, two numbers; the next run delivers what is left.
+    Result: {"delivered", "remaining"}, two numbers; the next run delivers the rest.
     Errors: AwsUnavailableError.
     """
-    delivered, left = deliver_all(
+    delivered, remaining = deliver_all(
         RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE")),
         before=now() - GRACE_SECONDS,
         has_time=lambda: context.get_remaining_time_in_millis() > RESERVED_MS,
     )
     metrics.add_metric("DecisionsDelivered", "Count", delivered)
-    metrics.add_metric("DecisionsUndelivered", "Count", left)
-    logger.info("decisions delivered", delivered=delivered, left=left)
-    return {"delivered": delivered, "left": left}
+    metrics.add_metric("DecisionsUndelivered", "Count", remaining)
+    logger.info("decisions delivered", delivered=delivered, remaining=remaining)
+    return {"delivered": delivered, "remaining": remaining}

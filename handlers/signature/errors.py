@@ -19,7 +19,7 @@ class SignatureDeclinedError(PermanentError):
 
 
 class SignatureRequestCancelledError(PermanentError):
-    """The signature is no longer wanted."""
+    """The request was cancelled: the signature is no longer needed."""
 
 
 class SignaturesNotCollectedError(PermanentError):

@@ -27,7 +27,7 @@ def readable(seconds: float) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%A, %-d %B %Y, %H:%M} UTC"
 
 
-def _send(request: SignatureRequest, code: str, asking: str, kind: str) -> dict[str, str]:
+def _send(request: SignatureRequest, code: str, subject: str, kind: str) -> dict[str, str]:
     owner, link = settings.text("OWNER_EMAIL"), f"{request.page_url}?code={quote(code)}"
     signer, document = one_line(request.signer, MAX_NAME), one_line(request.document_id, MAX_NAME)
     lines = [
@@ -35,20 +35,20 @@ def _send(request: SignatureRequest, code: str, asking: str, kind: str) -> dict[
         f"{owner} asks you to sign document {document}.",
         f"Open this page to sign it, or to decline, before {readable(request.expires_at)}:",
     ]
-    after = (
-        "The link is for you alone: whoever has it can sign in your name. Opening it signs nothing "
-        "yet. If you did not expect this mail, you need not do anything."
+    note = (
+        "The link is for you only: anyone who has it can sign in your name. Opening the link does "
+        "not sign the document. If you did not expect this mail, you can ignore it."
     )
     paragraphs = "".join(f"<p>{escape(line)}</p>" for line in lines)
     mail = Mail(
         sender=settings.text("EMAIL_FROM"),
         recipient=settings.text("SIGNER_EMAIL"),
-        subject=f"{asking} document {document}",
-        text="\n\n".join([*lines, link, after]) + "\n",
+        subject=f"{subject} document {document}",
+        text="\n\n".join([*lines, link, note]) + "\n",
         html=(
             f'<!doctype html><html lang="en"><body>{paragraphs}'
             f'<p><a href="{escape(link)}">Sign or decline document '
-            f"{escape(document)}</a></p><p>{escape(after)}</p></body></html>"
+            f"{escape(document)}</a></p><p>{escape(note)}</p></body></html>"
         ),
     )
     return send_once(mail, key=f"{kind}#{request.request_id}")

@@ -35,7 +35,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Response:
     try:
         status = _status(query_parameter(event, "status", "pending"))
         limit = _limit(query_parameter(event, "limit", str(DEFAULT_LIMIT)))
-        start = _start(query_parameter(event, "nextToken"), status)
+        start = _start_key(query_parameter(event, "nextToken"), status)
         found = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE")).with_status(
             status, limit, start
         )
@@ -50,21 +50,21 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Response:
     return json_response(200, listed)
 
 
-def _status(given: str) -> Status:
+def _status(text: str) -> Status:
     try:
-        return Status(given.upper())
+        return Status(text.upper())
     except ValueError:
         choices = ", ".join(status.lower() for status in Status)
         raise InvalidEventError(f"status must be one of {choices}.") from None
 
 
-def _limit(given: str) -> int:
-    if not _LIMIT.fullmatch(given) or not 1 <= int(given) <= MAX_LIMIT:
+def _limit(text: str) -> int:
+    if not _LIMIT.fullmatch(text) or not 1 <= int(text) <= MAX_LIMIT:
         raise InvalidEventError(f"limit must be a number from 1 to {MAX_LIMIT}.")
-    return int(given)
+    return int(text)
 
 
-def _start(token: str, status: Status) -> Key | None:
+def _start_key(token: str, status: Status) -> Key | None:
     """The index key at which the page starts, from the `nextToken` of an earlier response."""
     if not token:
         return None
@@ -73,9 +73,9 @@ def _start(token: str, status: Status) -> Key | None:
         values = {name: str(key[name][kind]) for name, (kind, _) in _KEY.items()}
     except (ValueError, KeyError, TypeError, RecursionError):
         values = {}
-    ours = values.get("status") == status and all(
-        looks.fullmatch(values[name]) for name, (_, looks) in _KEY.items()
+    is_valid = values.get("status") == status and all(
+        pattern.fullmatch(values[name]) for name, (_, pattern) in _KEY.items()
     )
-    if not ours:
-        raise InvalidEventError("nextToken is not one that this list has given.")
+    if not is_valid:
+        raise InvalidEventError("nextToken must come from an earlier response for the same status.")
     return {name: {kind: values[name]} for name, (kind, _) in _KEY.items()}

@@ -65,7 +65,7 @@ def ask(request: SignatureRequest, owner: str) -> str:
 
 def decided(request: SignatureRequest, *, just_now: bool) -> str:
     """A finished request. Only visitors with the right code get this page."""
-    what, more = {
+    title, details = {
         Status.SIGNED: (f"You signed document {request.document_id}", ""),
         Status.DECLINED: (f"You declined to sign document {request.document_id}", request.reason),
         Status.CANCELLED: (
@@ -73,30 +73,33 @@ def decided(request: SignatureRequest, *, just_now: bool) -> str:
             request.reason,
         ),
     }[request.status]
-    lead = "Thank you. " if just_now else "This was settled before. "
     when = readable(request.finished_at or request.expires_at)
-    reason = (
-        f"<dl><dt>Reason</dt><dd>{escape(one_line(more, MAX_REASON))}</dd></dl>" if more else ""
+    lead = (
+        f"Thank you. Your decision was recorded on {when}."
+        if just_now
+        else f"This request was already finished on {when}."
     )
+    reason = f"<dl><dt>Reason</dt><dd>{escape(one_line(details, MAX_REASON))}</dd></dl>"
     return _page(
-        what,
-        f'<p role="status">{lead}It was noted on {escape(when)}. There is nothing more for you to '
-        f"do; you may close this page.</p>{reason}",
+        title,
+        f'<p role="status">{escape(lead)} There is nothing more for you to do; you may close this '
+        f"page.</p>{reason if details else ''}",
     )
 
 
 def undelivered(request: SignatureRequest) -> str:
     """A decision that is stored but that the machine has not confirmed."""
     signed = request.status is Status.SIGNED
-    what, value = ("signature", "sign") if signed else ("answer", "decline")
-    chose = "sign" if signed else "decline to sign"
+    subject, value = ("signature", "sign") if signed else ("decision", "decline")
+    choice = "sign" if signed else "decline to sign"
     when = readable(request.finished_at or request.expires_at)
     return _page(
-        f"Your {what} is noted, but not delivered yet",
-        f"""<p role="status">You chose to {chose} document {escape(request.document_id)} on \
-{escape(when)}. That is stored, but the process that waits for your {what} has not confirmed it.</p>
-<p>It is sent again every few minutes without you; come back to this page to see whether it has \
-arrived. Or send it again now:</p>
+        f"Your {subject} is stored, but not delivered yet",
+        f"""<p role="status">You chose to {choice} document {escape(request.document_id)} on \
+{escape(when)}. That is stored, but the workflow that waits for your {subject} has not confirmed \
+it.</p>
+<p>It is sent again automatically every few minutes; come back to this page to see whether it was \
+delivered. Or send it again now:</p>
 <form method="post">
 <button class="{value}" name="decision" value="{value}">Send it again</button>
 </form>""",
@@ -107,21 +110,21 @@ def not_found() -> str:
     """The same page for a wrong code, an unknown request and an expired request."""
     return _page(
         "There is nothing to sign here",
-        "<p>The link is not complete, or its time is over. If you followed it from a mail, make "
-        "sure that all of it was copied; or ask whoever wants your signature for a new one.</p>",
+        "<p>The link is incomplete, or it has expired. If you copied it from a mail, make sure "
+        "that you copied all of it; or ask the person who needs your signature for a new one.</p>",
     )
 
 
-def unclear() -> str:
+def no_decision() -> str:
     return _page("Please choose", "<p>Go back, and choose to sign or to decline.</p>")
 
 
 def unavailable() -> str:
     return _page(
         "Please try again",
-        "<p>Something did not answer in time. Open the link in your mail again in a minute: it "
-        "shows what is stored. If you made a choice just now, it may have been stored already; "
-        "nothing is signed twice.</p>",
+        "<p>A service did not respond in time. Open the link in your mail again in a minute: the "
+        "page shows what is stored. If you have just decided, your decision may be stored already; "
+        "no document is signed twice.</p>",
     )
 
 

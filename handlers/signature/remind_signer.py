@@ -35,15 +35,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     request = store.get(field(event, "requestId"))
     if request and request.is_undelivered:
         delivered = not deliver(store, request).is_undelivered
-        logger.info("nothing to remind of, but a decision to deliver", delivered=delivered)
+        logger.info("no reminder, because there is a decision to deliver", delivered=delivered)
         return {"reminded": False, "delivered": delivered}
     if request and request.is_pending(now()):
         request = store.add_code(request.request_id, hash_of(code))
     if request is None or not request.is_pending(now()):
-        logger.info("nothing to remind of")
+        logger.info("no reminder, because no decision is pending")
         return {"reminded": False}
     mail = remind(request, code)
     reminded = mail["status"] == "sent"
     metrics.add_metric("SignersReminded", "Count", int(reminded))
-    logger.info("reminder", execution=request.execution, mail=mail["status"])
+    logger.info("reminder processed", execution=request.execution, mail=mail["status"])
     return {"reminded": reminded}

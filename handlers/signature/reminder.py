@@ -12,7 +12,7 @@ from handlers.shared.errors import error_code, translate_aws_errors
 from handlers.shared.events import field
 from handlers.signature.request import SignatureRequest
 
-RETRIED_SECONDS = 3600
+MAX_EVENT_AGE_SECONDS = 3600
 
 
 def schedule(request: SignatureRequest, target: Mapping[str, str]) -> None:
@@ -39,7 +39,7 @@ def schedule(request: SignatureRequest, target: Mapping[str, str]) -> None:
                     "Input": json.dumps({"requestId": request.request_id}),
                     "DeadLetterConfig": {"Arn": field(target, "failureQueueArn")},
                     "RetryPolicy": {
-                        "MaximumEventAgeInSeconds": RETRIED_SECONDS,
+                        "MaximumEventAgeInSeconds": MAX_EVENT_AGE_SECONDS,
                         "MaximumRetryAttempts": 20,
                     },
                 },

@@ -10,7 +10,7 @@ from typing import Any
 from handlers.shared.clock import iso
 from handlers.signature.errors import InvalidDocumentIdError
 
-KEPT_SECONDS = 30 * 24 * 3600  # after a request is finished
+RETENTION_SECONDS = 30 * 24 * 3600  # after a request is finished
 MAX_REASON = 500  # characters
 MAX_NUMBER = 2**53  # of a documentId: Step Functions does not keep larger integers exactly
 _DOCUMENT_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
@@ -30,9 +30,9 @@ class Status(StrEnum):
 class SignatureRequest:
     """A request as it is stored; times are seconds since 1970.
 
-    A decision is made when `status` is SIGNED or DECLINED, delivered when the machine has accepted
-    it (`told`), and final when the machine has recorded it (`settled`). Before that, the machine
-    may not have received it, or may have received it too late.
+    A decision is made when `status` is SIGNED or DECLINED. It is `delivered` when the machine has
+    accepted it, and `finalized` when the machine has recorded it. Before that, the machine may not
+    have received it, or may have received it too late.
     """
 
     request_id: str
@@ -42,8 +42,8 @@ class SignatureRequest:
     requested_at: float
     expires_at: float
     status: Status = Status.PENDING
-    told: bool = False
-    settled: bool = False
+    delivered: bool = False
+    finalized: bool = False
     finished_at: float | None = None
     reason: str = ""
     page_url: str = ""
@@ -60,7 +60,7 @@ class SignatureRequest:
     @property
     def is_undelivered(self) -> bool:
         """The signer has decided, and the machine may not have received the decision."""
-        return self.is_decided and not (self.told or self.settled)
+        return self.is_decided and not (self.delivered or self.finalized)
 
     @property
     def is_open(self) -> bool:
@@ -69,7 +69,7 @@ class SignatureRequest:
 
     def public(self) -> dict[str, Any]:
         """The fields for callers that may list requests: no token and no hash of a code."""
-        shown: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "requestId": self.request_id,
             "documentId": self.document_id,
             "signer": self.signer,
@@ -79,10 +79,10 @@ class SignatureRequest:
             "execution": self.execution,
         }
         if self.finished_at is not None:
-            shown["finishedAt"] = iso(self.finished_at)
+            fields["finishedAt"] = iso(self.finished_at)
         if self.reason:
-            shown["reason"] = self.reason
-        return shown
+            fields["reason"] = self.reason
+        return fields
 
 
 def request_id_of(execution: str) -> str:
@@ -92,12 +92,12 @@ def request_id_of(execution: str) -> str:
 
 def document_id(event: Mapping[str, Any]) -> str:
     """The `documentId` of an event; a whole number becomes a string."""
-    given = event.get("documentId")
-    if isinstance(given, int) and not isinstance(given, bool) and abs(given) <= MAX_NUMBER:
-        given = str(given)
-    if not isinstance(given, str) or not _DOCUMENT_ID.fullmatch(given):
+    value = event.get("documentId")
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_NUMBER:
+        value = str(value)
+    if not isinstance(value, str) or not _DOCUMENT_ID.fullmatch(value):
         raise InvalidDocumentIdError
-    return given
+    return value
 
 
 def signature_of(signer: str, document_id: str, at: float) -> dict[str, str]:

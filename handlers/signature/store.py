@@ -15,14 +15,14 @@ from botocore.exceptions import ClientError
 
 from handlers.shared.clients import client
 from handlers.shared.errors import error_code, translate_aws_errors
-from handlers.signature.request import KEPT_SECONDS, SignatureRequest, Status
+from handlers.signature.request import RETENTION_SECONDS, SignatureRequest, Status
 
 BY_DOCUMENT, BY_STATUS = "byDocument", "byStatus"  # indexes, ordered by requestedAt
 # The index of undelivered decisions, ordered by finishedAt. A request is in it while it has the
 # attribute `undelivered`.
 UNDELIVERED = "undelivered"
-_UNSETTLED_DECISION = "#status IN (:signed, :declined) AND attribute_not_exists(settled)"
-_UNDELIVERED_DECISION = f"{_UNSETTLED_DECISION} AND attribute_not_exists(told)"
+_UNFINALIZED_DECISION = "#status IN (:signed, :declined) AND attribute_not_exists(finalized)"
+_UNDELIVERED_DECISION = f"{_UNFINALIZED_DECISION} AND attribute_not_exists(delivered)"
 
 _YES = {"S": "yes"}  # an index key cannot be a boolean
 _DECISIONS = {":signed": {"S": Status.SIGNED}, ":declined": {"S": Status.DECLINED}}
@@ -49,10 +49,10 @@ class RequestStore:
 
     def get(self, request_id: str) -> SignatureRequest | None:
         with translate_aws_errors("reading a signature request"):
-            answer = client("dynamodb").get_item(
+            response = client("dynamodb").get_item(
                 TableName=self._table, Key=_key(request_id), ConsistentRead=True
             )
-        return _request(answer["Item"]) if "Item" in answer else None
+        return _request(response["Item"]) if "Item" in response else None
 
     def of_document(self, document_id: str) -> list[SignatureRequest]:
         """All requests of a document, newest first; the index lags a little behind the table."""
@@ -68,7 +68,7 @@ class RequestStore:
     def with_status(self, status: Status, limit: int, start: Key | None) -> Page:
         """A page of the requests with a status."""
         with translate_aws_errors("listing signature requests"):
-            answer = client("dynamodb").query(
+            response = client("dynamodb").query(
                 TableName=self._table,
                 IndexName=BY_STATUS,
                 KeyConditionExpression="#status = :status",
@@ -78,7 +78,9 @@ class RequestStore:
                 Limit=limit,
                 **({"ExclusiveStartKey": start} if start else {}),
             )
-        return Page([_request(item) for item in answer["Items"]], answer.get("LastEvaluatedKey"))
+        return Page(
+            [_request(item) for item in response["Items"]], response.get("LastEvaluatedKey")
+        )
 
     def undelivered(self, before: float) -> Iterator[str]:
         """The ids of requests with an undelivered decision from before a time, oldest first.
@@ -140,8 +142,8 @@ class RequestStore:
         return self._update(
             "exchangeToken",
             request.request_id,
-            "SET #attempt = :attempt, taskToken = :token, undelivered = :yes REMOVE told",
-            _UNSETTLED_DECISION,
+            "SET #attempt = :attempt, taskToken = :token, undelivered = :yes REMOVE delivered",
+            _UNFINALIZED_DECISION,
             {":token": {"S": request.task_token}, ":yes": _YES} | _DECISIONS,
         )
 
@@ -175,15 +177,15 @@ class RequestStore:
             },
         )
 
-    def note_told(self, request: SignatureRequest) -> SignatureRequest | None:
+    def mark_delivered(self, request: SignatureRequest) -> SignatureRequest | None:
         """Mark the decision as delivered; None if the request has changed since."""
         return self._update(
-            "noteTold",
+            "markDelivered",
             request.request_id,
-            "SET #attempt = :attempt, told = :told REMOVE undelivered",
+            "SET #attempt = :attempt, delivered = :delivered REMOVE undelivered",
             "#status = :status AND taskToken = :token",
             {
-                ":told": {"BOOL": True},
+                ":delivered": {"BOOL": True},
                 ":status": {"S": request.status},
                 ":token": {"S": request.task_token},
             },
@@ -196,8 +198,8 @@ class RequestStore:
             request.request_id,
             "SET #attempt = :attempt, #status = :expired, finishedAt = :now,"
             " expiration = :expiration REMOVE reason, taskToken, undelivered",
-            "#status = :status AND taskToken = :token AND attribute_not_exists(told)"
-            " AND attribute_not_exists(settled)",
+            "#status = :status AND taskToken = :token AND attribute_not_exists(delivered)"
+            " AND attribute_not_exists(finalized)",
             {
                 ":expired": {"S": Status.EXPIRED},
                 ":status": {"S": request.status},
@@ -254,15 +256,15 @@ class RequestStore:
             | _DECISIONS,
         )
 
-    def settle(self, request_id: str, outcome: Status, at: float) -> SignatureRequest | None:
+    def finalize(self, request_id: str, outcome: Status, at: float) -> SignatureRequest | None:
         """Make the outcome that the machine reports final; None if there is no request."""
-        return self._settle(request_id, outcome, at, "attribute_exists(requestId)")
+        return self._finalize(request_id, outcome, at, "attribute_exists(requestId)")
 
-    def settle_unless_decided(
+    def finalize_unless_decided(
         self, request_id: str, outcome: Status, at: float
     ) -> SignatureRequest | None:
-        """As `settle`, but also None if the signer has decided."""
-        return self._settle(
+        """As `finalize`, but also None if the signer has decided."""
+        return self._finalize(
             request_id,
             outcome,
             at,
@@ -270,18 +272,18 @@ class RequestStore:
             _DECISIONS,
         )
 
-    def settle_decision(self, request_id: str, at: float) -> SignatureRequest | None:
+    def finalize_decision(self, request_id: str, at: float) -> SignatureRequest | None:
         """Make the signer's decision final, whichever it is; None if there is none."""
         return self._update(
-            "settleDecision",
+            "finalizeDecision",
             request_id,
-            "SET #attempt = :attempt, settled = :settled, expiration = :expiration"
+            "SET #attempt = :attempt, finalized = :finalized, expiration = :expiration"
             " REMOVE taskToken, undelivered",
             "#status IN (:signed, :declined)",
-            {":settled": {"BOOL": True}, ":expiration": _expiration(at)} | _DECISIONS,
+            {":finalized": {"BOOL": True}, ":expiration": _expiration(at)} | _DECISIONS,
         )
 
-    def _settle(
+    def _finalize(
         self,
         request_id: str,
         outcome: Status,
@@ -290,15 +292,15 @@ class RequestStore:
         values: Mapping[str, Any] | None = None,
     ) -> SignatureRequest | None:
         return self._update(
-            "settle",
+            "finalize",
             request_id,
-            "SET #attempt = :attempt, #status = :outcome, settled = :settled,"
+            "SET #attempt = :attempt, #status = :outcome, finalized = :finalized,"
             " expiration = :expiration, finishedAt = if_not_exists(finishedAt, :now)"
             " REMOVE taskToken, undelivered",
             condition,
             {
                 ":outcome": {"S": outcome},
-                ":settled": {"BOOL": True},
+                ":finalized": {"BOOL": True},
                 ":now": _number(at),
                 ":expiration": _expiration(at),
             }
@@ -316,7 +318,7 @@ class RequestStore:
         name, attempt = f"{change}Attempt", {"S": str(uuid.uuid4())}
         try:
             with translate_aws_errors("changing a signature request"):
-                answer = client("dynamodb").update_item(
+                response = client("dynamodb").update_item(
                     TableName=self._table,
                     Key=_key(request_id),
                     UpdateExpression=expression,
@@ -334,7 +336,7 @@ class RequestStore:
                 raise
             found = error.response.get("Item", {})
             return _request(found) if found.get(name) == attempt else None
-        return _request(answer["Attributes"])
+        return _request(response["Attributes"])
 
 
 def _key(request_id: str) -> dict[str, Any]:
@@ -347,7 +349,7 @@ def _number(seconds: float) -> dict[str, str]:
 
 def _expiration(finished_at: float) -> dict[str, str]:
     """When DynamoDB may delete the item (its time to live), in whole seconds."""
-    return {"N": str(math.ceil(finished_at) + KEPT_SECONDS)}
+    return {"N": str(math.ceil(finished_at) + RETENTION_SECONDS)}
 
 
 def _request(item: Item) -> SignatureRequest:
@@ -366,8 +368,8 @@ def _request(item: Item) -> SignatureRequest:
         requested_at=time("requestedAt"),
         expires_at=time("expiresAt"),
         status=Status(text("status")),
-        told="told" in item,
-        settled="settled" in item,
+        delivered="delivered" in item,
+        finalized="finalized" in item,
         finished_at=float(item["finishedAt"]["N"]) if "finishedAt" in item else None,
         reason=text("reason"),
         page_url=text("pageUrl"),

@@ -47,13 +47,13 @@ def page(status: int, html: str) -> Response:
 
 def form(event: Mapping[str, Any]) -> dict[str, str]:
     """The fields of a submitted form; empty if the body is not a form or is too large."""
-    kind = header(event, "Content-Type").partition(";")[0].strip().lower()
+    content_type = header(event, "Content-Type").partition(";")[0].strip().lower()
     try:
         body = body_text(event)
     except InvalidEventError:
         return {}
     body = body.encode(errors="replace").decode()  # half of a surrogate pair cannot be stored
-    if kind != "application/x-www-form-urlencoded" or len(body) > MAX_FORM:
+    if content_type != "application/x-www-form-urlencoded" or len(body) > MAX_FORM:
         return {}
     return dict(parse_qsl(body, keep_blank_values=True))
 
@@ -63,13 +63,13 @@ def request_of(store: RequestStore, event: Mapping[str, Any]) -> SignatureReques
     code = query_parameter(event, "code")
     request_id = path_parameter(event, "requestId")
     request = store.get(request_id) if REQUEST_ID.fullmatch(request_id) else None
-    known = is_one_of(code, request.code_hashes if request else ())
-    if request is None or not known or _is_over(request):
+    code_matches = is_one_of(code, request.code_hashes if request else ())
+    if request is None or not code_matches or _has_expired(request):
         return None
     return request
 
 
-def _is_over(request: SignatureRequest) -> bool:
+def _has_expired(request: SignatureRequest) -> bool:
     """Whether the time is over and there is no decision."""
     return request.status is Status.EXPIRED or (
         request.status is Status.PENDING and not request.is_pending(now())

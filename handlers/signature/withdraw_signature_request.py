@@ -38,7 +38,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     detail = ReceivedEvent(event).detail
     execution, status = field(detail, "executionArn"), field(detail, "status")
     if status not in REASONS:
-        raise InvalidEventError(f"An execution that is {status} keeps its signature request.")
+        raise InvalidEventError(
+            f"The execution's status is {status}, but a request is withdrawn only if it is one of "
+            f"{', '.join(REASONS)}."
+        )
     request_id = request_id_of(execution)
     store = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE"))
     withdrawn = withdraw(store, request_id, execution, REASONS[status])

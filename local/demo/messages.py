@@ -19,10 +19,10 @@ from local.demo.progress import has_ended
 from local.demo.summary import Summary
 from local.errors import LocalError
 
-TITLE = "messages: a message goes over the event bus and is recorded, or kept"
+TITLE = "messages: put on an event bus, then recorded or kept as a dead letter"
 SCENE_SECONDS = 120
-MANY = 40
-NEWEST = 20  # most executions to read; an old stack may have many
+MANY_MESSAGES = 40
+MAX_EXECUTIONS = 20  # the newest; a stack may have many
 STATES = ["Check Message", "Record Message", "Check Status?", "Keep Message"]
 GREETING = {"text": 'Grüße, "日本" 🙂', "numbers": [1, 2.5], "nothing": None}
 NOT_JSON = "{this is not JSON"
@@ -59,7 +59,7 @@ def play(aws: Aws, console: Console, *, quick: bool) -> Summary:
     recorded = 2
     if not quick:
         post_many(aws, console)
-        recorded += MANY
+        recorded += MANY_MESSAGES
     return Summary(
         f"{recorded} messages recorded, each once; a malformed one kept as a dead letter",
         "MessagesTable, MessagesDeadLetterQueueUrl",
@@ -68,14 +68,14 @@ def play(aws: Aws, console: Console, *, quick: bool) -> Summary:
 
 def post(aws: Aws, content: Any) -> str:
     """Post a message, signed; returns its id."""
-    answer = api.call(aws, "POST", "/messages", {"message": content})
-    expect(answer.status == 202, f"POST /messages answered {answer.status}: {answer.text}")
-    return str(answer.json["messageId"])
+    response = api.call(aws, "POST", "/messages", {"message": content})
+    expect(response.status == 202, f"POST /messages returned {response.status}: {response.text}")
+    return str(response.json["messageId"])
 
 
 def put(aws: Aws, message: str) -> str:
     """Put a message on the bus, as any producer may; returns the event's id."""
-    answer = aws.client("events").put_events(
+    response = aws.client("events").put_events(
         Entries=[
             {
                 "EventBusName": aws.outputs["MessagesBusName"],
@@ -85,10 +85,10 @@ def put(aws: Aws, message: str) -> str:
             }
         ]
     )
-    return str(answer["Entries"][0]["EventId"])
+    return str(response["Entries"][0]["EventId"])
 
 
-# -- While it happens -----------------------------------------------------------------------------
+# -- Progress -------------------------------------------------------------------------------------
 
 
 def watch(aws: Aws, console: Console, messages: list[Message]) -> None:
@@ -101,7 +101,7 @@ def watch(aws: Aws, console: Console, messages: list[Message]) -> None:
 
 
 def look_at(aws: Aws, messages: Sequence[Message]) -> None:
-    for execution in aws.executions(aws.outputs["MessagesStateMachineArn"])[:NEWEST]:
+    for execution in aws.executions(aws.outputs["MessagesStateMachineArn"])[:MAX_EXECUTIONS]:
         described = aws.describe(execution["executionArn"])
         started_with = json.loads(described["input"])["id"]
         for message in messages:
@@ -127,44 +127,46 @@ def mark(message: Message, state: str) -> str:
     return "[red]✗" if refused else "[green]✓"
 
 
-# -- What came of it ------------------------------------------------------------------------------
+# -- Results --------------------------------------------------------------------------------------
 
 
 def check_end(message: Message) -> None:
     status, error = message.execution["status"], message.execution.get("error", "")
-    wanted = ("FAILED", "MalformedMessageError") if message.malformed else ("SUCCEEDED", "")
-    expect((status, error) == wanted, f"the message {message.name} ended {status} {error}")
+    expected = ("FAILED", "MalformedMessageError") if message.malformed else ("SUCCEEDED", "")
+    expect((status, error) == expected, f"the message {message.name} ended {status} {error}")
 
 
 def show_record(aws: Aws, console: Console, message: Message) -> None:
-    answer = api.call(aws, "GET", f"/messages/{message.id}")
-    expect(answer.status == 200, f"GET /messages/{message.id} answered {answer.status}")
-    expect(answer.json["event"] == message.content, f"{message.id} was recorded as {answer.text}")
+    response = api.call(aws, "GET", f"/messages/{message.id}")
+    expect(response.status == 200, f"GET /messages/{message.id} returned {response.status}")
+    expect(
+        response.json["event"] == message.content, f"{message.id} was recorded as {response.text}"
+    )
     console.print(Text(f"GET /messages/{message.id} ({message.name})", "bold"))
-    console.print_json(answer.text)
+    console.print_json(response.text)
 
 
 def show_dead_letter(aws: Aws, console: Console, message: Message) -> None:
-    answer = api.call(aws, "GET", f"/messages/{message.id}")
-    expect(answer.status == 404, f"the malformed message {message.id} was recorded")
+    response = api.call(aws, "GET", f"/messages/{message.id}")
+    expect(response.status == 404, f"the malformed message {message.id} was recorded")
     letter = until(f"the dead letter of {message.id}", lambda: letter_of(aws, message))
     expect(
         json.loads(letter["Body"]) == json.loads(message.execution["input"]),
-        "it is not the whole event",
+        "the dead letter does not have the whole event",
     )
     console.print(Text("In the dead-letter queue", "bold"))
     table = Table(box=box.SIMPLE, show_header=False)
     attributes = {name: value["StringValue"] for name, value in letter["MessageAttributes"].items()}
-    facts = {
+    fields = {
         "error": attributes["ERROR_CODE"],
-        "why": json.loads(attributes["ERROR_MESSAGE"])["errorMessage"],
+        "cause": json.loads(attributes["ERROR_MESSAGE"])["errorMessage"],
         "event": letter["Body"],
     }
-    for name, fact in facts.items():
-        table.add_row(name, Text(fact, overflow="fold"))
+    for name, value in fields.items():
+        table.add_row(name, Text(value, overflow="fold"))
     console.print(table)
     console.print(
-        "Look at it, and send it again: .venv/bin/python -m ops dlq show|redrive "
+        "To look at it, or to send it again: .venv/bin/python -m ops dlq show|redrive "
         f"--queue MessagesDeadLetterQueueUrl --message {letter['MessageId'][:8]}",
         soft_wrap=True,
     )
@@ -189,12 +191,17 @@ def post_many(aws: Aws, console: Console) -> None:
     """Post many messages at once; each must be recorded once."""
     marker = f"demo-{time.time():.0f}"
     started = time.monotonic()
-    with ThreadPoolExecutor(MANY) as pool:
-        ids = list(pool.map(lambda n: post(aws, {marker: n}), range(MANY)))
-    recorded = until(f"{MANY} records", lambda: records(aws, marker), SCENE_SECONDS)
-    expect(recorded == sorted(zip(ids, range(MANY), strict=True)), "some are missing or twice")
+    with ThreadPoolExecutor(MANY_MESSAGES) as pool:
+        ids = list(pool.map(lambda n: post(aws, {marker: n}), range(MANY_MESSAGES)))
+    recorded = until(f"{MANY_MESSAGES} records", lambda: records(aws, marker), SCENE_SECONDS)
+    expect(
+        recorded == sorted(zip(ids, range(MANY_MESSAGES), strict=True)),
+        "some records are missing or duplicated",
+    )
     took = time.monotonic() - started
-    console.print(f"{MANY} messages posted at once: each recorded once, after {took:.1f} s.")
+    console.print(
+        f"{MANY_MESSAGES} messages posted at once: each recorded once, after {took:.1f} s."
+    )
 
 
 def records(aws: Aws, marker: str) -> list[tuple[str, int]] | None:
@@ -210,9 +217,9 @@ def records(aws: Aws, marker: str) -> list[tuple[str, int]] | None:
         for item in items
         if marker in item["event"]["S"]
     )
-    return found if len(found) >= MANY else None
+    return found if len(found) >= MANY_MESSAGES else None
 
 
-def expect(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise LocalError(f"The messages workflow did not do what it should: {otherwise}.")
+def expect(condition: bool, problem: str) -> None:
+    if not condition:
+        raise LocalError(f"The messages workflow did not do what it should: {problem}.")

@@ -29,12 +29,12 @@ class Document:
     """A document, Bob's decision on it, and its state so far."""
 
     id: str
-    bob: str  # sign, decline or forget
+    decision: str  # sign, decline or forget
     execution: str = ""
     visited: list[str] = field(default_factory=list)
     link: str = ""
-    answered: bool = False
-    told: str = ""
+    decided: bool = False
+    owner_mail: str = ""
     described: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -54,11 +54,11 @@ def play(aws: Aws, console: Console, *, quick: bool) -> Summary:
         Document(f"5-{run}", "forget"),
     ]
     console.print(f"POST {aws.outputs['ApiUrl']}/documents, signed with IAM credentials")
-    with signing.hurried(FORGOTTEN_SECONDS) as hurried:
+    with signing.machine_with_timeout(FORGOTTEN_SECONDS) as short_machine:
         for document in documents:
             document.execution = (
-                signing.start_on(hurried, document.id)
-                if document.bob == "forget"
+                signing.start_on(short_machine, document.id)
+                if document.decision == "forget"
                 else signing.start(document.id)
             )
         watch(signing, console, documents)
@@ -92,48 +92,48 @@ def look_at(signing: Signing, document: Document) -> None:
     document.visited = aws.visited(document.execution)
     pending = {
         request["requestId"]
-        for request in signing.listed("pending", document.id)
+        for request in signing.requests("pending", document.id)
         if request["execution"] == document.execution
     }
     for link in signing.links(document.id):
         if any(request_id in link for request_id in pending):
             document.link = link
     if document.ended:
-        document.told = next(
+        document.owner_mail = next(
             (mail["Subject"] for mail in aws.mails(document.execution) if mail["Subject"]), ""
         )
 
 
 def act_as_bob(signing: Signing, document: Document) -> None:
     """Follow the link in the mail and press a button, as Bob does."""
-    if not document.link or document.answered or document.bob == "forget":
+    if not document.link or document.decided or document.decision == "forget":
         return
     page = signing.open(document.link)
     expect(page.status == 200 and "<form" in page.text, document, "Bob's page has no buttons")
-    answer = signing.decide(document.link, document.bob, REASON)
-    expect(answer.status == 200, document, f"Bob's answer was met with {answer.status}")
-    document.answered = True
+    response = signing.decide(document.link, document.decision, REASON)
+    expect(response.status == 200, document, f"Bob's decision returned {response.status}")
+    document.decided = True
 
 
 def steps_of(documents: Iterable[Document]) -> Table:
     table = Table("document", *STEPS, box=box.SIMPLE)
     for document in documents:
-        table.add_row(document.id, *row(document))
+        table.add_row(document.id, *cells(document))
     return table
 
 
-def row(document: Document) -> list[str]:
-    bob = {
+def cells(document: Document) -> list[str]:
+    labels = {
         "Bob Signed": "[green]✓ signed",
         "Bob Declined": "[red]✗ declined",
-        "Bob Did Not Answer": "[red]✗ no answer",
+        "Bob Did Not Decide": "[red]✗ no decision",
     }
     return [
         "[green]✓" if document.execution else "",
         "[green]✓ signed" if "Alice Signed" in document.visited else "[yellow]…",
         "[green]✓" if document.link else "[yellow]…",
-        next((said for state, said in bob.items() if state in document.visited), "[yellow]…"),
-        f"reads: {document.told}" if document.told else "",
+        next((label for state, label in labels.items() if state in document.visited), "[yellow]…"),
+        f"mail: {document.owner_mail}" if document.owner_mail else "",
         took(document.described),
     ]
 
@@ -141,23 +141,27 @@ def row(document: Document) -> list[str]:
 def check(signing: Signing, document: Document) -> None:
     """LocalError if an outcome is not the expected one."""
     described = document.described
-    wanted: dict[str, tuple[str, str]] = {
+    expected: dict[str, tuple[str, str]] = {
         "sign": ("SUCCEEDED", ""),
         "decline": ("FAILED", "SignatureDeclinedError"),
         "forget": ("FAILED", "SignaturesNotCollectedError"),
     }
     ended = (described["status"], described.get("error", ""))
-    expect(ended == wanted[document.bob], document, f"it ended {ended}")
-    if document.bob == "sign":
+    expect(ended == expected[document.decision], document, f"it ended {ended}")
+    if document.decision == "sign":
         signers = [one["signer"] for one in json.loads(described["output"])["signatures"]]
         expect(signers == ["Alice", "Bob"], document, f"the signatures are those of {signers}")
-        expect(not document.told, document, "the owner got a mail though all is well")
+        expect(
+            not document.owner_mail,
+            document,
+            "the owner got a mail although the document was signed",
+        )
     else:
-        expect(bool(document.told), document, "the owner was not told")
-    if document.bob == "decline":
-        expect(REASON in described["cause"], document, "the reason is missing")
-    if document.bob == "forget":
-        expect("Bob" in described["cause"], document, "it does not say who is missing")
+        expect(bool(document.owner_mail), document, "the owner got no mail")
+    if document.decision == "decline":
+        expect(REASON in described["cause"], document, "the error does not have the reason")
+    if document.decision == "forget":
+        expect("Bob" in described["cause"], document, "the error does not name Bob")
         expect(signing.open(document.link).status == 404, document, "Bob's link still works")
 
 
@@ -177,9 +181,9 @@ def offer_one(signing: Signing, console: Console, document: str) -> str:
     return link
 
 
-def expect(holds: bool, document: Document, otherwise: str) -> None:
-    if not holds:
+def expect(condition: bool, document: Document, problem: str) -> None:
+    if not condition:
         raise LocalError(
             f"The signature workflow did not do what it should with document {document.id}: "
-            f"{otherwise}."
+            f"{problem}."
         )

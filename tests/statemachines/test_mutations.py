@@ -202,7 +202,7 @@ MUTATIONS = {
     ),
     "a failure of one branch that goes the way of its success": (
         "test_failure_never_ends_as_a_success",
-        ("signature", catcher("Bob Signature", Next="Settle Signature Request")),
+        ("signature", catcher("Bob Signature", Next="Finalize Signature Request")),
     ),
     # Map
     "a Map without a bound": (

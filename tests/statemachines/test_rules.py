@@ -276,7 +276,7 @@ FORGIVEN = {
         {"States.ALL"},
         "Alice's part is a failure either way; Bob's task then ends by itself",
     ),
-    ("signature", "Settle Signature Request"): (
+    ("signature", "Finalize Signature Request"): (
         {"States.ALL"},
         "what Bob decided, or did not, counts for more than the note of it",
     ),

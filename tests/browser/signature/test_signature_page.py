@@ -25,8 +25,8 @@ def document() -> str:
     return f"contract-{uuid.uuid4().hex[:8]}"
 
 
-def keep_picture(page: Page, name: str) -> None:
-    """For whoever wants to look: STEPWORKS_SCREENSHOTS names a folder."""
+def save_screenshot(page: Page, name: str) -> None:
+    """Save a screenshot if STEPWORKS_SCREENSHOTS names a folder."""
     if folder := os.environ.get("STEPWORKS_SCREENSHOTS"):
         Path(folder).mkdir(parents=True, exist_ok=True)
         page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
@@ -39,13 +39,13 @@ def test_bob_signs(signing: Signing, document: str, phone: Page) -> None:
     expect(phone.get_by_role("heading", level=1)).to_have_text(f"Sign document {document}")
     expect(phone.get_by_text("owner@example.com").first).to_be_visible()
     expect(phone.get_by_text("UTC")).to_be_visible()
-    keep_picture(phone, "ask")
+    save_screenshot(phone, "ask")
     phone.get_by_role("button", name=f"Sign document {document}").click()
 
     expect(phone.get_by_role("heading", level=1)).to_have_text(f"You signed document {document}")
     expect(phone.get_by_role("status")).to_contain_text("Thank you.")
     expect(phone.get_by_role("button")).to_have_count(0)
-    keep_picture(phone, "signed")
+    save_screenshot(phone, "signed")
     ended = signing.aws.wait_for_end(execution)
     assert json.loads(ended["output"])["signatures"][1]["signature"] == f"Bob signed {document}"
 
@@ -59,10 +59,10 @@ def test_bob_sends_again_what_was_not_delivered(
 
     phone.goto(link)
     expect(phone.get_by_role("heading", level=1)).to_have_text(
-        "Your signature is noted, but not delivered yet"
+        "Your signature is stored, but not delivered yet"
     )
     expect(phone.get_by_role("status")).to_contain_text("has not confirmed it")
-    keep_picture(phone, "undelivered")
+    save_screenshot(phone, "undelivered")
     phone.get_by_role("button", name="Send it again").click()
 
     expect(phone.get_by_role("heading", level=1)).to_have_text(f"You signed document {document}")
@@ -81,32 +81,34 @@ def test_bob_declines_with_a_reason(signing: Signing, document: str, phone: Page
         f"You declined to sign document {document}"
     )
     expect(phone.get_by_text(reason)).to_be_visible()
-    keep_picture(phone, "declined")
+    save_screenshot(phone, "declined")
     ended = signing.aws.wait_for_end(execution)
     assert ended["error"] == "SignatureDeclinedError"
     assert reason in ended["cause"]
 
 
-def test_a_wrong_code_opens_nothing(signing: Signing, document: str, phone: Page) -> None:
+def test_a_wrong_code_shows_no_document(signing: Signing, document: str, phone: Page) -> None:
     signing.start(document)
     link = signing.link(document)
     unknown = f"{link.partition('/signatures/')[0]}/signatures/{uuid.uuid4()}?code=x"
 
     pages = []
     for wrong in (f"{link}x", link.partition("?")[0], unknown):
-        answer = phone.goto(wrong)
-        assert answer is not None
-        pages.append((answer.status, phone.content()))
+        response = phone.goto(wrong)
+        assert response is not None
+        pages.append((response.status, phone.content()))
         expect(phone.get_by_role("heading", level=1)).to_have_text("There is nothing to sign here")
 
-    keep_picture(phone, "nothing")
+    save_screenshot(phone, "nothing")
     assert len(set(pages)) == 1  # no telling which it was
     assert pages[0][0] == 404
     assert document not in pages[0][1]
-    assert len(signing.listed("pending", document)) == 1
+    assert len(signing.requests("pending", document)) == 1
 
 
-def test_a_second_visit_finds_nothing_to_do(signing: Signing, document: str, phone: Page) -> None:
+def test_a_second_visit_shows_the_decision_without_buttons(
+    signing: Signing, document: str, phone: Page
+) -> None:
     execution = signing.start(document)
     link = signing.link(document)
     phone.goto(link)
@@ -116,12 +118,12 @@ def test_a_second_visit_finds_nothing_to_do(signing: Signing, document: str, pho
     phone.goto(link)
 
     expect(phone.get_by_role("heading", level=1)).to_have_text(f"You signed document {document}")
-    expect(phone.get_by_role("status")).to_contain_text("This was settled before.")
+    expect(phone.get_by_role("status")).to_contain_text("This request was already finished")
     expect(phone.get_by_role("button")).to_have_count(0)
     assert signing.aws.wait_for_end(execution)["status"] == "SUCCEEDED"
 
 
-def test_looking_changes_nothing(signing: Signing, document: str, phone: Page) -> None:
+def test_opening_the_page_changes_nothing(signing: Signing, document: str, phone: Page) -> None:
     """Mail scanners follow every link."""
     signing.start(document)
     link = signing.link(document)
@@ -129,7 +131,7 @@ def test_looking_changes_nothing(signing: Signing, document: str, phone: Page) -
     for _ in range(3):
         phone.goto(link)
 
-    (request,) = signing.listed("pending", document)
+    (request,) = signing.requests("pending", document)
     assert request["status"] == "PENDING"
 
 
@@ -143,7 +145,7 @@ def test_a_double_tap_signs_once(signing: Signing, document: str, phone: Page) -
     assert signing.aws.wait_for_end(execution)["status"] == "SUCCEEDED"
 
 
-def test_a_keyboard_is_enough(signing: Signing, document: str, phone: Page) -> None:
+def test_the_page_works_with_a_keyboard_only(signing: Signing, document: str, phone: Page) -> None:
     execution = signing.start(document)
 
     phone.goto(signing.link(document))
@@ -173,29 +175,29 @@ def test_the_page_fits_a_phone_and_a_finger(signing: Signing, document: str, pho
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 320
     assert phone.evaluate("document.documentElement.scrollWidth") <= 320
-    keep_picture(phone, "small")
+    save_screenshot(phone, "small")
 
 
-def test_the_page_loads_nothing_else_and_its_own_policy_lets_it_be(
+def test_the_page_loads_nothing_else_and_satisfies_its_own_policy(
     signing: Signing, document: str, phone: Page
 ) -> None:
     signing.start(document)
     link = signing.link(document)
-    requested, complaints = [], []
+    requested, console_messages = [], []
     phone.on("request", lambda request: requested.append(request.url))
-    phone.on("console", lambda message: complaints.append(message.text))
+    phone.on("console", lambda message: console_messages.append(message.text))
 
-    answer = phone.goto(link)
+    response = phone.goto(link)
 
-    assert answer is not None
+    assert response is not None
     assert requested == [link]
-    assert complaints == []  # of the Content-Security-Policy about its own style
+    assert console_messages == []  # of the Content-Security-Policy about its own style
     button = phone.get_by_role("button", name=f"Sign document {document}")
     assert "rgb(20, 99, 47)" in phone.evaluate(
         "e => getComputedStyle(e).backgroundColor", button.element_handle()
     )
-    policy = answer.headers["content-security-policy"]
+    policy = response.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
-    assert answer.headers["referrer-policy"] == "no-referrer"
-    assert answer.headers["cache-control"] == "no-store"
+    assert response.headers["referrer-policy"] == "no-referrer"
+    assert response.headers["cache-control"] == "no-store"

@@ -22,16 +22,16 @@ class Messages:
 
     def post(self, message: Any) -> str:
         """Post a message; returns its id."""
-        answer = api.call(self.aws, "POST", "/messages", {"message": message})
-        assert answer.status == 202, answer.text
-        return str(answer.json["messageId"])
+        response = api.call(self.aws, "POST", "/messages", {"message": message})
+        assert response.status == 202, response.text
+        return str(response.json["messageId"])
 
     def get(self, message_id: str) -> Answer:
         return api.call(self.aws, "GET", f"/messages/{message_id}")
 
     def put(self, detail: Any, source: str = SOURCE) -> str:
         """Put an event on the bus, as any producer may; returns its id."""
-        answer = self.aws.client("events").put_events(
+        response = self.aws.client("events").put_events(
             Entries=[
                 {
                     "EventBusName": self.bus,
@@ -41,8 +41,8 @@ class Messages:
                 }
             ]
         )
-        assert answer["FailedEntryCount"] == 0
-        return str(answer["Entries"][0]["EventId"])
+        assert response["FailedEntryCount"] == 0
+        return str(response["Entries"][0]["EventId"])
 
     def start(self, event: dict[str, Any], machine: str | None = None) -> dict[str, Any]:
         """Start the machine with an event, as EventBridge does; returns the ended execution."""
@@ -68,8 +68,8 @@ class Messages:
         """The record of a message, once it is there."""
 
         def look() -> dict[str, Any] | None:
-            answer = self.get(message_id)
-            return answer.json if answer.status == 200 else None
+            response = self.get(message_id)
+            return response.json if response.status == 200 else None
 
         return until(f"the record of {message_id}", look)
 

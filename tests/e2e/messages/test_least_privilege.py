@@ -1,4 +1,4 @@
-"""Each function of the messages workflow with its own role: refused whatever is not its work."""
+"""Each function of the messages workflow with its own role: every other action is denied."""
 
 from typing import Any
 
@@ -11,9 +11,9 @@ FUNCTIONS = ("publishMessage", "checkMessage", "recordMessage", "getMessage")
 KEY = {"messageId": {"S": "least-privilege"}}
 
 
-def put_event(source: str, *, on_ours: bool = True) -> Attempt:
+def put_event(source: str, *, on_own_bus: bool = True) -> Attempt:
     def attempt(aws: Aws, function: str) -> Any:
-        bus = aws.outputs["MessagesBusName"] if on_ours else "default"
+        bus = aws.outputs["MessagesBusName"] if on_own_bus else "default"
         entry = {"Source": source, "DetailType": "none", "EventBusName": bus, "Detail": "{}"}
         return aws.client_as(function, "events").put_events(Entries=[entry])
 
@@ -59,7 +59,7 @@ def read_dead_letters(aws: Aws, function: str) -> Any:
 ATTEMPTS: dict[str, tuple[Attempt, set[str]]] = {
     "put a common event": (put_event("com.devpost.commonevent"), {"publishMessage"}),
     "put an event of another source": (put_event("project"), set()),
-    "put an event on another bus": (put_event("com.devpost.commonevent", on_ours=False), set()),
+    "put an event on another bus": (put_event("com.devpost.commonevent", on_own_bus=False), set()),
     "read a record": (read_record, {"getMessage"}),
     "write a record": (write_record, {"recordMessage"}),
     "delete a record": (delete_record, set()),

@@ -20,7 +20,7 @@ from tests.e2e.messages.messages import Messages, event
 HAPPY_PATH = ["Check Message", "Record Message", "Check Status?", "Job Succeed"]
 FAILED_PATH = [
     *("Look Up Record", "Is It Recorded?"),
-    *("Explain Failure", "Keep Message", "Job Failed"),
+    *("Explain Missing Record", "Keep Message", "Job Failed"),
 ]
 MESSAGE = {"text": 'Grüße, "日本" 🙂 \\ \n', "numbers": [1, -2.5, 3e-7], "nothing": None, "": {}}
 
@@ -44,7 +44,7 @@ def test_a_posted_message_is_recorded_and_can_be_read(messages: Messages) -> Non
     assert started_with["source"] == "com.devpost.commonevent"
 
 
-def test_a_message_is_kept_with_types_that_can_be_asked_for(messages: Messages) -> None:
+def test_a_record_has_typed_attributes(messages: Messages) -> None:
     message_id = messages.post(MESSAGE)
 
     messages.wait_for_record(message_id)
@@ -65,12 +65,12 @@ def test_any_producer_may_put_a_message_itself(messages: Messages) -> None:
     assert messages.wait_for_record(message_id)["event"] == [MESSAGE]
 
 
-def test_events_of_other_sources_are_none_of_its_business(messages: Messages) -> None:
+def test_events_of_other_sources_are_ignored(messages: Messages) -> None:
     other = messages.put({"message": "{}"}, source="com.devpost.otherevent")
 
-    ours = messages.put({"message": "{}"})
+    matching = messages.put({"message": "{}"})
 
-    messages.wait_for_record(ours)
+    messages.wait_for_record(matching)
     assert messages.get(other).status == 404
 
 
@@ -88,7 +88,7 @@ def test_an_event_that_comes_twice_is_recorded_once(messages: Messages) -> None:
     assert (again["StatusCode"], again["Payload"]["alreadyRecorded"]) == (200, True)
 
 
-def test_the_largest_message_goes_all_the_way(messages: Messages) -> None:
+def test_the_largest_message_is_recorded(messages: Messages) -> None:
     largest = {"a": "ü" * (100 * 1024 - 4)}
     assert len(json.dumps(largest, ensure_ascii=False, separators=(",", ":")).encode()) == 204_800
 
@@ -133,24 +133,24 @@ def test_an_unsigned_request_is_refused(aws: Aws, verb: str, path: str) -> None:
     ],
     ids=["no JSON", "no object", "no message", "too long", "too many quotes"],
 )
-def test_a_bad_request_is_told_why(aws: Aws, body: Any, status: int) -> None:
-    answer = api.call(aws, "POST", "/messages", body)
+def test_an_invalid_request_gets_the_reason(aws: Aws, body: Any, status: int) -> None:
+    response = api.call(aws, "POST", "/messages", body)
 
-    assert answer.status == status
-    assert answer.json["message"]
+    assert response.status == status
+    assert response.json["message"]
 
 
 @pytest.mark.parametrize("message_id", ["no-such-message", "x" * 3000], ids=["short", "long"])
-def test_a_message_that_is_not_there_is_a_404(messages: Messages, message_id: str) -> None:
+def test_an_unknown_message_is_a_404(messages: Messages, message_id: str) -> None:
     assert messages.get(message_id).status == 404
 
 
 @pytest.mark.parametrize("number", ["1e309", "1" + "0" * 400], ids=["1e309", "401 digits"])
-def test_a_number_that_no_double_can_hold_is_refused(aws: Aws, number: str) -> None:
-    answer = api.call(aws, "POST", "/messages", f'{{"message": {{"a": {number}}}}}')
+def test_a_number_too_large_for_a_double_is_refused(aws: Aws, number: str) -> None:
+    response = api.call(aws, "POST", "/messages", f'{{"message": {{"a": {number}}}}}')
 
-    assert answer.status == 400
-    assert "no double can hold" in answer.json["message"]
+    assert response.status == 400
+    assert "too large for a double" in response.json["message"]
 
 
 # -- Failures -------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def copy(messages: Messages) -> Iterator[Any]:
 class TestFailures:
     @pytest.mark.parametrize(
         ("malformed", "reason"),
-        [("{this is not JSON", "not JSON"), ("1" + "0" * 400, "no double can hold")],
+        [("{this is not JSON", "not JSON"), ("1" + "0" * 400, "too large for a double")],
         ids=["no JSON", "no double"],
     )
     def test_a_malformed_message_fails_the_job_and_is_kept(
@@ -207,7 +207,7 @@ class TestFailures:
         assert letter.attributes["EXECUTION_ARN"] == execution["executionArn"]
         assert messages.get(message_id).status == 404
 
-    def test_an_event_that_is_too_large_for_the_machine_is_kept_and_says_so(
+    def test_an_event_that_is_too_large_for_the_machine_is_kept_with_the_reason(
         self, messages: Messages
     ) -> None:
         """EventBridge takes 1 MB of an event, and a machine 262,144 bytes as its input."""
@@ -222,7 +222,7 @@ class TestFailures:
         assert "less than or equal to 262144" in letter.attributes["ERROR_MESSAGE"]
         assert messages.get(message_id).status == 404
 
-    def test_a_write_that_is_refused_for_good_is_a_500_and_the_event_is_kept(
+    def test_a_write_that_is_refused_permanently_is_a_500_and_the_event_is_kept(
         self, messages: Messages
     ) -> None:
         """DynamoDB takes no item of more than 400 KB, and a number may be longer than it came."""
@@ -247,7 +247,7 @@ class TestFailures:
         assert json.loads(execution["cause"])["Error"] == "InvalidEventError"
         assert messages.wait_for_dead_letter(delivered["id"]).content == delivered
 
-    def test_a_recorder_that_never_answers_fails_the_job_and_the_event_is_kept(
+    def test_a_recorder_that_returns_no_token_fails_the_job_and_the_event_is_kept(
         self, messages: Messages, copy: Any
     ) -> None:
         delivered = event("{}")
@@ -288,7 +288,7 @@ class TestFailures:
         assert messages.wait_for_record(undelivered["id"])["event"] == MESSAGE
         assert letter_id not in {letter.id for letter in messages.dead_letters.look()}
 
-    def test_what_fails_again_is_back_in_the_queue_and_the_command_says_so(
+    def test_a_redriven_event_that_fails_again_is_back_in_the_queue(
         self, messages: Messages
     ) -> None:
         message_id = messages.put({"message": "still not JSON"})

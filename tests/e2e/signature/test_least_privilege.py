@@ -1,4 +1,4 @@
-"""Each function of the signature workflow with its own role: refused whatever is not its work."""
+"""Each function of the signature workflow with its own role: every other action is denied."""
 
 from typing import Any
 
@@ -8,10 +8,10 @@ from local.aws import Aws
 from tests.support.permissions import Attempt, is_allowed, send_mail
 
 FUNCTIONS = (
-    "signDocument", "requestDocumentSignature", "cancelSignatureRequest", "settleSignatureRequest",
-    "announceUnsignedDocument", "remindSigner", "completeSignatureRequest", "showSignatureRequest",
-    "decideSignatureRequest", "listSignatureRequests", "deliverDecisions",
-    "withdrawSignatureRequest",
+    "signDocument", "requestDocumentSignature", "cancelSignatureRequest",
+    "finalizeSignatureRequest", "announceUnsignedDocument", "remindSigner",
+    "completeSignatureRequest", "showSignatureRequest", "decideSignatureRequest",
+    "listSignatureRequests", "deliverDecisions", "withdrawSignatureRequest",
 )  # fmt: skip
 KEY = {"requestId": {"S": "least-privilege"}}
 
@@ -89,9 +89,9 @@ CHANGERS = {
     "requestDocumentSignature", "cancelSignatureRequest", "remindSigner",
     "completeSignatureRequest", "decideSignatureRequest", "deliverDecisions",
 }  # fmt: skip
-WRITERS = {"settleSignatureRequest", "withdrawSignatureRequest"}
-US, SIGNER, OWNER = "stepworks@example.com", "bob@example.com", "owner@example.com"
-SOMEBODY = "somebody@example.com"
+WRITERS = {"finalizeSignatureRequest", "withdrawSignatureRequest"}
+SENDER, SIGNER, OWNER = "stepworks@example.com", "bob@example.com", "owner@example.com"
+STRANGER = "stranger@example.com"
 ATTEMPTS: dict[str, tuple[Attempt, set[str]]] = {
     "read a request": (read_request, {*CHANGERS, "showSignatureRequest"}),
     "change a request": (change_request, {*CHANGERS, *WRITERS}),
@@ -103,13 +103,13 @@ ATTEMPTS: dict[str, tuple[Attempt, set[str]]] = {
     "start an execution": (start_execution, set()),
     "list executions": (read_history, set()),
     "send mail to the signer": (
-        send_mail(US, SIGNER),
+        send_mail(SENDER, SIGNER),
         {"requestDocumentSignature", "remindSigner"},
     ),
-    "send mail to the owner": (send_mail(US, OWNER), {"announceUnsignedDocument"}),
-    "send mail to both": (send_mail(US, SIGNER, OWNER), set()),
-    "send mail to somebody else": (send_mail(US, SOMEBODY), set()),
-    "send mail as somebody else": (send_mail(SOMEBODY, SIGNER), set()),
+    "send mail to the owner": (send_mail(SENDER, OWNER), {"announceUnsignedDocument"}),
+    "send mail to both": (send_mail(SENDER, SIGNER, OWNER), set()),
+    "send mail to anyone else": (send_mail(SENDER, STRANGER), set()),
+    "send mail from another address": (send_mail(STRANGER, SIGNER), set()),
     "schedule a reminder": (
         schedule("stepworks-local-signature-reminders"),
         {"requestDocumentSignature"},

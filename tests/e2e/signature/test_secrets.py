@@ -16,11 +16,11 @@ from local.signing import Signing, request_id
 
 @dataclass
 class Traces:
-    """What a few documents have left behind, and the secrets that must not be in it."""
+    """Executions and responses of some documents, and the secrets that they must not contain."""
 
     signing: Signing
     executions: list[str] = field(default_factory=list)
-    answers: list[str] = field(default_factory=list)
+    responses: list[str] = field(default_factory=list)
     codes: dict[str, str] = field(default_factory=dict)  # by the subject of the mail it is in
     tokens: list[str] = field(default_factory=list)
 
@@ -28,17 +28,17 @@ class Traces:
         signing = self.signing
         self.executions.append(signing.start(document))
         link = signing.link(document)
-        self._note(link, f"Please sign document {document}")
+        self._add_code(link, f"Please sign document {document}")
         self.tokens.append(item(signing.aws, link)["taskToken"]["S"])
         signing.aws.invoke("remindSigner", {"requestId": request_id(link)})
         (reminder,) = signing.links(document, "Reminder: please sign")
-        self._note(reminder, f"Reminder: please sign document {document}")
+        self._add_code(reminder, f"Reminder: please sign document {document}")
         wrong = f"{link[:-1]}{'a' if link[-1] != 'a' else 'b'}"
-        self._keep(
+        self._add_responses(
             signing.open(link),
             signing.open(wrong),
             signing.decide(wrong, "sign"),
-            signing.decide(link, "perhaps"),
+            signing.decide(link, "invalid"),
             api.call(signing.aws, "GET", "/signatures?status=pending&limit=1"),
             signing.decide(reminder, decision, "why not"),
             signing.decide(link, "sign"),
@@ -46,15 +46,15 @@ class Traces:
         )
         signing.aws.wait_for_end(self.executions[-1])
         completed = signing.aws.invoke("completeSignatureRequest", {"documentId": document})
-        self.answers.append(json.dumps(completed))
+        self.responses.append(json.dumps(completed))
         for status in ("pending", "signed", "declined"):
-            self._keep(api.call(signing.aws, "GET", f"/signatures?status={status}"))
+            self._add_responses(api.call(signing.aws, "GET", f"/signatures?status={status}"))
 
-    def _note(self, link: str, subject: str) -> None:
+    def _add_code(self, link: str, subject: str) -> None:
         self.codes[subject] = parse_qs(urlsplit(link).query)["code"][0]
 
-    def _keep(self, *answers: api.Answer) -> None:
-        self.answers += [f"{dict(answer.headers)}{answer.text}" for answer in answers]
+    def _add_responses(self, *responses: api.Answer) -> None:
+        self.responses += [f"{dict(response.headers)}{response.text}" for response in responses]
 
 
 def item(aws: Aws, link: str) -> dict[str, Any]:
@@ -96,37 +96,39 @@ def table(traces: Traces, output: str) -> Iterator[str]:
     yield from (json.dumps(page["Items"]) for page in pages)
 
 
-def found_in(secrets: list[str], texts: Iterator[str] | list[str]) -> list[str]:
+def secrets_in(secrets: list[str], texts: Iterator[str] | list[str]) -> list[str]:
     texts = list(texts)
-    assert texts, "nothing to look at"
+    assert texts, "there are no texts to search"
     return [secret for secret in secrets for text in texts if secret in text]
 
 
-def test_there_are_secrets_to_look_for(traces: Traces) -> None:
+def test_the_secrets_are_found(traces: Traces) -> None:
     assert len(set(traces.codes.values())) == 4
     assert all(len(code) == 43 for code in traces.codes.values())  # 256 bits
     assert len(set(traces.tokens)) == 2
 
 
-def test_logs_have_none(traces: Traces) -> None:
+def test_logs_have_no_secrets(traces: Traces) -> None:
     secrets = [*traces.tokens, *traces.codes.values()]
     aws = traces.signing.aws
 
-    assert found_in(secrets, logs(aws)) == []
-    assert found_in(secrets, [aws.settings.log.read_text(errors="replace")]) == []
+    assert secrets_in(secrets, logs(aws)) == []
+    assert secrets_in(secrets, [aws.settings.log.read_text(errors="replace")]) == []
 
 
-def test_answers_of_the_api_have_none(traces: Traces) -> None:
-    assert found_in([*traces.tokens, *traces.codes.values()], traces.answers) == []
+def test_api_responses_have_no_secrets(traces: Traces) -> None:
+    assert secrets_in([*traces.tokens, *traces.codes.values()], traces.responses) == []
 
 
-def test_executions_and_their_history_have_none(traces: Traces) -> None:
-    assert found_in([*traces.tokens, *traces.codes.values()], executions(traces)) == []
+def test_executions_and_their_history_have_no_secrets(traces: Traces) -> None:
+    assert secrets_in([*traces.tokens, *traces.codes.values()], executions(traces)) == []
 
 
-def test_the_table_has_only_hashes_and_no_tokens_of_what_is_finished(traces: Traces) -> None:
+def test_the_table_has_hashes_only_and_no_tokens_of_finished_requests(traces: Traces) -> None:
     assert (
-        found_in([*traces.tokens, *traces.codes.values()], table(traces, "SignatureRequestsTable"))
+        secrets_in(
+            [*traces.tokens, *traces.codes.values()], table(traces, "SignatureRequestsTable")
+        )
         == []
     )
 
@@ -134,7 +136,7 @@ def test_the_table_has_only_hashes_and_no_tokens_of_what_is_finished(traces: Tra
 def test_mails_have_no_tokens_and_each_code_is_in_one_link_to_bob(traces: Traces) -> None:
     mails = traces.signing.aws.mails()
 
-    assert found_in(traces.tokens, [json.dumps(mail) for mail in mails]) == []
+    assert secrets_in(traces.tokens, [json.dumps(mail) for mail in mails]) == []
     for subject, code in traces.codes.items():
         (mail,) = [mail for mail in mails if code in json.dumps(mail)]
         assert (mail["To"], mail["Subject"]) == (["bob@example.com"], subject)

@@ -16,7 +16,7 @@ from local.signing import Signing, request_id
 
 SIGNED_PATH = {
     *("Alice Signature", "Alice Signed"),
-    *("Bob Signature", "Bob Signed", "Settle Signature Request"),
+    *("Bob Signature", "Bob Signed", "Finalize Signature Request"),
     "Document Signed",
 }
 
@@ -42,9 +42,9 @@ def test_both_sign_and_the_document_has_two_signatures(signing: Signing, documen
     execution = signing.start(document)
     link = signing.link(document)
 
-    answer = signing.decide(link, "sign")
+    response = signing.decide(link, "sign")
 
-    assert (answer.status, f"You signed document {document}" in answer.text) == (200, True)
+    assert (response.status, f"You signed document {document}" in response.text) == (200, True)
     ended = signing.aws.wait_for_end(execution)
     assert ended["status"] == "SUCCEEDED"
     alice, bob = output(ended)["signatures"]
@@ -63,10 +63,10 @@ def test_both_sign_and_the_document_has_two_signatures(signing: Signing, documen
     }
     assert alice["signedAt"].startswith("20")
     assert set(signing.aws.visited(execution)) >= SIGNED_PATH
-    assert not signing.aws.mails(f"Document {document} was")  # nothing to tell the owner
+    assert not signing.aws.mails(f"Document {document} was")  # no mail to the owner
 
 
-def test_a_whole_number_is_a_document_too(signing: Signing) -> None:
+def test_a_document_id_may_be_a_whole_number(signing: Signing) -> None:
     number = random.randrange(10**9, 10**10)
     execution = signing.start(number)
 
@@ -78,7 +78,7 @@ def test_a_whole_number_is_a_document_too(signing: Signing) -> None:
 
 
 def test_bob_may_be_faster_than_alice(signing: Signing, document: str) -> None:
-    """His function answers at once here, hers takes a second."""
+    """His function responses at once here, hers takes a second."""
     execution = signing.start(document)
     until("Bob's mail", lambda: signing.links(document))
 
@@ -87,7 +87,7 @@ def test_bob_may_be_faster_than_alice(signing: Signing, document: str) -> None:
     assert signing.aws.wait_for_end(execution)["status"] == "SUCCEEDED"
 
 
-def test_an_execution_is_also_started_without_the_api(signing: Signing, document: str) -> None:
+def test_an_execution_can_be_started_without_the_api(signing: Signing, document: str) -> None:
     execution = signing.start_on(signing.machine, document)
 
     signing.decide(signing.link(document), "sign")
@@ -96,7 +96,7 @@ def test_an_execution_is_also_started_without_the_api(signing: Signing, document
 
 
 @pytest.mark.parametrize(
-    "given",
+    "input_",
     [
         {},
         {"documentId": None},
@@ -108,13 +108,11 @@ def test_an_execution_is_also_started_without_the_api(signing: Signing, document
         {"documentId": "3\r\nBcc: eve@example.com"},
         {"documentId": "x" * 100_000},
     ],
-    ids=lambda given: repr(given)[:40],
+    ids=lambda input_: repr(input_)[:40],
 )
-def test_what_is_no_document_is_refused_by_name_and_nobody_is_asked(
-    signing: Signing, given: dict[str, Any]
-) -> None:
+def test_an_invalid_document_id_has_its_own_error(signing: Signing, input_: dict[str, Any]) -> None:
     execution = signing.aws.client("stepfunctions").start_execution(
-        stateMachineArn=signing.machine, input=json.dumps(given)
+        stateMachineArn=signing.machine, input=json.dumps(input_)
     )["executionArn"]
 
     ended = signing.aws.wait_for_end(execution)
@@ -131,9 +129,9 @@ def test_bob_declines_and_the_owner_reads_why(signing: Signing, document: str) -
     execution = signing.start(document)
     reason = 'The price is "wrong" & <b>too high</b>'
 
-    answer = signing.decide(signing.link(document), "decline", reason)
+    response = signing.decide(signing.link(document), "decline", reason)
 
-    assert "You declined to sign" in answer.text
+    assert "You declined to sign" in response.text
     ended = signing.aws.wait_for_end(execution)
     assert (ended["status"], ended["error"]) == ("FAILED", "SignatureDeclinedError")
     assert reason in ended["cause"]
@@ -144,7 +142,7 @@ def test_bob_declines_and_the_owner_reads_why(signing: Signing, document: str) -
 
 
 def test_a_document_that_is_not_signed_in_time_expires(signing: Signing, document: str) -> None:
-    with signing.hurried(seconds=5) as machine:
+    with signing.machine_with_timeout(seconds=5) as machine:
         execution = signing.start_on(machine, document)
         link = signing.link(document)
 
@@ -152,8 +150,8 @@ def test_a_document_that_is_not_signed_in_time_expires(signing: Signing, documen
 
         assert (ended["status"], ended["error"]) == ("FAILED", "SignaturesNotCollectedError")
         assert "Alice signed" in ended["cause"]
-        assert "Bob did not answer in time" in ended["cause"]
-        assert [one["requestId"] for one in signing.listed("expired", document)] == [
+        assert "Bob did not decide in time" in ended["cause"]
+        assert [one["requestId"] for one in signing.requests("expired", document)] == [
             request_id(link)
         ]
         assert signing.open(link).status == 404
@@ -161,17 +159,17 @@ def test_a_document_that_is_not_signed_in_time_expires(signing: Signing, documen
         late = signing.aws.invoke("completeSignatureRequest", {"documentId": document})
         assert (late["outcome"], late["status"]) == ("TOO_LATE", "EXPIRED")
         (mail,) = signing.aws.mails(f"Document {document} was not signed")
-        assert "Bob did not answer in time" in mail["BodyText"]
+        assert "Bob did not decide in time" in mail["BodyText"]
 
 
 @pytest.fixture
-def alice_is_broken(signing: Signing) -> Any:
+def machine_with_failing_alice(signing: Signing) -> Any:
     """A copy of the machine in which Alice's function is another one, which fails at once."""
     states = signing.aws.client("stepfunctions")
     broken = signing.aws.client("lambda").get_function_configuration(
-        FunctionName=signing.aws.function_name("settleSignatureRequest")
+        FunctionName=signing.aws.function_name("finalizeSignatureRequest")
     )["FunctionArn"]
-    with signing.hurried(seconds=300) as machine:
+    with signing.machine_with_timeout(seconds=300) as machine:
         definition = json.loads(
             states.describe_state_machine(stateMachineArn=machine)["definition"]
         )
@@ -182,17 +180,17 @@ def alice_is_broken(signing: Signing) -> Any:
 
 
 def test_when_alice_fails_bobs_request_is_cancelled_and_his_link_says_so(
-    signing: Signing, document: str, alice_is_broken: str
+    signing: Signing, document: str, machine_with_failing_alice: str
 ) -> None:
     started = time.monotonic()
-    execution = signing.start_on(alice_is_broken, document)
+    execution = signing.start_on(machine_with_failing_alice, document)
 
     ended = signing.aws.wait_for_end(execution)
 
     assert time.monotonic() - started < 60  # not the 300 s that Bob would have had
     assert (ended["status"], ended["error"]) == ("FAILED", "SignaturesNotCollectedError")
     assert "Alice could not sign" in ended["cause"]
-    (cancelled,) = signing.listed("cancelled", document)
+    (cancelled,) = signing.requests("cancelled", document)
     assert cancelled["reason"] == "Alice could not sign the document"
     assert len(signing.aws.mails(f"Document {document} was not signed")) == 1
     for link in signing.links(document):  # none, if Alice failed before Bob was asked
@@ -215,11 +213,11 @@ def test_twenty_documents_at_once_in_any_order(signing: Signing, document: str) 
     links = {one: signing.link(one) for one in documents}
     chance.shuffle(documents)
     with ThreadPoolExecutor(4) as pool:  # API Gateway gives each 29 seconds
-        answers = list(
+        responses = list(
             pool.map(lambda one: signing.decide(links[one], decisions[one], one), documents)
         )
 
-    assert {answer.status for answer in answers} == {200}
+    assert {response.status for response in responses} == {200}
     for one in documents:
         ended = signing.aws.wait_for_end(executions[one])
         if decisions[one] == "sign":
@@ -229,19 +227,17 @@ def test_twenty_documents_at_once_in_any_order(signing: Signing, document: str) 
             assert f"({one})" in ended["cause"]
 
 
-def test_two_executions_for_one_document_have_a_request_each(
-    signing: Signing, document: str
-) -> None:
+def test_two_executions_for_one_document_have_two_requests(signing: Signing, document: str) -> None:
     first, second = signing.start(document), signing.start(document)
     signing.link(document, count=2)
     one, other = signing.links(document)
     assert request_id(one) != request_id(other)
 
-    answer = signing.aws.invoke("completeSignatureRequest", {"documentId": document})
+    result = signing.aws.invoke("completeSignatureRequest", {"documentId": document})
 
-    assert answer["outcome"] == "SEVERAL_PENDING"
-    assert set(answer["requestIds"]) == {request_id(one), request_id(other)}
-    assert len(signing.listed("pending", document)) == 2
+    assert result["outcome"] == "SEVERAL_PENDING"
+    assert set(result["requestIds"]) == {request_id(one), request_id(other)}
+    assert len(signing.requests("pending", document)) == 2
     signing.aws.invoke("completeSignatureRequest", {"requestId": request_id(one)})
     signing.aws.invoke(
         "completeSignatureRequest", {"documentId": document, "decision": "decline", "reason": "no"}
@@ -255,11 +251,11 @@ def test_a_double_click_signs_once(signing: Signing, document: str) -> None:
     link = signing.link(document)
 
     with ThreadPoolExecutor(4) as pool:
-        answers = list(pool.map(lambda _: signing.decide(link, "sign"), range(4)))
+        responses = list(pool.map(lambda _: signing.decide(link, "sign"), range(4)))
 
-    assert {answer.status for answer in answers} == {200}
-    assert all(f"You signed document {document}" in answer.text for answer in answers)
-    assert len([answer for answer in answers if "Thank you" in answer.text]) == 1
+    assert {response.status for response in responses} == {200}
+    assert all(f"You signed document {document}" in response.text for response in responses)
+    assert len([response for response in responses if "Thank you" in response.text]) == 1
     assert signing.aws.wait_for_end(execution)["status"] == "SUCCEEDED"
 
 
@@ -279,8 +275,8 @@ def test_of_two_decisions_at_once_one_counts(signing: Signing, document: str) ->
 def test_a_decision_at_the_deadline_is_either_in_time_or_not(
     signing: Signing, document: str
 ) -> None:
-    """Whoever decides in the last moment is told what really came of it."""
-    with signing.hurried(seconds=5) as machine:
+    """The response to a decision at the deadline agrees with the execution's outcome."""
+    with signing.machine_with_timeout(seconds=5) as machine:
         documents = [f"{document}-{number}" for number in range(6)]
         executions = {one: signing.start_on(machine, one) for one in documents}
         links = {one: signing.link(one) for one in documents}
@@ -293,27 +289,27 @@ def test_a_decision_at_the_deadline_is_either_in_time_or_not(
             return one, signing.decide(links[one], "sign").status
 
         with ThreadPoolExecutor(6) as pool:
-            answers = dict(pool.map(decide_at_deadline, range(6)))
+            responses = dict(pool.map(decide_at_deadline, range(6)))
 
-        for one, status in answers.items():
+        for one, status in responses.items():
             ended = signing.aws.wait_for_end(executions[one])["status"]
-            settled = until(
-                "the request to be settled",
+            finalized = until(
+                "the finalized request",
                 lambda one=one: (
-                    item(signing, request_id(links[one])).get("settled")
+                    item(signing, request_id(links[one])).get("finalized")
                     and item(signing, request_id(links[one]))
                 ),
             )
-            in_time = (ended, settled["status"]["S"]) == ("SUCCEEDED", "SIGNED")
-            too_late = (ended, settled["status"]["S"]) == ("FAILED", "EXPIRED")
-            # 202: noted in time, and the machine found it when its own time was over.
+            in_time = (ended, finalized["status"]["S"]) == ("SUCCEEDED", "SIGNED")
+            too_late = (ended, finalized["status"]["S"]) == ("FAILED", "EXPIRED")
+            # 202: stored in time, and found by the machine after its own timeout.
             assert (status in (200, 202) and in_time) or (status == 404 and too_late)
 
 
 # -- Completing by hand ---------------------------------------------------------------------------
 
 
-def test_a_second_call_says_that_the_request_is_finished(signing: Signing, document: str) -> None:
+def test_a_second_call_returns_already_finished(signing: Signing, document: str) -> None:
     execution = signing.start(document)
     link = signing.link(document)
 
@@ -334,12 +330,12 @@ def test_an_unknown_request_is_not_found(signing: Signing, document: str) -> Non
             signing.aws.invoke("completeSignatureRequest", event)
 
 
-def test_a_crash_between_noting_and_telling_is_repaired_by_calling_again(
+def test_a_crash_between_storing_and_delivering_is_repaired_by_a_second_call(
     signing: Signing, document: str
 ) -> None:
     execution = signing.start(document)
     link = signing.link(document)
-    # What a function leaves behind that dies after its conditional update.
+    # As if a function was killed after its conditional update.
     signing.aws.client("dynamodb").update_item(
         TableName=signing.aws.outputs["SignatureRequestsTable"],
         Key={"requestId": {"S": request_id(link)}},
@@ -348,25 +344,25 @@ def test_a_crash_between_noting_and_telling_is_repaired_by_calling_again(
         ExpressionAttributeValues={":signed": {"S": "SIGNED"}, ":now": {"N": "1767182400"}},
     )
 
-    answer = signing.aws.invoke(
+    result = signing.aws.invoke(
         "completeSignatureRequest", {"documentId": document, "decision": "decline"}
     )
 
-    assert (answer["outcome"], answer["status"]) == ("ALREADY_FINISHED", "SIGNED")
+    assert (result["outcome"], result["status"]) == ("ALREADY_FINISHED", "SIGNED")
     ended = signing.aws.wait_for_end(execution)
     assert output(ended)["signatures"][1]["signedAt"] == "2025-12-31T12:00:00Z"
 
 
-def test_a_decision_that_was_not_delivered_is_delivered_by_the_service(
+def test_an_undelivered_decision_is_delivered_by_the_service(
     signing: Signing, document: str
 ) -> None:
-    """The page says so meanwhile; the schedule's own target is called, as it would in minutes."""
+    """Until then the page says so. The test calls the function that the schedule would call."""
     execution = signing.start(document)
     link = signing.link(document)
     leave_undelivered(signing, link)
 
     page = signing.open(link)
-    assert (page.status, "is noted, but not delivered yet" in page.text) == (200, True)
+    assert (page.status, "is stored, but not delivered yet" in page.text) == (200, True)
     assert "Send it again" in page.text
     assert signing.aws.invoke("deliverDecisions", {})["delivered"] >= 1
 
@@ -375,17 +371,17 @@ def test_a_decision_that_was_not_delivered_is_delivered_by_the_service(
     assert f"You signed document {document}" in signing.open(link).text
 
 
-def test_the_schedule_calls_what_delivers_decisions(signing: Signing) -> None:
+def test_a_schedule_calls_deliver_decisions(signing: Signing) -> None:
     schedules = signing.aws.client("scheduler").list_schedules(GroupName="default")["Schedules"]
 
     targets = {one["Target"]["Arn"].rpartition(":")[2] for one in schedules}
     assert signing.aws.function_name("deliverDecisions") in targets
 
 
-def test_a_decision_of_before_the_deadline_counts_though_the_machine_never_heard_it(
+def test_a_decision_stored_before_the_deadline_counts_even_if_it_was_never_delivered(
     signing: Signing, document: str
 ) -> None:
-    with signing.hurried(seconds=6) as machine:
+    with signing.machine_with_timeout(seconds=6) as machine:
         execution = signing.start_on(machine, document)
         leave_undelivered(signing, signing.link(document))
 
@@ -397,7 +393,7 @@ def test_a_decision_of_before_the_deadline_counts_though_the_machine_never_heard
 
 
 def leave_undelivered(signing: Signing, link: str) -> None:
-    """What a function leaves behind that noted a signature and did not reach Step Functions."""
+    """As if a function stored a signature and did not reach Step Functions."""
     signing.aws.client("dynamodb").update_item(
         TableName=signing.aws.outputs["SignatureRequestsTable"],
         Key={"requestId": {"S": request_id(link)}},
@@ -417,10 +413,10 @@ def test_the_request_of_a_stopped_execution_is_withdrawn(signing: Signing, docum
 
     signing.aws.client("stepfunctions").stop_execution(executionArn=execution)
 
-    until("the request to be withdrawn", lambda: signing.listed("cancelled", document))
-    for answer in (signing.open(link), signing.decide(link, "sign")):
-        assert f"Document {document} no longer needs your signature" in answer.text
-        assert "was stopped" in answer.text
+    until("the request to be withdrawn", lambda: signing.requests("cancelled", document))
+    for response in (signing.open(link), signing.decide(link, "sign")):
+        assert f"Document {document} no longer needs your signature" in response.text
+        assert "was stopped" in response.text
     assert signing.aws.invoke("remindSigner", {"requestId": request_id(link)}) == {
         "reminded": False
     }
@@ -434,7 +430,7 @@ def test_bob_is_reminded_once_at_half_the_time_unless_he_has_decided(
     signing: Signing, document: str
 ) -> None:
     """The local scheduler looks every ten seconds, so half of 26 seconds may be 23."""
-    with signing.hurried(seconds=26) as machine:
+    with signing.machine_with_timeout(seconds=26) as machine:
         decided, waiting = f"{document}-decided", f"{document}-waiting"
         executions = [signing.start_on(machine, one) for one in (decided, waiting)]
         signing.decide(signing.link(decided), "sign")
@@ -479,28 +475,26 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED)
-def test_the_gateway_refuses_what_is_no_document_and_says_why(signing: Signing, body: Any) -> None:
-    answer = api.call(signing.aws, "POST", "/documents", body)
+def test_the_gateway_refuses_invalid_documents_with_the_reason(signing: Signing, body: Any) -> None:
+    response = api.call(signing.aws, "POST", "/documents", body)
 
-    assert answer.status == 400
-    assert answer.json["reason"].strip("[]")
+    assert response.status == 400
+    assert response.json["reason"].strip("[]")
 
 
 @pytest.mark.parametrize("longest", ["x" * 128, "a-_.:Z9"], ids=["128 characters", "signs"])
-def test_the_gateway_takes_every_document_id_there_is(signing: Signing, longest: str) -> None:
-    answer = api.call(signing.aws, "POST", "/documents", {"documentId": longest})
+def test_the_gateway_accepts_valid_document_ids(signing: Signing, longest: str) -> None:
+    response = api.call(signing.aws, "POST", "/documents", {"documentId": longest})
 
-    assert answer.status == 200
-    assert set(answer.json) == {"executionArn", "startDate"}
-    signing.aws.client("stepfunctions").stop_execution(executionArn=answer.json["executionArn"])
+    assert response.status == 200
+    assert set(response.json) == {"executionArn", "startDate"}
+    signing.aws.client("stepfunctions").stop_execution(executionArn=response.json["executionArn"])
 
 
 @pytest.mark.parametrize(
     ("method", "path"), [("POST", "/documents"), ("GET", "/signatures?status=pending")]
 )
-def test_only_signed_requests_reach_what_is_not_bobs(
-    signing: Signing, method: str, path: str
-) -> None:
+def test_other_routes_require_signed_requests(signing: Signing, method: str, path: str) -> None:
     body = {"documentId": "3"} if method == "POST" else None
 
     assert api.call(signing.aws, method, path, body, credentials=None).status == 403
@@ -514,15 +508,15 @@ def test_the_list_is_paged_and_shows_neither_codes_nor_tokens(
 
     pages, query = [], "status=pending&limit=1"
     while query:
-        answer = api.call(signing.aws, "GET", f"/signatures?{query}").json
-        pages.append(answer["requests"])
-        token = answer.get("nextToken")
+        response = api.call(signing.aws, "GET", f"/signatures?{query}").json
+        pages.append(response["requests"])
+        token = response.get("nextToken")
         query = f"status=pending&limit=1&nextToken={quote(token)}" if token else ""
 
     assert all(len(page) <= 1 for page in pages)
-    ours = [one for page in pages for one in page if one["documentId"] == document]
-    assert len(ours) == 3
-    assert set(ours[0]) == {
+    listed = [one for page in pages for one in page if one["documentId"] == document]
+    assert len(listed) == 3
+    assert set(listed[0]) == {
         *("requestId", "documentId", "signer", "status", "requestedAt", "expiresAt", "execution"),
     }
     for execution in executions:
@@ -532,8 +526,8 @@ def test_the_list_is_paged_and_shows_neither_codes_nor_tokens(
 @pytest.mark.parametrize(
     "query", ["status=lost", "limit=0", "limit=101", "limit=x", "nextToken=x", "nextToken=e30%3D"]
 )
-def test_the_list_refuses_what_it_does_not_understand(signing: Signing, query: str) -> None:
-    answer = api.call(signing.aws, "GET", f"/signatures?{query}")
+def test_the_list_refuses_invalid_parameters(signing: Signing, query: str) -> None:
+    response = api.call(signing.aws, "GET", f"/signatures?{query}")
 
-    assert answer.status == 400
-    assert answer.json["message"]
+    assert response.status == 400
+    assert response.json["message"]

@@ -33,14 +33,14 @@ def aws(fresh_clients: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("lost", [1, 2, 3])
-def test_a_record_that_was_written_by_this_call_is_new(lost: int) -> None:
+def test_a_record_written_by_this_call_is_new(lost: int) -> None:
     with injected(Fault(Kind.RESPONSE_LOST, "PutItem", times=lost)) as network:
         assert MessageStore(client("dynamodb"), "messages").record(RECORD) is True
 
     assert network.calls == ["PutItem"] * (lost + 1)
 
 
-def test_a_record_that_was_written_by_another_call_is_not() -> None:
+def test_a_record_written_by_another_call_is_not_new() -> None:
     store = MessageStore(client("dynamodb"), "messages")
     store.record(RECORD)
     (before,) = client("dynamodb").scan(TableName="messages")["Items"]
@@ -50,17 +50,17 @@ def test_a_record_that_was_written_by_another_call_is_not() -> None:
     assert client("dynamodb").scan(TableName="messages")["Items"] == [before]
 
 
-def test_a_message_is_put_once_or_not_promised() -> None:
+def test_a_message_whose_response_is_lost_is_put_once_and_returns_503() -> None:
     request = {"body": '{"message": {}}', "requestContext": {"requestId": "r"}}
 
     with injected(Fault(Kind.RESPONSE_LOST, "PutEvents")) as network:
-        answer = publish(request, FakeContext())
+        response = publish(request, FakeContext())
 
     assert network.calls == ["PutEvents"]
-    assert answer["statusCode"] == 503
+    assert response["statusCode"] == 503
 
 
-def test_who_may_put_an_event_twice_repeats_it() -> None:
+def test_a_put_without_once_is_repeated() -> None:
     with injected(Fault(Kind.RESPONSE_LOST, "PutEvents")) as network:
         (event_id,) = events.put_events("default", [events.Event("project", "start", {})])
 

@@ -33,12 +33,12 @@ TABLE_KEYS = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 
 @dataclass
 class FakeMachine:
-    """Who waits with which token, and what each was told; it answers the requests of a client."""
+    """The tokens of waiting tasks, and the callbacks that it received from a client."""
 
     waiting: set[str] = field(default_factory=set)
-    told: list[tuple[str, Outcome]] = field(default_factory=list)
-    refuses: set[str] = field(default_factory=set)  # tokens that it calls no tokens
-    notes_in: RequestStore | None = None  # where it notes at once what it was told, if anywhere
+    callbacks: list[tuple[str, Outcome]] = field(default_factory=list)
+    invalid_tokens: set[str] = field(default_factory=set)
+    store: RequestStore | None = None  # if set, each callback is finalized in it at once
 
     def respond(self, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
         """A `before-send` hook of botocore for SendTaskSuccess and SendTaskFailure."""
@@ -46,7 +46,7 @@ class FakeMachine:
         if "taskToken" not in sent:
             return None  # another operation: moto responds
         token = sent["taskToken"]
-        if token in self.refuses:
+        if token in self.invalid_tokens:
             return _response(request, 400, {"__type": "InvalidToken", "message": "no token"})
         if token not in self.waiting:
             return _response(request, 400, {"__type": "TaskTimedOut", "message": "too late"})
@@ -56,20 +56,20 @@ class FakeMachine:
             if "output" in sent
             else Failure(sent["error"], sent["cause"])
         )
-        self.told.append((token, outcome))
-        if self.notes_in:
-            self._note(token, Status.SIGNED if "output" in sent else Status.DECLINED)
+        self.callbacks.append((token, outcome))
+        if self.store:
+            self._finalize(token, Status.SIGNED if "output" in sent else Status.DECLINED)
         return _response(request, 200, {})
 
-    def _note(self, token: str, status: Status) -> None:
-        """As the machine's state Settle Signature Request does it."""
+    def _finalize(self, token: str, status: Status) -> None:
+        """As the machine's state Finalize Signature Request does it."""
         for item in boto3.client("dynamodb").scan(TableName=TABLE)["Items"]:
             if item.get("taskToken", {}).get("S") == token:
-                assert self.notes_in
-                self.notes_in.settle(item["requestId"]["S"], status, time.time())
+                assert self.store
+                self.store.finalize(item["requestId"]["S"], status, time.time())
 
     def failures(self) -> list[str]:
-        return [outcome.error for _, outcome in self.told if isinstance(outcome, Failure)]
+        return [outcome.error for _, outcome in self.callbacks if isinstance(outcome, Failure)]
 
 
 def _response(request: AWSPreparedRequest, status: int, body: dict[str, Any]) -> AWSResponse:
@@ -78,7 +78,7 @@ def _response(request: AWSPreparedRequest, status: int, body: dict[str, Any]) ->
 
 @dataclass
 class World:
-    """What is in AWS, as tests ask about it."""
+    """The resources of the workflow in AWS, and what is stored in them."""
 
     dynamodb: Any
     scheduler: Any
@@ -113,10 +113,10 @@ class World:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch, fresh_clients: None) -> Iterator[World]:
-    """An AWS where nobody has been asked for anything yet."""
+    """An AWS without any signature request."""
     machine = FakeMachine()
-    monkeypatch.setattr(decision, "PATIENCE_SECONDS", 0.3)
-    monkeypatch.setattr(decision, "PAUSE_SECONDS", 0.02)
+    monkeypatch.setattr(decision, "MAX_WAIT_SECONDS", 0.3)
+    monkeypatch.setattr(decision, "POLL_SECONDS", 0.02)
     with mock_aws():
         client("stepfunctions").meta.events.register("before-send.sfn", machine.respond)
         dynamodb, scheduler = boto3.client("dynamodb"), boto3.client("scheduler")

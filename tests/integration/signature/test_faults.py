@@ -1,4 +1,4 @@
-"""One fault at a time, at every call to AWS: what is stored, told and said agrees afterwards."""
+"""One fault at a time, at every call to AWS: table, machine and page agree afterwards."""
 
 import time
 from dataclasses import replace
@@ -16,9 +16,9 @@ from handlers.signature import (
     decide_signature_request,
     decision,
     deliver_decisions,
+    finalize_signature_request,
     remind_signer,
     request_document_signature,
-    settle_signature_request,
     show_signature_request,
     withdraw_signature_request,
 )
@@ -51,36 +51,36 @@ def deliver(context: FakeContext, monkeypatch: pytest.MonkeyPatch) -> Any:
     return run
 
 
-def press(context: FakeContext, code: str, **fields: str) -> tuple[int, str]:
-    answer = decide_signature_request.handler(event(code, **fields), context)
-    return answer["statusCode"], answer["body"]
+def press_button(context: FakeContext, code: str, **fields: str) -> tuple[int, str]:
+    response = decide_signature_request.handler(event(code, **fields), context)
+    return response["statusCode"], response["body"]
 
 
-def look(context: FakeContext, code: str) -> tuple[int, str]:
-    answer = show_signature_request.handler(event(code), context)
-    return answer["statusCode"], answer["body"]
+def open_page(context: FakeContext, code: str) -> tuple[int, str]:
+    response = show_signature_request.handler(event(code), context)
+    return response["statusCode"], response["body"]
 
 
 # -- A response that is lost: botocore sends the request again ------------------------------------
 
 
 @pytest.mark.parametrize(
-    "operation", ["GetItem", "UpdateItem", DELIVERING], ids=["reading", "noting", "telling"]
+    "operation", ["GetItem", "UpdateItem", DELIVERING], ids=["reading", "storing", "delivering"]
 )
-def test_bob_who_signs_is_thanked_whichever_response_is_lost(
+def test_signing_succeeds_whichever_response_is_lost(
     world: World, ask: Any, context: FakeContext, operation: str
 ) -> None:
     ask()
-    world.machine.notes_in = world.store
+    world.machine.store = world.store
 
     with injected(Fault(Kind.RESPONSE_LOST, operation)):
-        status, page = press(context, world.code(), decision="sign")
+        status, page = press_button(context, world.code(), decision="sign")
 
     assert status == 200
     assert "Thank you." in page
     assert world.request(ONE).status is Status.SIGNED
     assert not world.request(ONE).is_undelivered
-    ((token, outcome),) = world.machine.told
+    ((token, outcome),) = world.machine.callbacks
     assert (token, type(outcome)) == ("token", Success)
 
 
@@ -92,22 +92,22 @@ def writes(store: RequestStore, request: SignatureRequest) -> dict[str, Any]:
         "add_code": lambda: store.add_code(ONE, "a hash"),
         "decide": lambda: store.decide(ONE, Status.SIGNED, "", at),
         "exchange_token": lambda: store.exchange_token(replace(request, task_token="new")),
-        "note_told": lambda: store.note_told(request),
+        "mark_delivered": lambda: store.mark_delivered(request),
         "expire": lambda: store.expire(request, at),
         "cancel": lambda: store.cancel(request, "why", at),
         "withdraw": lambda: store.withdraw(ONE, EXECUTION, "why", at),
-        "settle": lambda: store.settle(ONE, Status.SIGNED, at),
-        "settle_decision": lambda: store.settle_decision(ONE, at),
-        "settle_unless_decided": lambda: store.settle_unless_decided(ONE, Status.EXPIRED, at),
+        "finalize": lambda: store.finalize(ONE, Status.SIGNED, at),
+        "finalize_decision": lambda: store.finalize_decision(ONE, at),
+        "finalize_unless_decided": lambda: store.finalize_unless_decided(ONE, Status.EXPIRED, at),
     }
 
 
 def changing_methods() -> set[str]:
-    """What RequestStore has that changes a request, by its own code."""
+    """The methods of RequestStore that change a request, found by the functions that they call."""
     return {
         name
         for name, method in vars(RequestStore).items()
-        if not name.startswith("_") and {"_update", "_settle"} & {*method.__code__.co_names}
+        if not name.startswith("_") and {"_update", "_finalize"} & {*method.__code__.co_names}
     }
 
 
@@ -116,7 +116,7 @@ def test_a_write_whose_response_is_lost_recognises_its_own_record(
     world: World, ask: Any, name: str
 ) -> None:
     ask()
-    if name in ("exchange_token", "settle_decision"):
+    if name in ("exchange_token", "finalize_decision"):
         world.store.decide(ONE, Status.SIGNED, "", time.time())
     write = writes(world.store, world.request(ONE))[name]
 
@@ -128,15 +128,15 @@ def test_a_write_whose_response_is_lost_recognises_its_own_record(
     assert written == world.store.get(ONE)
 
 
-def test_a_write_is_not_mistaken_for_that_of_another(world: World, ask: Any) -> None:
+def test_a_write_does_not_take_another_callers_write_for_its_own(world: World, ask: Any) -> None:
     ask()
 
     assert world.store.decide(ONE, Status.SIGNED, "", time.time())
     assert world.store.decide(ONE, Status.SIGNED, "", time.time()) is None
 
 
-def test_a_write_is_recognised_though_others_wrote_after_it(world: World, ask: Any) -> None:
-    """Between the first attempt and its repetition somebody else has delivered the decision."""
+def test_a_write_recognises_itself_even_if_others_wrote_after_it(world: World, ask: Any) -> None:
+    """Between the first attempt and its repetition another caller delivers the decision."""
     ask()
     repeated = []
 
@@ -150,74 +150,85 @@ def test_a_write_is_recognised_though_others_wrote_after_it(world: World, ask: A
         decided = world.store.decide(ONE, Status.SIGNED, "", time.time())
 
     assert decided is not None
-    assert decided.told
+    assert decided.delivered
 
 
-# -- Step Functions is out of reach ---------------------------------------------------------------
+# -- Step Functions is unreachable ----------------------------------------------------------------
 
 CHOICES = pytest.mark.parametrize(
-    ("choice", "operation", "noted", "done"),
+    ("choice", "operation", "undelivered_text", "final_text"),
     [
-        ("sign", DELIVERING, "Your signature is noted, but not delivered", "You signed document 3"),
-        ("decline", "SendTaskFailure", "Your answer is noted, but not", "You declined to sign"),
+        (
+            "sign",
+            DELIVERING,
+            "Your signature is stored, but not delivered",
+            "You signed document 3",
+        ),
+        ("decline", "SendTaskFailure", "Your decision is stored, but not", "You declined to sign"),
     ],
     ids=["signed", "declined"],
 )
 
 
 @CHOICES
-def test_a_decision_that_is_not_delivered_is_called_so_and_may_be_sent_again(
-    world: World, ask: Any, context: FakeContext, choice: str, operation: str, noted: str, done: str
+def test_an_undelivered_decision_is_reported_as_such_and_can_be_sent_again(
+    world: World,
+    ask: Any,
+    context: FakeContext,
+    choice: str,
+    operation: str,
+    undelivered_text: str,
+    final_text: str,
 ) -> None:
     ask()
     code = world.code()
 
     with injected(Fault(Kind.NOT_REACHED, operation, times=EVERY)):
-        first = press(context, code, decision=choice, reason="too dear")
-    shown = look(context, code)
+        first = press_button(context, code, decision=choice, reason="too dear")
+    shown = open_page(context, code)
 
     assert (first[0], shown[0]) == (202, 200)
-    assert world.machine.told == []
+    assert world.machine.callbacks == []
     for _, page in (first, shown):
-        assert noted in page
+        assert undelivered_text in page
         assert f'<button class="{choice}" name="decision" value="{choice}">Send it again' in page
-        for claim in ("Thank you", "nothing more for you to do", "settled before", done):
+        for claim in ("Thank you", "nothing more for you to do", "already finished", final_text):
             assert claim not in page
 
-    again = press(context, code, decision=choice)
+    again = press_button(context, code, decision=choice)
 
     assert again[0] == 200
-    assert done in again[1]
-    assert len(world.machine.told) == 1
+    assert final_text in again[1]
+    assert len(world.machine.callbacks) == 1
     assert not world.request(ONE).is_undelivered
 
 
 @CHOICES
-def test_the_service_delivers_it_by_itself(
+def test_the_service_delivers_an_undelivered_decision(
     world: World,
     ask: Any,
     context: FakeContext,
     deliver: Any,
     choice: str,
     operation: str,
-    noted: str,
-    done: str,
+    undelivered_text: str,
+    final_text: str,
 ) -> None:
     ask()
     with injected(Fault(Kind.NOT_REACHED, operation, times=EVERY)):
-        press(context, world.code(), decision=choice, reason="too dear")
+        press_button(context, world.code(), decision=choice, reason="too dear")
 
-    assert deliver() == {"delivered": 1, "left": 0}
-    assert deliver() == {"delivered": 0, "left": 0}
+    assert deliver() == {"delivered": 1, "remaining": 0}
+    assert deliver() == {"delivered": 0, "remaining": 0}
 
-    ((token, outcome),) = world.machine.told
+    ((token, outcome),) = world.machine.callbacks
     assert token == "token"
     if choice == "decline":
         assert outcome == Failure("SignatureDeclinedError", "too dear")
-    assert done in look(context, world.code())[1]
+    assert final_text in open_page(context, world.code())[1]
 
 
-def test_a_person_who_completes_it_is_told_that_it_is_not_delivered(
+def test_complete_signature_request_reports_an_undelivered_decision(
     world: World, ask: Any, context: FakeContext, deliver: Any
 ) -> None:
     ask()
@@ -232,7 +243,7 @@ def test_a_person_who_completes_it_is_told_that_it_is_not_delivered(
     assert (second["outcome"], second["status"]) == ("ALREADY_FINISHED", "SIGNED")
 
 
-def test_the_reminder_delivers_what_is_not_delivered(
+def test_the_reminder_delivers_an_undelivered_decision(
     world: World, ask: Any, context: FakeContext
 ) -> None:
     ask()
@@ -242,20 +253,20 @@ def test_the_reminder_delivers_what_is_not_delivered(
         "reminded": False,
         "delivered": True,
     }
-    assert len(world.machine.told) == len(world.mails()) == 1
+    assert len(world.machine.callbacks) == len(world.mails()) == 1
 
 
-def test_who_has_just_decided_is_left_to_deliver_it(
+def test_a_new_decision_is_left_to_the_function_that_stored_it(
     world: World, ask: Any, context: FakeContext
 ) -> None:
     ask()
     world.store.decide(ONE, Status.SIGNED, "", time.time())
 
-    assert deliver_decisions.handler({}, context) == {"delivered": 0, "left": 0}
-    assert world.machine.told == []
+    assert deliver_decisions.handler({}, context) == {"delivered": 0, "remaining": 0}
+    assert world.machine.callbacks == []
 
 
-def test_one_that_cannot_be_delivered_keeps_no_other_waiting(
+def test_a_decision_that_cannot_be_delivered_does_not_stop_the_others(
     world: World, ask: Any, deliver: Any
 ) -> None:
     for number in range(3):
@@ -263,61 +274,62 @@ def test_one_that_cannot_be_delivered_keeps_no_other_waiting(
         ask(request_id, f"token {number}")
         world.store.decide(request_id, Status.SIGNED, "", time.time() + number)
 
-    world.machine.refuses = {"token 0"}
+    world.machine.invalid_tokens = {"token 0"}
 
-    assert deliver() == {"delivered": 2, "left": 1}
-    world.machine.refuses = set()
-    assert deliver() == {"delivered": 1, "left": 0}
+    assert deliver() == {"delivered": 2, "remaining": 1}
+    world.machine.invalid_tokens = set()
+    assert deliver() == {"delivered": 1, "remaining": 0}
 
 
-def test_without_time_all_is_left_for_the_next_run(
+def test_without_time_all_decisions_remain_for_the_next_run(
     world: World, ask: Any, context: FakeContext, deliver: Any
 ) -> None:
     ask()
     world.store.decide(ONE, Status.SIGNED, "", time.time())
     context.remaining_ms = 1
 
-    assert deliver() == {"delivered": 0, "left": 1}
+    assert deliver() == {"delivered": 0, "remaining": 1}
 
 
-def test_a_decision_of_which_there_is_no_news_is_called_expired_after_its_time_only(
+def test_a_decision_that_stays_undelivered_expires_only_after_the_finalizing_time(
     world: World, ask: Any, context: FakeContext, deliver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask()
     world.machine.waiting.clear()
 
-    status, page = press(context, world.code(), decision="sign")
-    assert (status, "is noted, but not delivered yet" in page) == (202, True)
-    assert deliver() == {"delivered": 0, "left": 1}
+    status, page = press_button(context, world.code(), decision="sign")
+    assert (status, "is stored, but not delivered yet" in page) == (202, True)
+    assert deliver() == {"delivered": 0, "remaining": 1}
 
     expires = world.request(ONE).expires_at
     monkeypatch.setattr(decision, "now", lambda: expires + 600)  # the machine's task may be retried
-    assert deliver() == {"delivered": 0, "left": 1}
-    monkeypatch.setattr(decision, "now", lambda: expires + decision.SETTLING_SECONDS)
-    assert deliver() == {"delivered": 0, "left": 0}
+    assert deliver() == {"delivered": 0, "remaining": 1}
+    monkeypatch.setattr(decision, "now", lambda: expires + decision.FINALIZING_SECONDS)
+    assert deliver() == {"delivered": 0, "remaining": 0}
     assert world.request(ONE).status is Status.EXPIRED
-    assert look(context, world.code())[0] == 404
+    assert open_page(context, world.code())[0] == 404
 
 
-@pytest.mark.parametrize("noted", [Status.SIGNED, Status.DECLINED])
-def test_a_decision_that_was_noted_in_time_is_what_the_machine_learns_at_the_deadline(
-    world: World, ask: Any, context: FakeContext, noted: Status
+@pytest.mark.parametrize("decided", [Status.SIGNED, Status.DECLINED])
+def test_the_machine_gets_a_decision_stored_in_time_at_the_deadline(
+    world: World, ask: Any, context: FakeContext, decided: Status
 ) -> None:
     ask()
-    decided = world.store.decide(ONE, noted, "too dear" * (noted is Status.DECLINED), time.time())
-    assert decided is not None
+    reason = "too dear" if decided is Status.DECLINED else ""
+    stored = world.store.decide(ONE, decided, reason, time.time())
+    assert stored is not None
 
     for _ in range(2):  # at least once
-        settled = settle_signature_request.handler(
+        finalized = finalize_signature_request.handler(
             {"execution": EXECUTION, "requestId": ONE, "outcome": "EXPIRED"}, context
         )
 
-    assert settled["status"] == noted == world.request(ONE).status
-    assert world.request(ONE).settled
-    if noted is Status.SIGNED:
-        assert settled["signature"] == decision.signature(decided)
+    assert finalized["status"] == decided == world.request(ONE).status
+    assert world.request(ONE).finalized
+    if decided is Status.SIGNED:
+        assert finalized["signature"] == decision.signature(stored)
     else:
-        assert settled["reason"] == "too dear"
+        assert finalized["reason"] == "too dear"
 
 
 # -- A process that is killed, and its work that is repeated --------------------------------------
@@ -330,35 +342,35 @@ KILLS = pytest.mark.parametrize(
 @KILLS
 @pytest.mark.parametrize("call", [2, 3, 4])
 @pytest.mark.parametrize("choice", ["sign", "decline"])
-def test_a_decision_survives_a_kill_at_any_call_or_was_never_noted(
+def test_a_decision_is_delivered_or_was_never_stored_wherever_the_function_is_killed(
     world: World, ask: Any, context: FakeContext, deliver: Any, call: int, choice: str, kind: Kind
 ) -> None:
-    """Calls 2 to 4: note it, tell the machine, note that it was told."""
+    """Calls 2 to 4: store it, send it to the machine, mark it as delivered."""
     ask()
     code = world.code()
 
     with injected(Fault(kind, nth=call)), pytest.raises(Killed):
-        press(context, code, decision=choice, reason="why")
-    if world.machine.told:  # it goes on
-        world.store.settle(ONE, decision.DECISIONS[choice], time.time())
+        press_button(context, code, decision=choice, reason="why")
+    if world.machine.callbacks:  # the machine continues
+        world.store.finalize(ONE, decision.DECISIONS[choice], time.time())
     deliver()
 
     if (call, kind) == (2, Kind.KILLED_BEFORE):
-        assert "<form" in look(context, code)[1]
-        assert (world.request(ONE).status, world.machine.told) == (Status.PENDING, [])
+        assert "<form" in open_page(context, code)[1]
+        assert (world.request(ONE).status, world.machine.callbacks) == (Status.PENDING, [])
     else:
-        assert "There is nothing more for you to do" in look(context, code)[1]
+        assert "There is nothing more for you to do" in open_page(context, code)[1]
         assert world.request(ONE).status is decision.DECISIONS[choice]
         assert not world.request(ONE).is_undelivered
-        assert len(world.machine.told) == 1
+        assert len(world.machine.callbacks) == 1
 
 
 @KILLS
 @pytest.mark.parametrize("call", range(1, 6))
-def test_asking_again_after_a_kill_asks_once_and_with_a_link_that_works(
+def test_a_retry_after_a_kill_sends_one_mail_with_a_working_link(
     world: World, ask: Any, context: FakeContext, call: int, kind: Kind
 ) -> None:
-    """Calls 1 to 5: store the request, schedule its reminder; note, send and note the mail."""
+    """Calls 1 to 5: store the request, schedule its reminder; log, send and log the mail."""
     with injected(Fault(kind, nth=call)), pytest.raises(Killed):
         ask(token="first")
 
@@ -367,19 +379,19 @@ def test_asking_again_after_a_kill_asks_once_and_with_a_link_that_works(
     request = world.request(ONE)
     assert (request.status, request.task_token) == (Status.PENDING, "second")
     assert len(world.schedules()) == 1
-    # Between noting a mail and SES's answer nobody knows whether it was sent; then it is not sent
-    # again, and the reminder reaches Bob.
+    # Between the log entry of a mail and SES's response it is unknown whether the mail was sent. It
+    # is not sent again, and the reminder reaches Bob.
     unknown = (call, kind) in {(3, Kind.KILLED_AFTER), (4, Kind.KILLED_BEFORE)}
     assert len(world.mails()) == int(not unknown)
     if unknown:
         remind_signer.handler({"requestId": ONE}, context)
-    assert press(context, world.code(), decision="sign")[0] == 200
-    assert [token for token, _ in world.machine.told] == ["second"]
+    assert press_button(context, world.code(), decision="sign")[0] == 200
+    assert [token for token, _ in world.machine.callbacks] == ["second"]
 
 
 @KILLS
 @pytest.mark.parametrize("call", [1, 2])
-def test_cancelling_again_after_a_kill_ends_the_task_that_waits(
+def test_cancelling_again_after_a_kill_fails_the_waiting_task(
     world: World, ask: Any, context: FakeContext, call: int, kind: Kind
 ) -> None:
     ask()
@@ -395,11 +407,11 @@ def test_cancelling_again_after_a_kill_ends_the_task_that_waits(
 
 # -- An execution that ends from outside ----------------------------------------------------------
 
-HERS = request_id_of(EXECUTION)
+REQUEST_ID = request_id_of(EXECUTION)
 
 
 def ended(status: str) -> dict[str, Any]:
-    """What Step Functions says of an execution that has ended."""
+    """The event that Step Functions publishes when an execution has ended."""
     return {
         "source": "aws.states",
         "detail-type": "Step Functions Execution Status Change",
@@ -408,76 +420,78 @@ def ended(status: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("status", ["ABORTED", "TIMED_OUT", "FAILED"])
-@pytest.mark.parametrize("state", ["pending", "decided", "yet to come"])
+@pytest.mark.parametrize("state", ["pending", "decided", "not stored yet"])
 def test_the_request_of_an_execution_that_has_ended_is_withdrawn(
     world: World, ask: Any, context: FakeContext, status: str, state: str
 ) -> None:
-    if state != "yet to come":
-        ask(HERS)
+    if state != "not stored yet":
+        ask(REQUEST_ID)
     if state == "decided":
-        world.store.decide(HERS, Status.SIGNED, "", time.time())
+        world.store.decide(REQUEST_ID, Status.SIGNED, "", time.time())
 
     results = [withdraw_signature_request.handler(ended(status), context) for _ in range(2)]
 
     assert [one["withdrawn"] for one in results] == [True, False]  # at least once
-    assert world.request(HERS).status is Status.CANCELLED
-    assert "taskToken" not in world.item(HERS)
-    if state == "yet to come":
+    assert world.request(REQUEST_ID).status is Status.CANCELLED
+    assert "taskToken" not in world.item(REQUEST_ID)
+    if state == "not stored yet":
         with pytest.raises(request_document_signature.SignatureRequestCancelledError):
-            ask(HERS)
+            ask(REQUEST_ID)
         assert world.mails() == []
         return
     code = world.code()
-    answers = [
-        show_signature_request.handler(event(code, HERS), context),
-        decide_signature_request.handler(event(code, HERS, decision="sign"), context),
+    responses = [
+        show_signature_request.handler(event(code, REQUEST_ID), context),
+        decide_signature_request.handler(event(code, REQUEST_ID, decision="sign"), context),
     ]
-    for answer in answers:
-        assert "Document 3 no longer needs your signature" in answer["body"]
-        assert withdraw_signature_request.REASONS[status] in answer["body"]
-    assert remind_signer.handler({"requestId": HERS}, context)["reminded"] is False
-    assert world.machine.told == []
+    for response in responses:
+        assert "Document 3 no longer needs your signature" in response["body"]
+        assert withdraw_signature_request.REASONS[status] in response["body"]
+    assert remind_signer.handler({"requestId": REQUEST_ID}, context)["reminded"] is False
+    assert world.machine.callbacks == []
 
 
-@pytest.mark.parametrize("state", ["told", "settled"])
-def test_what_the_machine_has_taken_is_not_withdrawn(
+@pytest.mark.parametrize("state", ["delivered", "finalized"])
+def test_a_delivered_or_finalized_request_is_not_withdrawn(
     world: World, ask: Any, context: FakeContext, state: str
 ) -> None:
-    ask(HERS)
-    if state == "told":
-        complete_signature_request.handler({"requestId": HERS}, context)
+    ask(REQUEST_ID)
+    if state == "delivered":
+        complete_signature_request.handler({"requestId": REQUEST_ID}, context)
     else:
-        world.store.settle(HERS, Status.SIGNED, time.time())
+        world.store.finalize(REQUEST_ID, Status.SIGNED, time.time())
 
     assert not withdraw_signature_request.handler(ended("ABORTED"), context)["withdrawn"]
-    assert world.request(HERS).status is Status.SIGNED
+    assert world.request(REQUEST_ID).status is Status.SIGNED
 
 
-def test_a_request_that_never_came_is_in_no_list(world: World, context: FakeContext) -> None:
+def test_a_request_withdrawn_before_it_was_stored_is_in_no_list(
+    world: World, context: FakeContext
+) -> None:
     withdraw_signature_request.handler(ended("ABORTED"), context)
 
     assert world.store.with_status(Status.CANCELLED, 10, None).requests == []
 
 
-# -- Nothing is said that is not known ------------------------------------------------------------
+# -- Unknown results ------------------------------------------------------------------------------
 
 
-def test_who_cannot_know_whether_it_was_noted_says_so(
+def test_a_lost_response_to_the_decision_shows_that_it_may_be_stored(
     world: World, ask: Any, context: FakeContext, deliver: Any
 ) -> None:
-    """Every response to the note is lost, and every attempt to note it has taken effect."""
+    """Every response to the update is lost, although every update has taken effect."""
     ask()
 
     with injected(Fault(Kind.RESPONSE_LOST, "UpdateItem", times=EVERY)):
-        status, page = press(context, world.code(), decision="sign")
+        status, page = press_button(context, world.code(), decision="sign")
 
     assert status == 503
-    assert "it may have been stored already" in page
+    assert "your decision may be stored already" in page
     deliver()
-    assert world.request(ONE).told
+    assert world.request(ONE).delivered
 
 
-def test_a_store_out_of_reach_is_transient(world: World, ask: Any, deliver: Any) -> None:
+def test_an_unreachable_table_is_a_transient_error(world: World, ask: Any, deliver: Any) -> None:
     with (
         injected(Fault(Kind.NOT_REACHED, "Query", times=EVERY)),
         pytest.raises(AwsUnavailableError),
@@ -485,10 +499,10 @@ def test_a_store_out_of_reach_is_transient(world: World, ask: Any, deliver: Any)
         deliver()
 
 
-# -- What is reported of mails --------------------------------------------------------------------
+# -- Mails ----------------------------------------------------------------------------------------
 
 
-def test_a_reminder_that_ses_does_not_confirm_is_not_called_sent(
+def test_a_reminder_that_ses_does_not_confirm_is_not_reported_as_sent(
     world: World, ask: Any, context: FakeContext
 ) -> None:
     ask()

@@ -64,7 +64,7 @@ def decide(context: FakeContext) -> Any:
 # -- The page -------------------------------------------------------------------------------------
 
 
-def test_the_page_says_what_is_asked_by_whom_and_until_when(
+def test_the_page_shows_document_signer_owner_and_deadline(
     world: World, ask: Any, show: Any
 ) -> None:
     ask(enteredAt="2100-01-31T12:00:00.000Z", timeoutSeconds=60)
@@ -72,57 +72,62 @@ def test_the_page_says_what_is_asked_by_whom_and_until_when(
     shown = show(world.code())
 
     assert shown["statusCode"] == 200
-    for said in ("document 3", "Bob", "owner@example.com", "Sunday, 31 January 2100, 12:01 UTC"):
-        assert said in shown["body"]
+    for text in ("document 3", "Bob", "owner@example.com", "Sunday, 31 January 2100, 12:01 UTC"):
+        assert text in shown["body"]
     assert world.code() not in shown["body"]
 
 
-def test_looking_at_the_page_changes_nothing(world: World, ask: Any, show: Any) -> None:
+def test_opening_the_page_changes_nothing(world: World, ask: Any, show: Any) -> None:
     ask()
     before = world.item(ONE)
 
     show(world.code())
 
     assert world.item(ONE) == before
-    assert world.machine.told == []
+    assert world.machine.callbacks == []
 
 
 @pytest.mark.parametrize(
-    "way", ["wrong code", "no code", "unknown", "expired", "over", "not an id"]
+    "case",
+    ["wrong code", "no code", "unknown id", "expired", "after the deadline", "invalid id"],
 )
 @pytest.mark.parametrize("method", ["show", "decide"])
-def test_nothing_tells_a_wrong_code_from_an_unknown_or_expired_request(
-    world: World, ask: Any, show: Any, decide: Any, way: str, method: str
+def test_wrong_codes_and_unknown_or_expired_requests_get_the_same_page(
+    world: World, ask: Any, show: Any, decide: Any, case: str, method: str
 ) -> None:
-    changes = {"enteredAt": iso(time.time() - 60), "timeoutSeconds": 59} if way == "over" else {}
+    changes = (
+        {"enteredAt": iso(time.time() - 60), "timeoutSeconds": 59}
+        if case == "after the deadline"
+        else {}
+    )
     ask(**changes)
-    if way == "expired":
-        world.store.settle(ONE, Status.EXPIRED, time.time())
+    if case == "expired":
+        world.store.finalize(ONE, Status.EXPIRED, time.time())
     code, request_id = {
         "wrong code": (f"{world.code()}x", ONE),
         "no code": (None, ONE),
-        "unknown": (world.code(), TWO),
+        "unknown id": (world.code(), TWO),
         "expired": (world.code(), ONE),
-        "over": (world.code(), ONE),
-        "not an id": (world.code(), "../" + ONE),
-    }[way]
+        "after the deadline": (world.code(), ONE),
+        "invalid id": (world.code(), "../" + ONE),
+    }[case]
 
     if method == "show":
-        answer = show(code, request_id)
+        response = show(code, request_id)
     else:
-        answer = decide(code, request_id=request_id, decision="sign")
+        response = decide(code, request_id=request_id, decision="sign")
 
-    assert answer["statusCode"] == 404
-    assert answer["body"] == show("x", "nothing")["body"]
-    assert world.machine.told == []
+    assert response["statusCode"] == 404
+    assert response["body"] == show("x", "nothing")["body"]
+    assert world.machine.callbacks == []
 
 
 @pytest.mark.parametrize(
-    ("choice", "said"),
+    ("choice", "title"),
     [("sign", "You signed document 3"), ("decline", "You declined to sign document 3")],
 )
-def test_a_button_decides_once(
-    world: World, ask: Any, show: Any, decide: Any, choice: str, said: str
+def test_only_the_first_decision_counts(
+    world: World, ask: Any, show: Any, decide: Any, choice: str, title: str
 ) -> None:
     ask()
     code = world.code()
@@ -131,16 +136,16 @@ def test_a_button_decides_once(
     second = decide(code, decision="sign")
     later = show(code)
 
-    assert [answer["statusCode"] for answer in (first, second, later)] == [200, 200, 200]
-    assert all(said in answer["body"] for answer in (first, second, later))
+    assert [response["statusCode"] for response in (first, second, later)] == [200, 200, 200]
+    assert all(title in response["body"] for response in (first, second, later))
     assert "Thank you." in first["body"]
-    assert "This was settled before." in second["body"]
+    assert "This request was already finished" in second["body"]
     assert "<form" not in later["body"]
     assert ("&lt;b&gt;why not&lt;/b&gt;" in first["body"]) == (choice == "decline")
-    assert len(world.machine.told) == 1
+    assert len(world.machine.callbacks) == 1
 
 
-@pytest.mark.parametrize("fields", [{"decision": "perhaps"}, {"reason": "x"}], ids=str)
+@pytest.mark.parametrize("fields", [{"decision": "maybe"}, {"reason": "x"}], ids=str)
 def test_a_form_without_a_decision_decides_nothing(
     world: World, ask: Any, decide: Any, fields: dict[str, str]
 ) -> None:
@@ -150,20 +155,20 @@ def test_a_form_without_a_decision_decides_nothing(
     assert world.request(ONE).status is Status.PENDING
 
 
-def test_a_cancelled_requests_link_says_so(
+def test_the_page_of_a_cancelled_request_gives_the_reason(
     world: World, ask: Any, show: Any, decide: Any, context: FakeContext
 ) -> None:
     ask()
     cancelling = asking() | {"reason": "Alice could not sign the document"}
     cancel_signature_request.handler(cancelling, context)
 
-    for answer in (show(world.code()), decide(world.code(), decision="sign")):
-        assert answer["statusCode"] == 200
-        assert "Document 3 no longer needs your signature" in answer["body"]
-        assert "Alice could not sign the document" in answer["body"]
+    for response in (show(world.code()), decide(world.code(), decision="sign")):
+        assert response["statusCode"] == 200
+        assert "Document 3 no longer needs your signature" in response["body"]
+        assert "Alice could not sign the document" in response["body"]
 
 
-def test_a_reason_is_cut_not_refused(world: World, ask: Any, decide: Any) -> None:
+def test_a_long_reason_is_shortened(world: World, ask: Any, decide: Any) -> None:
     ask()
 
     decide(world.code(), decision="decline", reason="x" * 600)
@@ -171,9 +176,7 @@ def test_a_reason_is_cut_not_refused(world: World, ask: Any, decide: Any) -> Non
     assert world.request(ONE).reason == "x" * 499 + "…"
 
 
-def test_a_reason_is_one_line_wherever_it_is_read(
-    world: World, ask: Any, decide: Any, show: Any
-) -> None:
+def test_a_reason_becomes_one_line(world: World, ask: Any, decide: Any, show: Any) -> None:
     """A control character, a line break, and one that turns the direction of writing."""
     ask()
 
@@ -181,13 +184,13 @@ def test_a_reason_is_one_line_wherever_it_is_read(
 
     assert world.request(ONE).reason == "Page 2 is wrong"
     assert "<dd>Page 2 is wrong</dd>" in show(world.code())["body"]
-    assert world.machine.told == [(f"token of {ONE}", Failure(DECLINED, "Page 2 is wrong"))]
+    assert world.machine.callbacks == [(f"token of {ONE}", Failure(DECLINED, "Page 2 is wrong"))]
 
 
-def test_a_decision_that_comes_too_late_is_told_so(
+def test_a_decision_after_the_deadline_gets_a_404(
     world: World, ask: Any, decide: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The time is over between showing the page and noting the decision."""
+    """The deadline passes between showing the page and storing the decision."""
     ask()
     late = world.request(ONE).expires_at
     monkeypatch.setattr(decision, "now", lambda: late)
@@ -197,7 +200,7 @@ def test_a_decision_that_comes_too_late_is_told_so(
 
 
 @pytest.mark.parametrize("method", ["show", "decide"])
-def test_when_aws_does_not_answer_the_signer_may_try_again(
+def test_an_unavailable_table_shows_a_page_to_try_again(
     world: World,
     ask: Any,
     show: Any,
@@ -211,26 +214,26 @@ def test_when_aws_does_not_answer_the_signer_may_try_again(
         raise AwsUnavailableError
 
     monkeypatch.setattr(RequestStore, "get", unavailable)
-    answer = show(world.code()) if method == "show" else decide(world.code(), decision="sign")
+    response = show(world.code()) if method == "show" else decide(world.code(), decision="sign")
 
-    assert answer["statusCode"] == 503
-    assert "try again" in answer["body"]
+    assert response["statusCode"] == 503
+    assert "try again" in response["body"]
 
 
-def test_answers_are_neither_kept_nor_framed_nor_scripted(
+def test_pages_are_not_cached_framed_or_scripted(
     world: World, ask: Any, show: Any, decide: Any
 ) -> None:
     ask()
 
-    for answer in (show(world.code()), show("x"), decide(world.code(), decision="sign")):
-        headers = answer["headers"]
+    for response in (show(world.code()), show("x"), decide(world.code(), decision="sign")):
+        headers = response["headers"]
         assert headers["Cache-Control"] == "no-store"
         assert headers["Referrer-Policy"] == "no-referrer"
         assert headers["X-Content-Type-Options"] == "nosniff"
         for directive in ("default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"):
             assert directive in headers["Content-Security-Policy"]
-        assert "<script" not in answer["body"]
-        assert "style=" not in answer["body"]
+        assert "<script" not in response["body"]
+        assert "style=" not in response["body"]
 
 
 # -- The list -------------------------------------------------------------------------------------
@@ -240,13 +243,13 @@ def test_answers_are_neither_kept_nor_framed_nor_scripted(
 def listing(context: FakeContext) -> Any:
     def run(**query: str) -> tuple[int, Any]:
         listed = {"queryStringParameters": query or None, "requestContext": {"requestId": "r"}}
-        answer = list_signature_requests.handler(listed, context)
-        return answer["statusCode"], json.loads(answer["body"])
+        response = list_signature_requests.handler(listed, context)
+        return response["statusCode"], json.loads(response["body"])
 
     return run
 
 
-def test_the_list_is_of_one_status_the_newest_first(world: World, ask: Any, listing: Any) -> None:
+def test_the_list_has_one_status_newest_first(world: World, ask: Any, listing: Any) -> None:
     ask(ONE, enteredAt=iso(time.time() - 60))
     ask(TWO)
 
@@ -267,23 +270,25 @@ def test_the_list_shows_no_token_and_no_hash(world: World, ask: Any, listing: An
 
 
 def test_the_pages_of_the_list_have_all_requests_once(world: World, ask: Any, listing: Any) -> None:
-    wanted = {f"00000000-0000-4000-8000-{number:012}" for number in range(5)}
-    for number, request_id in enumerate(sorted(wanted)):
+    expected = {f"00000000-0000-4000-8000-{number:012}" for number in range(5)}
+    for number, request_id in enumerate(sorted(expected)):
         ask(request_id, enteredAt=iso(time.time() - number))
 
-    seen: list[str] = []
+    listed_ids: list[str] = []
     query: dict[str, str] | None = {"limit": "2"}
     while query:
         _, body = listing(**query)
-        seen += [one["requestId"] for one in body["requests"]]
+        listed_ids += [one["requestId"] for one in body["requests"]]
         token = body.get("nextToken")
         query = {"limit": "2", "nextToken": token} if token else None
 
-    assert len(seen) == 5
-    assert set(seen) == wanted
+    assert len(listed_ids) == 5
+    assert set(listed_ids) == expected
 
 
-def test_a_token_of_one_list_is_not_good_for_another(world: World, ask: Any, listing: Any) -> None:
+def test_a_next_token_is_valid_for_its_own_status_only(
+    world: World, ask: Any, listing: Any
+) -> None:
     ask(ONE)
     ask(TWO)
     token = listing(limit="1")[1]["nextToken"]
@@ -291,7 +296,7 @@ def test_a_token_of_one_list_is_not_good_for_another(world: World, ask: Any, lis
     assert listing(status="signed", nextToken=token)[0] == 400
 
 
-def test_the_list_may_be_unavailable(
+def test_an_unavailable_table_is_a_503(
     world: World, listing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unavailable(*_: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Asking, deciding, settling: what is in the table, who is told, and what a crash leaves behind."""
+"""Requesting, deciding, finalizing: the table, the mails and callbacks, and crashes in between."""
 
 import time
 from dataclasses import replace
@@ -14,10 +14,10 @@ from handlers.signature import (
     cancel_signature_request,
     complete_signature_request,
     decision,
+    finalize_signature_request,
     invitation,
     remind_signer,
     request_document_signature,
-    settle_signature_request,
 )
 from handlers.signature.codes import is_one_of
 from handlers.signature.decision import complete, deliver
@@ -26,7 +26,7 @@ from handlers.signature.errors import (
     SignatureRequestCancelledError,
     SignatureRequestNotFoundError,
 )
-from handlers.signature.request import KEPT_SECONDS, Status
+from handlers.signature.request import RETENTION_SECONDS, Status
 from handlers.signature.store import RequestStore
 from tests.unit.fakes import FakeContext
 
@@ -37,11 +37,11 @@ ONE, TWO = "00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-0000
 
 
 class Killed(BaseException):
-    """The end of a Lambda in the middle of its work."""
+    """Lambda ends the process in the middle of its work."""
 
 
 def asking(request_id: str = ONE, token: str = "token", **changes: Any) -> dict[str, Any]:
-    """What the machine asks the function with."""
+    """The event that the machine sends to the function."""
     return {
         "execution": EXECUTION,
         "enteredAt": iso(time.time()),
@@ -67,7 +67,7 @@ def ask(world: World, context: FakeContext) -> Any:
 # -- Asking ---------------------------------------------------------------------------------------
 
 
-def test_a_request_is_stored_mailed_and_to_be_reminded_of(world: World, ask: Any) -> None:
+def test_a_request_is_stored_mailed_and_scheduled_for_a_reminder(world: World, ask: Any) -> None:
     assert ask() == {"requestId": ONE}
 
     stored = world.request(ONE)
@@ -92,7 +92,7 @@ def test_only_a_hash_of_the_code_is_stored(world: World, ask: Any) -> None:
     assert len(world.request(ONE).code_hashes) == 1
 
 
-def test_the_reminder_is_due_at_half_the_time_and_then_forgotten(world: World, ask: Any) -> None:
+def test_the_reminder_is_due_at_half_the_time_and_then_deleted(world: World, ask: Any) -> None:
     ask(enteredAt="2100-01-01T00:00:00.000Z", timeoutSeconds=3600)
 
     (schedule,) = world.schedules()
@@ -102,16 +102,16 @@ def test_the_reminder_is_due_at_half_the_time_and_then_forgotten(world: World, a
     assert schedule["Target"]["DeadLetterConfig"] == {"Arn": "arn:q"}
 
 
-def test_a_request_of_a_second_has_no_reminder(world: World, ask: Any) -> None:
+def test_a_request_that_expires_in_a_second_has_no_reminder(world: World, ask: Any) -> None:
     ask(timeoutSeconds=1)
 
     assert world.schedules() == []
 
 
-def test_a_request_that_is_never_finished_is_forgotten_as_well(world: World, ask: Any) -> None:
+def test_an_unfinished_request_has_a_time_to_live_too(world: World, ask: Any) -> None:
     ask(enteredAt="2026-01-31T12:00:00.000Z", timeoutSeconds=60)
 
-    assert int(world.item(ONE)["expiration"]["N"]) == 1_769_860_860 + KEPT_SECONDS
+    assert int(world.item(ONE)["expiration"]["N"]) == 1_769_860_860 + RETENTION_SECONDS
 
 
 def test_two_requests_never_overwrite_each_other(world: World, ask: Any) -> None:
@@ -123,10 +123,14 @@ def test_two_requests_never_overwrite_each_other(world: World, ask: Any) -> None
     assert len(world.mails()) == len(world.schedules()) == 2
 
 
-@pytest.mark.parametrize("bad", ["", "a b", "x" * 129, "<script>", "3\n", None, True, 3.5, ["3"]])
-def test_what_is_no_document_id_is_not_asked_about(world: World, ask: Any, bad: Any) -> None:
+@pytest.mark.parametrize(
+    "invalid", ["", "a b", "x" * 129, "<script>", "3\n", None, True, 3.5, ["3"]]
+)
+def test_no_request_is_sent_for_an_invalid_document_id(
+    world: World, ask: Any, invalid: Any
+) -> None:
     with pytest.raises(InvalidDocumentIdError):
-        ask(documentId=bad)
+        ask(documentId=invalid)
 
     assert world.mails() == []
 
@@ -134,7 +138,7 @@ def test_what_is_no_document_id_is_not_asked_about(world: World, ask: Any, bad: 
 # -- Asking again: the task is retried ------------------------------------------------------------
 
 
-def test_a_retry_exchanges_the_token_and_mails_no_second_time(world: World, ask: Any) -> None:
+def test_a_retry_exchanges_the_token_and_sends_no_second_mail(world: World, ask: Any) -> None:
     ask(token="first")
     code = world.code()
     ask(token="second")
@@ -142,18 +146,18 @@ def test_a_retry_exchanges_the_token_and_mails_no_second_time(world: World, ask:
     assert world.request(ONE).task_token == "second"
     assert len(world.mails()) == len(world.schedules()) == 1
     assert complete(world.store, world.request(ONE), Status.SIGNED).decided_now
-    assert [token for token, _ in world.machine.told] == ["second"]
+    assert [token for token, _ in world.machine.callbacks] == ["second"]
     assert code == world.code()  # the link in the one mail is still good
 
 
-def test_a_retry_after_a_mail_that_was_not_sent_sends_one_whose_link_works(
+def test_a_retry_sends_a_mail_that_failed_with_a_working_link(
     world: World, ask: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def throttled(*_: Any, **__: Any) -> Any:
         raise AwsUnavailableError
 
-    with monkeypatch.context() as broken:
-        broken.setattr(request_document_signature, "invite", throttled)
+    with monkeypatch.context() as patch:
+        patch.setattr(request_document_signature, "invite", throttled)
         with pytest.raises(AwsUnavailableError):
             ask(token="first")
     ask(token="second")
@@ -162,15 +166,15 @@ def test_a_retry_after_a_mail_that_was_not_sent_sends_one_whose_link_works(
     assert is_one_of(world.code(), world.request(ONE).code_hashes)
 
 
-def test_a_signer_who_decided_between_two_attempts_is_not_lost(world: World, ask: Any) -> None:
+def test_a_decision_between_two_attempts_is_delivered(world: World, ask: Any) -> None:
     ask(token="first")
-    world.machine.waiting.clear()  # its attempt has failed after the mail was sent
-    noted = world.store.decide(ONE, Status.SIGNED, "", time.time())
-    assert noted is not None
+    world.machine.waiting.clear()  # the attempt failed after it sent the mail
+    decided = world.store.decide(ONE, Status.SIGNED, "", time.time())
+    assert decided is not None
 
     ask(token="second")
 
-    assert [token for token, _ in world.machine.told] == ["second"]
+    assert [token for token, _ in world.machine.callbacks] == ["second"]
     assert len(world.mails()) == 1
 
 
@@ -206,68 +210,70 @@ def completing(world: World, context: FakeContext) -> Any:
     return run
 
 
-def test_signing_tells_the_machine_the_signature(world: World, ask: Any, completing: Any) -> None:
+def test_signing_sends_the_signature_to_the_machine(
+    world: World, ask: Any, completing: Any
+) -> None:
     ask()
 
-    answer = completing(documentId="3")
+    result = completing(documentId="3")
 
-    assert (answer["outcome"], answer["status"]) == ("COMPLETED", "SIGNED")
-    assert answer["message"] == "Bob has signed document 3."
-    ((token, outcome),) = world.machine.told
+    assert (result["outcome"], result["status"]) == ("COMPLETED", "SIGNED")
+    assert result["message"] == "Bob has signed document 3."
+    ((token, outcome),) = world.machine.callbacks
     assert token == "token"
     assert isinstance(outcome, Success)
     assert outcome.output == {
         "signer": "Bob",
         "documentId": "3",
         "signature": "Bob signed 3",
-        "signedAt": answer["finishedAt"],
+        "signedAt": result["finishedAt"],
     }
 
 
-def test_a_number_is_the_document_as_well(ask: Any, completing: Any) -> None:
+def test_a_document_id_may_be_a_number(ask: Any, completing: Any) -> None:
     ask()
 
     assert completing(documentId=3)["outcome"] == "COMPLETED"
 
 
 @pytest.mark.parametrize(
-    ("given", "cause"), [({"reason": " too dear "}, "too dear"), ({}, "no reason was given")]
+    ("fields", "cause"), [({"reason": " too dear "}, "too dear"), ({}, "no reason was given")]
 )
-def test_declining_tells_the_machine_the_reason(
-    world: World, ask: Any, completing: Any, given: dict[str, str], cause: str
+def test_declining_sends_the_reason_to_the_machine(
+    world: World, ask: Any, completing: Any, fields: dict[str, str], cause: str
 ) -> None:
     ask()
 
-    answer = completing(requestId=ONE, decision="decline", **given)
+    result = completing(requestId=ONE, decision="decline", **fields)
 
-    assert (answer["outcome"], answer["status"]) == ("COMPLETED", "DECLINED")
-    assert world.machine.told == [("token", Failure("SignatureDeclinedError", cause))]
+    assert (result["outcome"], result["status"]) == ("COMPLETED", "DECLINED")
+    assert world.machine.callbacks == [("token", Failure("SignatureDeclinedError", cause))]
 
 
-def test_no_answer_has_a_token_or_a_hash(world: World, ask: Any, completing: Any) -> None:
+def test_results_have_no_tokens_and_no_hashes(world: World, ask: Any, completing: Any) -> None:
     ask()
     ask(TWO, "token 2")
 
-    answers = [completing(documentId="3"), completing(requestId=ONE), completing(requestId=ONE)]
+    results = [completing(documentId="3"), completing(requestId=ONE), completing(requestId=ONE)]
 
     secrets = {"token", *world.request(TWO).code_hashes}
-    assert not [secret for secret in secrets if secret in str(answers)]
+    assert not [secret for secret in secrets if secret in str(results)]
 
 
-def test_several_pending_requests_are_listed_and_none_is_touched(
+def test_several_pending_requests_are_listed_and_none_is_changed(
     world: World, ask: Any, completing: Any
 ) -> None:
     ask(ONE, "token 1")
     ask(TWO, "token 2")
 
-    answer = completing(documentId="3")
+    result = completing(documentId="3")
 
-    assert answer["outcome"] == "SEVERAL_PENDING"
-    assert set(answer["requestIds"]) == {ONE, TWO}
-    assert world.machine.told == []
+    assert result["outcome"] == "SEVERAL_PENDING"
+    assert set(result["requestIds"]) == {ONE, TWO}
+    assert world.machine.callbacks == []
 
 
-def test_of_several_requests_the_one_that_is_pending_is_meant(ask: Any, completing: Any) -> None:
+def test_a_document_id_selects_the_only_pending_request(ask: Any, completing: Any) -> None:
     ask(ONE, "token 1")
     ask(TWO, "token 2")
     completing(requestId=ONE)
@@ -276,25 +282,25 @@ def test_of_several_requests_the_one_that_is_pending_is_meant(ask: Any, completi
 
 
 @pytest.mark.parametrize("second", ["sign", "decline"])
-@pytest.mark.parametrize("noted_by_the_machine", [True, False], ids=["noted", "not noted yet"])
-def test_a_second_call_answers_that_it_is_finished(
+@pytest.mark.parametrize("finalized", [True, False], ids=["finalized", "not finalized yet"])
+def test_a_second_call_returns_already_finished(
     world: World,
     ask: Any,
     completing: Any,
     context: FakeContext,
     second: str,
-    noted_by_the_machine: bool,
+    finalized: bool,
 ) -> None:
     ask()
     completing(documentId="3")
-    if noted_by_the_machine:
-        settle(context, "SIGNED")
+    if finalized:
+        finalize(context, "SIGNED")
 
-    answer = completing(documentId="3", decision=second)
+    result = completing(documentId="3", decision=second)
 
-    assert (answer["outcome"], answer["status"]) == ("ALREADY_FINISHED", "SIGNED")
-    assert "was finished at" in answer["message"]
-    assert len(world.machine.told) == 1
+    assert (result["outcome"], result["status"]) == ("ALREADY_FINISHED", "SIGNED")
+    assert "was finished at" in result["message"]
+    assert len(world.machine.callbacks) == 1
 
 
 @pytest.mark.parametrize("event", [{"documentId": "4"}, {"requestId": "none"}])
@@ -306,13 +312,13 @@ def test_an_unknown_request_is_an_error(completing: Any, event: dict[str, str]) 
 @pytest.mark.parametrize(
     "event",
     [
-        {"decision": "perhaps"},
+        {"decision": "maybe"},
         {"decision": None},
         {"decision": "decline", "reason": 3},
         {"decision": "decline", "reason": "x" * 501},
     ],
 )
-def test_a_decision_that_is_none_is_refused(
+def test_an_invalid_decision_is_refused(
     world: World, ask: Any, completing: Any, event: dict[str, Any]
 ) -> None:
     ask()
@@ -323,73 +329,75 @@ def test_a_decision_that_is_none_is_refused(
     assert world.request(ONE).status is Status.PENDING
 
 
-def test_an_event_about_nothing_is_refused(completing: Any) -> None:
+def test_an_event_without_an_id_is_refused(completing: Any) -> None:
     with pytest.raises(InvalidDocumentIdError):
         completing()
 
 
-def test_after_the_deadline_it_is_too_late(world: World, ask: Any, completing: Any) -> None:
+def test_completing_after_the_deadline_returns_too_late(
+    world: World, ask: Any, completing: Any
+) -> None:
     ask(enteredAt=iso(time.time() - 60), timeoutSeconds=59)
 
-    answer = completing(documentId="3")
+    result = completing(documentId="3")
 
-    assert (answer["outcome"], answer["status"]) == ("TOO_LATE", "EXPIRED")
-    assert world.machine.told == []
+    assert (result["outcome"], result["status"]) == ("TOO_LATE", "EXPIRED")
+    assert world.machine.callbacks == []
     assert "taskToken" not in world.item(ONE)
 
 
-def test_who_decides_after_the_time_is_told_so(
+def test_a_deadline_that_passes_during_the_call_returns_too_late(
     world: World, ask: Any, completing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask()
     late = world.request(ONE).expires_at
     monkeypatch.setattr(decision, "now", lambda: late)
 
-    answer = completing(requestId=ONE)
+    result = completing(requestId=ONE)
 
-    assert (answer["outcome"], answer["status"]) == ("TOO_LATE", "EXPIRED")
+    assert (result["outcome"], result["status"]) == ("TOO_LATE", "EXPIRED")
     assert world.request(ONE).status is Status.EXPIRED
 
 
 # -- A crash anywhere is repaired by calling again ------------------------------------------------
 
 
-def test_a_crash_between_noting_and_telling(
+def test_a_crash_between_storing_and_delivering(
     world: World, ask: Any, completing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask()
 
-    def die(*_: Any) -> Any:
+    def kill(*_: Any) -> Any:
         raise Killed
 
-    with monkeypatch.context() as dying:
-        dying.setattr("handlers.signature.decision.answer", die)
+    with monkeypatch.context() as patch:
+        patch.setattr("handlers.signature.decision.answer", kill)
         with pytest.raises(Killed):
             completing(documentId="3", decision="decline", reason="the first one counts")
 
-    answer = completing(documentId="3", decision="sign")
+    result = completing(documentId="3", decision="sign")
 
-    assert (answer["outcome"], answer["status"]) == ("ALREADY_FINISHED", "DECLINED")
-    assert world.machine.told == [
+    assert (result["outcome"], result["status"]) == ("ALREADY_FINISHED", "DECLINED")
+    assert world.machine.callbacks == [
         ("token", Failure("SignatureDeclinedError", "the first one counts"))
     ]
 
 
-def test_a_request_that_a_crash_left_behind_comes_before_newer_ones_that_are_finished(
+def test_an_undelivered_request_is_chosen_before_newer_finished_ones(
     world: World, ask: Any, completing: Any, context: FakeContext
 ) -> None:
     ask(ONE, "token 1", enteredAt=iso(time.time() - 60))
     world.store.decide(ONE, Status.SIGNED, "", time.time())
     ask(TWO, "token 2")
-    settle(context, "EXPIRED", TWO)
+    finalize(context, "EXPIRED", TWO)
 
-    answer = completing(documentId="3")
+    result = completing(documentId="3")
 
-    assert (answer["requestId"], answer["status"]) == (ONE, "SIGNED")
-    assert [token for token, _ in world.machine.told] == ["token 1"]
+    assert (result["requestId"], result["status"]) == (ONE, "SIGNED")
+    assert [token for token, _ in world.machine.callbacks] == ["token 1"]
 
 
-def test_a_task_that_is_tried_again_is_answered_whatever_was_told_before(
+def test_a_retried_task_gets_a_decision_that_was_delivered_before(
     world: World, ask: Any, completing: Any
 ) -> None:
     ask(token="first")
@@ -397,24 +405,24 @@ def test_a_task_that_is_tried_again_is_answered_whatever_was_told_before(
 
     ask(token="second")
 
-    assert [token for token, _ in world.machine.told] == ["first", "second"]
+    assert [token for token, _ in world.machine.callbacks] == ["first", "second"]
 
 
-def test_a_crash_after_telling_is_seen_by_what_the_machine_has_noted(
+def test_a_crash_after_the_callback_is_resolved_by_the_finalized_outcome(
     world: World, ask: Any, completing: Any, context: FakeContext
 ) -> None:
-    """The token is used up, which alone would look like a timeout."""
+    """The token was used, which looks like a timeout."""
     ask()
     world.store.decide(ONE, Status.SIGNED, "", time.time())
     world.machine.waiting.clear()
-    settle(context, "SIGNED")
+    finalize(context, "SIGNED")
 
-    answer = completing(documentId="3")
+    result = completing(documentId="3")
 
-    assert (answer["outcome"], answer["status"]) == ("ALREADY_FINISHED", "SIGNED")
+    assert (result["outcome"], result["status"]) == ("ALREADY_FINISHED", "SIGNED")
 
 
-def test_a_decision_that_the_machine_has_taken_stands_though_nobody_could_note_it(
+def test_a_delivered_decision_counts_even_if_it_cannot_be_marked_as_delivered(
     world: World, ask: Any, completing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask()
@@ -422,34 +430,34 @@ def test_a_decision_that_the_machine_has_taken_stands_though_nobody_could_note_i
     def unavailable(*_: Any) -> Any:
         raise AwsUnavailableError
 
-    monkeypatch.setattr(RequestStore, "note_told", unavailable)
+    monkeypatch.setattr(RequestStore, "mark_delivered", unavailable)
 
     assert completing(documentId="3")["outcome"] == "COMPLETED"
-    assert len(world.machine.told) == 1
+    assert len(world.machine.callbacks) == 1
 
 
-def test_a_machine_that_takes_its_time_to_note_is_waited_for(
+def test_delivery_waits_until_the_machine_has_finalized_the_request(
     world: World, ask: Any, context: FakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask()
     decided = world.store.decide(ONE, Status.SIGNED, "", time.time())
     assert decided is not None
     world.machine.waiting.clear()
-    looks = []
+    reads = []
     get = RequestStore.get
 
-    def get_and_settle_at_the_third(store: RequestStore, request_id: str) -> Any:
-        looks.append(request_id)
-        if len(looks) == 3:
-            settle(context, "SIGNED")
+    def get_and_finalize_at_the_third(store: RequestStore, request_id: str) -> Any:
+        reads.append(request_id)
+        if len(reads) == 3:
+            finalize(context, "SIGNED")
         return get(store, request_id)
 
-    monkeypatch.setattr(RequestStore, "get", get_and_settle_at_the_third)
+    monkeypatch.setattr(RequestStore, "get", get_and_finalize_at_the_third)
 
     assert deliver(world.store, decided).status is Status.SIGNED
 
 
-def test_a_new_token_is_answered_in_place_of_the_old_one(
+def test_a_new_token_is_used_instead_of_the_old_one(
     world: World, ask: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask(token="first")
@@ -465,50 +473,52 @@ def test_a_new_token_is_answered_in_place_of_the_old_one(
     )
 
     assert deliver(world.store, decided).status is Status.SIGNED
-    assert [token for token, _ in world.machine.told] == ["second"]
+    assert [token for token, _ in world.machine.callbacks] == ["second"]
 
 
-def test_whatever_was_believed_the_machines_note_is_final(
+def test_the_machines_outcome_overrides_an_expired_status(
     world: World, ask: Any, completing: Any, context: FakeContext
 ) -> None:
     ask()
     world.store.expire(world.request(ONE), time.time())
 
-    settle(context, "SIGNED")
+    finalize(context, "SIGNED")
 
     assert world.request(ONE).status is Status.SIGNED
     assert completing(documentId="3")["outcome"] == "ALREADY_FINISHED"
 
 
-# -- Settling and cancelling ----------------------------------------------------------------------
+# -- Finalizing and cancelling --------------------------------------------------------------------
 
 
-def settle(context: FakeContext, outcome: str, request_id: str = ONE) -> Any:
+def finalize(context: FakeContext, outcome: str, request_id: str = ONE) -> Any:
     event = {"execution": EXECUTION, "requestId": request_id, "outcome": outcome}
-    return settle_signature_request.handler(event, context)
+    return finalize_signature_request.handler(event, context)
 
 
 @pytest.mark.parametrize("outcome", ["SIGNED", "DECLINED", "EXPIRED", "CANCELLED"])
-def test_what_is_settled_has_no_token_and_is_forgotten_after_thirty_days(
+def test_a_finalized_request_has_no_token_and_expires_after_thirty_days(
     world: World, ask: Any, context: FakeContext, outcome: str
 ) -> None:
     ask()
 
     for _ in range(2):  # at least once
-        assert settle(context, outcome) == {"requestId": ONE, "status": outcome}
+        assert finalize(context, outcome) == {"requestId": ONE, "status": outcome}
 
     assert "taskToken" not in world.item(ONE)
-    left = int(world.item(ONE)["expiration"]["N"]) - time.time()
-    assert KEPT_SECONDS - 10 < left <= KEPT_SECONDS + 1
-    assert world.request(ONE).settled
+    remaining = int(world.item(ONE)["expiration"]["N"]) - time.time()
+    assert RETENTION_SECONDS - 10 < remaining <= RETENTION_SECONDS + 1
+    assert world.request(ONE).finalized
 
 
-def test_a_request_that_was_never_stored_needs_no_note(world: World, context: FakeContext) -> None:
-    assert settle(context, "CANCELLED")["status"] == "NONE"
+def test_finalizing_a_request_that_was_never_stored_changes_nothing(
+    world: World, context: FakeContext
+) -> None:
+    assert finalize(context, "CANCELLED")["status"] == "NONE"
     assert world.store.get(ONE) is None
 
 
-def test_cancelling_ends_the_task_that_waits(world: World, ask: Any, context: FakeContext) -> None:
+def test_cancelling_fails_the_waiting_task(world: World, ask: Any, context: FakeContext) -> None:
     ask()
     event = asking() | {"reason": "Alice could not sign the document"}
 
@@ -519,7 +529,7 @@ def test_cancelling_ends_the_task_that_waits(world: World, ask: Any, context: Fa
     assert world.machine.failures() == ["SignatureRequestCancelledError"]
 
 
-def test_what_is_decided_is_not_cancelled(
+def test_a_decided_request_is_not_cancelled(
     world: World, ask: Any, completing: Any, context: FakeContext
 ) -> None:
     ask()
@@ -528,13 +538,13 @@ def test_what_is_decided_is_not_cancelled(
     cancelled = cancel_signature_request.handler(asking() | {"reason": "too late"}, context)
 
     assert cancelled["status"] == "SIGNED"
-    assert len(world.machine.told) == 1
+    assert len(world.machine.callbacks) == 1
 
 
 # -- The reminder ---------------------------------------------------------------------------------
 
 
-def test_a_reminder_has_a_link_of_its_own_and_is_sent_once(
+def test_a_reminder_has_its_own_link_and_is_sent_once(
     world: World, ask: Any, context: FakeContext
 ) -> None:
     ask()
@@ -549,14 +559,14 @@ def test_a_reminder_has_a_link_of_its_own_and_is_sent_once(
         assert is_one_of(world.code(number), world.request(ONE).code_hashes)
 
 
-@pytest.mark.parametrize("why", ["signed", "expired", "unknown"])
-def test_who_need_not_decide_is_not_reminded(
-    world: World, ask: Any, completing: Any, context: FakeContext, why: str
+@pytest.mark.parametrize("case", ["signed", "expired", "unknown"])
+def test_no_reminder_is_sent_without_a_pending_decision(
+    world: World, ask: Any, completing: Any, context: FakeContext, case: str
 ) -> None:
-    if why == "signed":
+    if case == "signed":
         ask()
         completing(documentId="3")
-    elif why == "expired":
+    elif case == "expired":
         ask(enteredAt=iso(time.time() - 60), timeoutSeconds=59)
     before = len(world.mails())
 
@@ -564,7 +574,7 @@ def test_who_need_not_decide_is_not_reminded(
     assert len(world.mails()) == before
 
 
-def test_who_decides_while_the_reminder_is_written_is_not_reminded(
+def test_a_decision_made_while_the_reminder_is_prepared_stops_it(
     world: World, ask: Any, completing: Any, context: FakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask()
@@ -586,13 +596,13 @@ def test_who_decides_while_the_reminder_is_written_is_not_reminded(
 # -- Announcing -----------------------------------------------------------------------------------
 
 
-def gathered(outcome: str, says: str) -> dict[str, Any]:
+def gathered(outcome: str, summary: str) -> dict[str, Any]:
     return {
         "execution": EXECUTION,
         "documentId": "3",
         "gathered": {
-            "alice": {"signer": "Alice", "outcome": "SIGNED", "says": "Alice signed"},
-            "bob": {"signer": "Bob", "outcome": outcome, "says": says},
+            "alice": {"signer": "Alice", "outcome": "SIGNED", "summary": "Alice signed"},
+            "bob": {"signer": "Bob", "outcome": outcome, "summary": summary},
         },
     }
 
@@ -605,7 +615,7 @@ def gathered(outcome: str, says: str) -> dict[str, Any]:
         ("CANCELLED", "Document 3 was not signed"),
     ],
 )
-def test_the_owner_is_told_once_who_is_missing_and_why(
+def test_the_owner_gets_one_mail_with_each_signers_outcome(
     world: World, context: FakeContext, outcome: str, subject: str
 ) -> None:
     for _ in range(2):  # at least once
@@ -618,12 +628,12 @@ def test_the_owner_is_told_once_who_is_missing_and_why(
     assert EXECUTION in mail.body
 
 
-def test_what_others_say_is_one_line_each_in_the_owners_mail(
+def test_texts_from_outside_become_one_line_each_in_the_owners_mail(
     world: World, context: FakeContext
 ) -> None:
-    says = "Bob declined (no\r\n\r\nDocument 4 was signed\u202e" + "x" * 5000
+    summary = "Bob declined (no\r\n\r\nDocument 4 was signed\u202e" + "x" * 5000
 
-    announce_unsigned_document.handler(gathered("DECLINED", says), context)
+    announce_unsigned_document.handler(gathered("DECLINED", summary), context)
 
     (mail,) = world.mails()
     assert "<li>Bob declined (no Document 4 was signedxxx" in mail.body  # moto keeps the HTML
@@ -631,5 +641,5 @@ def test_what_others_say_is_one_line_each_in_the_owners_mail(
     assert len(mail.body) < 5000  # as text and as HTML
 
 
-def test_people_read_times_as_people_do() -> None:
+def test_times_in_mails_are_readable() -> None:
     assert invitation.readable(1_769_860_800) == "Saturday, 31 January 2026, 12:00 UTC"

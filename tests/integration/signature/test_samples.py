@@ -31,8 +31,8 @@ def far_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"handlers.signature.{module}.now", lambda: 1_769_900_000.0)
 
 
-def test_the_way_of_a_document(world: World, context: FakeContext) -> None:
-    world.machine.waiting.add("by-hand-so-nobody-waits")
+def test_samples_of_a_document_that_is_signed(world: World, context: FakeContext) -> None:
+    world.machine.waiting.add("by-hand-no-task-waits")
 
     assert invoke("sign-document", context)["signature"] == "Alice signed 3"
     assert invoke("request-document-signature", context)["requestId"].endswith("3")
@@ -41,11 +41,11 @@ def test_the_way_of_a_document(world: World, context: FakeContext) -> None:
     assert invoke("show-signature-request", context)["statusCode"] == 404  # not the mail's code
     assert invoke("decide-signature-request", context)["statusCode"] == 404
     assert invoke("complete-signature-request", context)["outcome"] == "COMPLETED"
-    assert invoke("settle-signature-request", context)["status"] == "SIGNED"
+    assert invoke("finalize-signature-request", context)["status"] == "SIGNED"
 
 
-def test_the_way_of_a_document_that_is_not_signed(world: World, context: FakeContext) -> None:
-    world.machine.waiting.add("by-hand-so-nobody-waits")
+def test_samples_of_a_document_that_is_not_signed(world: World, context: FakeContext) -> None:
+    world.machine.waiting.add("by-hand-no-task-waits")
 
     invoke("request-document-signature", context)
     declined = invoke("complete-signature-request", context, "decline-signature-request")
@@ -56,12 +56,12 @@ def test_the_way_of_a_document_that_is_not_signed(world: World, context: FakeCon
     assert invoke("announce-unsigned-document", context)["status"] == "sent"
 
 
-def test_a_request_that_is_cancelled(world: World, context: FakeContext) -> None:
+def test_sample_of_a_cancelled_request(world: World, context: FakeContext) -> None:
     assert invoke("cancel-signature-request", context)["status"] == "CANCELLED"
 
 
-def test_what_schedules_and_events_call(world: World, context: FakeContext) -> None:
-    assert invoke("deliver-decisions", context) == {"delivered": 0, "left": 0}
+def test_samples_of_schedules_and_events(world: World, context: FakeContext) -> None:
+    assert invoke("deliver-decisions", context) == {"delivered": 0, "remaining": 0}
     assert invoke("withdraw-signature-request", context)["withdrawn"] is True
 
 

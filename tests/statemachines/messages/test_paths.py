@@ -26,9 +26,9 @@ RECORDED = {"messageId": "e1", "createdAt": 1_735_689_600_000, "alreadyRecorded"
 NOT_RECORDED = {"error": "AccessDeniedException", "cause": "not authorized"}
 CHECK, RECORD = "checkMessage", "recordMessage"
 HAPPY = ["Check Message", "Record Message", "Check Status?", "Job Succeed"]
-KEPT = ["Keep Message", "Job Failed"]
+KEEP = ["Keep Message", "Job Failed"]
 LOOKED_UP = ["Look Up Record", "Is It Recorded?"]
-NOT_RECORDED_PATH = [*LOOKED_UP, "Explain Failure", *KEPT]
+NOT_RECORDED_PATH = [*LOOKED_UP, "Explain Missing Record", *KEEP]
 LAMBDA_IS_BUSY = [
     "Lambda.ClientExecutionTimeoutException",
     "Lambda.ServiceException",
@@ -39,7 +39,7 @@ LAMBDA_IS_BUSY = [
 
 
 def event(message: str) -> dict[str, Any]:
-    """As EventBridge hands it to the machine."""
+    """As EventBridge sends it to the machine."""
     return {
         "version": "0",
         "id": "e1",
@@ -56,25 +56,25 @@ def event(message: str) -> dict[str, Any]:
 EVENT = event(json.dumps(MESSAGE, ensure_ascii=False))
 
 
-def answers(status: Any, payload: Any = None) -> Task:
-    """The function reports through its token, and returns nothing."""
-    return tells(
+def completes_with(status: Any, payload: Any = None) -> Task:
+    """The function completes the task with its token, and returns nothing."""
+    return calls_back(
         lambda states, token: states.send_task_success(
             taskToken=token, output=json.dumps({"StatusCode": status, "Payload": payload})
         )
     )
 
 
-def reports(error: str, cause: str = "it failed") -> Task:
-    """The function reports a failure through its token, and returns nothing."""
-    return tells(
+def fails_the_task(error: str, cause: str = "it failed") -> Task:
+    """The function fails the task with its token, and returns nothing."""
+    return calls_back(
         lambda states, token: states.send_task_failure(taskToken=token, error=error, cause=cause)
     )
 
 
-def tells(what: Callable[[Any, str], Any]) -> Task:
+def calls_back(send: Callable[[Any, str], Any]) -> Task:
     def task(payload: dict[str, Any]) -> None:
-        what(boto3.client("stepfunctions", region_name=asl.REGION), payload["MyTaskToken"])
+        send(boto3.client("stepfunctions", region_name=asl.REGION), payload["MyTaskToken"])
 
     return task
 
@@ -93,14 +93,14 @@ class Messages:
         self._sqs = boto3.client("sqs", region_name=asl.REGION)
         self._queue = self._sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
 
-    def run(self, input_: Any = EVENT, *, queue: bool = True, **tasks: Task) -> Run:
-        """Run the machine with all well but for `tasks`."""
-        well = {CHECK: succeeds({"messageId": "e1"}), RECORD: answers(200, RECORDED)}
+    def run(self, input_: Any = EVENT, *, queue_exists: bool = True, **tasks: Task) -> Run:
+        """Run the machine with tasks that succeed, except for `tasks`."""
+        succeeding = {CHECK: succeeds({"messageId": "e1"}), RECORD: completes_with(200, RECORDED)}
         definition = asl.definition("messages")
         definition["States"]["Keep Message"]["Parameters"]["QueueUrl"] = (
-            self._queue if queue else self._queue + "-that-is-not-there"
+            self._queue if queue_exists else self._queue + "-does-not-exist"
         )
-        return self._engine.run(definition, input_, well | tasks)
+        return self._engine.run(definition, input_, succeeding | tasks)
 
     def kept(self) -> list[dict[str, Any]]:
         """What is in the queue: {body, attributes}."""
@@ -122,7 +122,7 @@ def messages() -> Iterator[Messages]:
         yield Messages(active)
 
 
-# -- What becomes of a good message ---------------------------------------------------------------
+# -- Valid messages -------------------------------------------------------------------------------
 
 
 def test_a_message_is_checked_and_recorded(messages: Messages) -> None:
@@ -158,7 +158,7 @@ def test_any_json_is_a_message(messages: Messages, text: str) -> None:
     assert result.events_of(RECORD)[0]["Record"]["event"] == json.loads(text)
 
 
-# -- What becomes of the others -------------------------------------------------------------------
+# -- Failures -------------------------------------------------------------------------------------
 
 
 def test_a_malformed_message_is_kept_and_fails_the_job(messages: Messages) -> None:
@@ -168,7 +168,7 @@ def test_a_malformed_message_is_kept_and_fails_the_job(messages: Messages) -> No
 
     assert (result.status, result.error) == ("FAILED", "MalformedMessageError")
     assert "not JSON" in (result.cause or "")
-    assert result.visited == ["Check Message", *KEPT]
+    assert result.visited == ["Check Message", *KEEP]
     (kept,) = messages.kept()
     assert kept["body"] == malformed
     assert kept["ERROR_CODE"] == "MalformedMessageError"
@@ -179,7 +179,7 @@ def test_a_malformed_message_is_kept_and_fails_the_job(messages: Messages) -> No
 
 @pytest.mark.parametrize("status", [500, 404, 0, "200", None], ids=str)
 def test_any_status_but_200_fails_the_job(messages: Messages, status: Any) -> None:
-    result = messages.run(recordMessage=answers(status, NOT_RECORDED))
+    result = messages.run(recordMessage=completes_with(status, NOT_RECORDED))
 
     assert (result.status, result.error) == ("FAILED", "MessageNotRecordedError")
     assert json.loads(result.cause or "") == {"StatusCode": status, "Payload": NOT_RECORDED}
@@ -188,10 +188,12 @@ def test_any_status_but_200_fails_the_job(messages: Messages, status: Any) -> No
     assert (kept["body"], kept["ERROR_CODE"]) == (EVENT, "MessageNotRecordedError")
 
 
-def test_an_answer_without_a_status_fails_the_job(messages: Messages) -> None:
-    answer = tells(lambda states, token: states.send_task_success(taskToken=token, output="{}"))
+def test_a_result_without_a_status_fails_the_job(messages: Messages) -> None:
+    no_status = calls_back(
+        lambda states, token: states.send_task_success(taskToken=token, output="{}")
+    )
 
-    result = messages.run(recordMessage=answer)
+    result = messages.run(recordMessage=no_status)
 
     assert (result.status, result.visited[-1]) == ("FAILED", "Job Failed")
 
@@ -199,19 +201,19 @@ def test_an_answer_without_a_status_fails_the_job(messages: Messages) -> None:
 @pytest.mark.parametrize(
     ("broken", "error"),
     [
-        (reports("AwsUnavailableError"), "AwsUnavailableError"),
-        (reports("SomeOtherError"), "SomeOtherError"),
+        (fails_the_task("AwsUnavailableError"), "AwsUnavailableError"),
+        (fails_the_task("SomeOtherError"), "SomeOtherError"),
         (fails("Runtime.ImportModuleError"), "Runtime.ImportModuleError"),
         (times_out, "States.Timeout"),
     ],
-    ids=["retries used up", "another error", "a crash before the answer", "no answer"],
+    ids=["retries used up", "another error", "a crash before the callback", "no callback"],
 )
-def test_a_recorder_that_fails_for_good_fails_the_job(
+def test_a_recorder_that_fails_permanently_fails_the_job(
     messages: Messages, broken: Task, error: str
 ) -> None:
     result = messages.run(recordMessage=broken)
 
-    # No execution may end with a name that begins with `States.`: AWS keeps them for itself.
+    # No execution may end with a name that begins with `States.`: AWS reserves them.
     assert (result.status, result.error) == ("FAILED", "MessageNotRecordedError")
     assert json.loads(result.cause or "")["Error"] == error
     assert result.visited == [*HAPPY[:2], *NOT_RECORDED_PATH]
@@ -219,17 +221,17 @@ def test_a_recorder_that_fails_for_good_fails_the_job(
 
 
 @pytest.mark.parametrize("broken", [fails("SomeOtherError"), times_out], ids=["error", "timeout"])
-def test_a_checker_that_fails_for_good_fails_the_job(messages: Messages, broken: Task) -> None:
+def test_a_checker_that_fails_permanently_fails_the_job(messages: Messages, broken: Task) -> None:
     result = messages.run(checkMessage=broken)
 
     assert (result.status, result.error) == ("FAILED", "MessageNotCheckedError")
-    assert result.visited == ["Check Message", "Explain Missing Check", *KEPT]
+    assert result.visited == ["Check Message", "Explain Missing Check", *KEEP]
     assert [kept["body"] for kept in messages.kept()] == [EVENT]
     assert not result.events_of(RECORD)
 
 
-def test_an_event_that_cannot_be_kept_is_said_to_be_nowhere_else(messages: Messages) -> None:
-    result = messages.run(queue=False, recordMessage=answers(500, NOT_RECORDED))
+def test_an_event_that_cannot_be_kept_ends_with_its_own_error(messages: Messages) -> None:
+    result = messages.run(queue_exists=False, recordMessage=completes_with(500, NOT_RECORDED))
 
     assert (result.status, result.error) == ("FAILED", "MessageNotKeptError")
     assert json.loads(result.cause or "")["Error"]
@@ -242,23 +244,25 @@ def test_an_event_that_cannot_be_kept_is_said_to_be_nowhere_else(messages: Messa
 
 @pytest.mark.parametrize("error", LAMBDA_IS_BUSY)
 @pytest.mark.parametrize(
-    ("function", "well"),
-    [(CHECK, succeeds()), (RECORD, answers(200, RECORDED))],
+    ("function", "success"),
+    [(CHECK, succeeds()), (RECORD, completes_with(200, RECORDED))],
     ids=["check", "record"],
 )
-def test_a_passing_fault_of_lambda_is_retried_and_forgotten(
-    messages: Messages, function: str, well: Task, error: str
+def test_a_transient_error_of_lambda_is_retried(
+    messages: Messages, function: str, success: Task, error: str
 ) -> None:
-    result = messages.run(**{function: in_turn(fails(error), fails(error), well)})
+    result = messages.run(**{function: in_turn(fails(error), fails(error), success)})
 
     assert (result.status, result.visited) == ("SUCCEEDED", HAPPY)
     assert len(result.events_of(function)) == 3
 
 
-def test_a_write_that_fails_for_a_passing_reason_is_retried(messages: Messages) -> None:
-    passing = reports("AwsUnavailableError", "DynamoDB is busy")
+def test_a_transient_error_of_the_recorder_is_retried(messages: Messages) -> None:
+    transient = fails_the_task("AwsUnavailableError", "DynamoDB is busy")
 
-    result = messages.run(recordMessage=in_turn(passing, passing, answers(200, RECORDED)))
+    result = messages.run(
+        recordMessage=in_turn(transient, transient, completes_with(200, RECORDED))
+    )
 
     assert (result.status, result.visited) == ("SUCCEEDED", HAPPY)
     assert len(result.events_of(RECORD)) == 3
@@ -267,7 +271,7 @@ def test_a_write_that_fails_for_a_passing_reason_is_retried(messages: Messages) 
 
 
 @pytest.mark.parametrize("function", [CHECK, RECORD])
-def test_retries_end(messages: Messages, function: str) -> None:
+def test_retries_are_limited(messages: Messages, function: str) -> None:
     result = messages.run(**{function: fails("Lambda.TooManyRequestsException")})
 
     assert len(result.events_of(function)) == 6  # the first try and five more
@@ -284,15 +288,15 @@ def test_a_malformed_message_is_not_checked_again(messages: Messages) -> None:
 # -- Sizes ----------------------------------------------------------------------------------------
 
 STATE_LIMIT = 256 * 1024  # https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
-METADATA = 2_048  # more than AWS adds to the answer of DynamoDB and moto does not
+METADATA = 2_048  # more than AWS adds to the response of DynamoDB and moto does not
 TRACE = "".join(f'  File "/var/task/module_{n}.py", line {n}, in function\n' for n in range(60))
 
 
 def largest(letter: str) -> dict[str, Any]:
     """The largest event that publishMessage puts, full of a letter."""
-    one = size_of(json.dumps(letter, ensure_ascii=False)) - size_of(json.dumps(""))
+    size = size_of(json.dumps(letter, ensure_ascii=False)) - size_of(json.dumps(""))
     room = MAX_DETAIL - size_of({"message": json.dumps({"a": ""})})
-    found = event(json.dumps({"a": letter * (room // one)}, ensure_ascii=False))
+    found = event(json.dumps({"a": letter * (room // size)}, ensure_ascii=False))
     assert MAX_DETAIL - 10 < size_of(found["detail"]) <= MAX_DETAIL
     return found
 
@@ -301,21 +305,21 @@ def size_of(value: Any) -> int:
     return len(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode())
 
 
-# Not tried with others than ASCII: moto counts its own \u escapes, and AWS bytes of UTF-8.
+# ASCII only: moto counts its own \u escapes, and AWS bytes of UTF-8.
 @pytest.mark.parametrize("letter", ["x", '"'], ids=["letters", "quotes"])
 @pytest.mark.parametrize(
-    "answer",
+    "recorder",
     [
-        answers(200, RECORDED),
-        answers(500, {"error": "E" * 256, "cause": "é" * MAX_CAUSE}),
+        completes_with(200, RECORDED),
+        completes_with(500, {"error": "E" * 256, "cause": "é" * MAX_CAUSE}),
         fails("Runtime.ExitError", TRACE),
     ],
     ids=["recorded", "not recorded", "crashed"],
 )
 def test_every_state_stays_within_the_limit_with_the_largest_message(
-    messages: Messages, answer: Task, letter: str
+    messages: Messages, recorder: Task, letter: str
 ) -> None:
-    result = messages.run(largest(letter), recordMessage=answer)
+    result = messages.run(largest(letter), recordMessage=recorder)
 
     assert result.visited[-1] in ("Job Succeed", "Job Failed")
     assert max(result.sizes.values()) + METADATA < STATE_LIMIT

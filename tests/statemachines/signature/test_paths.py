@@ -19,58 +19,58 @@ ALICE, BOB = (
     {"signer": name, "documentId": "3", "signature": f"{name} signed 3", "signedAt": "now"}
     for name in ("Alice", "Bob")
 )
-PATIENCE = 10
+MAX_WAIT_SECONDS = 10
 KILLED = ["Runtime.ExitError", "Runtime.OutOfMemory", "Lambda.Unknown", "Sandbox.Timedout"]
-# What StartExecution takes and no document has as its id.
-BAD_DOCUMENTS = [1.5, "", "a b", "3\n", "3\r\nBcc: eve@example.com", "x" * 100_000, 2**60]
+# StartExecution accepts these, but they are not valid ids.
+INVALID_DOCUMENT_IDS = [1.5, "", "a b", "3\n", "3\r\nBcc: eve@example.com", "x" * 100_000, 2**60]
 
 
-def tells(send: Callable[[Any, str], Any], after: threading.Event | None = None) -> Task:
-    """The signer's answer through the token, once `after` is set; the function returns at once."""
+def calls_back(send: Callable[[Any, str], Any], after: threading.Event | None = None) -> Task:
+    """Return the token in the background, once `after` is set; the function returns at once."""
 
     def task(payload: dict[str, Any]) -> None:
         # Not by its client: moto's API loses the cause of a failure.
         backend = stepfunctions_parser_backends[DEFAULT_ACCOUNT_ID][asl.REGION]
 
-        def answer() -> None:
-            assert after is None or after.wait(PATIENCE)
+        def return_token() -> None:
+            assert after is None or after.wait(MAX_WAIT_SECONDS)
             send(backend, payload["taskToken"])
 
-        threading.Thread(target=answer).start()
+        threading.Thread(target=return_token).start()
 
     return task
 
 
 def signs(after: threading.Event | None = None) -> Task:
-    return tells(lambda states, token: states.send_task_success(token, json.dumps(BOB)), after)
+    return calls_back(lambda states, token: states.send_task_success(token, json.dumps(BOB)), after)
 
 
 def declines(reason: str) -> Task:
-    return tells(
+    return calls_back(
         lambda states, token: states.send_task_failure(token, "SignatureDeclinedError", reason)
     )
 
 
 def signature(input_: Any = None, seconds: int | None = None, **tasks: Task) -> Run:
-    """Run the machine with all well but for `tasks`; Bob has `seconds`, if given."""
-    well: dict[str, Task] = {
+    """Run the machine with tasks that succeed, except for `tasks`; Bob has `seconds`, if given."""
+    succeeding: dict[str, Task] = {
         "signDocument": succeeds(ALICE),
         "requestDocumentSignature": signs(),
         "cancelSignatureRequest": succeeds({"status": "CANCELLED"}),
-        "settleSignatureRequest": succeeds({"status": "SETTLED"}),
+        "finalizeSignatureRequest": succeeds({"status": "FINALIZED"}),
         "announceUnsignedDocument": succeeds({"status": "sent"}),
     }
     definition = json.loads(json.dumps(asl.definition("signature")))
     if seconds is not None:
         bob = definition["States"]["Gather Signatures"]["Branches"][1]["States"]
         bob["Bob Signature"]["TimeoutSeconds"] = seconds
-    given = {"documentId": "3"} if input_ is None else input_
+    input_ = {"documentId": "3"} if input_ is None else input_
     with engine() as active:
-        return active.run(definition, given, well | tasks)
+        return active.run(definition, input_, succeeding | tasks)
 
 
-def outcome_settled(run: Run) -> str:
-    (event,) = run.events_of("settleSignatureRequest")
+def finalized_outcome(run: Run) -> str:
+    (event,) = run.events_of("finalizeSignatureRequest")
     return str(event["outcome"])
 
 
@@ -82,28 +82,28 @@ def test_both_sign_and_the_result_is_the_document_with_both_signatures() -> None
 
     assert result.status == "SUCCEEDED", result.cause
     assert result.output == {"documentId": "3", "signatures": [ALICE, BOB]}
-    assert outcome_settled(result) == "SIGNED"
+    assert finalized_outcome(result) == "SIGNED"
     assert not result.events_of("announceUnsignedDocument")
     assert not result.events_of("cancelSignatureRequest")
 
 
 @pytest.mark.parametrize("first", ["Alice", "Bob"])
-def test_whoever_signs_first_alice_comes_first_in_the_result(first: str) -> None:
+def test_alices_signature_is_first_whoever_signs_first(first: str) -> None:
     alice_done, bob_done = threading.Event(), threading.Event()
 
     def alice(_: dict[str, Any]) -> Any:
-        assert first == "Alice" or bob_done.wait(PATIENCE)
+        assert first == "Alice" or bob_done.wait(MAX_WAIT_SECONDS)
         alice_done.set()
         return ALICE
 
-    def settle(_: dict[str, Any]) -> Any:
+    def finalize(_: dict[str, Any]) -> Any:
         bob_done.set()
         return {}
 
     result = signature(
         signDocument=alice,
         requestDocumentSignature=signs(after=alice_done if first == "Alice" else None),
-        settleSignatureRequest=settle,
+        finalizeSignatureRequest=finalize,
     )
 
     assert [one["signer"] for one in result.output["signatures"]] == ["Alice", "Bob"]
@@ -113,11 +113,11 @@ def test_whoever_signs_first_alice_comes_first_in_the_result(first: str) -> None
     ("given", "document"),
     [("3", "3"), (3, "3"), (1234567890123, "1234567890123"), ("a-b_c.d:e", "a-b_c.d:e")],
 )
-def test_a_document_is_a_string_or_a_number_that_becomes_one(given: Any, document: str) -> None:
+def test_a_document_id_that_is_a_number_becomes_a_string(given: Any, document: str) -> None:
     result = signature({"documentId": given})
 
     assert result.output["documentId"] == document
-    # The functions see it as it was given, and check it.
+    # The functions get it unchanged, and check it.
     assert result.events_of("signDocument")[0]["documentId"] == given
     assert result.events_of("requestDocumentSignature")[0]["documentId"] == given
 
@@ -127,7 +127,7 @@ def test_a_document_is_a_string_or_a_number_that_becomes_one(given: Any, documen
     [{}, {"documentId": None}, {"documentId": ["3"]}, {"documentId": True}],
     ids=str,
 )
-def test_without_a_document_nobody_is_asked(input_: Any) -> None:
+def test_without_a_document_id_no_function_is_called(input_: Any) -> None:
     result = signature(input_)
 
     assert (result.status, result.error) == ("FAILED", "InvalidDocumentIdError")
@@ -135,7 +135,7 @@ def test_without_a_document_nobody_is_asked(input_: Any) -> None:
 
 
 def checked(task: Task) -> Task:
-    """A function that looks at the document's id before it does anything else, as both do."""
+    """A function that checks the document's id first, as both functions do."""
 
     def check_first(event: dict[str, Any]) -> Any:
         try:
@@ -147,8 +147,8 @@ def checked(task: Task) -> Task:
     return check_first
 
 
-@pytest.mark.parametrize("given", BAD_DOCUMENTS, ids=lambda given: repr(given)[:20])
-def test_what_is_no_document_is_refused_by_name_and_nobody_hears_of_it(given: Any) -> None:
+@pytest.mark.parametrize("given", INVALID_DOCUMENT_IDS, ids=lambda given: repr(given)[:20])
+def test_an_invalid_document_id_has_its_own_error_and_calls_no_other_function(given: Any) -> None:
     result = signature(
         {"documentId": given},
         signDocument=checked(succeeds(ALICE)),
@@ -161,7 +161,7 @@ def test_what_is_no_document_is_refused_by_name_and_nobody_hears_of_it(given: An
     assert len(result.calls) == 2
 
 
-def test_bob_is_asked_with_all_that_it_takes_and_for_as_long_as_the_parameter_says() -> None:
+def test_bobs_task_has_its_parameters_and_its_timeout() -> None:
     result = signature()
 
     (asked,) = result.events_of("requestDocumentSignature")
@@ -171,8 +171,8 @@ def test_bob_is_asked_with_all_that_it_takes_and_for_as_long_as_the_parameter_sa
     assert ":execution:" in asked["execution"]
     assert asked["taskToken"]
     assert set(asked["reminder"]) == {"functionArn", "roleArn", "failureQueueArn"}
-    assert outcome_settled(result) == "SIGNED"
-    assert result.events_of("settleSignatureRequest")[0]["requestId"] == asked["requestId"]
+    assert finalized_outcome(result) == "SIGNED"
+    assert result.events_of("finalizeSignatureRequest")[0]["requestId"] == asked["requestId"]
 
 
 def test_each_execution_has_a_request_of_its_own() -> None:
@@ -183,7 +183,7 @@ def test_each_execution_has_a_request_of_its_own() -> None:
     assert first != second
 
 
-def test_the_end_of_an_execution_leads_to_its_request() -> None:
+def test_the_request_id_follows_from_the_executions_arn() -> None:
     (asked,) = signature().events_of("requestDocumentSignature")
 
     assert asked["requestId"] == request_id_of(asked["execution"])
@@ -197,9 +197,12 @@ def test_a_decline_is_announced_and_ends_with_its_reason() -> None:
 
     assert (result.status, result.error) == ("FAILED", "SignatureDeclinedError")
     assert 'too "dear" {really}' in (result.cause or "")
-    assert outcome_settled(result) == "DECLINED"
-    (told,) = result.events_of("announceUnsignedDocument")
-    assert [told["gathered"][who]["outcome"] for who in ("alice", "bob")] == ["SIGNED", "DECLINED"]
+    assert finalized_outcome(result) == "DECLINED"
+    (announced,) = result.events_of("announceUnsignedDocument")
+    assert [announced["gathered"][name]["outcome"] for name in ("alice", "bob")] == [
+        "SIGNED",
+        "DECLINED",
+    ]
     assert result.visited[-4:] == [
         "Are Both Signatures There?",
         "Announce Unsigned Document",
@@ -208,14 +211,17 @@ def test_a_decline_is_announced_and_ends_with_its_reason() -> None:
     ]
 
 
-def test_without_an_answer_in_time_the_request_expires_and_bob_is_named() -> None:
+def test_without_a_decision_in_time_the_request_expires_and_the_cause_names_bob() -> None:
     result = signature(seconds=1, requestDocumentSignature=succeeds())
 
     assert (result.status, result.error) == ("FAILED", "SignaturesNotCollectedError")
-    assert result.cause == "Document 3 - Alice signed; Bob did not answer in time."
-    assert outcome_settled(result) == "EXPIRED"
-    (told,) = result.events_of("announceUnsignedDocument")
-    assert [told["gathered"][who]["outcome"] for who in ("alice", "bob")] == ["SIGNED", "EXPIRED"]
+    assert result.cause == "Document 3 - Alice signed; Bob did not decide in time."
+    assert finalized_outcome(result) == "EXPIRED"
+    (announced,) = result.events_of("announceUnsignedDocument")
+    assert [announced["gathered"][name]["outcome"] for name in ("alice", "bob")] == [
+        "SIGNED",
+        "EXPIRED",
+    ]
     assert result.visited[-3:] == [
         "Announce Unsigned Document",
         "Did Bob Decline?",
@@ -223,24 +229,24 @@ def test_without_an_answer_in_time_the_request_expires_and_bob_is_named() -> Non
     ]
 
 
-NOTED = {
+STORED = {
     "SIGNED": {"status": "SIGNED", "signature": BOB},
     "DECLINED": {"status": "DECLINED", "reason": "too dear"},
 }
 
 
-@pytest.mark.parametrize("decision", NOTED)
-def test_a_decision_that_was_noted_in_time_counts_though_the_machine_was_not_told(
+@pytest.mark.parametrize("decision", STORED)
+def test_a_decision_stored_in_time_counts_even_if_it_was_not_delivered(
     decision: str,
 ) -> None:
-    """Step Functions was out of reach from Bob's decision until his time was over."""
+    """Step Functions was unreachable from Bob's decision until his deadline."""
     result = signature(
         seconds=1,
         requestDocumentSignature=succeeds(),
-        settleSignatureRequest=succeeds(NOTED[decision]),
+        finalizeSignatureRequest=succeeds(STORED[decision]),
     )
 
-    assert "Bob Did Not Answer" in result.visited
+    assert "Bob Did Not Decide" in result.visited
     if decision == "SIGNED":
         assert "Accept Signature" in result.visited
         assert (result.status, result.error) == ("SUCCEEDED", None)
@@ -252,7 +258,7 @@ def test_a_decision_that_was_noted_in_time_counts_though_the_machine_was_not_tol
 
 
 def cancelling() -> dict[str, Task]:
-    """Bob's task ends when his request is cancelled, as the function would have it."""
+    """Bob's task fails when his request is cancelled, as the real function does it."""
     cancelled = threading.Event()
 
     def cancel(_: dict[str, Any]) -> Any:
@@ -261,7 +267,7 @@ def cancelling() -> dict[str, Task]:
 
     return {
         "cancelSignatureRequest": cancel,
-        "requestDocumentSignature": tells(
+        "requestDocumentSignature": calls_back(
             lambda states, token: states.send_task_failure(
                 token, "SignatureRequestCancelledError", "Alice could not sign the document"
             ),
@@ -279,11 +285,11 @@ def test_when_alice_fails_bobs_request_is_cancelled(error: str) -> None:
     (cancelled,) = result.events_of("cancelSignatureRequest")
     (asked,) = result.events_of("requestDocumentSignature")
     assert cancelled["requestId"] == asked["requestId"]
-    assert outcome_settled(result) == "CANCELLED"
+    assert finalized_outcome(result) == "CANCELLED"
     assert len(result.events_of("signDocument")) == 1  # such an error is not retried
 
 
-def test_when_cancelling_fails_too_bob_may_still_sign_but_it_is_not_enough() -> None:
+def test_when_cancelling_fails_too_bobs_signature_alone_is_not_enough() -> None:
     result = signature(
         signDocument=fails("TypeError"), cancelSignatureRequest=fails("AccessDenied")
     )
@@ -293,22 +299,22 @@ def test_when_cancelling_fails_too_bob_may_still_sign_but_it_is_not_enough() -> 
 
 
 @pytest.mark.parametrize("error", ["MessageRejected", "TypeError"])
-def test_when_bob_cannot_be_asked_his_request_is_withdrawn(error: str) -> None:
+def test_when_bobs_request_cannot_be_sent_it_is_cancelled(error: str) -> None:
     result = signature(requestDocumentSignature=fails(error))
 
     assert (result.status, result.error) == ("FAILED", "SignaturesNotCollectedError")
-    assert f"the request to Bob was withdrawn ({error})" in (result.cause or "")
-    assert outcome_settled(result) == "CANCELLED"
+    assert f"the request to Bob was cancelled ({error})" in (result.cause or "")
+    assert finalized_outcome(result) == "CANCELLED"
 
 
-def test_a_decline_counts_though_alice_has_failed() -> None:
+def test_a_decline_counts_even_if_alice_failed() -> None:
     result = signature(signDocument=fails("TypeError"), requestDocumentSignature=declines("no"))
 
     assert result.error == "SignatureDeclinedError"
     assert "Alice could not sign" in (result.cause or "")
 
 
-# -- What fails beside it -------------------------------------------------------------------------
+# -- Other failures -------------------------------------------------------------------------------
 
 ENDINGS: dict[str, tuple[dict[str, Any], str | None]] = {
     "signed": ({}, None),
@@ -317,13 +323,13 @@ ENDINGS: dict[str, tuple[dict[str, Any], str | None]] = {
         {"requestDocumentSignature": succeeds(), "seconds": 1},
         "SignaturesNotCollectedError",
     ),
-    "withdrawn": ({"requestDocumentSignature": fails("Nope")}, "SignaturesNotCollectedError"),
+    "cancelled": ({"requestDocumentSignature": fails("Nope")}, "SignaturesNotCollectedError"),
 }
 
 
 @pytest.mark.parametrize(("changes", "error"), ENDINGS.values(), ids=ENDINGS)
-@pytest.mark.parametrize("function", ["settleSignatureRequest", "announceUnsignedDocument"])
-def test_a_note_or_a_mail_that_fails_never_changes_the_end(
+@pytest.mark.parametrize("function", ["finalizeSignatureRequest", "announceUnsignedDocument"])
+def test_the_result_does_not_change_if_finalizing_or_announcing_fails(
     changes: dict[str, Any], error: str | None, function: str
 ) -> None:
     result = signature(**changes, **{function: fails("AccessDenied")})
@@ -337,48 +343,46 @@ def test_a_note_or_a_mail_that_fails_never_changes_the_end(
     [
         ("signed", "Bob Signed", "SIGNED"),
         ("declined", "Bob Declined", "DECLINED"),
-        ("expired", "Bob Did Not Answer", "EXPIRED"),
-        ("withdrawn", "Bob Is Not Needed", "CANCELLED"),
+        ("expired", "Bob Did Not Decide", "EXPIRED"),
+        ("cancelled", "Request To Bob Cancelled", "CANCELLED"),
     ],
 )
-def test_the_history_shows_the_outcome_and_the_table_gets_it(
-    ending: str, state: str, outcome: str
-) -> None:
+def test_the_history_and_the_table_have_the_outcome(ending: str, state: str, outcome: str) -> None:
     changes, _ = ENDINGS[ending]
 
     result = signature(**changes)
 
-    shown = {"Bob Signed", "Bob Declined", "Bob Did Not Answer", "Bob Is Not Needed"}
+    shown = {"Bob Signed", "Bob Declined", "Bob Did Not Decide", "Request To Bob Cancelled"}
     assert shown & set(result.visited) == {state}
-    assert outcome_settled(result) == outcome
+    assert finalized_outcome(result) == outcome
 
 
 @pytest.mark.parametrize("error", TRANSIENT + KILLED)
 @pytest.mark.parametrize("function", ["signDocument", "requestDocumentSignature"])
-def test_a_passing_fault_is_retried_and_forgotten(function: str, error: str) -> None:
-    well = succeeds(ALICE) if function == "signDocument" else signs()
+def test_a_transient_error_is_retried(function: str, error: str) -> None:
+    success = succeeds(ALICE) if function == "signDocument" else signs()
 
-    result = signature(**{function: in_turn(fails(error), fails(error), well)})
+    result = signature(**{function: in_turn(fails(error), fails(error), success)})
 
     assert result.status == "SUCCEEDED"
     assert len(result.events_of(function)) == 3
 
 
 @pytest.mark.parametrize("state", [s for s in asl.states("signature") if s.function], ids=str)
-def test_every_function_that_was_killed_is_called_again(state: asl.State) -> None:
+def test_every_killed_function_is_retried(state: asl.State) -> None:
     retried = {name for rule in state.body["Retry"] for name in rule["ErrorEquals"]}
 
     assert retried >= set(KILLED)
 
 
-def test_a_function_that_is_killed_each_time_is_given_up_soon() -> None:
+def test_a_function_that_is_always_killed_is_tried_three_times() -> None:
     result = signature(signDocument=fails("Sandbox.Timedout"), **cancelling())
 
     assert len(result.events_of("signDocument")) == 3
     assert "Alice could not sign (Sandbox.Timedout)" in (result.cause or "")
 
 
-def test_a_task_that_is_tried_again_is_about_the_same_request() -> None:
+def test_a_retried_task_has_the_same_request_id() -> None:
     result = signature(requestDocumentSignature=in_turn(fails("AwsUnavailableError"), signs()))
 
     first, second = result.events_of("requestDocumentSignature")
@@ -386,20 +390,20 @@ def test_a_task_that_is_tried_again_is_about_the_same_request() -> None:
     assert first["enteredAt"] == second["enteredAt"]
 
 
-def test_retries_end() -> None:
+def test_retries_are_limited() -> None:
     result = signature(signDocument=fails("AwsUnavailableError"), **cancelling())
 
     assert len(result.events_of("signDocument")) == 6  # the first try and five more
     assert result.error == "SignaturesNotCollectedError"
 
 
-def test_nothing_grows_between_states() -> None:
+def test_states_stay_small() -> None:
     result = signature(requestDocumentSignature=declines("x" * 500))
 
     assert max(result.sizes.values()) < 32 * 1024
 
 
-def test_no_token_leaves_bobs_task() -> None:
+def test_only_bobs_task_gets_the_token() -> None:
     result = signature()
     token = result.events_of("requestDocumentSignature")[0]["taskToken"]
 

@@ -21,7 +21,7 @@ def test_every_stage_has_a_bus_of_its_own(dev: Package, prod: Package) -> None:
     assert names == ["stepworks-dev-commonbus", "stepworks-prod-commonbus"]
 
 
-def test_the_rule_hears_one_source_on_that_bus(template: dict[str, Any]) -> None:
+def test_the_rule_matches_one_source_on_that_bus(template: dict[str, Any]) -> None:
     rule = properties(template, "MessagesRule")
 
     assert rule["EventPattern"] == {"source": ["com.devpost.commonevent"]}
@@ -36,7 +36,7 @@ def test_the_machine_gets_the_whole_event(template: dict[str, Any]) -> None:
     assert not {"Input", "InputPath", "InputTransformer"} & set(target)
 
 
-def test_the_rule_tries_four_times_then_leaves_the_event_in_the_queue(
+def test_the_rule_tries_four_times_then_sends_the_event_to_the_queue(
     template: dict[str, Any],
 ) -> None:
     (target,) = properties(template, "MessagesRule")["Targets"]
@@ -45,7 +45,7 @@ def test_the_rule_tries_four_times_then_leaves_the_event_in_the_queue(
     assert text(target["DeadLetterConfig"]["Arn"]) == "${MessagesDeadLetterQueue.Arn}"
 
 
-def test_only_the_rule_may_leave_events_in_the_queue(template: dict[str, Any]) -> None:
+def test_only_the_rule_may_send_events_to_the_queue(template: dict[str, Any]) -> None:
     policy = properties(template, "MessagesDeadLetterQueuePolicy")
 
     (statement,) = policy["PolicyDocument"]["Statement"]
@@ -74,7 +74,7 @@ def test_the_machine_is_a_standard_one(template: dict[str, Any]) -> None:
     assert machine["StateMachineName"] == "stepworks-dev-messages"
 
 
-def test_the_recorder_is_waited_for_and_asked_what_was_agreed(dev: Package) -> None:
+def test_the_recorders_task_has_the_agreed_payload(dev: Package) -> None:
     task = dev.machines()["MessagesStateMachine"]["States"]["Record Message"]
 
     assert task["Resource"] == "arn:${AWS::Partition}:states:::lambda:invoke.waitForTaskToken"
@@ -91,7 +91,7 @@ def test_the_recorder_is_waited_for_and_asked_what_was_agreed(dev: Package) -> N
 
 
 def test_checking_a_message_adds_nothing_to_it(dev: Package) -> None:
-    """Through all the tools: a null that is lost on the way would make the result the state."""
+    """If a tool dropped the null, the result would replace the state's input."""
     task = dev.machines()["MessagesStateMachine"]["States"]["Check Message"]
 
     assert "ResultPath" in task
@@ -99,8 +99,8 @@ def test_checking_a_message_adds_nothing_to_it(dev: Package) -> None:
 
 
 @pytest.mark.parametrize("function", ["CheckMessage", "RecordMessage"])
-def test_a_function_gives_up_before_its_task_does(dev: Package, function: str) -> None:
-    """Or the machine would hear of a timeout where the function has more to say."""
+def test_a_functions_timeout_is_shorter_than_its_tasks(dev: Package, function: str) -> None:
+    """Otherwise the machine would see a timeout instead of the function's own error."""
     states = dev.machines()["MessagesStateMachine"]["States"]
     task = states[f"{function.removesuffix('Message')} Message"]
     timeout = properties(dev.template, f"{function}LambdaFunction")["Timeout"]
@@ -108,7 +108,7 @@ def test_a_function_gives_up_before_its_task_does(dev: Package, function: str) -
     assert timeout < task["TimeoutSeconds"]
 
 
-def test_the_recorder_may_answer_this_machine_alone(dev: Package) -> None:
+def test_the_recorder_may_complete_this_machines_tasks_only(dev: Package) -> None:
     role = dev.role_of(properties(dev.template, "RecordMessageLambdaFunction"))
     machine = properties(dev.template, "MessagesStateMachine")["StateMachineName"]
 
@@ -136,7 +136,7 @@ def test_records_are_kept_by_message_id(template: dict[str, Any]) -> None:
         ("GET", "messages/{messageId}", "GetMessage"),
     ],
 )
-def test_a_route_asks_for_a_signature_and_calls_its_function(
+def test_a_route_requires_iam_and_calls_its_function(
     dev: Package, verb: str, path: str, function: str
 ) -> None:
     methods = {
@@ -160,7 +160,7 @@ def route_of(package: Package, method: dict[str, Any]) -> str:
     return "/".join(parts)
 
 
-def test_outputs_are_those_of_the_contract(template: dict[str, Any]) -> None:
+def test_outputs_are_complete(template: dict[str, Any]) -> None:
     assert set(template["Outputs"]) >= {
         "MessagesStateMachineArn",
         "MessagesBusName",

@@ -34,18 +34,18 @@ def allowed(dev: Package, function: str) -> dict[str, list[str]]:
 # -- Who may do what ------------------------------------------------------------------------------
 
 
-def test_the_function_that_shows_the_page_can_change_nothing(dev: Package) -> None:
+def test_the_page_function_has_read_access_only(dev: Package) -> None:
     assert set(allowed(dev, "showSignatureRequest")) == {"dynamodb:GetItem"}
 
 
-def test_the_function_that_lists_sees_an_index_without_secrets_and_no_more(dev: Package) -> None:
+def test_the_list_function_may_query_one_index_only(dev: Package) -> None:
     (resource,) = allowed(dev, "listSignatureRequests")["dynamodb:Query"]
 
     assert set(allowed(dev, "listSignatureRequests")) == {"dynamodb:Query"}
     assert resource == f"${{{TABLE}.Arn}}/index/byStatus"
 
 
-def test_alices_function_may_do_nothing(dev: Package) -> None:
+def test_alices_function_has_no_permissions(dev: Package) -> None:
     assert allowed(dev, "signDocument") == {}
 
 
@@ -58,19 +58,19 @@ def test_alices_function_may_do_nothing(dev: Package) -> None:
         "decideSignatureRequest",
     ],
 )
-def test_answers_go_to_this_machine_only(dev: Package, function: str) -> None:
+def test_callbacks_go_to_this_machine_only(dev: Package, function: str) -> None:
     for action, resources in allowed(dev, function).items():
         if action.startswith("states:"):
             assert all(resource.endswith(MACHINE) for resource in resources)
 
 
-def test_the_machine_is_the_one_whose_name_the_policies_have(template: dict[str, Any]) -> None:
+def test_policies_use_the_machines_name(template: dict[str, Any]) -> None:
     machine = properties(template, "SignatureStateMachine")
 
     assert MACHINE.endswith(machine["StateMachineName"])
 
 
-def test_who_cancels_cannot_sign(dev: Package) -> None:
+def test_the_cancel_function_cannot_complete_a_task_with_a_signature(dev: Package) -> None:
     assert "states:SendTaskSuccess" not in allowed(dev, "cancelSignatureRequest")
 
 
@@ -87,7 +87,7 @@ def test_reminders_are_scheduled_in_their_own_group_for_their_own_role(dev: Pack
 
 
 @pytest.mark.parametrize("function", ["deliverDecisions", "remindSigner"])
-def test_what_delivers_decisions_may_answer_the_machine(dev: Package, function: str) -> None:
+def test_functions_that_deliver_decisions_may_complete_tasks(dev: Package, function: str) -> None:
     granted = allowed(dev, function)
 
     for action in ("states:SendTaskSuccess", "states:SendTaskFailure"):
@@ -96,7 +96,7 @@ def test_what_delivers_decisions_may_answer_the_machine(dev: Package, function: 
         ]
 
 
-def test_what_delivers_decisions_finds_them_in_an_index_of_nothing_else(dev: Package) -> None:
+def test_deliver_decisions_queries_an_index_of_undelivered_decisions_only(dev: Package) -> None:
     granted = allowed(dev, "deliverDecisions")
 
     assert granted["dynamodb:Query"] == [f"${{{TABLE}.Arn}}/index/undelivered"]
@@ -106,7 +106,7 @@ def test_what_delivers_decisions_finds_them_in_an_index_of_nothing_else(dev: Pac
     }
 
 
-def test_what_withdraws_requests_may_answer_nobody(dev: Package) -> None:
+def test_withdraw_signature_request_may_not_complete_tasks(dev: Package) -> None:
     assert allowed(dev, "withdrawSignatureRequest") == {
         "dynamodb:UpdateItem": [f"${{{TABLE}.Arn}}"],
         "sqs:SendMessage": ["${SignatureWithdrawalFailureQueue.Arn}"],
@@ -129,7 +129,7 @@ def test_decisions_are_delivered_every_few_minutes_on_every_stage(
         assert text(schedule["Target"]["Arn"]) == "${DeliverDecisionsLambdaFunction.Arn}"
 
 
-def test_the_schedule_of_deliveries_may_call_their_function_alone(dev: Package) -> None:
+def test_the_delivery_schedule_may_call_its_function_only(dev: Package) -> None:
     schedule = properties(dev.template, "SignatureDeliveries")
     (statement,) = dev.statements(schedule["Target"]["RoleArn"]["Fn::GetAtt"][0])
 
@@ -169,7 +169,7 @@ def test_indexes_hold_no_secrets(template: dict[str, Any]) -> None:
         )
 
 
-def test_requests_are_forgotten_by_their_time_to_live(template: dict[str, Any]) -> None:
+def test_requests_have_a_time_to_live(template: dict[str, Any]) -> None:
     assert properties(template, TABLE)["TimeToLiveSpecification"] == {
         "AttributeName": "expiration",
         "Enabled": True,
@@ -187,7 +187,7 @@ def test_the_machines_log_has_no_data_and_so_no_tokens(template: dict[str, Any])
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_the_machine_outlives_bob_by_a_day_and_the_deadline_is_the_tasks_own(stage: str) -> None:
+def test_the_machine_times_out_a_day_after_bobs_task(stage: str) -> None:
     definition = asl.definition("signature", stage)
     (bob,) = (state for state in asl.states("signature", stage) if state.waits_for_token)
 
@@ -202,7 +202,7 @@ def test_bob_has_seven_days(stage: str) -> None:
     assert bob.body["TimeoutSeconds"] == 7 * 24 * 3600
 
 
-def test_bob_is_told_where_the_api_is(dev: Package) -> None:
+def test_bobs_task_has_the_url_of_the_api(dev: Package) -> None:
     branches = dev.machines()["SignatureStateMachine"]["States"]["Gather Signatures"]["Branches"]
     payload = branches[1]["States"]["Bob Signature"]["Parameters"]["Payload"]
 
@@ -220,7 +220,7 @@ def test_outputs_name_the_machine_the_table_and_the_api(template: dict[str, Any]
 # -- What API Gateway lets through ----------------------------------------------------------------
 
 
-def test_a_document_is_a_string_or_a_whole_number_and_nothing_beside_it(
+def test_the_schema_accepts_only_a_document_id_that_is_a_string_or_an_integer(
     template: dict[str, Any],
 ) -> None:
     method = properties(template, "ApiGatewayMethodDocumentsPost")
@@ -234,7 +234,7 @@ def test_a_document_is_a_string_or_a_whole_number_and_nothing_beside_it(
     assert schema["properties"]["documentId"]["pattern"] == r"^[A-Za-z0-9_.:-]{1,128}(?![\s\S])"
 
 
-def test_the_api_starts_this_machine_in_a_role_that_can_do_nothing_else(dev: Package) -> None:
+def test_the_apis_role_may_only_start_this_machine(dev: Package) -> None:
     method = properties(dev.template, "ApiGatewayMethodDocumentsPost")
     (template,) = method["Integration"]["RequestTemplates"].values()
     (statement,) = dev.statements("SignatureApiRole")
@@ -256,11 +256,13 @@ def test_the_api_starts_this_machine_in_a_role_that_can_do_nothing_else(dev: Pac
         ("ApiGatewayMethodSignaturesRequestidVarPost", "NONE"),
     ],
 )
-def test_only_bobs_page_is_open(template: dict[str, Any], method: str, authorization: str) -> None:
+def test_only_bobs_page_is_public(
+    template: dict[str, Any], method: str, authorization: str
+) -> None:
     assert properties(template, method)["AuthorizationType"] == authorization
 
 
-def test_functions_answer_before_api_gateway_gives_up(template: dict[str, Any]) -> None:
+def test_functions_time_out_before_api_gateway(template: dict[str, Any]) -> None:
     """29 seconds: https://docs.aws.amazon.com/apigateway/latest/developerguide/limits.html"""
     for name in ("Show", "Decide"):
         assert properties(template, f"{name}SignatureRequestLambdaFunction")["Timeout"] < 29

@@ -47,8 +47,8 @@ def logged() -> Iterator[StringIO]:
 
 
 def only(service: str, fake: Any) -> Any:
-    def client(wanted: str, **_: Any) -> Any:
-        assert wanted == service
+    def client(requested: str, **_: Any) -> Any:
+        assert requested == service
         return fake
 
     return client

@@ -9,7 +9,7 @@ from tests.unit.fakes import answer
 
 @dataclass
 class FakeDynamoDb:
-    """PutItem on condition that the key is new, and GetItem; fails in turn with what it is told."""
+    """PutItem of a new key, and GetItem; raises the errors of `fails_with` in turn."""
 
     items: dict[str, dict[str, Any]] = field(default_factory=dict)
     fails_with: list[Exception] = field(default_factory=list)
@@ -45,9 +45,9 @@ class FakeDynamoDb:
 
 @dataclass
 class FakeStepFunctions:
-    """Takes one answer for each token, and refuses every other as AWS does."""
+    """Takes one callback for each token, and refuses every other as AWS does."""
 
-    answers: dict[str, Any] = field(default_factory=dict)
+    callbacks: dict[str, Any] = field(default_factory=dict)
     calls: int = 0
     fails_with: list[Exception] = field(default_factory=list)
 
@@ -63,14 +63,14 @@ class FakeStepFunctions:
         self.calls += 1
         if self.fails_with:
             raise self.fails_with.pop(0)
-        if token in self.answers:
+        if token in self.callbacks:
             raise answer("TaskTimedOut", message="Provided task does not exist anymore")
-        self.answers[token] = outcome
+        self.callbacks[token] = outcome
 
 
 @dataclass
 class FakeEventBridge:
-    """PutEvents; refuses every event if it is told to."""
+    """PutEvents; refuses every event if `refuses` is set."""
 
     entries: list[dict[str, str]] = field(default_factory=list)
     refuses: bool = False

@@ -1,4 +1,4 @@
-"""A message: from what was posted to the event that carries it, and to the record of it."""
+"""A message, the event that carries it, and its record."""
 
 import json
 from typing import Any
@@ -31,7 +31,7 @@ def body(message: Any) -> str:
     return json.dumps({"message": message}, ensure_ascii=False)
 
 
-# -- What is posted ---------------------------------------------------------------------------
+# -- Posted messages --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def body(message: Any) -> str:
     [{}, {"a": [1, 2.5, None, True]}, {"": {"ä": '"quotes" \\ 🙂\n'}}],
     ids=["empty", "values", "texts"],
 )
-def test_any_object_can_be_posted_and_is_carried_as_text(message: Any) -> None:
+def test_any_object_can_be_posted_and_becomes_a_json_string(message: Any) -> None:
     event = event_of(body(message))
 
     assert (event.source, event.detail_type) == ("com.devpost.commonevent", "message")
@@ -51,46 +51,46 @@ def test_any_object_can_be_posted_and_is_carried_as_text(message: Any) -> None:
     "text",
     ["", "{", "null", "[]", '"text"', "{}", body("text"), body(["a"]), body(None), body(1)],
 )
-def test_what_is_no_object_is_refused(text: str) -> None:
+def test_a_message_that_is_not_an_object_is_refused(text: str) -> None:
     with pytest.raises(MalformedMessageError):
         event_of(text)
 
 
 @pytest.mark.parametrize("number", ["1e309", "1" + "0" * 400], ids=["1e309", "401 digits"])
-def test_a_number_that_no_double_can_hold_cannot_be_posted(number: str) -> None:
-    with pytest.raises(MalformedMessageError, match="no double can hold"):
+def test_a_number_too_large_for_a_double_cannot_be_posted(number: str) -> None:
+    with pytest.raises(MalformedMessageError, match="too large for a double"):
         event_of(f'{{"message": {{"a": {number}}}}}')
 
 
-def test_two_hundred_kilobytes_are_taken_and_one_byte_more_is_not() -> None:
+def test_two_hundred_kilobytes_are_accepted_and_one_byte_more_is_not() -> None:
     """200 * 1024 bytes of JSON."""
-    room = MAX_MESSAGE - len('{"a":""}')
+    max_letters = MAX_MESSAGE - len('{"a":""}')
 
-    event = event_of(body({"a": "x" * room}))
+    event = event_of(body({"a": "x" * max_letters}))
 
     assert len(event.detail["message"]) == 200 * 1024
     with pytest.raises(MessageTooLargeError, match="204801 bytes"):
-        event_of(body({"a": "x" * (room + 1)}))
+        event_of(body({"a": "x" * (max_letters + 1)}))
 
 
-def test_spaces_between_do_not_count() -> None:
+def test_whitespace_between_json_tokens_does_not_count() -> None:
     message = {"a": "x" * (MAX_MESSAGE - 10)}
 
     assert event_of(json.dumps({"message": message}, indent=100))
 
 
 @pytest.mark.parametrize("letter", ["ä", "日", "🙂"])
-def test_what_counts_are_bytes_and_characters_are_not_escaped(letter: str) -> None:
-    room = (MAX_MESSAGE - len('{"a":""}')) // len(letter.encode())
+def test_the_limit_counts_unescaped_bytes(letter: str) -> None:
+    max_letters = (MAX_MESSAGE - len('{"a":""}')) // len(letter.encode())
 
-    event = event_of(body({"a": letter * room}))
+    event = event_of(body({"a": letter * max_letters}))
 
     assert letter in event.detail["message"]
     with pytest.raises(MessageTooLargeError):
-        event_of(body({"a": letter * (room + 1)}))
+        event_of(body({"a": letter * (max_letters + 1)}))
 
 
-def test_a_message_of_many_quotes_that_no_event_can_hold_is_refused_with_the_reason() -> None:
+def test_a_message_that_is_too_large_because_of_its_quotes_is_refused_with_the_reason() -> None:
     message = {"a": ["" for _ in range(60_000)]}
     assert len(json.dumps(message, separators=(",", ":"))) < MAX_MESSAGE
 
@@ -98,7 +98,7 @@ def test_a_message_of_many_quotes_that_no_event_can_hold_is_refused_with_the_rea
         event_of(body(message))
 
 
-def test_an_event_is_filled_to_its_last_byte() -> None:
+def test_a_message_may_fill_an_event_completely() -> None:
     quotes = (MAX_DETAIL - len(json.dumps({"message": '{"a":""}'}, separators=(",", ":")))) // 4
 
     assert event_of(body({"a": '"' * quotes}))
@@ -106,10 +106,10 @@ def test_an_event_is_filled_to_its_last_byte() -> None:
         event_of(body({"a": '"' * (quotes + 1)}))
 
 
-# -- What the machine gets --------------------------------------------------------------------
+# -- Events for the machine -------------------------------------------------------------------
 
 
-def test_a_good_event_is_known_by_its_id() -> None:
+def test_a_valid_event_returns_its_id() -> None:
     assert check(EVENT) == "e1"
 
 
@@ -119,7 +119,7 @@ def test_any_json_is_a_message(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "what"),
+    ("change", "reason"),
     [
         ({"detail": {"message": "{bad"}}, "not JSON"),
         ({"detail": {"message": ""}}, "no message"),
@@ -133,7 +133,7 @@ def test_any_json_is_a_message(text: str) -> None:
         pytest.param({"id": "x" * 2049}, "2048 bytes", id="a-long-id"),
         pytest.param({"id": "\ud800"}, "2048 bytes", id="half-a-character"),
         pytest.param(
-            {"detail": {"message": "1" + "0" * 400}}, "no double can hold", id="401-digits"
+            {"detail": {"message": "1" + "0" * 400}}, "too large for a double", id="401-digits"
         ),
         ({"time": None}, "no time"),
         ({"time": "yesterday"}, "ISO 8601"),
@@ -141,32 +141,32 @@ def test_any_json_is_a_message(text: str) -> None:
     ],
     ids=str,
 )
-def test_any_other_event_is_malformed(change: dict[str, Any], what: str) -> None:
-    with pytest.raises(MalformedMessageError, match=what):
+def test_any_other_event_is_malformed(change: dict[str, Any], reason: str) -> None:
+    with pytest.raises(MalformedMessageError, match=reason):
         check(EVENT | change)
 
 
 @pytest.mark.parametrize("event", [None, [], "text", {}], ids=str)
-def test_what_is_no_event_at_all_is_malformed(event: Any) -> None:
+def test_a_value_that_is_no_event_is_malformed(event: Any) -> None:
     with pytest.raises(MalformedMessageError):
         check(event)
 
 
-# -- What is recorded -------------------------------------------------------------------------
+# -- Records ----------------------------------------------------------------------------------
 
 
-def test_a_record_is_what_the_machine_sends() -> None:
+def test_a_record_is_made_from_the_machines_payload() -> None:
     assert Record.from_payload(PAYLOAD) == Record("e1", 1_735_689_600_000, {"a": 1})
 
 
-def test_null_is_a_message_and_nothing_is_none() -> None:
+def test_null_is_a_message_but_a_missing_message_is_not() -> None:
     assert Record.from_payload(PAYLOAD | {"event": None}).event is None
     with pytest.raises(InvalidEventError, match="no event"):
         Record.from_payload({k: v for k, v in PAYLOAD.items() if k != "event"})
 
 
 @pytest.mark.parametrize("missing", ["messageId", "createdAt"])
-def test_a_payload_that_lacks_a_field_is_refused(missing: str) -> None:
+def test_a_payload_without_a_required_field_is_refused(missing: str) -> None:
     with pytest.raises(InvalidEventError, match=missing):
         Record.from_payload(PAYLOAD | {missing: None})
 

@@ -20,25 +20,25 @@ def post(body: Any, **request: Any) -> dict[str, Any]:
     return {"body": text, "requestContext": {"requestId": "r1"}, **request}
 
 
-def test_a_message_is_put_on_the_bus_and_known_by_the_events_id(
+def test_a_message_is_put_on_the_bus_and_its_event_id_is_returned(
     eventbridge: FakeEventBridge, context: FakeContext
 ) -> None:
-    answer = handler(post({"message": MESSAGE}), context)
+    response = handler(post({"message": MESSAGE}), context)
 
     (entry,) = eventbridge.entries
     assert entry["EventBusName"] == "commonbus"
     assert (entry["Source"], entry["DetailType"]) == ("com.devpost.commonevent", "message")
     assert json.loads(json.loads(entry["Detail"])["message"]) == MESSAGE
-    assert (answer["statusCode"], json.loads(answer["body"])) == (202, {"messageId": "e1"})
-    assert answer["headers"]["Content-Type"] == "application/json"
+    assert (response["statusCode"], json.loads(response["body"])) == (202, {"messageId": "e1"})
+    assert response["headers"]["Content-Type"] == "application/json"
 
 
 def test_a_body_may_come_in_base64(eventbridge: FakeEventBridge, context: FakeContext) -> None:
     encoded = base64.b64encode(json.dumps({"message": MESSAGE}).encode()).decode()
 
-    answer = handler(post(encoded, isBase64Encoded=True), context)
+    response = handler(post(encoded, isBase64Encoded=True), context)
 
-    assert answer["statusCode"] == 202
+    assert response["statusCode"] == 202
 
 
 @pytest.mark.parametrize(
@@ -53,15 +53,15 @@ def test_a_body_may_come_in_base64(eventbridge: FakeEventBridge, context: FakeCo
         post('{"message": {"a": NaN}}'),
         post("[" * 100_000),
     ],
-    ids=["none", "empty", "half", "no object", "no base64", "no UTF-8", "NaN", "too deep"],
+    ids=["none", "empty", "incomplete", "no object", "no base64", "no UTF-8", "NaN", "too deep"],
 )
-def test_a_bad_request_is_told_why(
+def test_an_invalid_request_gets_the_reason(
     eventbridge: FakeEventBridge, context: FakeContext, request_: dict[str, Any]
 ) -> None:
-    answer = handler(request_, context)
+    response = handler(request_, context)
 
-    assert answer["statusCode"] == 400
-    assert json.loads(answer["body"])["message"]
+    assert response["statusCode"] == 400
+    assert json.loads(response["body"])["message"]
     assert not eventbridge.entries
 
 
@@ -70,24 +70,24 @@ def test_a_bad_request_is_told_why(
     [{"a": "x" * MAX_MESSAGE}, {"a": ["" for _ in range(60_000)]}],
     ids=["too long", "too many quotes"],
 )
-def test_what_is_too_large_is_told_so(
+def test_a_message_that_is_too_large_is_a_413(
     eventbridge: FakeEventBridge, context: FakeContext, message: dict[str, Any]
 ) -> None:
-    answer = handler(post({"message": message}), context)
+    response = handler(post({"message": message}), context)
 
-    assert answer["statusCode"] == 413
-    assert "bytes" in json.loads(answer["body"])["message"]
+    assert response["statusCode"] == 413
+    assert "bytes" in json.loads(response["body"])["message"]
     assert not eventbridge.entries
 
 
-def test_an_event_that_the_bus_refuses_is_not_promised(
+def test_an_event_that_the_bus_refuses_is_a_503(
     eventbridge: FakeEventBridge, context: FakeContext
 ) -> None:
     eventbridge.refuses = True
 
-    answer = handler(post({"message": MESSAGE}), context)
+    response = handler(post({"message": MESSAGE}), context)
 
-    assert (answer["statusCode"], answer["headers"]["Retry-After"]) == (503, "1")
+    assert (response["statusCode"], response["headers"]["Retry-After"]) == (503, "1")
 
 
 def test_the_message_is_not_logged(

@@ -1,4 +1,4 @@
-"""Recording a message and answering the machine."""
+"""Recording a message and completing the task."""
 
 import json
 from io import StringIO
@@ -30,7 +30,7 @@ def test_a_message_is_recorded_and_reported(
     assert json.loads(item["event"]["S"]) == RECORD["event"]
     assert int(item["receivedAt"]["N"]) > 1_735_689_600_000
     assert set(item) == {"messageId", "createdAt", "event", "receivedAt", "attempt"}
-    assert states.answers == {
+    assert states.callbacks == {
         "token": {
             "StatusCode": 200,
             "Payload": {"messageId": "e1", "createdAt": 1735689600000, "alreadyRecorded": False},
@@ -38,7 +38,7 @@ def test_a_message_is_recorded_and_reported(
     }
 
 
-def test_a_message_that_comes_again_is_recorded_once_and_reported_again(
+def test_a_message_that_is_delivered_twice_is_recorded_once_and_reported_twice(
     dynamodb: FakeDynamoDb, states: FakeStepFunctions, context: FakeContext
 ) -> None:
     handler(task("first"), context)
@@ -47,12 +47,12 @@ def test_a_message_that_comes_again_is_recorded_once_and_reported_again(
     handler(task("second"), context)
 
     assert list(dynamodb.items.values()) == [first]
-    assert states.answers["second"]["StatusCode"] == 200
-    assert states.answers["second"]["Payload"]["alreadyRecorded"] is True
+    assert states.callbacks["second"]["StatusCode"] == 200
+    assert states.callbacks["second"]["Payload"]["alreadyRecorded"] is True
 
 
 @pytest.mark.parametrize("error", [THROTTLED, answer("InternalServerError", 500)], ids=str)
-def test_a_passing_fault_is_a_failure_that_the_machine_retries(
+def test_a_transient_error_fails_the_task_so_that_the_machine_retries(
     dynamodb: FakeDynamoDb, states: FakeStepFunctions, context: FakeContext, error: Exception
 ) -> None:
     dynamodb.fails_with = [error]
@@ -60,8 +60,8 @@ def test_a_passing_fault_is_a_failure_that_the_machine_retries(
     handler(task("first"), context)
     handler(task("second"), context)
 
-    assert states.answers["first"][0] == "AwsUnavailableError"
-    assert states.answers["second"]["StatusCode"] == 200
+    assert states.callbacks["first"][0] == "AwsUnavailableError"
+    assert states.callbacks["second"]["StatusCode"] == 200
     assert list(dynamodb.items) == ["e1"]
 
 
@@ -75,7 +75,7 @@ def test_a_passing_fault_is_a_failure_that_the_machine_retries(
     ],
     ids=["time", "id", "no record", "no object"],
 )
-def test_what_cannot_be_a_record_is_a_500(
+def test_an_invalid_record_is_a_500(
     dynamodb: FakeDynamoDb,
     states: FakeStepFunctions,
     context: FakeContext,
@@ -84,8 +84,8 @@ def test_what_cannot_be_a_record_is_a_500(
 ) -> None:
     handler(event, context)
 
-    assert states.answers["token"]["StatusCode"] == 500
-    assert states.answers["token"]["Payload"]["error"] == error
+    assert states.callbacks["token"]["StatusCode"] == 500
+    assert states.callbacks["token"]["Payload"]["error"] == error
     assert not dynamodb.items
 
 
@@ -96,23 +96,23 @@ def test_a_write_that_is_refused_is_a_500_with_the_reason(
 
     handler(task(), context)
 
-    outcome = states.answers["token"]
+    outcome = states.callbacks["token"]
     assert outcome["StatusCode"] == 500
     assert outcome["Payload"]["error"] == "ClientError"
     assert "not authorized" in outcome["Payload"]["cause"]
 
 
-def test_a_reason_is_never_long(
+def test_the_cause_is_shortened(
     dynamodb: FakeDynamoDb, states: FakeStepFunctions, context: FakeContext
 ) -> None:
     dynamodb.fails_with = [answer("ValidationException", message="x" * 100_000)]
 
     handler(task(), context)
 
-    assert len(states.answers["token"]["Payload"]["cause"]) == 1000
+    assert len(states.callbacks["token"]["Payload"]["cause"]) == 1000
 
 
-def test_a_missing_setting_is_a_500_that_names_it(
+def test_a_missing_variable_is_a_500_that_names_it(
     dynamodb: FakeDynamoDb,
     states: FakeStepFunctions,
     context: FakeContext,
@@ -122,54 +122,58 @@ def test_a_missing_setting_is_a_500_that_names_it(
 
     handler(task(), context)
 
-    assert "MESSAGES_TABLE" in states.answers["token"]["Payload"]["cause"]
+    assert "MESSAGES_TABLE" in states.callbacks["token"]["Payload"]["cause"]
 
 
-@pytest.mark.parametrize("fault", [None, THROTTLED, DENIED], ids=["well", "passing", "lasting"])
-@pytest.mark.parametrize("sending", [None, THROTTLED, DENIED], ids=["sent", "not now", "denied"])
-def test_whatever_happens_there_is_one_attempt_to_answer(
+@pytest.mark.parametrize(
+    "write_error", [None, THROTTLED, DENIED], ids=["no fault", "transient", "permanent"]
+)
+@pytest.mark.parametrize(
+    "callback_error", [None, THROTTLED, DENIED], ids=["returned", "throttled", "denied"]
+)
+def test_there_is_exactly_one_callback_whatever_fails(
     dynamodb: FakeDynamoDb,
     states: FakeStepFunctions,
     context: FakeContext,
-    fault: Exception | None,
-    sending: Exception | None,
+    write_error: Exception | None,
+    callback_error: Exception | None,
 ) -> None:
-    dynamodb.fails_with = [fault] if fault else []
-    states.fails_with = [sending] if sending else []
+    dynamodb.fails_with = [write_error] if write_error else []
+    states.fails_with = [callback_error] if callback_error else []
 
     try:
         handler(task(), context)
     except Exception:
-        assert sending
+        assert callback_error
 
     assert states.calls == 1
 
 
-def test_an_answer_that_cannot_be_sent_fails_the_function(
+def test_a_callback_that_cannot_be_sent_fails_the_function(
     dynamodb: FakeDynamoDb, states: FakeStepFunctions, context: FakeContext
 ) -> None:
-    """On AWS that fails the task at once, and the machine's Retry comes again."""
+    """On AWS that fails the task at once, and the machine retries it."""
     states.fails_with = [THROTTLED]
 
-    with pytest.raises(AwsUnavailableError, match="answering"):
+    with pytest.raises(AwsUnavailableError, match="task"):
         handler(task(), context)
 
 
-def test_an_answer_that_nobody_waits_for_is_no_failure(
+def test_a_callback_that_no_task_waits_for_is_not_an_error(
     dynamodb: FakeDynamoDb,
     states: FakeStepFunctions,
     context: FakeContext,
     logged: StringIO,
 ) -> None:
-    states.answers["token"] = "the first answer"
+    states.callbacks["token"] = "the first callback"
 
     handler(task(), context)
 
-    assert states.answers["token"] == "the first answer"
-    assert "nobody waits" in logged.getvalue()
+    assert states.callbacks["token"] == "the first callback"
+    assert "no longer waits" in logged.getvalue()
 
 
-def test_neither_token_nor_message_is_logged(
+def test_tokens_and_messages_are_not_logged(
     dynamodb: FakeDynamoDb,
     states: FakeStepFunctions,
     context: FakeContext,

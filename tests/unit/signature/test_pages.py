@@ -1,4 +1,4 @@
-"""Pages: everything escaped, nothing that needs a script."""
+"""Pages: all text is escaped, and no page needs a script."""
 
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -10,7 +10,7 @@ from handlers.signature.request import Status
 
 from .test_request import REQUEST
 
-EVIL = '<script>alert("x")</script>&\'"'
+HOSTILE = '<script>alert("x")</script>&\'"'
 VOID = {"meta", "input", "br"}
 
 
@@ -34,23 +34,23 @@ class Document(HTMLParser):
         assert self.unclosed.pop() == tag
 
 
-EVIL_REQUEST = replace(
-    REQUEST, document_id=EVIL, signer=EVIL, reason=EVIL, finished_at=1_769_860_801
+HOSTILE_REQUEST = replace(
+    REQUEST, document_id=HOSTILE, signer=HOSTILE, reason=HOSTILE, finished_at=1_769_860_801
 )
 PAGES = {
-    "ask": pages.ask(EVIL_REQUEST, EVIL),
-    "signed": pages.decided(replace(EVIL_REQUEST, status=Status.SIGNED), just_now=True),
-    "declined": pages.decided(replace(EVIL_REQUEST, status=Status.DECLINED), just_now=True),
-    "cancelled": pages.decided(replace(EVIL_REQUEST, status=Status.CANCELLED), just_now=False),
+    "ask": pages.ask(HOSTILE_REQUEST, HOSTILE),
+    "signed": pages.decided(replace(HOSTILE_REQUEST, status=Status.SIGNED), just_now=True),
+    "declined": pages.decided(replace(HOSTILE_REQUEST, status=Status.DECLINED), just_now=True),
+    "cancelled": pages.decided(replace(HOSTILE_REQUEST, status=Status.CANCELLED), just_now=False),
     "not found": pages.not_found(),
-    "unclear": pages.unclear(),
+    "no decision": pages.no_decision(),
     "unavailable": pages.unavailable(),
 }
 every_page = pytest.mark.parametrize("html", PAGES.values(), ids=PAGES)
 
 
 @every_page
-def test_page_is_whole_and_says_what_it_is(html: str) -> None:
+def test_page_is_a_complete_document(html: str) -> None:
     document = Document(html)
 
     assert html.startswith("<!doctype html>")
@@ -61,7 +61,7 @@ def test_page_is_whole_and_says_what_it_is(html: str) -> None:
 
 
 @every_page
-def test_page_runs_and_loads_nothing(html: str) -> None:
+def test_page_runs_no_script_and_loads_nothing(html: str) -> None:
     document = Document(html)
 
     assert not {"script", "img", "link", "iframe"} & set(document.tags)
@@ -71,12 +71,12 @@ def test_page_runs_and_loads_nothing(html: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["ask", "signed", "declined", "cancelled"])
-def test_page_shows_what_was_written_and_not_what_it_means(name: str) -> None:
+def test_page_escapes_text(name: str) -> None:
     assert "<script>" not in PAGES[name]
     assert "&lt;script&gt;" in PAGES[name]
 
 
-def test_page_that_asks_has_two_forms_and_a_label_for_its_field() -> None:
+def test_page_to_sign_has_two_forms_and_a_labelled_field() -> None:
     document = Document(PAGES["ask"])
 
     assert document.tags.count("form") == 2

@@ -1,4 +1,4 @@
-"""Ids of documents, times, and what is shown of a request."""
+"""Ids of documents, times, and the public fields of a request."""
 
 from dataclasses import replace
 from typing import Any
@@ -30,7 +30,7 @@ def test_a_document_id_is_a_string_or_a_whole_number(given: Any) -> None:
 @pytest.mark.parametrize(
     "given", ["", " ", "a b", "ä", "a/b", "3\n", "x" * 129, None, True, False, 3.0, [], {}]
 )
-def test_nothing_else_is(given: Any) -> None:
+def test_any_other_document_id_is_invalid(given: Any) -> None:
     with pytest.raises(InvalidDocumentIdError):
         document_id({"documentId": given})
 
@@ -39,15 +39,15 @@ def test_times_are_in_utc_to_the_second() -> None:
     assert iso(1_769_860_800.999) == "2026-01-31T12:00:00Z"
 
 
-def test_what_is_public_has_no_secret() -> None:
-    shown = str(REQUEST.public())
+def test_the_public_fields_have_no_secrets() -> None:
+    fields = str(REQUEST.public())
 
-    assert "a token" not in shown
-    assert "a hash" not in shown
-    assert "https://" not in shown
+    assert "a token" not in fields
+    assert "a hash" not in fields
+    assert "https://" not in fields
 
 
-def test_a_finished_request_says_when_and_why() -> None:
+def test_a_finished_request_has_its_time_and_reason() -> None:
     declined = replace(REQUEST, status=Status.DECLINED, finished_at=1_769_860_801, reason="no")
 
     assert declined.public()["finishedAt"] == "2026-01-31T12:00:01Z"
@@ -55,22 +55,22 @@ def test_a_finished_request_says_when_and_why() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "still_open"),
+    ("state", "is_open"),
     [
         ({"status": Status.PENDING}, True),
         ({"status": Status.SIGNED}, True),
         ({"status": Status.DECLINED}, True),
-        ({"status": Status.SIGNED, "told": True}, False),
-        ({"status": Status.DECLINED, "told": True}, False),
-        ({"status": Status.SIGNED, "settled": True}, False),
+        ({"status": Status.SIGNED, "delivered": True}, False),
+        ({"status": Status.DECLINED, "delivered": True}, False),
+        ({"status": Status.SIGNED, "finalized": True}, False),
         ({"status": Status.EXPIRED}, False),
         ({"status": Status.CANCELLED}, False),
     ],
 )
-def test_a_request_is_open_until_the_machine_has_heard_the_decision(
-    state: dict[str, Any], still_open: bool
+def test_a_request_is_open_until_the_decision_is_delivered(
+    state: dict[str, Any], is_open: bool
 ) -> None:
-    assert replace(REQUEST, **state).is_open is still_open
+    assert replace(REQUEST, **state).is_open is is_open
 
 
 def test_a_request_is_pending_until_its_deadline() -> None:
@@ -79,7 +79,7 @@ def test_a_request_is_pending_until_its_deadline() -> None:
     assert not replace(REQUEST, status=Status.SIGNED).is_pending(0)
 
 
-def test_a_signature_is_what_the_output_of_an_execution_has() -> None:
+def test_a_signature_has_the_form_of_the_executions_output() -> None:
     assert signature_of("Alice", "3", 1_769_860_800) == {
         "signer": "Alice",
         "documentId": "3",

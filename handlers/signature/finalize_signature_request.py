@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from handlers.shared import settings
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for
-from handlers.signature.decision import NO_REASON, settle, signature
+from handlers.signature.decision import NO_REASON, finalize, signature
 from handlers.signature.request import Status
 from handlers.signature.store import RequestStore
 
@@ -27,18 +27,18 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
     request_id, outcome = field(event, "requestId"), Status(field(event, "outcome"))
     store = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE"))
-    settled = settle(store, request_id, outcome)
+    finalized = finalize(store, request_id, outcome)
     logger.info(
-        "signature request settled",
+        "signature request finalized",
         request_id=request_id,
         outcome=outcome,
-        status=settled.status if settled else None,
+        status=finalized.status if finalized else None,
     )
-    if settled is None:
+    if finalized is None:
         return {"requestId": request_id, "status": "NONE"}
-    noted = {"requestId": request_id, "status": settled.status.value}
-    if settled.status is outcome:
-        return noted
-    if settled.status is Status.SIGNED:
-        return noted | {"signature": signature(settled)}
-    return noted | {"reason": settled.reason or NO_REASON}
+    result = {"requestId": request_id, "status": finalized.status.value}
+    if finalized.status is outcome:
+        return result
+    if finalized.status is Status.SIGNED:
+        return result | {"signature": signature(finalized)}
+    return result | {"reason": finalized.reason or NO_REASON}

@@ -1,7 +1,7 @@
-"""What an execution says about its message is true, whatever fails: it is compared with the table.
+"""The outcome of an execution agrees with the table, whatever fails.
 
-The machine runs on moto's engine with the real functions and a table; faults come before, between
-and after what they do.
+The machine runs on moto's engine with the real functions and a table; faults come before,
+between and after their effects.
 """
 
 import json
@@ -47,7 +47,7 @@ record = function(record_message.handler)
 
 
 def after_the_write(fault: Task) -> Task:
-    """The record is written, and the machine never hears of it from the function."""
+    """The record is written, but the function does not report it to the machine."""
 
     def task(event: dict[str, Any]) -> Any:
         record_message.outcome_of(event)
@@ -56,7 +56,7 @@ def after_the_write(fault: Task) -> Task:
     return task
 
 
-def says(status: int) -> Task:
+def completes_with(status: int) -> Task:
     def task(event: dict[str, Any]) -> None:
         output = json.dumps({"StatusCode": status, "Payload": {"error": "E", "cause": "c"}})
         client("stepfunctions").send_task_success(taskToken=event["MyTaskToken"], output=output)
@@ -65,7 +65,7 @@ def says(status: int) -> Task:
 
 
 def refusing(module: Any, service: str, error: Exception) -> Task:
-    """The function, while everything it asks of a service is answered with an error."""
+    """The function, while every call to a service raises an error."""
 
     class Refusing:
         def __getattr__(self, _: str) -> Any:
@@ -84,8 +84,8 @@ def refusing(module: Any, service: str, error: Exception) -> Task:
 
 write_refused = refusing(record_message, "dynamodb", DENIED)
 write_throttled = refusing(record_message, "dynamodb", THROTTLED)
-answer_refused = refusing(task_tokens, "stepfunctions", DENIED)
-answer_throttled = refusing(task_tokens, "stepfunctions", THROTTLED)
+callback_refused = refusing(task_tokens, "stepfunctions", DENIED)
+callback_throttled = refusing(task_tokens, "stepfunctions", THROTTLED)
 
 
 class World:
@@ -113,7 +113,7 @@ class World:
     def is_recorded(self, event: dict[str, Any]) -> bool:
         return MessageStore(boto3.client("dynamodb"), TABLE).find(event["id"]) is not None
 
-    def letters(self) -> list[tuple[Any, str]]:
+    def dead_letters(self) -> list[tuple[Any, str]]:
         """(event, error name) of every dead letter."""
         received = self._sqs.receive_message(
             QueueUrl=self._queue, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
@@ -141,16 +141,18 @@ def event(message: str = '{"text": "hello"}') -> dict[str, Any]:
     }
 
 
-def assert_true(world: World, result: Run, of: dict[str, Any], error: str | None) -> None:
-    """The execution ended with this error, or well, and what that says is what there is."""
+def assert_consistent(
+    world: World, result: Run, message_event: dict[str, Any], error: str | None
+) -> None:
+    """The execution ended with this error, or succeeded, and table and queue agree with that."""
     assert (result.status, result.error) == ("FAILED" if error else "SUCCEEDED", error)
     if error is None:
-        assert world.is_recorded(of)
-        assert world.letters() == []
+        assert world.is_recorded(message_event)
+        assert world.dead_letters() == []
         return
-    assert world.letters() == [(of, error)]
+    assert world.dead_letters() == [(message_event, error)]
     if error in ("MessageNotRecordedError", "MalformedMessageError"):
-        assert not world.is_recorded(of)
+        assert not world.is_recorded(message_event)
 
 
 @pytest.mark.parametrize("name", KILLED)
@@ -162,7 +164,7 @@ def test_a_recorder_that_is_killed(world: World, name: str, when: str, killed: s
 
     result = world.run(event(), recordMessage=in_turn(fault, record) if killed == "once" else fault)
 
-    assert_true(world, result, event(), "MessageNotRecordedError" if never_recorded else None)
+    assert_consistent(world, result, event(), "MessageNotRecordedError" if never_recorded else None)
     assert len(result.events_of("recordMessage")) == (2 if killed == "once" else 3)
 
 
@@ -170,67 +172,71 @@ def test_a_recorder_that_is_killed(world: World, name: str, when: str, killed: s
 def test_a_checker_that_is_killed_once_is_called_again(world: World, name: str) -> None:
     result = world.run(event(), checkMessage=in_turn(fails(name), check))
 
-    assert_true(world, result, event(), None)
+    assert_consistent(world, result, event(), None)
 
 
 @pytest.mark.parametrize(
     ("recorder", "error"),
     [
-        pytest.param(answer_refused, None, id="the answer is refused for good"),
-        pytest.param(answer_throttled, None, id="the answer is throttled for good"),
-        pytest.param(after_the_write(times_out), None, id="no answer in time"),
-        pytest.param(after_the_write(says(500)), None, id="a 500 after the write"),
-        pytest.param(after_the_write(says(404)), None, id="another status after the write"),
-        pytest.param(times_out, "MessageNotRecordedError", id="no write, no answer"),
+        pytest.param(callback_refused, None, id="the callback is refused"),
+        pytest.param(callback_throttled, None, id="the callback is throttled"),
+        pytest.param(after_the_write(times_out), None, id="no callback in time"),
+        pytest.param(after_the_write(completes_with(500)), None, id="a 500 after the write"),
+        pytest.param(
+            after_the_write(completes_with(404)), None, id="another status after the write"
+        ),
+        pytest.param(times_out, "MessageNotRecordedError", id="no write, no callback"),
         pytest.param(write_refused, "MessageNotRecordedError", id="the write is refused"),
         pytest.param(write_throttled, "MessageNotRecordedError", id="the write is throttled"),
-        pytest.param(says(500), "MessageNotRecordedError", id="a 500"),
+        pytest.param(completes_with(500), "MessageNotRecordedError", id="a 500"),
     ],
 )
 def test_a_recorder_that_fails(world: World, recorder: Task, error: str | None) -> None:
     result = world.run(event(), recordMessage=recorder)
 
-    assert_true(world, result, event(), error)
+    assert_consistent(world, result, event(), error)
 
 
 @pytest.mark.parametrize(
     "recorder",
     [
-        answer_refused,
+        callback_refused,
         write_refused,
         times_out,
         after_the_write(times_out),
-        after_the_write(says(500)),
+        after_the_write(completes_with(500)),
     ],
     ids=["recorded-refused", "write-refused", "timeout", "recorded-timeout", "recorded-500"],
 )
-def test_where_the_table_cannot_be_asked_the_error_says_only_that(
-    world: World, recorder: Task
-) -> None:
+def test_an_unreadable_table_ends_with_its_own_error(world: World, recorder: Task) -> None:
     result = world.run(event(), table="no-such-table", recordMessage=recorder)
 
-    assert_true(world, result, event(), "MessageNotConfirmedError")
-    cause = re.fullmatch(r"Recording: ({.*}) Looking up: ({.*})", result.cause or "")
+    assert_consistent(world, result, event(), "MessageNotConfirmedError")
+    cause = re.fullmatch(
+        r"Result of Record Message: ({.*}) Error of Look Up Record: ({.*})", result.cause or ""
+    )
     assert cause
     assert "DynamoDB" in json.loads(cause[2])["Error"]
 
 
-def test_a_message_that_was_recorded_before_is_no_failure_either(world: World) -> None:
+def test_a_message_that_was_recorded_before_is_a_success(world: World) -> None:
     MessageStore(boto3.client("dynamodb"), TABLE).record(Record("e1", 0, {"text": "hello"}))
 
     result = world.run(event(), recordMessage=write_refused)
 
-    assert_true(world, result, event(), None)
+    assert_consistent(world, result, event(), None)
 
 
 @pytest.mark.parametrize("before", [False, True], ids=["new", "recorded-before"])
-def test_a_checker_that_fails_says_nothing_about_the_table(world: World, before: bool) -> None:
+def test_a_checker_that_fails_does_not_claim_that_the_message_is_unrecorded(
+    world: World, before: bool
+) -> None:
     if before:
         MessageStore(boto3.client("dynamodb"), TABLE).record(Record("e1", 0, {"text": "hello"}))
 
     result = world.run(event(), checkMessage=fails("SomeError"))
 
-    assert_true(world, result, event(), "MessageNotCheckedError")
+    assert_consistent(world, result, event(), "MessageNotCheckedError")
     assert json.loads(result.cause or "")["Error"] == "SomeError"
 
 
@@ -238,4 +244,4 @@ def test_a_checker_that_fails_says_nothing_about_the_table(world: World, before:
 def test_a_malformed_message(world: World, message: str) -> None:
     result = world.run(event(message))
 
-    assert_true(world, result, event(message), "MalformedMessageError")
+    assert_consistent(world, result, event(message), "MalformedMessageError")
