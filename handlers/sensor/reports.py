@@ -137,7 +137,7 @@ def failure_report(event: Mapping[str, Any], whereabouts: Whereabouts) -> Report
     error = failure.get("Error", "unknown")
     optional = {
         "Readings stored": _STORED.get(error, _PERHAPS_STORED),
-        "Moving it to failed/": _not_set_aside(field(event, "setAside")),
+        "Moving it to failed/": _quarantine_failure(field(event, "quarantine")),
     }
     return Report(
         subject="File not processed",
@@ -224,13 +224,13 @@ def _where(source: ObjectRef, whereabouts: Whereabouts) -> str:
     return f"Not found: neither at {source.uri} nor in processed/ or failed/ of the target bucket."
 
 
-def _not_set_aside(set_aside: Mapping[str, Any]) -> str | None:
-    """Why Set Aside File did not move the file; None if it did."""
-    if set_aside.get("moved"):
+def _quarantine_failure(quarantine: Mapping[str, Any]) -> str | None:
+    """Why Quarantine File did not move the file; None if it did."""
+    if quarantine.get("moved"):
         return None
-    if "reason" in set_aside:
-        return f"not done. {set_aside['reason']}"
-    return f"ended with an error. {_cause(set_aside)}"
+    if "reason" in quarantine:
+        return f"not done. {quarantine['reason']}"
+    return f"ended with an error. {_cause(quarantine)}"
 
 
 def _cause(failure: Mapping[str, Any]) -> str:

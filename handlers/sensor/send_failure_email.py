@@ -15,7 +15,7 @@ metrics = metrics_for("sensor")
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    """Event: {"execution", "source", "failure": {"Error", "Cause"}, "setAside"?}.
+    """Event: {"execution", "source", "failure": {"Error", "Cause"}, "quarantine"?}.
     Result: {"status": "sent", "messageId"} or {"status": "unknown"}.
     Errors: InvalidEventError, AwsUnavailableError, SES's own error if it refuses the mail.
     """

@@ -48,7 +48,7 @@ def look_for(event: Mapping[str, Any]) -> Whereabouts:
     bucket = settings.text("TARGET_BUCKET")
     processed = ObjectRef(bucket, f"processed/{source.key}")
     failed = ObjectRef(bucket, f"failed/{source.key}").pinned_by(
-        {"versionId": (event.get("setAside") or {}).get("versionId")}
+        {"versionId": (event.get("quarantine") or {}).get("versionId")}
     )
     s3 = client("s3", bulk=True)  # short timeout, no retries: the mail must not be delayed
     unknown: list[str] = []

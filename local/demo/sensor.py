@@ -25,10 +25,10 @@ BIG_FILE_ROWS = 50_000
 SCENE_SECONDS = 240
 STATES = [
     *("Process File", "Move File", "Wait 10 Minutes", "Send Email"),
-    *("Set Aside File", "Send Failure Email"),
+    *("Quarantine File", "Send Failure Email"),
 ]
 FAILED_STEPS = {  # one of these states ran: the state before it failed
-    *("Set Aside File", "Send Move Failure Email", "Email Not Sent", "Email Outcome Unknown"),
+    *("Quarantine File", "Send Move Failure Email", "Email Not Sent", "Email Outcome Unknown"),
 }
 
 

@@ -8,7 +8,7 @@ from local.aws import Aws
 from tests.support.permissions import Attempt, is_allowed, send_mail
 
 FUNCTIONS = (
-    "executeWorkflow", "processFile", "moveFile", "setAsideFile", "sendEmail", "sendFailureEmail",
+    "executeWorkflow", "processFile", "moveFile", "quarantineFile", "sendEmail", "sendFailureEmail",
     "sendMoveFailureEmail",
 )  # fmt: skip
 
@@ -64,7 +64,7 @@ def read_readings(aws: Aws, function: str) -> Any:
 
 US, OPERATOR = "stepworks@example.com", "operator@example.com"
 SOMEBODY = "somebody@example.com"
-MOVERS = {"moveFile", "setAsideFile"}
+MOVERS = {"moveFile", "quarantineFile"}
 SEEKERS = {"sendFailureEmail", "sendMoveFailureEmail"}  # their mails say where a file is
 MAILERS = {"sendEmail", *SEEKERS}
 ATTEMPTS: dict[str, tuple[Attempt, set[str]]] = {
@@ -73,9 +73,9 @@ ATTEMPTS: dict[str, tuple[Attempt, set[str]]] = {
     "delete an uploaded file": (delete_source, MOVERS),
     "write rejected rows": (write_target("rejected"), {"processFile"}),
     "write a processed file": (write_target("processed"), {"moveFile"}),
-    "write a failed file": (write_target("failed"), {"setAsideFile"}),
+    "write a failed file": (write_target("failed"), {"quarantineFile"}),
     "look into processed": (look_into_target("processed"), {"moveFile", *SEEKERS}),
-    "look into failed": (look_into_target("failed"), {"setAsideFile", *SEEKERS}),
+    "look into failed": (look_into_target("failed"), {"quarantineFile", *SEEKERS}),
     "look into rejected": (look_into_target("rejected"), set()),
     "write elsewhere": (write_target("elsewhere"), set()),
     "write a reading": (write_reading, {"processFile"}),

@@ -123,7 +123,7 @@ def test_any_key_is_read_as_it_is_written(sensor: Sensor, name: str, file: str) 
     assert sensor.subjects(key) == ["File processed"]
 
 
-def test_bad_rows_are_set_aside_with_their_line_and_reason(sensor: Sensor, name: str) -> None:
+def test_rejected_rows_are_written_with_their_line_and_reason(sensor: Sensor, name: str) -> None:
     key = f"{name}/mixed.csv"
 
     sensor.upload(key, f"{name},1,1\n{name},soon,2\n{name},3\n{name},4,4\n".encode())
@@ -143,7 +143,7 @@ def test_bad_rows_are_set_aside_with_their_line_and_reason(sensor: Sensor, name:
     [(b"", "no rows"), (b"not,a,reading\nat all\n", "rejected")],
     ids=["empty file", "no valid row"],
 )
-def test_a_file_without_readings_is_set_aside_and_announced(
+def test_a_file_without_readings_is_quarantined_and_reported(
     sensor: Sensor, name: str, body: bytes, said: str
 ) -> None:
     key = f"{name}/useless.csv"

@@ -39,7 +39,7 @@ FUNCTIONS = {
     "processFile": "process_file",
     "moveFile": "move_file",
     "sendEmail": "send_email",
-    "setAsideFile": "set_aside_file",
+    "quarantineFile": "quarantine_file",
     "sendFailureEmail": "send_failure_email",
     "sendMoveFailureEmail": "send_move_failure_email",
 }

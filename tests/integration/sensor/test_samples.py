@@ -45,6 +45,6 @@ def test_the_way_of_a_file(uploaded: World, context: FakeContext) -> None:
 
 
 def test_the_way_of_a_file_that_fails(uploaded: World, context: FakeContext) -> None:
-    set_aside = invoke("set-aside-file", context)
+    quarantine = invoke("quarantine-file", context)
     assert invoke("send-failure-email", context)["status"] == "sent"
-    assert set_aside == json.loads((SAMPLES / "send-failure-email.json").read_text())["setAside"]
+    assert quarantine == json.loads((SAMPLES / "send-failure-email.json").read_text())["quarantine"]

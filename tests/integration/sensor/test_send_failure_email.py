@@ -2,7 +2,7 @@
 
 import json
 
-from handlers.sensor import set_aside_file
+from handlers.sensor import quarantine_file
 from handlers.sensor.send_failure_email import handler
 from tests.unit.fakes import FakeContext
 
@@ -16,14 +16,14 @@ EVENT = {
         "Error": "NoValidReadingsError",
         "Cause": json.dumps({"errorMessage": "The file has no rows."}),
     },
-    "setAside": {"moved": True, "bucketName": TARGET, "objectKey": f"failed/{KEY}"},
+    "quarantine": {"moved": True, "bucketName": TARGET, "objectKey": f"failed/{KEY}"},
 }
 
 
 def test_a_mail_says_why_and_where(world: World, context: FakeContext) -> None:
-    # Given a file that was set aside
+    # Given a quarantined file
     event = EVENT | {"source": world.upload(b"rubbish")}
-    event["setAside"] = set_aside_file.handler(event, context)
+    event["quarantine"] = quarantine_file.handler(event, context)
 
     assert handler(event, context)["status"] == "sent"
     (mail,) = world.mails

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from handlers.sensor import move_file, set_aside_file
+from handlers.sensor import move_file, quarantine_file
 from handlers.sensor.whereabouts import Whereabouts, look_for
 from tests.support.engine import TaskError
 from tests.support.faults import EVERY, Fault, Kind, injected
@@ -41,7 +41,7 @@ def test_in_processed(any_world: World, context: FakeContext) -> None:
 
 def test_in_failed(any_world: World, context: FakeContext) -> None:
     event = event_of(any_world.upload(b"rubbish"))
-    set_aside_file.handler(event, context)
+    quarantine_file.handler(event, context)
     assert look_for(event) == Whereabouts(failed=FAILED)
 
 
@@ -52,7 +52,7 @@ def test_in_two_places_when_a_move_stopped_in_the_middle(
     event = event_of(source)
     fault = Fault(Kind.REFUSED, "DeleteObject", times=EVERY)
     with injected(fault) as network, pytest.raises(TaskError):
-        network.invoke(set_aside_file.handler, event, context)
+        network.invoke(quarantine_file.handler, event, context)
     assert look_for(event) == Whereabouts(source=original(source), failed=FAILED)
 
 
@@ -68,9 +68,9 @@ def test_the_pins_of_process_file_count_where_the_event_has_none(world: World) -
 
 
 def test_by_hand_what_came_later_is_another_file(world: World, context: FakeContext) -> None:
-    # Given a file that was set aside by an earlier execution, and a newer upload
+    # Given a file that was quarantined by an earlier execution, and a newer upload
     event = event_of(BY_HAND | {"etag": world.upload(b"rubbish")["etag"]})
-    set_aside_file.handler(event, context)
+    quarantine_file.handler(event, context)
     world.upload(b"newer")
 
     # When an execution that began before that upload, and after the earlier file, looks
@@ -90,10 +90,10 @@ def test_a_copy_whose_place_a_newer_one_has_taken_is_named_by_its_version(
     world: World, context: FakeContext
 ) -> None:
     older, newer = event_of(world.upload(b"rubbish")), event_of(world.upload(b"more rubbish"))
-    older["setAside"] = set_aside_file.handler(older, context)
-    newer["setAside"] = set_aside_file.handler(newer, context)
+    older["quarantine"] = quarantine_file.handler(older, context)
+    newer["quarantine"] = quarantine_file.handler(newer, context)
 
-    assert look_for(older).failed == f"{FAILED} (version {older['setAside']['versionId']})"
+    assert look_for(older).failed == f"{FAILED} (version {older['quarantine']['versionId']})"
     assert look_for(newer).failed == FAILED
 
 

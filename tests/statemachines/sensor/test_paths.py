@@ -11,15 +11,15 @@ from tests.support.error_names import TRANSIENT
 FILE = {"bucketName": "source", "objectKey": "day 1.csv", "versionId": "v1", "etag": "e", "size": 9}
 INGESTION = {"stored": 7, "duplicates": 1, "rejected": 0, "sensors": 5, "etag": "e"}
 MOVED = {"bucketName": "target", "objectKey": "processed/day 1.csv"}
-SET_ASIDE = {"moved": True, "bucketName": "target", "objectKey": "failed/day 1.csv"}
+QUARANTINED = {"moved": True, "bucketName": "target", "objectKey": "failed/day 1.csv"}
 SENT = {"status": "sent", "messageId": "m"}
-ANNOUNCED = ["Set Aside File", "Send Failure Email", "Did Step Functions Stop It?"]
-FAILURE_STATES = [*ANNOUNCED, "File Not Processed"]
+QUARANTINE_STATES = ["Quarantine File", "Send Failure Email", "Is It A Reserved Error?"]
+FAILURE_STATES = [*QUARANTINE_STATES, "File Not Processed"]
 STEPS = {  # function: (its state, what it answers when all is well)
     "processFile": ("Process File", INGESTION),
     "moveFile": ("Move File", MOVED),
     "sendEmail": ("Send Email", SENT),
-    "setAsideFile": ("Set Aside File", SET_ASIDE),
+    "quarantineFile": ("Quarantine File", QUARANTINED),
     "sendFailureEmail": ("Send Failure Email", SENT),
     "sendMoveFailureEmail": ("Send Move Failure Email", SENT),
 }
@@ -35,7 +35,7 @@ def sensor(**tasks: Task) -> Run:
 def broken_before(function: str) -> dict[str, Task]:
     """What must fail for the machine to come to this function at all."""
     return {
-        "setAsideFile": {"processFile": fails("NoValidReadingsError")},
+        "quarantineFile": {"processFile": fails("NoValidReadingsError")},
         "sendFailureEmail": {"processFile": fails("NoValidReadingsError")},
         "sendMoveFailureEmail": {"moveFile": fails("SourceAccessDeniedError")},
     }.get(function, {})
@@ -71,7 +71,7 @@ def test_a_hand_started_execution_needs_only_bucket_and_key() -> None:
 
 
 @pytest.mark.parametrize("error", ["SourceObjectMissingError", "IngestionTimeoutError"])
-def test_a_file_that_cannot_be_processed_is_set_aside_and_announced(error: str) -> None:
+def test_a_file_that_cannot_be_processed_is_quarantined_and_reported(error: str) -> None:
     result = sensor(processFile=fails(error, "the reason"))
 
     assert result.status == "FAILED"
@@ -80,7 +80,7 @@ def test_a_file_that_cannot_be_processed_is_set_aside_and_announced(error: str) 
     assert result.visited[-4:] == FAILURE_STATES
     told: dict[str, Any] = result.events_of("sendFailureEmail")[0]
     assert told["failure"]["Error"] == error
-    assert told["setAside"] == SET_ASIDE
+    assert told["quarantine"] == QUARANTINED
     assert told["startedAt"].startswith("20")
     assert len(result.events_of("processFile")) == 1  # such an error is not retried
 
@@ -88,7 +88,7 @@ def test_a_file_that_cannot_be_processed_is_set_aside_and_announced(error: str) 
 @pytest.mark.parametrize(
     "move", [fails("SourceAccessDeniedError"), times_out], ids=["an-error", "a-timeout"]
 )
-def test_a_file_that_is_stored_and_cannot_be_moved_is_announced_and_not_set_aside(
+def test_a_stored_file_that_cannot_be_moved_is_reported_and_not_quarantined(
     move: Task,
 ) -> None:
     result = sensor(moveFile=move)
@@ -117,7 +117,7 @@ def test_a_task_that_takes_too_long_is_a_failure_like_another() -> None:
     # No execution may end with a name that begins with `States.`: AWS keeps them for itself.
     assert (result.status, result.error) == ("FAILED", "TaskStoppedError")
     assert json.loads(result.cause or "")["Error"] == "States.Timeout"
-    assert result.visited[-4:] == [*ANNOUNCED, "File Not Processed In Time"]
+    assert result.visited[-4:] == [*QUARANTINE_STATES, "Task Stopped"]
 
 
 @pytest.mark.parametrize("function", STEPS)
@@ -135,10 +135,10 @@ def test_a_killed_function_is_called_again(function: str, error: str) -> None:
     assert len(sensor(**killed).events_of(function)) == attempts
 
 
-def test_setting_aside_knows_when_the_execution_began() -> None:
+def test_quarantine_file_receives_the_start_time_of_the_execution() -> None:
     result = sensor(processFile=fails("NoValidReadingsError"))
 
-    assert result.events_of("setAsideFile")[0]["startedAt"].startswith("20")
+    assert result.events_of("quarantineFile")[0]["startedAt"].startswith("20")
 
 
 def test_a_report_that_cannot_be_sent_fails_the_execution_and_leaves_the_file_alone() -> None:
@@ -147,7 +147,7 @@ def test_a_report_that_cannot_be_sent_fails_the_execution_and_leaves_the_file_al
     assert (result.status, result.error) == ("FAILED", "EmailNotSentError")
     assert json.loads(result.cause or "")["Error"] == "MessageRejected"
     assert result.visited[-2:] == ["Send Email", "Email Not Sent"]
-    assert not result.events_of("setAsideFile")
+    assert not result.events_of("quarantineFile")
 
 
 @pytest.mark.parametrize(
@@ -165,14 +165,14 @@ def test_a_report_that_may_have_been_sent_is_not_said_to_be_missing(send: Task) 
     assert result.visited[-2:] == ["Send Email", "Email Outcome Unknown"]
 
 
-def test_when_setting_aside_fails_the_mail_says_so_and_the_first_error_stays() -> None:
+def test_when_quarantining_fails_the_mail_reports_it_and_the_first_error_stays() -> None:
     result = sensor(
-        processFile=fails("NoValidReadingsError", "first"), setAsideFile=fails("AccessDenied")
+        processFile=fails("NoValidReadingsError", "first"), quarantineFile=fails("AccessDenied")
     )
 
     assert (result.status, result.error) == ("FAILED", "NoValidReadingsError")
     assert result.visited[-4:] == FAILURE_STATES
-    assert result.events_of("sendFailureEmail")[0]["setAside"]["Error"] == "AccessDenied"
+    assert result.events_of("sendFailureEmail")[0]["quarantine"]["Error"] == "AccessDenied"
 
 
 def test_when_the_failure_mail_fails_too_the_first_error_stays() -> None:
@@ -184,7 +184,7 @@ def test_when_the_failure_mail_fails_too_the_first_error_stays() -> None:
     assert (result.status, result.error) == ("FAILED", "NoValidReadingsError")
     assert "first" in (result.cause or "")
     assert result.visited[-4:] == FAILURE_STATES
-    assert result.events_of("setAsideFile")  # the file is safe before any mail is tried
+    assert result.events_of("quarantineFile")  # the file is safe before any mail is tried
 
 
 @pytest.mark.parametrize("function", STEPS)
@@ -219,16 +219,16 @@ def test_a_full_account_is_waited_for_much_longer(function: str) -> None:
     assert len(result.events_of(function)) == 11
 
 
-def test_a_copy_that_does_not_verify_is_made_again() -> None:
+def test_an_unverified_copy_is_retried() -> None:
     result = sensor(moveFile=fails("CopyVerificationError"))
 
     assert len(result.events_of("moveFile")) == 6
     assert json.loads(result.cause or "")["Error"] == "CopyVerificationError"
 
 
-def test_so_it_is_when_a_file_is_set_aside() -> None:
+def test_an_unverified_copy_to_quarantine_is_retried() -> None:
     result = sensor(
-        processFile=fails("NoValidReadingsError"), setAsideFile=fails("CopyVerificationError")
+        processFile=fails("NoValidReadingsError"), quarantineFile=fails("CopyVerificationError")
     )
 
-    assert len(result.events_of("setAsideFile")) == 6
+    assert len(result.events_of("quarantineFile")) == 6

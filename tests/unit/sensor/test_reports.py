@@ -43,12 +43,12 @@ FAILED = {
         "Error": "NoValidReadingsError",
         "Cause": json.dumps({"errorMessage": "s3://source/in/a<b>.csv has no rows."}),
     },
-    "setAside": {"moved": True, "bucketName": "target", "objectKey": "failed/in/a<b>.csv"},
+    "quarantine": {"moved": True, "bucketName": "target", "objectKey": "failed/in/a<b>.csv"},
 }
 SOURCE_PLACE = "s3://source/in/a<b>.csv (version v1)"
 PROCESSED_PLACE = "s3://target/processed/in/a<b>.csv"
 FAILED_PLACE = "s3://target/failed/in/a<b>.csv"
-SET_ASIDE = Whereabouts(failed=FAILED_PLACE)
+QUARANTINED = Whereabouts(failed=FAILED_PLACE)
 NOT_MOVED = {
     "execution": EXECUTION,
     "source": SOURCE,
@@ -106,7 +106,7 @@ def test_a_processed_file_without_rejected_rows() -> None:
     "make",
     [
         pytest.param(lambda: processed_report(PROCESSED), id="processed"),
-        pytest.param(lambda: failure_report(FAILED, SET_ASIDE), id="failed"),
+        pytest.param(lambda: failure_report(FAILED, QUARANTINED), id="failed"),
         pytest.param(lambda: move_failure_report(NOT_MOVED, Whereabouts()), id="not-moved"),
     ],
 )
@@ -122,7 +122,7 @@ def test_the_page_says_the_same_as_the_text_and_no_key_becomes_markup(
 
 
 def test_a_file_that_failed() -> None:
-    report = failure_report(FAILED, SET_ASIDE)
+    report = failure_report(FAILED, QUARANTINED)
     assert report.subject == "File not processed"
     assert report.text() == (
         "in/a<b>.csv could not be processed. The file has no valid reading.\n\n"
@@ -172,9 +172,9 @@ def test_where_the_file_is(found: Whereabouts, place: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("set_aside", "said"),
+    ("quarantine", "said"),
     [
-        pytest.param(FAILED["setAside"], None, id="moved"),
+        pytest.param(FAILED["quarantine"], None, id="moved"),
         pytest.param(
             {"moved": False, "reason": "There is no s3://source/in/a<b>.csv."},
             "not done. There is no s3://source/in/a<b>.csv.",
@@ -187,8 +187,10 @@ def test_where_the_file_is(found: Whereabouts, place: str) -> None:
         ),
     ],
 )
-def test_what_became_of_setting_aside(set_aside: dict[str, Any], said: str | None) -> None:
-    report = failure_report(FAILED | {"setAside": set_aside}, Whereabouts())
+def test_the_result_of_quarantining_is_reported(
+    quarantine: dict[str, Any], said: str | None
+) -> None:
+    report = failure_report(FAILED | {"quarantine": quarantine}, Whereabouts())
     assert report.facts.get("Moving it to failed/") == said
 
 
@@ -270,7 +272,7 @@ def test_what_was_not_done(found: Whereabouts, not_done: str, advice: str) -> No
     ],
 )
 def test_the_reason(failure: dict[str, str], reason: str) -> None:
-    report = failure_report(FAILED | {"failure": failure}, SET_ASIDE)
+    report = failure_report(FAILED | {"failure": failure}, QUARANTINED)
     assert report.facts["Reason"] == reason
     assert "Something unexpected happened." in report.lead
 
@@ -313,7 +315,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Mail, str]]:
 
 def test_a_report_is_sent_once_for_an_execution_and_kind(sent: list[tuple[Mail, str]]) -> None:
     send(processed_report(PROCESSED), PROCESSED)
-    send(failure_report(FAILED, SET_ASIDE), FAILED)
+    send(failure_report(FAILED, QUARANTINED), FAILED)
     send(move_failure_report(NOT_MOVED, Whereabouts()), NOT_MOVED)
     assert [mail.subject for mail, _ in sent] == [
         "File processed",
@@ -339,7 +341,7 @@ def test_without_an_execution_the_object_is_the_key(sent: list[tuple[Mail, str]]
 
 @pytest.mark.parametrize(
     ("report", "given"),
-    [(processed_report, PROCESSED), (lambda event: failure_report(event, SET_ASIDE), FAILED)],
+    [(processed_report, PROCESSED), (lambda event: failure_report(event, QUARANTINED), FAILED)],
     ids=["processed", "failed"],
 )
 def test_a_key_adds_no_line_to_a_mail_and_turns_none_around(
@@ -350,7 +352,7 @@ def test_a_key_adds_no_line_to_a_mail_and_turns_none_around(
     event = given | {
         "source": source,
         "moved": PROCESSED["moved"] | {"objectKey": f"processed/{key}"},
-        "setAside": FAILED["setAside"] | {"objectKey": f"failed/{key}"},
+        "quarantine": FAILED["quarantine"] | {"objectKey": f"failed/{key}"},
     }
 
     text, page = report(event).text(), report(event).html()
@@ -364,4 +366,4 @@ def test_a_key_adds_no_line_to_a_mail_and_turns_none_around(
 def test_a_fact_has_a_bounded_length() -> None:
     failure = {"Error": "x" * 100_000, "Cause": "y" * 100_000}
 
-    assert len(failure_report(FAILED | {"failure": failure}, SET_ASIDE).text()) < 10_000
+    assert len(failure_report(FAILED | {"failure": failure}, QUARANTINED).text()) < 10_000
