@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from handlers.sensor.file_locations import FileLocations
 from handlers.sensor.source import ObjectRef
-from handlers.sensor.whereabouts import Whereabouts
 from handlers.shared import settings
 from handlers.shared.clock import iso
 from handlers.shared.events import field
@@ -130,7 +130,7 @@ def processed_report(event: Mapping[str, Any]) -> Report:
     )
 
 
-def failure_report(event: Mapping[str, Any], whereabouts: Whereabouts) -> Report:
+def failure_report(event: Mapping[str, Any], locations: FileLocations) -> Report:
     """The report on a file that could not be processed: why, where it is, and what to do."""
     source = ObjectRef.from_event(event)
     failure = field(event, "failure")
@@ -145,7 +145,7 @@ def failure_report(event: Mapping[str, Any], whereabouts: Whereabouts) -> Report
         facts={
             "File": source.key,
             "Reason": _cause(failure),
-            "Where it is now": _where(source, whereabouts),
+            "Where it is now": _where(source, locations),
             **{name: value for name, value in optional.items() if value},
             "Error": error,
             "Execution": event.get("execution", "none"),
@@ -154,12 +154,12 @@ def failure_report(event: Mapping[str, Any], whereabouts: Whereabouts) -> Report
     )
 
 
-def move_failure_report(event: Mapping[str, Any], whereabouts: Whereabouts) -> Report:
+def move_failure_report(event: Mapping[str, Any], locations: FileLocations) -> Report:
     """The report on a stored file that was not moved: what is stored, not done, and to do."""
     source = ObjectRef.from_event(event)
     failure = field(event, "failure")
     error = failure.get("Error", "unknown")
-    not_done, advice = _unmoved(whereabouts)
+    not_done, advice = _unmoved(locations)
     return Report(
         subject="File processed, but moving it failed",
         lead=(
@@ -170,7 +170,7 @@ def move_failure_report(event: Mapping[str, Any], whereabouts: Whereabouts) -> R
             "File": source.key,
             **_counts(field(event, "ingestion"), settings.text("TARGET_BUCKET")),
             "Not done": not_done,
-            "Where it is now": _where(source, whereabouts),
+            "Where it is now": _where(source, locations),
             "Reason": _cause(failure),
             "Error": error,
             "Execution": event.get("execution", "none"),
@@ -190,24 +190,24 @@ def _counts(ingestion: Mapping[str, Any], target_bucket: str) -> dict[str, str]:
     }
 
 
-def _unmoved(whereabouts: Whereabouts) -> tuple[str, str]:
+def _unmoved(locations: FileLocations) -> tuple[str, str]:
     """What was not done with a file whose readings are stored, and what to do."""
     again = (
         "Do not upload the file again: its readings are stored. Once the cause has passed, whoever "
         "runs this service starts an execution with the same input. It stores the same readings "
         "once more, to the same result, and moves the file."
     )
-    match bool(whereabouts.source), bool(whereabouts.processed):
+    match bool(locations.source), bool(locations.processed):
         case True, True:
             return "The file was copied, but not removed from the source bucket.", again
         case True, False:
             return "The file was not moved.", again
-        case False, True if not whereabouts.unknown:
+        case False, True if not locations.unknown:
             return (
                 "Nothing: the file was moved, but the function that moved it could not say so.",
                 "Nothing.",
             )
-    if whereabouts.unknown:
+    if locations.unknown:
         return "It is not known whether the file was moved.", again
     return (
         "The file was not moved.",
@@ -215,10 +215,10 @@ def _unmoved(whereabouts: Whereabouts) -> tuple[str, str]:
     )
 
 
-def _where(source: ObjectRef, whereabouts: Whereabouts) -> str:
-    sentences = [f"{reason.rstrip('.')}." for reason in whereabouts.unknown]
-    if whereabouts.found:
-        return ". ".join([" and ".join(whereabouts.found), *sentences])
+def _where(source: ObjectRef, locations: FileLocations) -> str:
+    sentences = [f"{reason.rstrip('.')}." for reason in locations.unknown]
+    if locations.found:
+        return ". ".join([" and ".join(locations.found), *sentences])
     if sentences:
         return " ".join(["Not known.", *sentences])
     return f"Not found: neither at {source.uri} nor in processed/ or failed/ of the target bucket."

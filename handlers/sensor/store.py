@@ -6,8 +6,8 @@ from typing import Any, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from handlers.sensor.deadline import Deadline
 from handlers.sensor.readings import Reading
+from handlers.sensor.time_budget import TimeBudget
 from handlers.shared.backoff import Backoff, full_jitter
 from handlers.shared.errors import AwsUnavailableError, is_throttling, is_transient
 
@@ -38,7 +38,7 @@ class ReadingStore:
         self,
         dynamodb: Any,
         table: str,
-        deadline: Deadline,
+        time_budget: TimeBudget,
         *,
         lanes: int = LANES,
         batch_size: int = MAX_BATCH,
@@ -46,7 +46,7 @@ class ReadingStore:
     ) -> None:
         self._dynamodb = dynamodb
         self._table = table
-        self._deadline = deadline
+        self._time_budget = time_budget
         self._batch_size = batch_size
         self._backoff = backoff
         self._pending: list[_Batch] = [{} for _ in range(lanes)]
@@ -87,7 +87,7 @@ class ReadingStore:
             self._raise_failure()
 
     def _send(self, lane: int) -> None:
-        self._deadline.check()
+        self._time_budget.check()
         self._queues[lane].put(self._pending[lane])
         self._pending[lane] = {}
         self._raise_failure()
@@ -111,7 +111,7 @@ class ReadingStore:
         left = [_put_request(key, value) for key, value in batch.items()]
         attempt = faults = 0
         while left and not self._stop.is_set():
-            self._deadline.check()
+            self._time_budget.check()
             sent = len(left)
             try:
                 answer = self._dynamodb.batch_write_item(RequestItems={self._table: left})
@@ -126,7 +126,7 @@ class ReadingStore:
             if left:
                 attempt = 0 if len(left) < sent else attempt + 1
                 pause = self._backoff(attempt)
-                self._deadline.check(pause)
+                self._time_budget.check(pause)
                 self._stop.wait(pause)
 
 

@@ -226,7 +226,7 @@ def the_mail_is_true(outcome: Outcome) -> None:
     said, subject = outcome.said, outcome.world.mails[0].subject
     place = said.get("Where it is now", said.get("Now at", ""))
     named = {uri for uri in (SOURCE_URI, PROCESSED_URI, FAILED_URI) if uri in place}
-    unknown = {uri for uri in named if f"{uri} could not be looked at" in place}
+    unknown = {uri for uri in named if f"{uri} could not be checked" in place}
     assert named - unknown == outcome.places - unknown
     assert unknown or named
     stored = said.get("Readings stored", "")

@@ -15,11 +15,11 @@ from urllib3.exceptions import SSLError
 
 from handlers.sensor import ingest as module
 from handlers.sensor import rejects, source
-from handlers.sensor.deadline import Deadline
 from handlers.sensor.errors import IngestionTimeoutError, NoValidReadingsError
 from handlers.sensor.ingest import Ingestion, ingest
 from handlers.sensor.source import ObjectRef
 from handlers.sensor.store import ReadingStore
+from handlers.sensor.time_budget import TimeBudget
 from handlers.shared.errors import AwsUnavailableError
 from tests.unit.fakes import FakeContext
 
@@ -54,7 +54,7 @@ def ingested(
             FILE,
             table="readings",
             target_bucket="target",
-            deadline=Deadline(context or FakeContext()),
+            time_budget=TimeBudget(context or FakeContext()),
         )
 
 

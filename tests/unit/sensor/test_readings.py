@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.sensor.readings import Reading, Rejection, names_columns, parse
+from handlers.sensor.readings import Reading, Rejection, is_header, parse
 
 LAST = 253_402_300_799
 FIRST = -62_135_596_800
@@ -162,7 +162,7 @@ def test_a_blank_line_is_nothing(line: bytes) -> None:
     ],
 )
 def test_a_line_that_names_the_columns(line: str) -> None:
-    assert names_columns(line.encode())
+    assert is_header(line.encode())
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_a_line_that_names_the_columns(line: str) -> None:
     ],
 )
 def test_a_line_that_does_not(line: bytes) -> None:
-    assert not names_columns(line)
+    assert not is_header(line)
 
 
 numbers = st.builds(

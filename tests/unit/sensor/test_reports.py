@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from handlers.sensor import errors, reports
+from handlers.sensor.file_locations import FileLocations
 from handlers.sensor.reports import (
     failure_report,
     move_failure_report,
     processed_report,
     send,
 )
-from handlers.sensor.whereabouts import Whereabouts
 from handlers.shared.errors import InvalidEventError
 from handlers.shared.mail import Mail
 
@@ -48,7 +48,7 @@ FAILED = {
 SOURCE_PLACE = "s3://source/in/a<b>.csv (version v1)"
 PROCESSED_PLACE = "s3://target/processed/in/a<b>.csv"
 FAILED_PLACE = "s3://target/failed/in/a<b>.csv"
-QUARANTINED = Whereabouts(failed=FAILED_PLACE)
+QUARANTINED = FileLocations(failed=FAILED_PLACE)
 NOT_MOVED = {
     "execution": EXECUTION,
     "source": SOURCE,
@@ -107,7 +107,7 @@ def test_a_processed_file_without_rejected_rows() -> None:
     [
         pytest.param(lambda: processed_report(PROCESSED), id="processed"),
         pytest.param(lambda: failure_report(FAILED, QUARANTINED), id="failed"),
-        pytest.param(lambda: move_failure_report(NOT_MOVED, Whereabouts()), id="not-moved"),
+        pytest.param(lambda: move_failure_report(NOT_MOVED, FileLocations()), id="not-moved"),
     ],
 )
 def test_the_page_says_the_same_as_the_text_and_no_key_becomes_markup(
@@ -140,33 +140,33 @@ def test_a_file_that_failed() -> None:
 @pytest.mark.parametrize(
     ("found", "place"),
     [
-        pytest.param(Whereabouts(source=SOURCE_PLACE), SOURCE_PLACE, id="source"),
+        pytest.param(FileLocations(source=SOURCE_PLACE), SOURCE_PLACE, id="source"),
         pytest.param(
-            Whereabouts(source=SOURCE_PLACE, failed=FAILED_PLACE),
+            FileLocations(source=SOURCE_PLACE, failed=FAILED_PLACE),
             f"{SOURCE_PLACE} and {FAILED_PLACE}",
             id="two-places",
         ),
         pytest.param(
-            Whereabouts(),
+            FileLocations(),
             "Not found: neither at s3://source/in/a<b>.csv nor in processed/ or failed/ of the "
             "target bucket.",
             id="nowhere",
         ),
         pytest.param(
-            Whereabouts(unknown=(f"{FAILED_PLACE} could not be looked at: no answer",)),
-            f"Not known. {FAILED_PLACE} could not be looked at: no answer.",
+            FileLocations(unknown=(f"{FAILED_PLACE} could not be checked: no answer",)),
+            f"Not known. {FAILED_PLACE} could not be checked: no answer.",
             id="unknown",
         ),
         pytest.param(
-            Whereabouts(
-                source=SOURCE_PLACE, unknown=(f"{FAILED_PLACE} could not be looked at: S3 said.",)
+            FileLocations(
+                source=SOURCE_PLACE, unknown=(f"{FAILED_PLACE} could not be checked: S3 said.",)
             ),
-            f"{SOURCE_PLACE}. {FAILED_PLACE} could not be looked at: S3 said.",
+            f"{SOURCE_PLACE}. {FAILED_PLACE} could not be checked: S3 said.",
             id="partly-unknown",
         ),
     ],
 )
-def test_where_the_file_is(found: Whereabouts, place: str) -> None:
+def test_where_the_file_is(found: FileLocations, place: str) -> None:
     assert failure_report(FAILED, found).facts["Where it is now"] == place
     assert move_failure_report(NOT_MOVED, found).facts["Where it is now"] == place
 
@@ -190,7 +190,7 @@ def test_where_the_file_is(found: Whereabouts, place: str) -> None:
 def test_the_result_of_quarantining_is_reported(
     quarantine: dict[str, Any], said: str | None
 ) -> None:
-    report = failure_report(FAILED | {"quarantine": quarantine}, Whereabouts())
+    report = failure_report(FAILED | {"quarantine": quarantine}, FileLocations())
     assert report.facts.get("Moving it to failed/") == said
 
 
@@ -205,12 +205,12 @@ def test_the_result_of_quarantining_is_reported(
     ],
 )
 def test_what_is_stored_of_a_file_that_failed(error: str, stored: str | None) -> None:
-    report = failure_report(FAILED | {"failure": {"Error": error}}, Whereabouts())
+    report = failure_report(FAILED | {"failure": {"Error": error}}, FileLocations())
     assert report.facts.get("Readings stored") == stored
 
 
 def test_a_file_that_could_not_be_moved() -> None:
-    report = move_failure_report(NOT_MOVED, Whereabouts(source=SOURCE_PLACE))
+    report = move_failure_report(NOT_MOVED, FileLocations(source=SOURCE_PLACE))
     assert report.subject == "File processed, but moving it failed"
     assert report.text() == (
         "All readings of in/a<b>.csv are stored, but moving the file to processed/ failed. AWS "
@@ -234,27 +234,27 @@ def test_a_file_that_could_not_be_moved() -> None:
     ("found", "not_done", "advice"),
     [
         pytest.param(
-            Whereabouts(source=SOURCE_PLACE, processed=PROCESSED_PLACE),
+            FileLocations(source=SOURCE_PLACE, processed=PROCESSED_PLACE),
             "The file was copied, but not removed from the source bucket.",
             "Do not upload",
             id="copied",
         ),
         pytest.param(
-            Whereabouts(processed=PROCESSED_PLACE),
+            FileLocations(processed=PROCESSED_PLACE),
             "Nothing: the file was moved, but the function that moved it could not say so.",
             "Nothing.",
             id="moved-after-all",
         ),
         pytest.param(
-            Whereabouts(processed=PROCESSED_PLACE, unknown=("s3://source/… : no answer",)),
+            FileLocations(processed=PROCESSED_PLACE, unknown=("s3://source/… : no answer",)),
             "It is not known whether the file was moved.",
             "Do not upload",
             id="unknown",
         ),
-        pytest.param(Whereabouts(), "The file was not moved.", "Nothing, unless", id="gone"),
+        pytest.param(FileLocations(), "The file was not moved.", "Nothing, unless", id="gone"),
     ],
 )
-def test_what_was_not_done(found: Whereabouts, not_done: str, advice: str) -> None:
+def test_what_was_not_done(found: FileLocations, not_done: str, advice: str) -> None:
     report = move_failure_report(NOT_MOVED, found)
     assert report.facts["Not done"] == not_done
     assert report.advice.startswith(f"What to do: {advice}")
@@ -316,7 +316,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Mail, str]]:
 def test_a_report_is_sent_once_for_an_execution_and_kind(sent: list[tuple[Mail, str]]) -> None:
     send(processed_report(PROCESSED), PROCESSED)
     send(failure_report(FAILED, QUARANTINED), FAILED)
-    send(move_failure_report(NOT_MOVED, Whereabouts()), NOT_MOVED)
+    send(move_failure_report(NOT_MOVED, FileLocations()), NOT_MOVED)
     assert [mail.subject for mail, _ in sent] == [
         "File processed",
         "File not processed",

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
-from handlers.sensor.deadline import Deadline
 from handlers.sensor.errors import IngestionTimeoutError
 from handlers.sensor.readings import Reading
 from handlers.sensor.store import BACKOFF, ReadingStore
+from handlers.sensor.time_budget import TimeBudget
 from handlers.shared.errors import AwsUnavailableError
 from tests.unit.fakes import FakeContext, answer
 
@@ -20,8 +20,8 @@ pytestmark = pytest.mark.timeout(30)
 
 
 def store(dynamodb: Any, context: FakeContext | None = None, **options: Any) -> ReadingStore:
-    deadline = Deadline(context or FakeContext())
-    return ReadingStore(dynamodb, "readings", deadline, **{"backoff": lambda _: 0.0} | options)
+    time_budget = TimeBudget(context or FakeContext())
+    return ReadingStore(dynamodb, "readings", time_budget, **{"backoff": lambda _: 0.0} | options)
 
 
 def fill(readings: ReadingStore, times: Iterable[int] = (1,)) -> None:
