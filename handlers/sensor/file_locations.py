@@ -13,7 +13,7 @@ from handlers.sensor.errors import (
     SourceObjectMissingError,
 )
 from handlers.sensor.mover import copy_head, refuse_newer, was_copied_from
-from handlers.sensor.source import ObjectRef, real_version, source_faults
+from handlers.sensor.source import ObjectRef, real_version, translate_source_errors
 from handlers.shared import settings
 from handlers.shared.clients import client
 from handlers.shared.clock import from_iso
@@ -72,7 +72,7 @@ def find_file(event: Mapping[str, Any]) -> FileLocations:
 
 def _find_original(s3: Any, source: ObjectRef, started_at: datetime | None) -> str | None:
     try:
-        with source_faults(source):
+        with translate_source_errors(source):
             head = s3.head_object(**source.request())
         refuse_newer(source, head, started_at)
     except (SourceObjectMissingError, SourceObjectChangedError):

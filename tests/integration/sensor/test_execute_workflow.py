@@ -117,7 +117,7 @@ def test_a_bad_record_does_not_stop_the_others(world: World, context: FakeContex
     # Then the good ones are started, and the bad ones are told of
     keys = {found["objectKey"] for found in world.executions().values()}
     assert keys == {"one.csv", "two.csv"}
-    assert str(raised.value).startswith("2 of 4 uploads started no execution.")
+    assert str(raised.value).startswith("No execution was started for 2 of 4 uploads: ")
 
 
 def test_what_could_not_be_started_is_named_and_a_retry_starts_it(

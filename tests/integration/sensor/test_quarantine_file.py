@@ -73,7 +73,7 @@ def test_a_replaced_file_is_not_moved(any_world: World, context: FakeContext) ->
     any_world.upload(b"newer")
     result = quarantine(older, context)
     assert result["moved"] is False
-    assert "no longer the file that was announced" in result["reason"]
+    assert "was replaced by a newer upload" in result["reason"]
     assert any_world.read(SOURCE, KEY) == b"newer"
 
 
@@ -83,7 +83,7 @@ def test_by_hand_a_file_uploaded_after_the_start_is_not_moved(
     any_world.upload(b"newer")
     result = quarantine(BY_HAND, context, timedelta(minutes=-1))
     assert result["moved"] is False
-    assert "no longer the file the execution was started for" in result["reason"]
+    assert "after the execution had started" in result["reason"]
     assert any_world.read(SOURCE, KEY) == b"newer"
 
 

@@ -87,7 +87,7 @@ def test_a_report_of_which_nobody_knows_is_no_success(
 
     # When the task is tried again, then it says that nobody knows, and sends nothing
     sent = len(world.mails)
-    with pytest.raises(EmailOutcomeUnknownError, match="may have been sent or not"):
+    with pytest.raises(EmailOutcomeUnknownError, match="may or may not have been sent"):
         handler(EVENT, context)
     assert len(world.mails) == sent
 

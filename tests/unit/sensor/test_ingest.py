@@ -216,7 +216,7 @@ endings = st.sampled_from([b"\n", b"\r\n"])
     ending=endings,
     bom=st.booleans(),
     chunk=st.integers(1, 400),
-    lanes=st.integers(1, 6),
+    writers=st.integers(1, 6),
     batch_size=st.integers(1, 25),
     trouble=st.integers(0, 45),
     seed=st.integers(),
@@ -226,7 +226,7 @@ def test_the_table_is_what_a_dict_would_be(
     ending: bytes,
     bom: bool,
     chunk: int,
-    lanes: int,
+    writers: int,
     batch_size: int,
     trouble: int,
     seed: int,
@@ -248,13 +248,13 @@ def test_the_table_is_what_a_dict_would_be(
     chunks = [content[at : at + chunk] for at in range(0, len(content), chunk)]
     dynamodb, s3 = FakeDynamoDB(trouble=trouble, seed=seed), FakeS3()
 
-    # When they are ingested, in whatever chunks, lanes and batches
+    # When they are ingested, in whatever chunks, writers and batches
     if not table:
         with pytest.raises(NoValidReadingsError):
-            ingested(chunks, dynamodb, s3, lanes=lanes, batch_size=batch_size)
+            ingested(chunks, dynamodb, s3, writers=writers, batch_size=batch_size)
         assert dynamodb.items == {}
         return
-    result = ingested(chunks, dynamodb, s3, lanes=lanes, batch_size=batch_size)
+    result = ingested(chunks, dynamodb, s3, writers=writers, batch_size=batch_size)
 
     # Then the table is that dict, and the counts agree
     assert {key: Decimal(value) for key, value in dynamodb.items.items()} == table

@@ -48,7 +48,7 @@ class FakeS3:
         self.source = None
 
 
-def move(s3: FakeS3, monkeypatch: pytest.MonkeyPatch) -> mover.Moved:
+def move(s3: FakeS3, monkeypatch: pytest.MonkeyPatch) -> mover.MovedObject:
     monkeypatch.setattr(mover, "client", lambda service: s3)
     return move_object(ObjectRef("source", "key"), to_bucket="target", prefix="processed/")
 
@@ -78,12 +78,12 @@ def test_a_good_copy(
 @pytest.mark.parametrize(
     ("original", "copy", "fault"),
     [
-        pytest.param({"ETag": MD5}, {"ETag": OTHER_MD5}, "another ETag", id="md5"),
+        pytest.param({"ETag": MD5}, {"ETag": OTHER_MD5}, "different ETag", id="md5"),
         pytest.param(
-            {"ETag": PARTS} | SUM, {"ETag": MD5} | OTHER_SUM, "another checksum", id="checksum"
+            {"ETag": PARTS} | SUM, {"ETag": MD5} | OTHER_SUM, "different checksum", id="checksum"
         ),
         pytest.param(
-            {"ETag": MD5} | SUM | KMS, {"ETag": MD5} | OTHER_SUM, "another checksum", id="kms"
+            {"ETag": MD5} | SUM | KMS, {"ETag": MD5} | OTHER_SUM, "different checksum", id="kms"
         ),
         pytest.param(
             {"ETag": MD5}, {"ETag": MD5, "ContentLength": 4}, "has 4 bytes, not 5", id="size"
@@ -155,7 +155,7 @@ def test_an_upload_that_s3_no_longer_knows_is_judged_by_its_copy(
     if there:
         assert move(s3, monkeypatch).size == 5
     else:
-        with pytest.raises(CopyVerificationError, match="is not there"):
+        with pytest.raises(CopyVerificationError, match="does not exist"):
             move(s3, monkeypatch)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from handlers.sensor import rejects
-from handlers.sensor.rejects import PART, RejectedRows
+from handlers.sensor.rejects import MIN_PART, RejectedRows
 from handlers.shared.errors import AwsUnavailableError
 from tests.unit.fakes import answer
 
@@ -57,7 +57,7 @@ def test_few_are_one_object(s3: FakeS3, row: bytes, written: str) -> None:
 
 def test_many_are_uploaded_in_parts(s3: FakeS3) -> None:
     # Given rows of two parts and a bit
-    count = 2 * PART // 4000 + 100
+    count = 2 * MIN_PART // 4000 + 100
 
     # When they are rejected, then parts go out meanwhile
     with RejectedRows("bucket", KEY) as rows:
@@ -74,7 +74,7 @@ def test_many_are_uploaded_in_parts(s3: FakeS3) -> None:
 
 def reject_and_fail(parts: int) -> None:
     with RejectedRows("bucket", KEY) as rows:
-        for line in range(parts * PART // 4000 + 2):
+        for line in range(parts * MIN_PART // 4000 + 2):
             rows.add(line, "long", b"x" * 4000)
         raise ZeroDivisionError
 
@@ -110,7 +110,7 @@ def test_an_upload_that_s3_no_longer_knows_is_made_again(
 
     monkeypatch.setattr(s3, "complete_multipart_upload", gone)
     with (
-        pytest.raises(AwsUnavailableError, match="not known whether the rejected rows"),
+        pytest.raises(AwsUnavailableError, match="unknown whether the rejected rows"),
         RejectedRows("bucket", KEY) as rejected,
     ):
         list(map(rejected.add, range(1400), ["long"] * 1400, [b"x" * 4000] * 1400))

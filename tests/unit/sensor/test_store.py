@@ -33,8 +33,8 @@ def test_readings_are_stored_in_full_batches() -> None:
     # Given more readings than one batch holds
     dynamodb = FakeDynamoDB()
 
-    # When they are stored by one lane
-    with store(dynamodb, lanes=1) as readings:
+    # When they are stored by one writer
+    with store(dynamodb, writers=1) as readings:
         for time in range(60):
             readings.put(Reading("a", time, str(time)))
 
@@ -43,11 +43,11 @@ def test_readings_are_stored_in_full_batches() -> None:
     assert dynamodb.requests == 3
 
 
-@pytest.mark.parametrize("lanes", [1, 3, 16])
+@pytest.mark.parametrize("writers", [1, 3, 16])
 @pytest.mark.parametrize("trouble", [0, 40], ids=["calm", "throttled"])
-def test_the_last_of_a_key_stays(lanes: int, trouble: int) -> None:
+def test_the_last_of_a_key_stays(writers: int, trouble: int) -> None:
     dynamodb = FakeDynamoDB(trouble=trouble)
-    with store(dynamodb, lanes=lanes) as readings:
+    with store(dynamodb, writers=writers) as readings:
         for turn in range(50):
             for time in range(40):
                 readings.put(Reading("a", time, str(turn)))
@@ -64,14 +64,14 @@ def test_one_sensor_is_spread_over_the_lanes() -> None:
 
     dynamodb.before = meet
 
-    # When one sensor's readings fill four lanes, then four lanes work at once
-    with store(dynamodb, lanes=4, batch_size=25) as readings:
-        lanes: list[list[int]] = [[] for _ in range(4)]
+    # When one sensor's readings fill four writers, then four writers work at once
+    with store(dynamodb, writers=4, batch_size=25) as readings:
+        writers: list[list[int]] = [[] for _ in range(4)]
         time = 0
-        while any(len(lane) < 25 for lane in lanes):
-            lane = lanes[hash(("a", time)) % 4]
-            if len(lane) < 25:
-                lane.append(time)
+        while any(len(writer) < 25 for writer in writers):
+            writer = writers[hash(("a", time)) % 4]
+            if len(writer) < 25:
+                writer.append(time)
                 readings.put(Reading("a", time, "1"))
             time += 1
     assert len(dynamodb.items) == 100
@@ -147,12 +147,12 @@ def failing(dynamodb: FakeDynamoDB, error: Exception) -> FakeDynamoDB:
     ],
 )
 def test_a_lane_that_fails_stops_the_file(error: Exception, raised: type[Exception]) -> None:
-    # Given a table that fails, and far more readings than the lanes can hold
+    # Given a table that fails, and far more readings than the writers can hold
     dynamodb = failing(FakeDynamoDB(), error)
 
     # When they are stored, then the failure comes out long before the last
     times = iter(range(100_000))
-    with pytest.raises(raised), store(dynamodb, lanes=2) as readings:
+    with pytest.raises(raised), store(dynamodb, writers=2) as readings:
         fill(readings, times)
     assert next(times) < 1_000
     assert dynamodb.requests == 0
@@ -184,9 +184,9 @@ def test_time_that_runs_out_fails_the_file() -> None:
 
 
 def test_time_that_runs_out_while_batches_wait_fails_the_file() -> None:
-    # Given a lane that is slow with its first batch, until all others wait and time is over
+    # Given a writer that is slow with its first batch, until all others wait and time is over
     dynamodb, context, queued = FakeDynamoDB(), FakeContext(), threading.Event()
-    readings = store(dynamodb, context, lanes=1, batch_size=1)
+    readings = store(dynamodb, context, writers=1, batch_size=1)
 
     def answer_late() -> None:
         assert queued.wait(10)
@@ -218,7 +218,7 @@ def test_time_that_would_run_out_in_a_pause_fails_the_file_at_once() -> None:
 
 
 def test_a_failure_wakes_lanes_that_pause() -> None:
-    # Given a lane that pauses for an hour, and one that fails while it does
+    # Given a writer that pauses for an hour, and one that fails while it does
     paused = threading.Event()
 
     def backoff(_: int) -> float:
@@ -235,6 +235,6 @@ def test_a_failure_wakes_lanes_that_pause() -> None:
 
     time = next(t for t in range(99) if hash(("other", t)) % 2 != hash(("throttled", 0)) % 2)
     context = FakeContext(remaining_ms=2**40)
-    readings = store(Table(), context, lanes=2, batch_size=1, backoff=backoff)
+    readings = store(Table(), context, writers=2, batch_size=1, backoff=backoff)
     with pytest.raises(Exception, match="AccessDenied"), readings:
         list(map(readings.put, (Reading("throttled", 0, "1"), Reading("other", time, "1"))))
