@@ -25,7 +25,7 @@ from tests.support.faults import EVERY, Fault, Kind, Network, injected
 from tests.unit.fakes import FakeContext
 from tests.unit.fixtures import fresh
 
-from .conftest import KEY, SOURCE, TARGET, World, built
+from .conftest import KEY, SOURCE, TARGET, World, create_world
 
 pytestmark = pytest.mark.slow
 
@@ -136,7 +136,7 @@ def states() -> Iterator[Engine]:
 def execute(states: Engine, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
     for service in ("s3", "dynamodb", "ses"):
         get_backend(service).reset()
-    world = built(monkeypatch, make=make_client)
+    world = create_world(monkeypatch, make=make_client)
 
     def execute_path(path: str, fault: Fault | None = None) -> Outcome:
         content, tasks, _ = PATHS[path]

@@ -1,4 +1,4 @@
-"""A failed file is reported once, and apart from a success."""
+"""A failed file is reported by one mail."""
 
 import json
 
@@ -20,7 +20,7 @@ EVENT = {
 }
 
 
-def test_a_mail_says_why_and_where(world: World, context: FakeContext) -> None:
+def test_a_mail_reports_the_reason_and_the_location(world: World, context: FakeContext) -> None:
     # Given a quarantined file
     event = EVENT | {"source": world.upload(b"rubbish")}
     event["quarantine"] = quarantine_file.handler(event, context)
@@ -32,7 +32,7 @@ def test_a_mail_says_why_and_where(world: World, context: FakeContext) -> None:
     assert f"s3://{TARGET}/failed/{KEY}" in mail.body
 
 
-def test_a_retry_sends_nothing(world: World, context: FakeContext) -> None:
+def test_a_retry_sends_no_second_mail(world: World, context: FakeContext) -> None:
     first = handler(EVENT, context)
     assert handler(EVENT, context) == first
     assert len(world.mails) == 1
