@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from handlers.shared.clock import now
 from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.observability import logger_for
-from handlers.shared.task_tokens import Failure, Outcome, Success, answer
+from handlers.shared.task_tokens import Failure, Outcome, Success, send_callback
 from handlers.shared.text import one_line
 from handlers.signature.errors import SignatureDeclinedError, SignatureRequestCancelledError
 from handlers.signature.request import MAX_REASON, SignatureRequest, Status, signature_of
@@ -75,7 +75,7 @@ def deliver(
     """
     until = time.monotonic() + (PATIENCE_SECONDS if patience is None else patience)
     while request.is_undelivered:
-        if answer(request.task_token, _outcome(request)):
+        if send_callback(request.task_token, _outcome(request)):
             return _note_told(store, request)
         news = _wait_for_news(store, request, until)
         if news is None:
@@ -115,7 +115,9 @@ def cancel(store: RequestStore, request: SignatureRequest, reason: str) -> Signa
     if cancelled is None:
         return store.get(request.request_id) or request
     if cancelled.task_token:
-        answer(cancelled.task_token, Failure(SignatureRequestCancelledError.__name__, reason))
+        send_callback(
+            cancelled.task_token, Failure(SignatureRequestCancelledError.__name__, reason)
+        )
     return cancelled
 
 

@@ -151,7 +151,7 @@ def test_an_answer_that_cannot_be_sent_fails_the_function(
     """On AWS that fails the task at once, and the machine's Retry comes again."""
     states.fails_with = [THROTTLED]
 
-    with pytest.raises(AwsUnavailableError, match="answering"):
+    with pytest.raises(AwsUnavailableError, match="completing a task"):
         handler(task(), context)
 
 
