@@ -161,7 +161,7 @@ def test_a_blank_line_is_skipped(line: bytes) -> None:
         "id,date,measured",
     ],
 )
-def test_a_header_is_recognized(line: str) -> None:
+def test_a_header_is_recognised(line: str) -> None:
     assert is_header(line.encode())
 
 

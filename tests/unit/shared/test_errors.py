@@ -1,4 +1,4 @@
-"""Which errors of AWS are worth another attempt, and what they are called."""
+"""Transient errors of AWS are translated."""
 
 import pytest
 from botocore.exceptions import (
@@ -38,15 +38,15 @@ URL = "https://sqs.us-east-1.amazonaws.com"
         pytest.param(SSLError("bad record"), id="broken-tls-in-a-body"),
     ],
 )
-def test_what_passes_is_raised_as_aws_unavailable(error: Exception) -> None:
-    # When AWS answers so, or not at all
+def test_a_transient_error_is_raised_as_aws_unavailable(error: Exception) -> None:
+    # When AWS returns this error, or no response
     with (
         pytest.raises(AwsUnavailableError) as raised,
         translate_aws_errors("reading s3://bucket/key"),
     ):
         raise error
 
-    # Then the error says what was tried and what came back
+    # Then the message has the action and the original error
     assert isinstance(raised.value, TransientError)
     assert "while reading s3://bucket/key" in str(raised.value)
     assert str(error) in str(raised.value)
@@ -62,13 +62,13 @@ def test_what_passes_is_raised_as_aws_unavailable(error: Exception) -> None:
         pytest.param(KeyError("a bug"), id="a-bug"),
     ],
 )
-def test_what_does_not_pass_stays_what_it_is(error: Exception) -> None:
+def test_another_error_is_not_translated(error: Exception) -> None:
     with pytest.raises(type(error)) as raised, translate_aws_errors("doing something"):
         raise error
     assert raised.value is error
 
 
-def test_translating_is_a_decorator_too() -> None:
+def test_translate_aws_errors_is_also_a_decorator() -> None:
     @translate_aws_errors("calling")
     def call() -> None:
         raise answer("Throttling")
@@ -77,12 +77,12 @@ def test_translating_is_a_decorator_too() -> None:
         call()
 
 
-def test_a_fault_inside_aws_is_not_throttling() -> None:
+def test_an_internal_error_of_aws_is_not_throttling() -> None:
     assert is_throttling(answer("ThrottlingException"))
     assert not is_throttling(answer("InternalServerError", 500))
 
 
 @pytest.mark.parametrize("error", [TransientError, PermanentError, AwsUnavailableError])
-def test_an_error_without_a_message_says_something_all_the_same(error: type[Exception]) -> None:
+def test_an_error_without_a_message_has_a_default_message(error: type[Exception]) -> None:
     assert str(error())
     assert str(error("this")) == "this"
