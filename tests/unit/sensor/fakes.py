@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.unit.fakes import answer
+from tests.unit.fakes import client_error
 
 MAX_BATCH = 25
 
@@ -43,7 +43,7 @@ class FakeDynamoDB:
             assert len(set(keys)) == len(keys), "a batch has no key twice"
             roll = self._random.randrange(100)
             if roll < self.fault_percent:
-                raise answer("ProvisionedThroughputExceededException")
+                raise client_error("ProvisionedThroughputExceededException")
             processed = len(keys)
             if roll < 2 * self.fault_percent:
                 processed = self._random.randrange(len(keys))
@@ -83,7 +83,7 @@ class FakeS3:
 
     def _fail_if_set(self, operation: str) -> None:
         if operation == self.failing_operation:
-            raise answer("InternalError", 500)
+            raise client_error("InternalError", 500)
 
     def get_object(self, **request: Any) -> dict[str, Any]:
         return {"Body": self.body, "ETag": '"the-etag"', "VersionId": "the-version"}

@@ -10,7 +10,7 @@ from handlers.sensor.errors import CopyVerificationError
 from handlers.sensor.mover import move_object
 from handlers.sensor.source import ObjectRef
 from handlers.shared.errors import AwsUnavailableError
-from tests.unit.fakes import answer
+from tests.unit.fakes import client_error
 
 MD5, OTHER_MD5, PARTS = '"' + "a" * 32 + '"', '"' + "b" * 32 + '"', '"' + "c" * 32 + '-2"'
 SUM = {"ChecksumCRC64NVME": "same=", "ChecksumType": "FULL_OBJECT"}
@@ -33,7 +33,7 @@ class FakeS3:
     def head_object(self, **request: Any) -> dict[str, Any]:
         found = self.source if request["Bucket"] == "source" else self.target
         if found is None:
-            raise answer("404", 404)
+            raise client_error("404", 404)
         return found
 
     def copy(self, source: Any, bucket: str, key: str, **options: Any) -> None:
@@ -134,7 +134,7 @@ def test_a_source_that_disappears_during_the_copy_is_a_transient_error(
     code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3 = FakeS3({"ETag": MD5}, {"ETag": MD5})
-    s3.error = answer(code, 412)
+    s3.error = client_error(code, 412)
     with pytest.raises(CopyVerificationError, match="replaced or deleted"):
         move(s3, monkeypatch)
 
@@ -149,7 +149,7 @@ def test_a_lost_response_to_a_multipart_upload_is_resolved_by_checking_the_copy(
         def copy(self, *arguments: Any, **options: Any) -> None:
             if copied:
                 super().copy(*arguments, **options)
-            raise answer("NoSuchUpload", 404)
+            raise client_error("NoSuchUpload", 404)
 
     s3 = Repeated({"ETag": MD5}, {"ETag": MD5})
     if copied:
@@ -161,7 +161,7 @@ def test_a_lost_response_to_a_multipart_upload_is_resolved_by_checking_the_copy(
 
 def test_throttling_by_s3_is_a_transient_error(monkeypatch: pytest.MonkeyPatch) -> None:
     s3 = FakeS3({"ETag": MD5}, {"ETag": MD5})
-    s3.error = answer("SlowDown", 503)
+    s3.error = client_error("SlowDown", 503)
     with pytest.raises(AwsUnavailableError, match="copying s3://source/key"):
         move(s3, monkeypatch)
 
@@ -171,13 +171,13 @@ def test_a_source_that_disappears_before_the_delete_counts_as_moved(
     status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3 = FakeS3({"ETag": MD5}, {"ETag": MD5})
-    s3.delete_error = answer("PreconditionFailed", status)
+    s3.delete_error = client_error("PreconditionFailed", status)
     assert move(s3, monkeypatch).size == 5
     assert s3.source
 
 
 def test_a_denied_delete_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     s3 = FakeS3({"ETag": MD5}, {"ETag": MD5})
-    s3.delete_error = answer("AccessDenied", 403)
+    s3.delete_error = client_error("AccessDenied", 403)
     with pytest.raises(Exception, match="AccessDenied"):
         move(s3, monkeypatch)

@@ -9,7 +9,7 @@ import pytest
 from handlers.sensor import rejects
 from handlers.sensor.rejects import MIN_PART, RejectedRows
 from handlers.shared.errors import AwsUnavailableError
-from tests.unit.fakes import answer
+from tests.unit.fakes import client_error
 
 from .fakes import FakeS3
 
@@ -108,7 +108,7 @@ def test_a_missing_multipart_upload_is_a_transient_error(
     """S3 may return NoSuchUpload if CompleteMultipartUpload is repeated after a lost response."""
 
     def fail(**_: Any) -> None:
-        raise answer("NoSuchUpload", 404)
+        raise client_error("NoSuchUpload", 404)
 
     monkeypatch.setattr(s3, "complete_multipart_upload", fail)
     with (

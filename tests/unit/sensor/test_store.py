@@ -12,7 +12,7 @@ from handlers.sensor.readings import Reading
 from handlers.sensor.store import BACKOFF, ReadingStore
 from handlers.sensor.time_budget import TimeBudget
 from handlers.shared.errors import AwsUnavailableError
-from tests.unit.fakes import FakeContext, answer
+from tests.unit.fakes import FakeContext, client_error
 
 from .fakes import FakeDynamoDB
 
@@ -80,8 +80,8 @@ def test_the_readings_of_one_sensor_are_spread_over_the_writers() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        pytest.param(answer("ProvisionedThroughputExceededException"), id="throughput"),
-        pytest.param(answer("ThrottlingException"), id="throttling"),
+        pytest.param(client_error("ProvisionedThroughputExceededException"), id="throughput"),
+        pytest.param(client_error("ThrottlingException"), id="throttling"),
     ],
 )
 def test_throttled_requests_are_retried(error: Exception) -> None:
@@ -141,8 +141,8 @@ def failing(dynamodb: FakeDynamoDB, error: Exception) -> FakeDynamoDB:
         pytest.param(
             ReadTimeoutError(endpoint_url="https://dynamodb"), AwsUnavailableError, id="no-response"
         ),
-        pytest.param(answer("InternalServerError", 500), AwsUnavailableError, id="internal-errors"),
-        pytest.param(answer("AccessDeniedException"), Exception, id="access-denied"),
+        pytest.param(client_error("InternalServerError", 500), AwsUnavailableError, id="errors"),
+        pytest.param(client_error("AccessDeniedException"), Exception, id="access-denied"),
         pytest.param(KeyError("a bug"), KeyError, id="a-bug"),
     ],
 )
@@ -159,7 +159,7 @@ def test_a_failing_writer_stops_the_others(error: Exception, raised: type[Except
 
 
 def test_an_error_in_the_last_batch_is_raised() -> None:
-    dynamodb = failing(FakeDynamoDB(), answer("AccessDeniedException"))
+    dynamodb = failing(FakeDynamoDB(), client_error("AccessDeniedException"))
     with pytest.raises(Exception, match="AccessDenied"), store(dynamodb) as readings:
         readings.put(Reading("a", 1, "1"))
 
@@ -206,7 +206,7 @@ def test_queued_batches_are_dropped_when_the_time_budget_is_exceeded() -> None:
 
 def test_a_pause_beyond_the_time_budget_is_an_error_at_once() -> None:
     # Given a table that only throttles, and a pause longer than the time budget
-    dynamodb = failing(FakeDynamoDB(), answer("ThrottlingException"))
+    dynamodb = failing(FakeDynamoDB(), client_error("ThrottlingException"))
     context = FakeContext(remaining_ms=60_000)
 
     # When a reading is stored, then it fails without a pause
@@ -229,9 +229,9 @@ def test_an_error_ends_the_pauses_of_other_writers() -> None:
         def batch_write_item(self, **request: Any) -> dict[str, Any]:
             (write, *_) = request["RequestItems"]["readings"]
             if write["PutRequest"]["Item"]["sensor_id"]["S"] == "throttled":
-                raise answer("ThrottlingException")
+                raise client_error("ThrottlingException")
             assert paused.wait(10)
-            raise answer("AccessDeniedException")
+            raise client_error("AccessDeniedException")
 
     time = next(t for t in range(99) if hash(("other", t)) % 2 != hash(("throttled", 0)) % 2)
     context = FakeContext(remaining_ms=2**40)

@@ -16,7 +16,7 @@ from handlers.shared.events import (
     EventTooLargeError,
     put_events,
 )
-from tests.unit.fakes import answer
+from tests.unit.fakes import client_error
 
 
 @dataclass
@@ -133,7 +133,7 @@ def test_no_request_follows_a_refused_one(bridge: FakeEventBridge) -> None:
 
 
 def test_an_internal_error_of_eventbridge_is_transient(bridge: FakeEventBridge) -> None:
-    bridge.error = answer("InternalException", 500)
+    bridge.error = client_error("InternalException", 500)
 
     with pytest.raises(AwsUnavailableError, match="putting 2 events"):
         put_events("a-bus", make_events(2))

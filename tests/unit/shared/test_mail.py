@@ -23,7 +23,7 @@ from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.mail import Mail, send_once
 from tests.support.engine import TaskError
 from tests.support.faults import EVERY, Fault, Kind, injected
-from tests.unit.fakes import answer
+from tests.unit.fakes import client_error
 
 URL = "https://email.us-east-1.amazonaws.com"
 MAIL = Mail("from@example.com", "to@example.com", "Über", "text", "<p>html</p>")
@@ -106,15 +106,15 @@ def test_another_key_is_another_mail(ses: FakeSes) -> None:
 @pytest.mark.parametrize(
     ("ses_error", "raised"),
     [
-        pytest.param(answer("Throttling"), AwsUnavailableError, id="throttled"),
+        pytest.param(client_error("Throttling"), AwsUnavailableError, id="throttled"),
         pytest.param(
             EndpointConnectionError(endpoint_url=URL), AwsUnavailableError, id="not-reached"
         ),
         pytest.param(
             ConnectTimeoutError(endpoint_url=URL), AwsUnavailableError, id="connect-timeout"
         ),
-        pytest.param(answer("MessageRejected"), ClientError, id="rejected"),
-        pytest.param(answer("AccessDenied", 403), ClientError, id="access-denied"),
+        pytest.param(client_error("MessageRejected"), ClientError, id="rejected"),
+        pytest.param(client_error("AccessDenied", 403), ClientError, id="access-denied"),
     ],
 )
 def test_a_mail_that_was_certainly_not_sent_is_sent_by_a_retry(
@@ -140,8 +140,8 @@ def test_a_mail_that_was_certainly_not_sent_is_sent_by_a_retry(
         pytest.param(ConnectionClosedError(endpoint_url=URL), id="connection-closed"),
         pytest.param(ProtocolError("IncompleteRead"), id="incomplete-response"),
         pytest.param(ResponseParserError("no XML"), id="unreadable-response"),
-        pytest.param(answer("InternalFailure", 500), id="status-500"),
-        pytest.param(answer("ServiceUnavailable", 503), id="status-503"),
+        pytest.param(client_error("InternalFailure", 500), id="status-500"),
+        pytest.param(client_error("ServiceUnavailable", 503), id="status-503"),
     ],
 )
 def test_a_mail_that_may_have_been_sent_is_not_sent_again(
@@ -176,7 +176,7 @@ def test_a_mail_whose_outcome_cannot_be_recorded_is_not_sent_again(
     dynamodb = clients.client("dynamodb")
 
     def fail(**_: Any) -> None:
-        raise answer("InternalServerError", 500)
+        raise client_error("InternalServerError", 500)
 
     with monkeypatch.context() as broken:
         broken.setattr(dynamodb, "update_item", fail)
@@ -193,7 +193,7 @@ def test_a_mail_that_cannot_be_recorded_is_not_sent(
 ) -> None:
     # Given a table that throttles
     def fail(**_: Any) -> None:
-        raise answer("ThrottlingException")
+        raise client_error("ThrottlingException")
 
     with monkeypatch.context() as broken:
         broken.setattr(clients.client("dynamodb"), "put_item", fail)
@@ -228,7 +228,7 @@ def test_a_lost_response_to_removing_a_record_does_not_prevent_the_retry(
     ses: FakeSes, log: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Given SES that refuses the first mail, and a removal of the record whose response is lost
-    ses.errors = [answer("Throttling")]
+    ses.errors = [client_error("Throttling")]
     with (
         injected(Fault(Kind.RESPONSE_LOST, "DeleteItem")) as network,
         pytest.raises(AwsUnavailableError),
@@ -288,7 +288,7 @@ def test_a_failed_removal_of_a_record_does_not_hide_the_error_of_ses(
     ses: FakeSes, monkeypatch: pytest.MonkeyPatch, ses_error: str
 ) -> None:
     # Given SES that refuses the mail, and a log that cannot remove the record
-    ses.errors = [answer(ses_error)]
+    ses.errors = [client_error(ses_error)]
     with (
         injected(Fault(Kind.REFUSED, "DeleteItem", times=EVERY)),
         pytest.raises((AwsUnavailableError, ClientError), match=ses_error),

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from handlers.shared import task_tokens
 from handlers.shared.errors import AwsUnavailableError, PermanentError
 from handlers.shared.task_tokens import MAX_CAUSE, MAX_ERROR, Failure, Success, send_callback
-from tests.unit.fakes import answer
+from tests.unit.fakes import client_error
 
 
 class FakeStepFunctions:
@@ -71,13 +71,13 @@ def test_an_error_and_cause_of_the_maximum_length_are_sent_unchanged(
 
 @pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist"])
 def test_without_a_waiting_task_the_result_is_false(states: FakeStepFunctions, code: str) -> None:
-    states.error = answer(code)
+    states.error = client_error(code)
 
     assert send_callback("token", Success(None)) is False
 
 
 def test_throttling_is_a_transient_error(states: FakeStepFunctions) -> None:
-    states.error = answer("ThrottlingException")
+    states.error = client_error("ThrottlingException")
 
     with pytest.raises(AwsUnavailableError, match="completing a task"):
         send_callback("token", Success(None))
@@ -85,14 +85,14 @@ def test_throttling_is_a_transient_error(states: FakeStepFunctions) -> None:
 
 @pytest.mark.parametrize("code", ["InvalidToken", "AccessDeniedException", "InvalidOutput"])
 def test_any_other_error_is_raised(states: FakeStepFunctions, code: str) -> None:
-    states.error = answer(code)
+    states.error = client_error(code)
 
     with pytest.raises(ClientError, match=code):
         send_callback("token", Success(None))
 
 
 @pytest.mark.parametrize(
-    "error", [None, answer("ThrottlingException")], ids=["success", "throttled"]
+    "error", [None, client_error("ThrottlingException")], ids=["success", "throttled"]
 )
 def test_a_callback_is_sent_once(states: FakeStepFunctions, error: Exception | None) -> None:
     states.error = error
