@@ -19,8 +19,8 @@ MOVED = f"processed/{KEY}"
 def move(source: dict[str, Any], context: FakeContext, **ingestion: Any) -> dict[str, Any]:
     """Move a file whose version and ETag come from the result of Process File."""
     pins = {name: source[name] for name in ("etag", "versionId") if name in source}
-    place = {"bucketName": SOURCE, "objectKey": source["objectKey"]}
-    event = {"execution": EXECUTION, "source": place, "ingestion": pins | ingestion}
+    location = {"bucketName": SOURCE, "objectKey": source["objectKey"]}
+    event = {"execution": EXECUTION, "source": location, "ingestion": pins | ingestion}
     result: dict[str, Any] = handler(event, context)
     return result
 
