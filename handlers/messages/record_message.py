@@ -11,7 +11,7 @@ from handlers.shared.clients import client
 from handlers.shared.errors import TransientError
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for, metrics_for
-from handlers.shared.task_tokens import Failure, Outcome, Success, answer
+from handlers.shared.task_tokens import Failure, Outcome, Success, send_callback
 from handlers.shared.text import shortened
 
 logger = logger_for("messages")
@@ -32,7 +32,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """
     token = field(event, "MyTaskToken")
     outcome = outcome_of(event)
-    if not answer(token, outcome):
+    if not send_callback(token, outcome):
         logger.warning("the task no longer waits for its token; the outcome was not used")
 
 

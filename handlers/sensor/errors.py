@@ -28,7 +28,7 @@ class CopyVerificationError(TransientError):
 
 
 class EmailOutcomeUnknownError(PermanentError):
-    """SES did not say whether it sent the report, so it may have been sent or not."""
+    """SES did not confirm the report, so it may or may not have been sent."""
 
 
 class ExecutionNotStartedError(TransientError):

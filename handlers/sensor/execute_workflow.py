@@ -4,7 +4,7 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from handlers.sensor.uploads import start_executions, uploaded
+from handlers.sensor.uploads import start_executions, upload_records
 from handlers.shared import settings
 from handlers.shared.observability import logger_for, metrics_for
 
@@ -19,6 +19,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Result: {"started": [execution name]}.
     Errors: InvalidEventError, ExecutionNotStartedError.
     """
-    started = start_executions(uploaded(event), settings.text("STATE_MACHINE_ARN"))
+    started = start_executions(upload_records(event), settings.text("STATE_MACHINE_ARN"))
     metrics.add_metric("FilesStarted", "Count", len(started))
     return {"started": started}

@@ -5,14 +5,14 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from handlers.sensor.deadline import Deadline
+from handlers.sensor.distinct_keys import DistinctKeys
 from handlers.sensor.errors import NoValidReadingsError
 from handlers.sensor.lines import numbered_lines
-from handlers.sensor.readings import Reading, names_columns, parse
+from handlers.sensor.readings import Reading, is_header, parse
 from handlers.sensor.rejects import RejectedRows
-from handlers.sensor.seen import SeenKeys
 from handlers.sensor.source import ObjectRef, open_source
 from handlers.sensor.store import ReadingStore
+from handlers.sensor.time_budget import TimeBudget
 from handlers.shared.clients import client
 
 
@@ -44,7 +44,9 @@ class Ingestion:
         } | {name: value for name, value in optional.items() if value}
 
 
-def ingest(source: ObjectRef, *, table: str, target_bucket: str, deadline: Deadline) -> Ingestion:
+def ingest(
+    source: ObjectRef, *, table: str, target_bucket: str, time_budget: TimeBudget
+) -> Ingestion:
     """Store the readings of a file; rejected rows go to `rejected/<key>.csv`.
 
     Safe to repeat: storing a file again leaves the table unchanged. Of two rows with the same
@@ -55,42 +57,42 @@ def ingest(source: ObjectRef, *, table: str, target_bucket: str, deadline: Deadl
     started = time.perf_counter()
     source, content = open_source(source)
     rejected_key = f"rejected/{source.key}.csv"
-    seen = SeenKeys()
+    keys = DistinctKeys()
     # Throttling can last long, so the store has its own retries.
     dynamodb = client("dynamodb", bulk=True)
     with (
         closing(content) as chunks,
         RejectedRows(target_bucket, rejected_key) as rejects,
-        ReadingStore(dynamodb, table, deadline) as store,
+        ReadingStore(dynamodb, table, time_budget) as store,
     ):
-        first = True
+        is_first_row = True
         for number, line in numbered_lines(chunks):
             row = parse(line)
             if isinstance(row, Reading):
                 store.put(row)
-                seen.add(row.sensor_id, row.timestamp)
+                keys.add(row.sensor_id, row.timestamp)
             elif row is None:
                 continue
-            elif not (first and names_columns(line)):
+            elif not (is_first_row and is_header(line)):
                 rejects.add(number, row.reason, line)
-                deadline.check()
-            first = False
-    if not seen.keys:
-        raise NoValidReadingsError(_nothing_valid(source, rejects.count, target_bucket))
+                time_budget.check()
+            is_first_row = False
+    if not keys.count:
+        raise NoValidReadingsError(_no_valid_readings_message(source, rejects.count, target_bucket))
     return Ingestion(
         source=source,
-        stored=seen.keys,
-        duplicates=seen.duplicates,
+        stored=keys.count,
+        duplicates=keys.duplicates,
         rejected=rejects.count,
         rejected_key=rejected_key if rejects.count else None,
-        sensors=seen.sensors,
-        first_timestamp=seen.first_timestamp,
-        last_timestamp=seen.last_timestamp,
+        sensors=keys.sensors,
+        first_timestamp=keys.first_timestamp,
+        last_timestamp=keys.last_timestamp,
         seconds=round(time.perf_counter() - started, 3),
     )
 
 
-def _nothing_valid(source: ObjectRef, rejected: int, target_bucket: str) -> str:
+def _no_valid_readings_message(source: ObjectRef, rejected: int, target_bucket: str) -> str:
     if not rejected:
         return f"{source.uri} has no rows."
     rows = "row was" if rejected == 1 else "rows were"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 MAX_LINE = 4096  # bytes: twice DynamoDB's limit for a partition key
 _BOM = b"\xef\xbb\xbf"
-_SPARE = 8  # more than a byte order mark and a carriage return, which do not count
+_UNCOUNTED = 8  # at least the bytes of a byte order mark and a carriage return
 
 
 def numbered_lines(chunks: Iterable[bytes], limit: int = MAX_LINE) -> Iterator[tuple[int, bytes]]:
@@ -23,8 +23,8 @@ def numbered_lines(chunks: Iterable[bytes], limit: int = MAX_LINE) -> Iterator[t
 def _lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
     tail = b""
     for chunk in chunks:
-        *whole, tail = (tail + chunk).split(b"\n")
-        yield from whole
-        tail = tail[: limit + _SPARE]  # bounds memory for a file without line breaks
+        *complete, tail = (tail + chunk).split(b"\n")
+        yield from complete
+        tail = tail[: limit + _UNCOUNTED]  # bounds memory for a file without line breaks
     if tail:
         yield tail

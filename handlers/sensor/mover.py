@@ -14,7 +14,7 @@ from handlers.sensor.errors import (
     SourceObjectChangedError,
     SourceObjectMissingError,
 )
-from handlers.sensor.source import ObjectRef, pinned_to, source_faults
+from handlers.sensor.source import ObjectRef, pinned_to, translate_source_errors
 from handlers.shared.clients import client
 from handlers.shared.clock import iso
 from handlers.shared.errors import error_code, http_status, translate_aws_errors
@@ -26,7 +26,7 @@ logger = logger_for("sensor")
 _GIB = 1024**3
 _TRANSFER = TransferConfig(multipart_threshold=_GIB, multipart_chunksize=_GIB // 4)
 # A copy with new metadata loses these unless they are passed again.
-_DESCRIPTION = (
+_CONTENT_HEADERS = (
     "CacheControl",
     "ContentDisposition",
     "ContentEncoding",
@@ -46,8 +46,8 @@ Head = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Moved:
-    """An object in its new place."""
+class MovedObject:
+    """An object at its new location."""
 
     target: ObjectRef
     size: int
@@ -58,7 +58,7 @@ class Moved:
 
 def move_object(
     source: ObjectRef, *, to_bucket: str, prefix: str, started_at: datetime | None = None
-) -> Moved:
+) -> MovedObject:
     """Move an object of any size to `<prefix><key>` in another bucket.
 
     Only the pinned object is copied and deleted: by its version id or, if it has none, on condition
@@ -69,21 +69,22 @@ def move_object(
     A source without a pin (of an execution started by hand) is the current object, unless it was
     uploaded after `started_at`.
 
-    Raises SourceObjectMissingError and SourceObjectChangedError (the object is neither in its place
-    nor at its destination), SourceAccessDeniedError, CopyVerificationError and AwsUnavailableError.
+    Raises SourceObjectMissingError and SourceObjectChangedError (the object is neither at its
+    location nor at its destination), SourceAccessDeniedError, CopyVerificationError and
+    AwsUnavailableError.
     """
     s3 = client("s3")
     target = ObjectRef(to_bucket, prefix + source.key)
     try:
-        with source_faults(source):
+        with translate_source_errors(source):
             original = s3.head_object(**source.request(), ChecksumMode="ENABLED")
         refuse_newer(source, original, started_at)
     except (SourceObjectMissingError, SourceObjectChangedError):
         copy = copy_head(s3, target)
         if copy is None or not was_copied_from(copy, source, started_at):
             raise
-        logger.info("file was moved before", source=source.uri, target=target.uri)
-        return _moved(target, copy)
+        logger.info("file was already moved", source=source.uri, target=target.uri)
+        return _moved_object(target, copy)
 
     source = pinned_to(source, original)
     copy = copy_head(s3, target)
@@ -94,7 +95,7 @@ def move_object(
     if copy is None or fault:
         raise CopyVerificationError(f"The copy of {source.uri} at {target.uri} {fault}.")
     _delete(s3, source)
-    return _moved(target, copy)
+    return _moved_object(target, copy)
 
 
 def refuse_newer(source: ObjectRef, original: Head, started_at: datetime | None) -> None:
@@ -102,8 +103,8 @@ def refuse_newer(source: ObjectRef, original: Head, started_at: datetime | None)
     pinned = source.version_id or source.etag
     if not pinned and started_at and original["LastModified"] > started_at:
         raise SourceObjectChangedError(
-            f"{source.uri} is no longer the file the execution was started for: "
-            f"it was uploaded later, at {iso(original['LastModified'])}."
+            f"{source.uri} is a newer upload: it was uploaded at {iso(original['LastModified'])}, "
+            "after the execution had started."
         )
 
 
@@ -136,18 +137,18 @@ def was_copied_from(copy: Head, source: ObjectRef, started_at: datetime | None) 
 def _fault(copy: Head | None, source: ObjectRef, original: Head) -> str | None:
     """What is wrong with a copy; None if it is correct."""
     if copy is None:
-        return "is not there"
+        return "does not exist"
     if not was_copied_from(copy, source, None):
-        return "is one of another file"
+        return "is a copy of another file"
     if copy["ContentLength"] != original["ContentLength"]:
         return f"has {copy['ContentLength']} bytes, not {original['ContentLength']}"
     if _has_md5_etag(copy) and _has_md5_etag(original):
-        return None if copy["ETag"] == original["ETag"] else "has another ETag"
+        return None if copy["ETag"] == original["ETag"] else "has a different ETag"
     # A composite checksum depends on how an object was split into parts.
     if all(head.get("ChecksumType") == "FULL_OBJECT" for head in (copy, original)):
         for name in _CHECKSUMS:
             if name in copy and name in original and copy[name] != original[name]:
-                return "has another checksum"
+                return "has a different checksum"
     return None
 
 
@@ -158,7 +159,7 @@ def _has_md5_etag(head: Head) -> bool:
 
 def _copy(s3: Any, source: ObjectRef, original: Head, target: ObjectRef) -> None:
     stamp = {_ETAG: source.etag} | ({_VERSION: source.version_id} if source.version_id else {})
-    described = {name: original[name] for name in _DESCRIPTION if original.get(name)}
+    headers = {name: original[name] for name in _CONTENT_HEADERS if original.get(name)}
     try:
         with translate_aws_errors(f"copying {source.uri} to {target.uri}"):
             s3.copy(
@@ -170,7 +171,7 @@ def _copy(s3: Any, source: ObjectRef, original: Head, target: ObjectRef) -> None
                     "MetadataDirective": "REPLACE",
                     "Metadata": original["Metadata"] | stamp,
                     "TaggingDirective": "REPLACE",
-                    **described,
+                    **headers,
                 },
                 Config=_TRANSFER,
             )
@@ -180,7 +181,7 @@ def _copy(s3: Any, source: ObjectRef, original: Head, target: ObjectRef) -> None
         if error_code(error) == "NoSuchUpload":
             # The SDK repeated CompleteMultipartUpload after a lost response. The caller checks
             # the copy.
-            logger.info("upload was complete already, or aborted", target=target.uri)
+            logger.info("multipart upload was already completed or aborted", target=target.uri)
             return
         if error_code(error) in ("404", "412", "NoSuchKey", "NoSuchVersion", "PreconditionFailed"):
             raise CopyVerificationError(
@@ -201,8 +202,10 @@ def _delete(s3: Any, source: ObjectRef) -> None:
             # 404: already deleted; 412: replaced by another file.
             if http_status(error) not in (404, 412):
                 raise
-            logger.info("source was gone before it was deleted", source=source.uri)
+            logger.info("source was already deleted or replaced", source=source.uri)
 
 
-def _moved(target: ObjectRef, copy: Head) -> Moved:
-    return Moved(target.pinned_by({"versionId": copy.get("VersionId")}), copy["ContentLength"])
+def _moved_object(target: ObjectRef, copy: Head) -> MovedObject:
+    return MovedObject(
+        target.pinned_by({"versionId": copy.get("VersionId")}), copy["ContentLength"]
+    )

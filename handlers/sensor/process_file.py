@@ -4,9 +4,9 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from handlers.sensor.deadline import Deadline
 from handlers.sensor.ingest import ingest
 from handlers.sensor.source import ObjectRef
+from handlers.sensor.time_budget import TimeBudget
 from handlers.shared import settings
 from handlers.shared.observability import logger_for, metrics_for
 
@@ -28,7 +28,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         source,
         table=settings.text("READINGS_TABLE"),
         target_bucket=settings.text("TARGET_BUCKET"),
-        deadline=Deadline(context),
+        time_budget=TimeBudget(context),
     )
     metrics.add_metric("ReadingsStored", "Count", ingestion.stored)
     metrics.add_metric("RowsRejected", "Count", ingestion.rejected)

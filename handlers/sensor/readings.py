@@ -22,8 +22,8 @@ _COMMON_ROW = re.compile(
 _FIELD = re.compile(r'[ \t]*(?:"((?:[^"\r]|"")*)"|([^",\r]*))[ \t]*(,|\Z)')
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"([+-]?)(?=\.?[0-9])([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+))?")
-_NAMES_TIME = re.compile(r"time|date|epoch|(?<![a-z])ts(?![a-z])", re.IGNORECASE)
-_NAMES_VALUE = re.compile(r"value|reading|measure", re.IGNORECASE)
+_TIME_COLUMN = re.compile(r"time|date|epoch|(?<![a-z])ts(?![a-z])", re.IGNORECASE)
+_VALUE_COLUMN = re.compile(r"value|reading|measure", re.IGNORECASE)
 
 
 class Reading(NamedTuple):
@@ -60,7 +60,7 @@ def parse(line: bytes) -> Reading | Rejection | None:
         return Rejection(str(error))
 
 
-def names_columns(line: bytes) -> bool:
+def is_header(line: bytes) -> bool:
     """Whether a line is a header: its second field names a time and its third a value."""
     try:
         fields = _fields(line.decode())
@@ -68,8 +68,8 @@ def names_columns(line: bytes) -> bool:
         return False
     return (
         len(fields) == 3
-        and _NAMES_TIME.search(fields[1]) is not None
-        and _NAMES_VALUE.search(fields[2]) is not None
+        and _TIME_COLUMN.search(fields[1]) is not None
+        and _VALUE_COLUMN.search(fields[2]) is not None
     )
 
 

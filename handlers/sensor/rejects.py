@@ -10,8 +10,8 @@ from handlers.shared.clients import client
 from handlers.shared.errors import AwsUnavailableError, error_code, translate_aws_errors
 from handlers.shared.observability import logger_for
 
-PART = 5 * 1024 * 1024  # bytes; S3's minimum for each part of a multipart upload but the last
-_CSV = "text/csv; charset=utf-8"
+MIN_PART = 5 * 1024 * 1024  # bytes; S3's minimum for each part of a multipart upload but the last
+_CONTENT_TYPE = "text/csv; charset=utf-8"
 
 logger = logger_for("sensor")
 
@@ -43,7 +43,7 @@ class RejectedRows:
         self.count += 1
         text = row[:MAX_LINE].decode(errors="backslashreplace").replace("\r", "\\r")
         self._writer.writerow((line, reason, text))
-        if len(self._buffer) >= PART:
+        if len(self._buffer) >= MIN_PART:
             self._upload_part()
 
     def __enter__(self) -> Self:
@@ -65,18 +65,20 @@ class RejectedRows:
                 # The client sends a checksum with every part. Its algorithm must be named here, and
                 # the checksums repeated when the upload is completed.
                 created = self._s3.create_multipart_upload(
-                    **self._object, ContentType=_CSV, ChecksumAlgorithm="CRC32"
+                    **self._object, ContentType=_CONTENT_TYPE, ChecksumAlgorithm="CRC32"
                 )
                 self._upload = self._object | {"UploadId": created["UploadId"]}
             number = len(self._parts) + 1
-            part = self._s3.upload_part(**self._upload, PartNumber=number, Body=self._take())
-            sums = {name: part[name] for name in ("ETag", "ChecksumCRC32") if name in part}
-            self._parts.append({"PartNumber": number} | sums)
+            part = self._s3.upload_part(**self._upload, PartNumber=number, Body=self._take_buffer())
+            checksums = {name: part[name] for name in ("ETag", "ChecksumCRC32") if name in part}
+            self._parts.append({"PartNumber": number} | checksums)
 
     def _finish(self) -> None:
         if not self._upload:
             with translate_aws_errors("writing rejected rows"):
-                self._s3.put_object(**self._object, ContentType=_CSV, Body=self._take())
+                self._s3.put_object(
+                    **self._object, ContentType=_CONTENT_TYPE, Body=self._take_buffer()
+                )
             return
         if self._buffer:
             self._upload_part()
@@ -92,8 +94,8 @@ class RejectedRows:
                 # aborted. The function is not allowed to read the object to find out. A retry
                 # writes everything again, with the same result.
                 raise AwsUnavailableError(
-                    "It is not known whether the rejected rows were written: S3 no longer has "
-                    "the upload."
+                    "It is unknown whether the rejected rows were written: S3 no longer has the "
+                    "multipart upload."
                 ) from error
 
     def _abort(self) -> None:
@@ -104,7 +106,7 @@ class RejectedRows:
         except (BotoCoreError, ClientError) as error:  # the bucket's lifecycle rule aborts it
             logger.warning("upload of rejected rows not aborted", reason=str(error))
 
-    def _take(self) -> bytes:
+    def _take_buffer(self) -> bytes:
         content = bytes(self._buffer)
         self._buffer.clear()
         return content

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from handlers.sensor.file_locations import FileLocations
 from handlers.sensor.source import ObjectRef
-from handlers.sensor.whereabouts import Whereabouts
 from handlers.shared import settings
 from handlers.shared.clock import iso
 from handlers.shared.events import field
@@ -19,37 +19,37 @@ from handlers.shared.text import one_line
 logger = logger_for("sensor")
 metrics = metrics_for("sensor")
 
-_MOST_TEXT = 1000  # characters of a cause, which may be a stack trace
-_MOST_FACT = 3000  # characters; enough for a key of 1,024 and a cause
+_MAX_CAUSE = 1000  # characters of a cause, which may be a stack trace
+_MAX_FACT = 3000  # characters; enough for a key of 1,024 and a cause
 
 # By error name: what happened, for the person who uploaded the file.
-_TOO_LONG = "A step of the work took too long."
-_BROKE_OFF = "A step of the work broke off, out of time or memory perhaps."
-_WHY = {
-    "SourceObjectMissingError": "The file was no longer there.",
-    "SourceObjectChangedError": "A newer upload has taken the place of the file.",
+_TIMED_OUT = "A processing step took too long."
+_INTERRUPTED = "A processing step was interrupted. It may have run out of time or memory."
+_EXPLANATIONS = {
+    "SourceObjectMissingError": "The file no longer exists.",
+    "SourceObjectChangedError": "A newer upload has replaced the file.",
     "SourceAccessDeniedError": "This service is not allowed to read the file.",
     "NoValidReadingsError": "The file has no valid reading.",
     "IngestionTimeoutError": (
-        "The file is too large to be stored in the time there is, or the table takes too little."
+        "The file was not stored within the time limit: it is too large, or DynamoDB throttles."
     ),
-    "CopyVerificationError": "The file could not be copied without a fault.",
-    "AwsUnavailableError": "AWS did not answer, even after several attempts.",
-    "Lambda.Unknown": _BROKE_OFF,
-    "Runtime.ExitError": _BROKE_OFF,
-    "Runtime.OutOfMemory": "A step of the work needed more memory than it has.",
-    "Sandbox.Timedout": _TOO_LONG,
-    "States.Timeout": _TOO_LONG,
+    "CopyVerificationError": "The copy of the file differed from the file.",
+    "AwsUnavailableError": "An AWS service was unavailable, even after several attempts.",
+    "Lambda.Unknown": _INTERRUPTED,
+    "Runtime.ExitError": _INTERRUPTED,
+    "Runtime.OutOfMemory": "A processing step ran out of memory.",
+    "Sandbox.Timedout": _TIMED_OUT,
+    "States.Timeout": _TIMED_OUT,
 }
-_UNEXPECTED = "Something unexpected happened."
+_UNEXPECTED = "An unexpected error occurred."
 # By error name: what to do about a file that was not processed.
 _ADVICE = {
-    "SourceObjectMissingError": "If you did not delete it yourself, upload it again.",
+    "SourceObjectMissingError": "If you did not delete the file, upload it again.",
     "SourceObjectChangedError": (
-        "Nothing, if the newer upload is the one you want: it is processed on its own."
+        "Nothing, if you want to keep the newer upload: it is processed separately."
     ),
     "SourceAccessDeniedError": (
-        "Check the permissions of the bucket and of the key the file is encrypted with."
+        "Check the permissions on the bucket and on the KMS key that encrypts the file."
     ),
     "NoValidReadingsError": (
         "Each row should be <SENSOR_UID>,<TIMESTAMP>,<VALUE>, the time in whole seconds since "
@@ -57,7 +57,7 @@ _ADVICE = {
     ),
     "IngestionTimeoutError": "Split the file and upload the parts.",
 }
-_TRY_AGAIN = "Upload the file again. If it fails again, tell whoever runs this service."
+_DEFAULT_ADVICE = "Upload the file again. If it fails again, contact the operator of this service."
 # By error name: which readings are stored, for errors after which this is known; None leaves the
 # line out. Other errors may occur after some readings are stored.
 _STORED = {
@@ -66,7 +66,7 @@ _STORED = {
     "SourceObjectChangedError": None,
     "SourceAccessDeniedError": None,
 }
-_PERHAPS_STORED = "not known: some, perhaps. Storing them again does no harm."
+_UNKNOWN_STORED = "unknown, some may be stored. Storing them again is safe."
 
 
 @dataclass(frozen=True)
@@ -74,13 +74,13 @@ class Report:
     """A mail about a file, not yet formatted as text or HTML."""
 
     subject: str
-    lead: str
+    summary: str
     facts: Mapping[str, str]
     advice: str = ""
 
     def text(self) -> str:
         facts = "\n".join(f"{name}: {_fact(value)}" for name, value in self.facts.items())
-        return "\n\n".join(filter(None, (_fact(self.lead), facts, self.advice))) + "\n"
+        return "\n\n".join(filter(None, (_fact(self.summary), facts, self.advice))) + "\n"
 
     def html(self) -> str:
         rows = "".join(
@@ -89,7 +89,7 @@ class Report:
         )
         advice = f"<p>{escape(self.advice)}</p>" if self.advice else ""
         return (
-            f"<!doctype html><html><body><p>{escape(_fact(self.lead))}</p>"
+            f"<!doctype html><html><body><p>{escape(_fact(self.summary))}</p>"
             f'<table cellpadding="4">{rows}</table>{advice}</body></html>'
         )
 
@@ -117,10 +117,10 @@ def processed_report(event: Mapping[str, Any]) -> Report:
     ingestion, moved = field(event, "ingestion"), field(event, "moved")
     return Report(
         subject="File processed",
-        lead=f"{source.key} was processed.",
+        summary=f"{source.key} was processed.",
         facts={
             "File": source.key,
-            "Now at": ObjectRef.from_dict(moved).uri,
+            "Location": ObjectRef.from_dict(moved).uri,
             **_counts(ingestion, moved["bucketName"]),
             "Sensors": str(ingestion["sensors"]),
             "First reading": iso(ingestion["firstTimestamp"]),
@@ -130,47 +130,47 @@ def processed_report(event: Mapping[str, Any]) -> Report:
     )
 
 
-def failure_report(event: Mapping[str, Any], whereabouts: Whereabouts) -> Report:
+def failure_report(event: Mapping[str, Any], locations: FileLocations) -> Report:
     """The report on a file that could not be processed: why, where it is, and what to do."""
     source = ObjectRef.from_event(event)
     failure = field(event, "failure")
     error = failure.get("Error", "unknown")
     optional = {
-        "Readings stored": _STORED.get(error, _PERHAPS_STORED),
-        "Moving it to failed/": _not_set_aside(field(event, "setAside")),
+        "Readings stored": _STORED.get(error, _UNKNOWN_STORED),
+        "Move to failed/": _quarantine_failure(field(event, "quarantine")),
     }
     return Report(
         subject="File not processed",
-        lead=f"{source.key} could not be processed. {_WHY.get(error, _UNEXPECTED)}",
+        summary=f"{source.key} could not be processed. {_EXPLANATIONS.get(error, _UNEXPECTED)}",
         facts={
             "File": source.key,
             "Reason": _cause(failure),
-            "Where it is now": _where(source, whereabouts),
+            "Location": _location_text(source, locations),
             **{name: value for name, value in optional.items() if value},
             "Error": error,
             "Execution": event.get("execution", "none"),
         },
-        advice=f"What to do: {_ADVICE.get(error, _TRY_AGAIN)}",
+        advice=f"What to do: {_ADVICE.get(error, _DEFAULT_ADVICE)}",
     )
 
 
-def move_failure_report(event: Mapping[str, Any], whereabouts: Whereabouts) -> Report:
+def move_failure_report(event: Mapping[str, Any], locations: FileLocations) -> Report:
     """The report on a stored file that was not moved: what is stored, not done, and to do."""
     source = ObjectRef.from_event(event)
     failure = field(event, "failure")
     error = failure.get("Error", "unknown")
-    not_done, advice = _unmoved(whereabouts)
+    not_done, advice = _move_outcome(locations)
     return Report(
         subject="File processed, but moving it failed",
-        lead=(
+        summary=(
             f"All readings of {source.key} are stored, but moving the file to processed/ failed. "
-            f"{_WHY.get(error, _UNEXPECTED)}"
+            f"{_EXPLANATIONS.get(error, _UNEXPECTED)}"
         ),
         facts={
             "File": source.key,
             **_counts(field(event, "ingestion"), settings.text("TARGET_BUCKET")),
             "Not done": not_done,
-            "Where it is now": _where(source, whereabouts),
+            "Location": _location_text(source, locations),
             "Reason": _cause(failure),
             "Error": error,
             "Execution": event.get("execution", "none"),
@@ -190,47 +190,47 @@ def _counts(ingestion: Mapping[str, Any], target_bucket: str) -> dict[str, str]:
     }
 
 
-def _unmoved(whereabouts: Whereabouts) -> tuple[str, str]:
+def _move_outcome(locations: FileLocations) -> tuple[str, str]:
     """What was not done with a file whose readings are stored, and what to do."""
-    again = (
-        "Do not upload the file again: its readings are stored. Once the cause has passed, whoever "
-        "runs this service starts an execution with the same input. It stores the same readings "
-        "once more, to the same result, and moves the file."
+    restart = (
+        "Do not upload the file again: its readings are stored. When the cause is corrected, the "
+        "operator of this service starts an execution with the same input. It stores the same "
+        "readings again, which changes nothing, and moves the file."
     )
-    match bool(whereabouts.source), bool(whereabouts.processed):
+    match bool(locations.source), bool(locations.processed):
         case True, True:
-            return "The file was copied, but not removed from the source bucket.", again
+            return "The file was copied, but not deleted from the source bucket.", restart
         case True, False:
-            return "The file was not moved.", again
-        case False, True if not whereabouts.unknown:
+            return "The file was not moved.", restart
+        case False, True if not locations.unknown:
             return (
-                "Nothing: the file was moved, but the function that moved it could not say so.",
+                "Nothing. The file was moved, but the function ended before it could report that.",
                 "Nothing.",
             )
-    if whereabouts.unknown:
-        return "It is not known whether the file was moved.", again
+    if locations.unknown:
+        return "It is unknown whether the file was moved.", restart
     return (
         "The file was not moved.",
         "Nothing, unless you need the file itself: its readings are stored.",
     )
 
 
-def _where(source: ObjectRef, whereabouts: Whereabouts) -> str:
-    sentences = [f"{reason.rstrip('.')}." for reason in whereabouts.unknown]
-    if whereabouts.found:
-        return ". ".join([" and ".join(whereabouts.found), *sentences])
+def _location_text(source: ObjectRef, locations: FileLocations) -> str:
+    sentences = [f"{reason.rstrip('.')}." for reason in locations.unknown]
+    if locations.found:
+        return ". ".join([" and ".join(locations.found), *sentences])
     if sentences:
-        return " ".join(["Not known.", *sentences])
+        return " ".join(["Unknown.", *sentences])
     return f"Not found: neither at {source.uri} nor in processed/ or failed/ of the target bucket."
 
 
-def _not_set_aside(set_aside: Mapping[str, Any]) -> str | None:
-    """Why Set Aside File did not move the file; None if it did."""
-    if set_aside.get("moved"):
+def _quarantine_failure(quarantine: Mapping[str, Any]) -> str | None:
+    """Why Quarantine File did not move the file; None if it did."""
+    if quarantine.get("moved"):
         return None
-    if "reason" in set_aside:
-        return f"not done. {set_aside['reason']}"
-    return f"ended with an error. {_cause(set_aside)}"
+    if "reason" in quarantine:
+        return f"not moved. {quarantine['reason']}"
+    return f"failed. {_cause(quarantine)}"
 
 
 def _cause(failure: Mapping[str, Any]) -> str:
@@ -238,9 +238,9 @@ def _cause(failure: Mapping[str, Any]) -> str:
     cause = str(failure.get("Cause") or "No reason was given.")
     with suppress(ValueError, KeyError, TypeError):
         cause = str(json.loads(cause)["errorMessage"])
-    return cause if len(cause) <= _MOST_TEXT else cause[:_MOST_TEXT] + "…"
+    return cause if len(cause) <= _MAX_CAUSE else cause[:_MAX_CAUSE] + "…"
 
 
 def _fact(text: str) -> str:
     """A fact as one safe line: object keys may contain line breaks and control characters."""
-    return one_line(text, _MOST_FACT)
+    return one_line(text, _MAX_FACT)

@@ -4,8 +4,8 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from handlers.sensor.file_locations import find_file
 from handlers.sensor.reports import failure_report, send
-from handlers.sensor.whereabouts import look_for
 from handlers.shared.observability import logger_for, metrics_for
 
 logger = logger_for("sensor")
@@ -15,8 +15,8 @@ metrics = metrics_for("sensor")
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    """Event: {"execution", "source", "failure": {"Error", "Cause"}, "setAside"?}.
+    """Event: {"execution", "source", "failure": {"Error", "Cause"}, "quarantine"?}.
     Result: {"status": "sent", "messageId"} or {"status": "unknown"}.
     Errors: InvalidEventError, AwsUnavailableError, SES's own error if it refuses the mail.
     """
-    return send(failure_report(event, look_for(event)), event)
+    return send(failure_report(event, find_file(event)), event)

@@ -16,7 +16,7 @@ from handlers.shared.clients import client
 from handlers.shared.errors import error_code, http_status, translate_aws_errors
 from handlers.shared.events import field
 
-CHUNK = 1024 * 1024
+CHUNK_SIZE = 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,15 @@ class ObjectRef:
         return cls.from_dict(field(event, "source"))
 
     @classmethod
-    def from_dict(cls, place: Mapping[str, Any]) -> Self:
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
         """From its form in events: {"bucketName", "objectKey", "versionId"?, "etag"?}."""
-        return cls(field(place, "bucketName"), field(place, "objectKey")).pinned_by(place)
+        return cls(field(fields, "bucketName"), field(fields, "objectKey")).pinned_by(fields)
 
     def as_dict(self) -> dict[str, Any]:
         """Its form in events, which `from_dict` reads."""
-        place = {"bucketName": self.bucket, "objectKey": self.key}
+        location = {"bucketName": self.bucket, "objectKey": self.key}
         pins = {"versionId": self.version_id, "etag": self.etag}
-        return place | {name: value for name, value in pins.items() if value}
+        return location | {name: value for name, value in pins.items() if value}
 
     def pinned_by(self, pins: Mapping[str, Any]) -> Self:
         """This object, pinned to the versionId and etag in `pins`, if any."""
@@ -75,9 +75,9 @@ def real_version(version_id: str | None) -> str | None:
     return None if version_id in (None, "", "null") else version_id
 
 
-def pinned_to(source: ObjectRef, answer: Mapping[str, Any]) -> ObjectRef:
+def pinned_to(source: ObjectRef, response: Mapping[str, Any]) -> ObjectRef:
     """The object, pinned by a response to GetObject or HeadObject."""
-    return source.pinned_by({"versionId": answer.get("VersionId"), "etag": answer["ETag"]})
+    return source.pinned_by({"versionId": response.get("VersionId"), "etag": response["ETag"]})
 
 
 def open_source(source: ObjectRef) -> tuple[ObjectRef, Generator[bytes]]:
@@ -87,41 +87,40 @@ def open_source(source: ObjectRef) -> tuple[ObjectRef, Generator[bytes]]:
     SourceObjectChangedError, SourceAccessDeniedError and AwsUnavailableError. Iterating over the
     chunks also raises AwsUnavailableError if the connection breaks.
     """
-    with source_faults(source):
-        answer = client("s3").get_object(**source.request())
-    return pinned_to(source, answer), _chunks(source, answer["Body"])
+    with translate_source_errors(source):
+        response = client("s3").get_object(**source.request())
+    return pinned_to(source, response), _chunks(source, response["Body"])
 
 
 def _chunks(source: ObjectRef, body: Any) -> Generator[bytes]:
     try:
         with translate_aws_errors(f"reading {source.uri}"):
-            yield from body.iter_chunks(CHUNK)
+            yield from body.iter_chunks(CHUNK_SIZE)
     finally:
         body.close()
 
 
 @contextmanager
-def source_faults(source: ObjectRef) -> Iterator[None]:
+def translate_source_errors(source: ObjectRef) -> Iterator[None]:
     """Translate errors of S3 to the errors that `open_source` documents."""
     try:
         with translate_aws_errors(f"reading {source.uri}"):
             yield
     except ClientError as error:
-        which = f"{source.uri} (version {source.version_id})" if source.version_id else source.uri
+        name = f"{source.uri} (version {source.version_id})" if source.version_id else source.uri
         # A HEAD response has a status but no error code. 405: the version is a delete marker.
         # InvalidArgument: the version id is malformed.
         match http_status(error):
             case 404 | 405:
-                raise SourceObjectMissingError(f"There is no {which}.") from error
+                raise SourceObjectMissingError(f"There is no {name}.") from error
             case 400 if source.version_id and error_code(error) == "InvalidArgument":
-                raise SourceObjectMissingError(f"There is no {which}.") from error
+                raise SourceObjectMissingError(f"There is no {name}.") from error
             case 412:
                 raise SourceObjectChangedError(
-                    f"{which} is no longer the file that was announced: its ETag is not "
-                    f"{source.etag} any more."
+                    f"{name} was replaced by a newer upload: its ETag is no longer {source.etag}."
                 ) from error
             case 403:
                 raise SourceAccessDeniedError(
-                    f"{which} may not be read: {error.response['Error'].get('Message')}."
+                    f"No permission to read {name}: {error.response['Error'].get('Message')}."
                 ) from error
         raise

@@ -6,15 +6,15 @@ from typing import Any, Self
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from handlers.sensor.deadline import Deadline
 from handlers.sensor.readings import Reading
+from handlers.sensor.time_budget import TimeBudget
 from handlers.shared.backoff import Backoff, full_jitter
 from handlers.shared.errors import AwsUnavailableError, is_throttling, is_transient
 
 MAX_BATCH = 25  # DynamoDB BatchWriteItem: items per request
-LANES = 16  # about as many as one processor can keep busy at 8 ms per request
-_QUEUED = 4  # batches that may wait in a lane
-_MAX_FAULTS = 6  # consecutive failures, other than throttling, until AWS counts as unavailable
+WRITERS = 16  # about as many as one processor can keep busy at 8 ms per request
+_MAX_QUEUED = 4  # batches that may wait in a writer's queue
+_MAX_FAILURES = 6  # consecutive failures, other than throttling, until AWS counts as unavailable
 BACKOFF = full_jitter(0.05, maximum=5)
 
 _Batch = dict[tuple[str, int], str]
@@ -23,34 +23,34 @@ _Batch = dict[tuple[str, int], str]
 class ReadingStore:
     """Writes readings to a table; of two with the same key, the later one stays.
 
-    A key always goes to the same lane (a queue and a thread). A batch contains each key once, and a
-    lane stores it completely before it sends the next. So the last reading wins. The lane depends
-    on sensor and timestamp together, which spreads the readings of one sensor, and the load of its
-    hot partition, over all lanes.
+    A key always goes to the same writer, which is a queue and a thread. A batch contains each key
+    once, and a writer stores it completely before it sends the next. So the last reading wins. The
+    writer depends on sensor and timestamp together, which spreads the readings of one sensor, and
+    the load of its hot partition, over all writers.
 
     When DynamoDB throttles, the store retries within the time budget, then raises
-    IngestionTimeoutError. An error in one lane stops the others. The next `put` raises it, or the
-    end of `with`, which returns after everything is stored. Memory is bounded: `put` blocks while a
-    lane is full.
+    IngestionTimeoutError. An error in one writer stops the others. The next `put` raises it, or the
+    end of `with`, which returns after everything is stored. Memory is bounded: `put` blocks
+    while a writer's queue is full.
     """
 
     def __init__(
         self,
         dynamodb: Any,
         table: str,
-        deadline: Deadline,
+        time_budget: TimeBudget,
         *,
-        lanes: int = LANES,
+        writers: int = WRITERS,
         batch_size: int = MAX_BATCH,
         backoff: Backoff = BACKOFF,
     ) -> None:
         self._dynamodb = dynamodb
         self._table = table
-        self._deadline = deadline
+        self._time_budget = time_budget
         self._batch_size = batch_size
         self._backoff = backoff
-        self._pending: list[_Batch] = [{} for _ in range(lanes)]
-        self._queues: list[Queue[_Batch | None]] = [Queue(_QUEUED) for _ in range(lanes)]
+        self._pending: list[_Batch] = [{} for _ in range(writers)]
+        self._queues: list[Queue[_Batch | None]] = [Queue(_MAX_QUEUED) for _ in range(writers)]
         self._threads = [
             threading.Thread(target=self._run, args=(queue,), daemon=True) for queue in self._queues
         ]
@@ -59,11 +59,11 @@ class ReadingStore:
 
     def put(self, reading: Reading) -> None:
         key = (reading.sensor_id, reading.timestamp)
-        lane = hash(key) % len(self._pending)
-        batch = self._pending[lane]
+        writer = hash(key) % len(self._pending)
+        batch = self._pending[writer]
         batch[key] = reading.value
         if len(batch) == self._batch_size:
-            self._send(lane)
+            self._send(writer)
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -73,9 +73,9 @@ class ReadingStore:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             if error is None:
-                for lane, batch in enumerate(self._pending):
+                for writer, batch in enumerate(self._pending):
                     if batch:
-                        self._send(lane)
+                        self._send(writer)
         finally:
             if error is not None:
                 self._stop.set()
@@ -86,10 +86,10 @@ class ReadingStore:
         if error is None:
             self._raise_failure()
 
-    def _send(self, lane: int) -> None:
-        self._deadline.check()
-        self._queues[lane].put(self._pending[lane])
-        self._pending[lane] = {}
+    def _send(self, writer: int) -> None:
+        self._time_budget.check()
+        self._queues[writer].put(self._pending[writer])
+        self._pending[writer] = {}
         self._raise_failure()
 
     def _raise_failure(self) -> None:
@@ -108,25 +108,27 @@ class ReadingStore:
 
     def _write(self, batch: _Batch) -> None:
         """Store a complete batch, with retries while DynamoDB throttles."""
-        left = [_put_request(key, value) for key, value in batch.items()]
-        attempt = faults = 0
-        while left and not self._stop.is_set():
-            self._deadline.check()
-            sent = len(left)
+        remaining = [_put_request(key, value) for key, value in batch.items()]
+        attempt = failures = 0
+        while remaining and not self._stop.is_set():
+            self._time_budget.check()
+            sent = len(remaining)
             try:
-                answer = self._dynamodb.batch_write_item(RequestItems={self._table: left})
-                left = answer.get("UnprocessedItems", {}).get(self._table, [])
-                faults = 0
+                response = self._dynamodb.batch_write_item(RequestItems={self._table: remaining})
+                remaining = response.get("UnprocessedItems", {}).get(self._table, [])
+                failures = 0
             except (BotoCoreError, ClientError) as error:
                 if not is_transient(error):
                     raise
-                faults = 0 if is_throttling(error) else faults + 1
-                if faults == _MAX_FAULTS:
-                    raise AwsUnavailableError(f"DynamoDB did not answer: {error}") from error
-            if left:
-                attempt = 0 if len(left) < sent else attempt + 1
+                failures = 0 if is_throttling(error) else failures + 1
+                if failures == _MAX_FAILURES:
+                    raise AwsUnavailableError(
+                        f"DynamoDB failed {failures} times in a row: {error}"
+                    ) from error
+            if remaining:
+                attempt = 0 if len(remaining) < sent else attempt + 1
                 pause = self._backoff(attempt)
-                self._deadline.check(pause)
+                self._time_budget.check(pause)
                 self._stop.wait(pause)
 
 

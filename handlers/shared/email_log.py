@@ -13,7 +13,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from handlers.shared.clock import now
 from handlers.shared.errors import AwsUnavailableError, error_code, translate_aws_errors
 
-REMEMBERED_SECONDS = 90 * 24 * 3600  # as long as Step Functions keeps a finished execution
+RETENTION_SECONDS = 90 * 24 * 3600  # as long as Step Functions keeps a finished execution
 
 _IN_PROGRESS, _COMPLETED = "INPROGRESS", "COMPLETED"
 
@@ -67,7 +67,7 @@ class EmailLog:
             raise
         return claim
 
-    @translate_aws_errors("noting what became of a mail")
+    @translate_aws_errors("recording the outcome of a mail")
     def complete(self, claim: Claim, outcome: Mapping[str, str]) -> None:
         """Record the final outcome."""
         self._dynamodb.update_item(
@@ -83,7 +83,7 @@ class EmailLog:
             },
         )
 
-    @translate_aws_errors("noting that a mail was not sent")
+    @translate_aws_errors("removing the record of a mail that was not sent")
     def release(self, claim: Claim) -> None:
         """Let another attempt send, because this one definitely has not."""
         try:
@@ -99,7 +99,7 @@ class EmailLog:
             if error_code(error) != "ConditionalCheckFailedException":
                 raise
 
-    @translate_aws_errors("noting a mail")
+    @translate_aws_errors("recording a mail")
     def _put(self, claim: Claim) -> None:
         written_at = int(now())
         self._dynamodb.put_item(
@@ -108,7 +108,7 @@ class EmailLog:
                 "id": {"S": claim.record_id},
                 "status": {"S": _IN_PROGRESS},
                 "attempt": {"S": claim.attempt},
-                "expiration": {"N": str(written_at + REMEMBERED_SECONDS)},
+                "expiration": {"N": str(written_at + RETENTION_SECONDS)},
             },
             # DynamoDB may take days to remove an expired item.
             ConditionExpression=(

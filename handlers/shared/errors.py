@@ -32,7 +32,7 @@ _THROTTLING = frozenset(
     }
 )
 # Concurrent requests for the same S3 object, and requests that arrived too slowly.
-_PASSING = frozenset(
+_TRANSIENT = frozenset(
     {
         "ConditionalRequestConflict",
         "OperationAborted",
@@ -41,7 +41,7 @@ _PASSING = frozenset(
     }
 )
 # HTTPError is urllib3's: botocore does not translate the error of a broken TLS record in a body.
-_NO_ANSWER = (
+_NO_RESPONSE = (
     ConnectionError,
     HTTPClientError,
     IncompleteReadError,
@@ -50,18 +50,18 @@ _NO_ANSWER = (
 )
 
 
-class _SpokenError(Exception):
-    """Something went wrong."""
+class _DescribedError(Exception):
+    """An error whose message is by default the docstring of its class."""
 
     def __str__(self) -> str:
         return super().__str__() or self.__doc__ or type(self).__name__
 
 
-class TransientError(_SpokenError):
+class TransientError(_DescribedError):
     """A retry may succeed."""
 
 
-class PermanentError(_SpokenError):
+class PermanentError(_DescribedError):
     """A retry fails again."""
 
 
@@ -97,9 +97,9 @@ def is_throttling(error: BaseException) -> bool:
 def is_transient(error: BaseException) -> bool:
     """Whether a retry may succeed: throttling, an error inside AWS, or no response."""
     return (
-        isinstance(error, _NO_ANSWER)
+        isinstance(error, _NO_RESPONSE)
         or is_throttling(error)
-        or error_code(error) in _PASSING
+        or error_code(error) in _TRANSIENT
         or http_status(error) >= 500
     )
 
@@ -114,7 +114,5 @@ def translate_aws_errors(action: str) -> Iterator[None]:
         yield
     except (BotoCoreError, ClientError, HTTPError, ResponseParserError) as error:
         if is_transient(error):
-            raise AwsUnavailableError(
-                f"AWS did not answer as it should while {action}: {error}"
-            ) from error
+            raise AwsUnavailableError(f"AWS was unavailable while {action}: {error}") from error
         raise

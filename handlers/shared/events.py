@@ -115,8 +115,7 @@ def _entry(bus: str, event: Event) -> Entry:
     }
     if (size := _size(entry)) > MAX_EVENT:
         raise EventTooLargeError(
-            f"An event {event.detail_type} has {size} bytes; a machine can be started with "
-            f"{MAX_EVENT}."
+            f"The event {event.detail_type} has {size} bytes. The maximum is {MAX_EVENT}."
         )
     return entry
 
@@ -144,11 +143,11 @@ def _batches(entries: list[Entry]) -> Iterator[list[Entry]]:
 def _put(batch: list[Entry], once: bool) -> list[str]:
     bridge = client("events", bulk=True) if once else client("events")  # bulk: one attempt
     with translate_aws_errors(f"putting {len(batch)} events"):
-        answer = bridge.put_events(Entries=batch)
-    if answer["FailedEntryCount"]:
-        codes = sorted({result.get("ErrorCode", "") for result in answer["Entries"]} - {""})
+        response = bridge.put_events(Entries=batch)
+    if response["FailedEntryCount"]:
+        codes = sorted({result.get("ErrorCode", "") for result in response["Entries"]} - {""})
         raise EventsNotPutError(
-            f"EventBridge refused {answer['FailedEntryCount']} of {len(batch)} events: "
+            f"EventBridge refused {response['FailedEntryCount']} of {len(batch)} events: "
             f"{', '.join(codes) or 'no reason given'}."
         )
-    return [result["EventId"] for result in answer["Entries"]]
+    return [result["EventId"] for result in response["Entries"]]

@@ -55,7 +55,7 @@ def send_once(mail: Mail, *, key: str) -> dict[str, str]:
     claim = log.claim(key)
     if isinstance(claim, EarlierAttempt):
         if claim.outcome is None:
-            logger.warning("an earlier attempt may have sent this mail; not sent again", key=key)
+            logger.warning("mail not sent: an earlier attempt may have sent it", key=key)
         return claim.outcome or {"status": "unknown"}
     try:
         outcome = _send(mail, key)
@@ -66,7 +66,7 @@ def send_once(mail: Mail, *, key: str) -> dict[str, str]:
         log.complete(claim, outcome)
     except (AwsUnavailableError, BotoCoreError, ClientError) as error:
         # The record stays "in progress", so a retry does not send the mail.
-        logger.warning("outcome of a mail not recorded", key=key, reason=str(error))
+        logger.warning("outcome of the mail not recorded", key=key, reason=str(error))
     return outcome
 
 
@@ -74,7 +74,7 @@ def _release(log: EmailLog, claim: Claim, key: str) -> None:
     try:
         log.release(claim)
     except (AwsUnavailableError, BotoCoreError, ClientError) as error:
-        logger.warning("record of a mail that was not sent stays", key=key, reason=str(error))
+        logger.warning("record of the unsent mail not removed", key=key, reason=str(error))
 
 
 def _send(mail: Mail, key: str) -> dict[str, str]:
@@ -90,14 +90,16 @@ def _send(mail: Mail, key: str) -> dict[str, str]:
             )
     except AwsUnavailableError as error:
         cause = error.__cause__
-        if not _was_surely_refused(cause):
-            logger.warning("SES did not say whether it sent this mail", key=key, reason=str(cause))
+        if not _is_certainly_not_sent(cause):
+            logger.warning(
+                "no response from SES: the mail may have been sent", key=key, reason=str(cause)
+            )
             return {"status": "unknown"}
         raise
     return {"status": "sent", "messageId": response["MessageId"]}
 
 
-def _was_surely_refused(error: BaseException | None) -> bool:
+def _is_certainly_not_sent(error: BaseException | None) -> bool:
     """Whether SES refused the mail or was not reached; a broken response proves neither."""
     if isinstance(error, ClientError):
         return http_status(error) < 500

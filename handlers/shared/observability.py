@@ -20,7 +20,7 @@ warnings.filterwarnings("ignore", message="No application metrics to publish")
 
 def logger_for(workflow: str) -> Logger:
     """The logger of a workflow, the same for all of its modules."""
-    return Logger(service=workflow, json_serializer=_line)
+    return Logger(service=workflow, json_serializer=_json_line)
 
 
 def metrics_for(workflow: str) -> Metrics:
@@ -28,7 +28,7 @@ def metrics_for(workflow: str) -> Metrics:
     return Metrics(namespace="Stepworks", service=workflow)
 
 
-def _line(record: dict[str, Any]) -> str:
+def _json_line(record: dict[str, Any]) -> str:
     """A record as one line of ASCII, which also escapes bidirectional control characters."""
     fields = {
         name: shortened(value, MAX_LOGGED) if isinstance(value, str) else value

@@ -24,19 +24,21 @@ def text(name: str) -> str:
 
 def integer(name: str, *, minimum: float = -math.inf, maximum: float = math.inf) -> int:
     """The value of a variable as a whole number within the bounds, inclusive."""
-    return _converted(name, int, f"a whole number{_within(minimum, maximum)}", minimum, maximum)
+    return _converted(
+        name, int, f"a whole number{_bounds_text(minimum, maximum)}", minimum, maximum
+    )
 
 
 def number(name: str, *, minimum: float = -math.inf, maximum: float = math.inf) -> float:
     """The value of a variable as a finite number within the bounds, inclusive."""
-    return _converted(name, float, f"a number{_within(minimum, maximum)}", minimum, maximum)
+    return _converted(name, float, f"a number{_bounds_text(minimum, maximum)}", minimum, maximum)
 
 
 def flag(name: str) -> bool:
     """Whether the value of a variable is `true`. It must be `true` or `false`."""
     value = text(name)
     if value not in ("true", "false"):
-        raise _unexpected(name, value, "true or false")
+        raise _invalid_value(name, value, "true or false")
     return value == "true"
 
 
@@ -45,15 +47,15 @@ def _converted(
 ) -> N:
     value = text(name)
     try:
-        found = convert(value)
+        converted = convert(value)
     except ValueError:
-        raise _unexpected(name, value, expected) from None
-    if not (math.isfinite(found) and minimum <= found <= maximum):
-        raise _unexpected(name, value, expected)
-    return found
+        raise _invalid_value(name, value, expected) from None
+    if not (math.isfinite(converted) and minimum <= converted <= maximum):
+        raise _invalid_value(name, value, expected)
+    return converted
 
 
-def _within(minimum: float, maximum: float) -> str:
+def _bounds_text(minimum: float, maximum: float) -> str:
     match math.isfinite(minimum), math.isfinite(maximum):
         case True, True:
             return f" from {minimum:g} to {maximum:g}"
@@ -64,7 +66,7 @@ def _within(minimum: float, maximum: float) -> str:
     return ""
 
 
-def _unexpected(name: str, value: str, expected: str) -> ConfigurationError:
+def _invalid_value(name: str, value: str, expected: str) -> ConfigurationError:
     return ConfigurationError(
         f"The environment variable {name} is {value!r}. It must be {expected}."
     )

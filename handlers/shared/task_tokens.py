@@ -13,7 +13,7 @@ from handlers.shared.text import shortened
 MAX_ERROR = 256  # characters, of SendTaskFailure
 MAX_CAUSE = 32_768
 # The token was used, or its task timed out or was stopped. AWS returns TaskTimedOut for all three.
-_NOBODY_WAITS = frozenset({"TaskTimedOut", "TaskDoesNotExist"})
+_NO_WAITING_TASK = frozenset({"TaskTimedOut", "TaskDoesNotExist"})
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Failure:
 Outcome = Success | Failure
 
 
-def answer(token: str, outcome: Outcome) -> bool:
+def send_callback(token: str, outcome: Outcome) -> bool:
     """Complete or fail a task; returns False if it no longer waits for its task token.
 
     Determine the outcome first, then call this once per task token. AWS keeps the first callback. A
@@ -46,10 +46,10 @@ def answer(token: str, outcome: Outcome) -> bool:
     Raises AwsUnavailableError if AWS cannot be reached.
     """
     try:
-        with translate_aws_errors("answering a task token"):
+        with translate_aws_errors("completing a task"):
             _send(token, outcome)
     except ClientError as error:
-        if error_code(error) not in _NOBODY_WAITS:
+        if error_code(error) not in _NO_WAITING_TASK:
             raise
         return False
     return True

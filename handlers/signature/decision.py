@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 from handlers.shared.clock import now
 from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.observability import logger_for
-from handlers.shared.task_tokens import Failure, Outcome, Success, answer
+from handlers.shared.task_tokens import Failure, Outcome, Success, send_callback
 from handlers.shared.text import one_line
 from handlers.signature.errors import SignatureDeclinedError, SignatureRequestCancelledError
 from handlers.signature.request import MAX_REASON, SignatureRequest, Status, signature_of
@@ -76,7 +76,7 @@ def deliver(
     """
     wait_until = time.monotonic() + (MAX_WAIT_SECONDS if max_wait is None else max_wait)
     while request.is_undelivered:
-        if answer(request.task_token, _outcome(request)):
+        if send_callback(request.task_token, _outcome(request)):
             return _mark_delivered(store, request)
         changed = _wait_for_change(store, request, wait_until)
         if changed is None:
@@ -116,7 +116,9 @@ def cancel(store: RequestStore, request: SignatureRequest, reason: str) -> Signa
     if cancelled is None:
         return store.get(request.request_id) or request
     if cancelled.task_token:
-        answer(cancelled.task_token, Failure(SignatureRequestCancelledError.__name__, reason))
+        send_callback(
+            cancelled.task_token, Failure(SignatureRequestCancelledError.__name__, reason)
+        )
     return cancelled
 
 

@@ -25,10 +25,10 @@ BIG_FILE_ROWS = 50_000
 SCENE_SECONDS = 240
 STATES = [
     *("Process File", "Move File", "Wait 10 Minutes", "Send Email"),
-    *("Set Aside File", "Send Failure Email"),
+    *("Quarantine File", "Send Failure Email"),
 ]
-FAILED_STEPS = {  # one of these states ran: the state before it failed
-    *("Set Aside File", "Send Move Failure Email", "Email Not Sent", "Email Outcome Unknown"),
+STATES_AFTER_FAILURE = {  # if one of these states was entered, the state before it failed
+    *("Quarantine File", "Send Move Failure Email", "Email Not Sent", "Email Outcome Unknown"),
 }
 
 
@@ -70,8 +70,8 @@ def play(aws: Aws, console: Console, *, quick: bool) -> Summary:
         results.add_row(*check(aws, upload))
     console.print(results)
     stored, rejected = (
-        sum(len(one.readings) for one in uploads),
-        sum(one.rejected for one in uploads),
+        sum(len(upload.readings) for upload in uploads),
+        sum(upload.rejected for upload in uploads),
     )
     return Summary(
         f"{len(uploads)} files: {stored:,} readings stored, {rejected} rows rejected, an empty "
@@ -89,14 +89,14 @@ def sample(key: str) -> Upload:
 
 def big_file(key: str) -> Upload:
     """Fifty thousand rows of a hundred sensors. Every thousandth row is invalid."""
-    chance = random.Random(50_000)
+    rng = random.Random(50_000)
     lines, readings = [], {}
     for number in range(BIG_FILE_ROWS):
         sensor, seconds = f"demo-{number % 100:04d}", 1_483_906_366 + number // 100
         if number % 1000 == 999:
-            lines.append(f"{sensor},{seconds},{chance.choice(['broken', '', 'NaN'])}")
+            lines.append(f"{sensor},{seconds},{rng.choice(['broken', '', 'NaN'])}")
         else:
-            value = Decimal(chance.randrange(-5_000, 35_000)) / 100
+            value = Decimal(rng.randrange(-5_000, 35_000)) / 100
             lines.append(f"{sensor},{seconds},{value}")
             readings[sensor, seconds] = value
     return Upload(key, "\n".join(lines).encode() + b"\n", readings, BIG_FILE_ROWS - len(readings))
@@ -105,14 +105,14 @@ def big_file(key: str) -> Upload:
 def watch(aws: Aws, console: Console, uploads: list[Upload]) -> None:
     """Show each execution's states as it enters them, until all have ended."""
 
-    def look(unfinished: Iterable[Upload]) -> None:
+    def refresh_all(unfinished: Iterable[Upload]) -> None:
         for upload in unfinished:
-            look_at(aws, upload)
+            refresh(aws, upload)
 
-    progress.watch(console, uploads, look, states_of, seconds=SCENE_SECONDS)
+    progress.watch(console, uploads, refresh_all, states_of, seconds=SCENE_SECONDS)
 
 
-def look_at(aws: Aws, upload: Upload) -> None:
+def refresh(aws: Aws, upload: Upload) -> None:
     if not upload.execution:
         for execution in aws.executions(aws.outputs["SensorStateMachineArn"]):
             described = aws.describe(execution["executionArn"])
@@ -141,39 +141,42 @@ def mark(upload: Upload, state: str) -> str:
     following = upload.visited[upload.visited.index(state) + 1 :]
     if not following and not upload.ended:
         return "[yellow]…"
-    failed = following[:1] and following[0] in FAILED_STEPS
+    failed = following[:1] and following[0] in STATES_AFTER_FAILURE
     return "[red]✗" if failed else "[green]✓"
 
 
 def check(aws: Aws, upload: Upload) -> list[str]:
     """A row with the file's outcome. LocalError if it is not the expected one."""
-    good = bool(upload.readings)
+    valid = bool(upload.readings)
     status, error = upload.execution["status"], upload.execution.get("error", "")
-    wanted = ("SUCCEEDED", "") if good else ("FAILED", "NoValidReadingsError")
-    expect((status, error) == wanted, f"{upload.key} ended {status} {error}, not {wanted}")
-    ingestion = json.loads(upload.execution["output"]).get("ingestion", {}) if good else {}
+    expected = ("SUCCEEDED", "") if valid else ("FAILED", "NoValidReadingsError")
+    expect((status, error) == expected, f"{upload.key} ended {status} {error}, not {expected}")
+    ingestion = json.loads(upload.execution["output"]).get("ingestion", {}) if valid else {}
 
     stored = {key: value for key, value in table(aws, upload).items() if key in upload.readings}
-    expect(stored == upload.readings, f"the table does not hold the readings of {upload.key}")
-    expect(ingestion.get("rejected", 0) == upload.rejected, f"{upload.key}: {ingestion}")
+    expect(stored == upload.readings, f"the table does not have the readings of {upload.key}")
+    expect(
+        ingestion.get("rejected", 0) == upload.rejected,
+        f"{upload.key} has {upload.rejected} invalid rows, but Process File returned {ingestion}",
+    )
     if upload.rejected:
         expect(exists(aws, ingestion["rejectedKey"]), f"{ingestion['rejectedKey']} is missing")
 
-    folder = "processed/" if good else "failed/"
-    place = folder + upload.key
-    expect(exists(aws, place), f"{place} is not in the target bucket")
-    subject = "File processed" if good else "File not processed"
+    folder = "processed/" if valid else "failed/"
+    key = folder + upload.key
+    expect(exists(aws, key), f"{key} is not in the target bucket")
+    subject = "File processed" if valid else "File not processed"
     mails = [mail["Subject"] for mail in aws.mails(upload.key)]
-    expect(mails == [subject], f"mails about {upload.key}: {mails}, not one '{subject}'")
+    expect(mails == [subject], f"the mails about {upload.key} are {mails}, not one '{subject}'")
     return [
-        *(upload.name, f"[green]{status}" if good else f"{status} as it should\n{error}"),
+        *(upload.name, f"[green]{status}" if valid else f"{status} as expected\n{error}"),
         *(f"{len(stored):,}", f"{upload.rejected:,}", folder, subject, took(upload.execution)),
     ]
 
 
-def expect(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise LocalError(f"The sensor workflow did not do what it should: {otherwise}.")
+def expect(condition: bool, message: str) -> None:
+    if not condition:
+        raise LocalError(f"The sensor workflow did not do what it should: {message}.")
 
 
 def table(aws: Aws, upload: Upload) -> dict[tuple[str, int], Decimal]:

@@ -190,7 +190,7 @@ MUTATIONS = {
     ),
     "a failure that only moves a file": (
         "test_failure_is_recorded_or_announced_before_the_machine_fails",
-        ("sensor", state("Set Aside File", Next="Did Step Functions Stop It?")),
+        ("sensor", state("Quarantine File", Next="Is It A Reserved Error?")),
     ),
     "a failure that ends as a success": (
         "test_failure_never_ends_as_a_success",

@@ -1,4 +1,4 @@
-"""Each function of the sensor workflow with its own role: refused whatever is not its work."""
+"""The role of each function of the sensor workflow grants what it needs, and nothing else."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from local.aws import Aws
 from tests.support.permissions import Attempt, is_allowed, send_mail
 
 FUNCTIONS = (
-    "executeWorkflow", "processFile", "moveFile", "setAsideFile", "sendEmail", "sendFailureEmail",
+    "executeWorkflow", "processFile", "moveFile", "quarantineFile", "sendEmail", "sendFailureEmail",
     "sendMoveFailureEmail",
 )  # fmt: skip
 
@@ -41,7 +41,7 @@ def write_target(prefix: str) -> Attempt:
     return attempt
 
 
-def look_into_target(prefix: str) -> Attempt:
+def read_target(prefix: str) -> Attempt:
     def attempt(aws: Aws, function: str) -> Any:
         return aws.client_as(function, "s3").get_object(
             Bucket=aws.outputs["SensorTargetBucket"], Key=f"{prefix}/no/such.csv"
@@ -62,28 +62,28 @@ def read_readings(aws: Aws, function: str) -> Any:
     return aws.client_as(function, "dynamodb").scan(TableName=aws.outputs["SensorReadingsTable"])
 
 
-US, OPERATOR = "stepworks@example.com", "operator@example.com"
-SOMEBODY = "somebody@example.com"
-MOVERS = {"moveFile", "setAsideFile"}
-SEEKERS = {"sendFailureEmail", "sendMoveFailureEmail"}  # their mails say where a file is
-MAILERS = {"sendEmail", *SEEKERS}
+SENDER, OPERATOR = "stepworks@example.com", "operator@example.com"
+OTHER = "other@example.com"
+MOVERS = {"moveFile", "quarantineFile"}
+FINDERS = {"sendFailureEmail", "sendMoveFailureEmail"}  # their mails report where a file is
+MAILERS = {"sendEmail", *FINDERS}
 ATTEMPTS: dict[str, tuple[Attempt, set[str]]] = {
     "start an execution": (start_execution, {"executeWorkflow"}),
-    "read an uploaded file": (read_source, {"processFile", *MOVERS, *SEEKERS}),
+    "read an uploaded file": (read_source, {"processFile", *MOVERS, *FINDERS}),
     "delete an uploaded file": (delete_source, MOVERS),
     "write rejected rows": (write_target("rejected"), {"processFile"}),
     "write a processed file": (write_target("processed"), {"moveFile"}),
-    "write a failed file": (write_target("failed"), {"setAsideFile"}),
-    "look into processed": (look_into_target("processed"), {"moveFile", *SEEKERS}),
-    "look into failed": (look_into_target("failed"), {"setAsideFile", *SEEKERS}),
-    "look into rejected": (look_into_target("rejected"), set()),
+    "write a failed file": (write_target("failed"), {"quarantineFile"}),
+    "read processed": (read_target("processed"), {"moveFile", *FINDERS}),
+    "read failed": (read_target("failed"), {"quarantineFile", *FINDERS}),
+    "read rejected": (read_target("rejected"), set()),
     "write elsewhere": (write_target("elsewhere"), set()),
     "write a reading": (write_reading, {"processFile"}),
     "read readings": (read_readings, set()),
-    "send mail": (send_mail(US, OPERATOR), MAILERS),
-    "send mail as somebody else": (send_mail(SOMEBODY, OPERATOR), set()),
-    "send mail to somebody else": (send_mail(US, SOMEBODY), set()),
-    "send mail to somebody as well": (send_mail(US, OPERATOR, SOMEBODY), set()),
+    "send mail": (send_mail(SENDER, OPERATOR), MAILERS),
+    "send mail as another sender": (send_mail(OTHER, OPERATOR), set()),
+    "send mail to another recipient": (send_mail(SENDER, OTHER), set()),
+    "send mail to an additional recipient": (send_mail(SENDER, OPERATOR, OTHER), set()),
 }
 
 
@@ -92,6 +92,6 @@ ATTEMPTS: dict[str, tuple[Attempt, set[str]]] = {
 def test_a_function_may_do_its_own_work_and_nothing_else(
     aws: Aws, function: str, attempt: str
 ) -> None:
-    act, allowed = ATTEMPTS[attempt]
+    call, allowed = ATTEMPTS[attempt]
 
-    assert is_allowed(lambda: act(aws, function)) == (function in allowed)
+    assert is_allowed(lambda: call(aws, function)) == (function in allowed)

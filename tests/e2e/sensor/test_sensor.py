@@ -1,4 +1,4 @@
-"""The sensor workflow from outside: a file is uploaded, and rows, files and mails are looked at."""
+"""The sensor workflow from outside: upload a file, then check readings, files and mails."""
 
 import json
 import time
@@ -17,7 +17,7 @@ HAPPY_PATH = ["Process File", "Move File", "Wait 10 Minutes", "Send Email"]
 
 @pytest.fixture
 def name() -> str:
-    """Of a sensor and a folder that no other test uses."""
+    """A name for a sensor and a folder that no other test uses."""
     return uuid.uuid4().hex[:12]
 
 
@@ -32,17 +32,17 @@ class Sensor:
         self.s3 = aws.client("s3")
 
     def upload(self, key: str, body: bytes) -> dict[str, Any]:
-        answer: dict[str, Any] = self.s3.put_object(Bucket=self.source, Key=key, Body=body)
-        return answer
+        response: dict[str, Any] = self.s3.put_object(Bucket=self.source, Key=key, Body=body)
+        return response
 
     def executions(self, key: str) -> list[str]:
         """ARNs of the executions for a key, the oldest first."""
-        found = [
+        arns = [
             execution["executionArn"]
             for execution in self.aws.executions(self.machine)
             if self.input_of(execution["executionArn"]).get("objectKey") == key
         ]
-        return found[::-1]
+        return arns[::-1]
 
     def input_of(self, arn: str) -> dict[str, Any]:
         loaded: dict[str, Any] = json.loads(self.aws.describe(arn)["input"])
@@ -52,7 +52,7 @@ class Sensor:
         """The ended executions for a key, once there are `count` of them."""
         arns = until(
             f"{count} execution(s) for {key}",
-            lambda: found if len(found := self.executions(key)) >= count else None,
+            lambda: arns if len(arns := self.executions(key)) >= count else None,
         )
         return [self.aws.wait_for_end(arn) for arn in arns]
 
@@ -80,7 +80,7 @@ def sensor(aws: Aws) -> Sensor:
     return Sensor(aws)
 
 
-def test_an_uploaded_file_ends_in_rows_a_moved_file_and_a_mail(sensor: Sensor, name: str) -> None:
+def test_an_uploaded_file_is_stored_moved_and_reported(sensor: Sensor, name: str) -> None:
     key = f"{name}/sample.csv"
     body = f"{name},1483906366,10.10\n{name},1483906376,-5.10\n{name},1483906366,00.35\n".encode()
 
@@ -98,7 +98,7 @@ def test_an_uploaded_file_ends_in_rows_a_moved_file_and_a_mail(sensor: Sensor, n
     assert mail["Source"] == "stepworks@example.com"
 
 
-def test_the_sample_is_stored_as_its_last_row_says(sensor: Sensor, name: str) -> None:
+def test_the_last_row_of_a_key_in_the_sample_is_stored(sensor: Sensor, name: str) -> None:
     key = f"{name}/sensor_sample.csv"
 
     sensor.upload(key, SAMPLE)
@@ -112,7 +112,7 @@ def test_the_sample_is_stored_as_its_last_row_says(sensor: Sensor, name: str) ->
 @pytest.mark.parametrize(
     "file", ["my data/übung +1.csv", "100% & 'more'.CSV"], ids=["blanks and umlauts", "signs"]
 )
-def test_any_key_is_read_as_it_is_written(sensor: Sensor, name: str, file: str) -> None:
+def test_any_key_is_processed(sensor: Sensor, name: str, file: str) -> None:
     key = f"{name}/{file}"
 
     sensor.upload(key, f"{name},1,1\n".encode())
@@ -123,7 +123,7 @@ def test_any_key_is_read_as_it_is_written(sensor: Sensor, name: str, file: str) 
     assert sensor.subjects(key) == ["File processed"]
 
 
-def test_bad_rows_are_set_aside_with_their_line_and_reason(sensor: Sensor, name: str) -> None:
+def test_rejected_rows_are_written_with_their_line_and_reason(sensor: Sensor, name: str) -> None:
     key = f"{name}/mixed.csv"
 
     sensor.upload(key, f"{name},1,1\n{name},soon,2\n{name},3\n{name},4,4\n".encode())
@@ -139,12 +139,12 @@ def test_bad_rows_are_set_aside_with_their_line_and_reason(sensor: Sensor, name:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "expected"),
     [(b"", "no rows"), (b"not,a,reading\nat all\n", "rejected")],
     ids=["empty file", "no valid row"],
 )
-def test_a_file_without_readings_is_set_aside_and_announced(
-    sensor: Sensor, name: str, body: bytes, said: str
+def test_a_file_without_readings_is_quarantined_and_reported(
+    sensor: Sensor, name: str, body: bytes, expected: str
 ) -> None:
     key = f"{name}/useless.csv"
 
@@ -152,7 +152,7 @@ def test_a_file_without_readings_is_set_aside_and_announced(
     (execution,) = sensor.wait_for(key)
 
     assert (execution["status"], execution["error"]) == ("FAILED", "NoValidReadingsError")
-    assert said in execution["cause"]
+    assert expected in execution["cause"]
     assert sensor.body(sensor.source, key) is None
     assert sensor.body(sensor.target, f"failed/{key}") == body
     (mail,) = sensor.aws.mails(key)
@@ -160,7 +160,7 @@ def test_a_file_without_readings_is_set_aside_and_announced(
     assert f"failed/{key}" in mail["BodyText"]
 
 
-def test_an_object_that_is_gone_is_announced(sensor: Sensor, name: str) -> None:
+def test_a_missing_object_is_reported(sensor: Sensor, name: str) -> None:
     key = f"{name}/gone.csv"
     started = sensor.aws.client("stepfunctions").start_execution(
         stateMachineArn=sensor.machine,
@@ -173,13 +173,13 @@ def test_an_object_that_is_gone_is_announced(sensor: Sensor, name: str) -> None:
     assert sensor.subjects(key) == ["File not processed"]
 
 
-def test_a_redelivered_event_starts_nothing_twice(sensor: Sensor, name: str) -> None:
+def test_a_redelivered_event_starts_one_execution(sensor: Sensor, name: str) -> None:
     key = f"{name}/twice +.csv"
     version = sensor.upload(key, f"{name},1,1\n".encode())
     (execution,) = sensor.wait_for(key)
-    given = sensor.input_of(execution["executionArn"])
-    assert given["versionId"] == version["VersionId"]
-    event = notification(sensor.source, key, given, sequencer="0055AED6DCD90281E5")
+    input_ = sensor.input_of(execution["executionArn"])
+    assert input_["versionId"] == version["VersionId"]
+    event = notification(sensor.source, key, input_, sequencer="0055AED6DCD90281E5")
 
     first = sensor.aws.invoke("executeWorkflow", event)
     second = sensor.aws.invoke("executeWorkflow", event)
@@ -188,24 +188,24 @@ def test_a_redelivered_event_starts_nothing_twice(sensor: Sensor, name: str) -> 
     assert len(sensor.executions(key)) == 2  # the upload's own, and one for this event
 
 
-def notification(bucket: str, key: str, given: dict[str, Any], sequencer: str) -> dict[str, Any]:
+def notification(bucket: str, key: str, input_: dict[str, Any], sequencer: str) -> dict[str, Any]:
     described = {
         "key": quote_plus(key),
-        "size": given["size"],
-        "eTag": given["etag"],
-        "versionId": given["versionId"],
+        "size": input_["size"],
+        "eTag": input_["etag"],
+        "versionId": input_["versionId"],
         "sequencer": sequencer,
     }
     return {"Records": [{"eventName": "ObjectCreated:Put", "eventSource": "aws:s3",
                          "s3": {"bucket": {"name": bucket}, "object": described}}]}  # fmt: skip
 
 
-def test_a_file_uploaded_again_while_the_first_waits_is_a_file_of_its_own(
+def test_another_upload_of_a_key_while_the_first_waits_is_processed_separately(
     sensor: Sensor, name: str
 ) -> None:
     key = f"{name}/again.csv"
     sensor.upload(key, f"{name},1,1\n".encode())
-    (first,) = until("the first to wait", lambda: waiting(sensor, key))
+    (first,) = until("the first execution to wait", lambda: waiting(sensor, key))
 
     sensor.upload(key, f"{name},2,2\n".encode())
     executions = sensor.wait_for(key, count=2)
@@ -218,13 +218,13 @@ def test_a_file_uploaded_again_while_the_first_waits_is_a_file_of_its_own(
     versions = sensor.s3.list_object_versions(Bucket=sensor.target, Prefix=f"processed/{key}")[
         "Versions"
     ]
-    assert len(versions) == 2  # the first one is still to be had
+    assert len(versions) == 2  # the first one is kept
     assert sensor.subjects(key) == ["File processed", "File processed"]
 
 
 def waiting(sensor: Sensor, key: str) -> list[str] | None:
-    found = sensor.executions(key)
-    return found if found and "Wait 10 Minutes" in sensor.aws.visited(found[0]) else None
+    arns = sensor.executions(key)
+    return arns if arns and "Wait 10 Minutes" in sensor.aws.visited(arns[0]) else None
 
 
 def test_two_versions_uploaded_at_once_are_both_processed(sensor: Sensor, name: str) -> None:
@@ -239,7 +239,7 @@ def test_two_versions_uploaded_at_once_are_both_processed(sensor: Sensor, name: 
     assert sensor.body(sensor.source, key) is None
 
 
-def test_a_folder_and_other_files_start_nothing(sensor: Sensor, name: str) -> None:
+def test_folders_and_other_files_start_no_execution(sensor: Sensor, name: str) -> None:
     sensor.upload(f"{name}/", b"")
     sensor.upload(f"{name}/readme.txt", b"hello")
     sensor.upload(f"{name}/last.csv", f"{name},1,1\n".encode())
@@ -249,8 +249,8 @@ def test_a_folder_and_other_files_start_nothing(sensor: Sensor, name: str) -> No
     assert not sensor.executions(f"{name}/readme.txt")
 
 
-def test_an_event_that_is_none_lands_in_the_failure_queue(sensor: Sensor, name: str) -> None:
-    """Asynchronously, as S3 calls it: after its retries Lambda hands the event to the queue."""
+def test_an_invalid_event_is_sent_to_the_failure_queue(sensor: Sensor, name: str) -> None:
+    """S3 calls asynchronously: after the last retry, Lambda sends the event to the queue."""
     event = {"NoRecords": name}
     sensor.aws.client("lambda").invoke(
         FunctionName=sensor.aws.function_name("executeWorkflow"),
@@ -273,8 +273,8 @@ def test_an_event_that_is_none_lands_in_the_failure_queue(sensor: Sensor, name: 
     assert "Records" in body["responsePayload"]["errorMessage"]
 
 
-def test_states_stay_small_on_the_largest_file(sensor: Sensor, name: str) -> None:
-    """AWS takes 256 KiB; ours is 32, so that nothing grows towards it unseen."""
+def test_states_stay_small_with_a_large_file(sensor: Sensor, name: str) -> None:
+    """Step Functions allows 256 KiB. Our limit is 32 KiB, which shows growth early."""
     key = f"{name}/large.csv"
     rows = [f"{name},{number},{number}.5" for number in range(20_000)]
     rows[::100] = [f"{name},never,x" for _ in rows[::100]]

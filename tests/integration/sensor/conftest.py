@@ -1,4 +1,4 @@
-"""The sensor workflow's AWS, by moto: buckets, tables, mail and a state machine."""
+"""The sensor workflow's resources on moto: buckets, tables, mail and a state machine."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -21,12 +21,12 @@ EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:stepworks-test-sens
 
 
 class Killed(BaseException):
-    """The end of a Lambda in the middle of its work."""
+    """Lambda ends the function while it works."""
 
 
 @dataclass
 class World:
-    """What is in AWS, as tests ask about it."""
+    """The resources, with helpers for tests."""
 
     s3: Any
     dynamodb: Any
@@ -76,13 +76,15 @@ def versioning(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch, fresh_clients: None) -> Iterator[World]:
-    """An AWS where nothing has been uploaded yet; the source bucket keeps versions."""
+    """Empty resources; the source bucket keeps versions."""
     with mock_aws():
-        yield built(monkeypatch)
+        yield create_world(monkeypatch)
 
 
-def built(monkeypatch: pytest.MonkeyPatch, make: Callable[[str], Any] = boto3.client) -> World:
-    """Make the buckets, tables and settings in moto's AWS."""
+def create_world(
+    monkeypatch: pytest.MonkeyPatch, make: Callable[[str], Any] = boto3.client
+) -> World:
+    """Create the buckets, tables and settings on moto."""
     s3, dynamodb, states = make("s3"), make("dynamodb"), make("stepfunctions")
     for bucket in (SOURCE, TARGET):
         s3.create_bucket(Bucket=bucket)
@@ -111,7 +113,7 @@ def built(monkeypatch: pytest.MonkeyPatch, make: Callable[[str], Any] = boto3.cl
 
 @pytest.fixture
 def any_world(world: World, versioning: str) -> World:
-    """The same with and without versions in the source bucket."""
+    """`world`, with and without versioning of the source bucket."""
     if versioning == "unversioned":
         world.s3.delete_bucket(Bucket=SOURCE)
         world.s3.create_bucket(Bucket=SOURCE)
@@ -120,17 +122,17 @@ def any_world(world: World, versioning: str) -> World:
 
 @pytest.fixture
 def killed_before(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Kill the Lambda the first time it is about to call an operation."""
+    """Kill the function when it is about to call an operation for the first time."""
 
     def arrange(service: str, operation: str) -> None:
-        clients = client(service)
-        call = getattr(clients, operation)
+        aws_client = client(service)
+        call = getattr(aws_client, operation)
 
-        def die(**_: Any) -> None:
-            monkeypatch.setattr(clients, operation, call)
+        def kill(**_: Any) -> None:
+            monkeypatch.setattr(aws_client, operation, call)
             raise Killed
 
-        monkeypatch.setattr(clients, operation, die)
+        monkeypatch.setattr(aws_client, operation, kill)
 
     return arrange
 

@@ -1,4 +1,4 @@
-"""An upload starts an execution, once."""
+"""An upload starts exactly one execution."""
 
 from typing import Any
 from urllib.parse import quote_plus
@@ -9,7 +9,7 @@ from handlers.sensor.errors import ExecutionNotStartedError
 from handlers.sensor.execute_workflow import handler
 from handlers.shared.clients import client
 from handlers.shared.errors import InvalidEventError
-from tests.unit.fakes import FakeContext, answer
+from tests.unit.fakes import FakeContext, client_error
 
 from .conftest import World
 
@@ -23,16 +23,16 @@ def record(key: str = "readings.csv", **fields: Any) -> dict[str, Any]:
     }
 
 
-def notified(context: FakeContext, *records: Any) -> dict[str, Any]:
+def notify(context: FakeContext, *records: Any) -> dict[str, Any]:
     result: dict[str, Any] = handler({"Records": list(records)}, context)
     return result
 
 
 def test_an_upload_starts_an_execution(world: World, context: FakeContext) -> None:
-    # When S3 tells of an upload
-    started = notified(context, record("2026/readings.csv", versionId="v1"))["started"]
+    # When S3 sends a notification of an upload
+    started = notify(context, record("2026/readings.csv", versionId="v1"))["started"]
 
-    # Then there is an execution, with what tells this object from any other
+    # Then there is an execution, and its input identifies the object
     assert world.executions() == {
         started[0]: {
             "bucketName": "sensor-source",
@@ -49,8 +49,8 @@ def test_an_upload_starts_an_execution(world: World, context: FakeContext) -> No
     ["a b.csv", "a+b.csv", "a%20b.csv", "ä/漢字.csv", "a&b=c.csv", "UPPER.CSV", "é" * 300 + ".csv"],
     ids=["blank", "plus", "percent", "unicode", "signs", "upper-case", "long"],
 )
-def test_a_key_arrives_as_it_was_uploaded(world: World, context: FakeContext, key: str) -> None:
-    notified(context, record(key))
+def test_a_key_is_decoded(world: World, context: FakeContext, key: str) -> None:
+    notify(context, record(key))
     assert [found["objectKey"] for found in world.executions().values()] == [key]
 
 
@@ -61,85 +61,85 @@ def test_a_key_arrives_as_it_was_uploaded(world: World, context: FakeContext, ke
         pytest.param({"versionId": "null"}, "versionId", id="suspended"),
     ],
 )
-def test_no_version_is_no_version(
+def test_without_a_version_id_the_input_has_none(
     world: World, context: FakeContext, fields: dict[str, str], absent: str
 ) -> None:
-    notified(context, record(**fields))
+    notify(context, record(**fields))
     assert all(absent not in found for found in world.executions().values())
 
 
 @pytest.mark.parametrize("key", ["readings.txt", "folder/", "folder.csv/", "csv", "a.csv.gz"])
-def test_what_is_no_csv_is_ignored(world: World, context: FakeContext, key: str) -> None:
-    assert notified(context, record(key, size=0)) == {"started": []}
+def test_another_file_than_a_csv_is_ignored(world: World, context: FakeContext, key: str) -> None:
+    assert notify(context, record(key, size=0)) == {"started": []}
     assert world.executions() == {}
 
 
-def test_an_empty_csv_is_not_ignored(world: World, context: FakeContext) -> None:
-    notified(context, record(size=0))
+def test_an_empty_csv_starts_an_execution(world: World, context: FakeContext) -> None:
+    notify(context, record(size=0))
     assert [found["size"] for found in world.executions().values()] == [0]
 
 
-def test_a_notification_delivered_twice_starts_nothing_twice(
+def test_a_notification_delivered_twice_starts_one_execution(
     world: World, context: FakeContext
 ) -> None:
-    first = notified(context, record())
-    assert notified(context, record()) == first
+    first = notify(context, record())
+    assert notify(context, record()) == first
     assert len(world.executions()) == 1
 
 
-def test_a_notification_delivered_again_after_the_execution_ended_is_no_error(
+def test_a_notification_delivered_again_after_the_execution_ended_starts_nothing(
     world: World, context: FakeContext
 ) -> None:
-    # Given an upload whose execution is over
-    first = notified(context, record())
+    # Given an upload whose execution has ended
+    first = notify(context, record())
     for found in world.states.list_executions(stateMachineArn=world.state_machine_arn)[
         "executions"
     ]:
         world.states.stop_execution(executionArn=found["executionArn"])
 
-    # When S3 tells of it once more, then nothing is started, and that is well
-    assert notified(context, record()) == first
+    # When S3 sends the notification again, then nothing is started
+    assert notify(context, record()) == first
     assert len(world.executions()) == 1
 
 
-def test_the_same_key_uploaded_again_is_another_execution(
+def test_another_upload_of_a_key_starts_another_execution(
     world: World, context: FakeContext
 ) -> None:
-    notified(context, record(sequencer="0065"), record(sequencer="0066"))
+    notify(context, record(sequencer="0065"), record(sequencer="0066"))
     assert len(world.executions()) == 2
 
 
-def test_a_bad_record_does_not_stop_the_others(world: World, context: FakeContext) -> None:
-    # When one notification has good records and bad ones
+def test_an_invalid_record_does_not_stop_the_others(world: World, context: FakeContext) -> None:
+    # When a notification has valid and invalid records
     with pytest.raises(ExecutionNotStartedError) as raised:
-        notified(context, record("one.csv"), {"s3": {}}, "nonsense", record("two.csv"))
+        notify(context, record("one.csv"), {"s3": {}}, "nonsense", record("two.csv"))
 
-    # Then the good ones are started, and the bad ones are told of
+    # Then executions are started for the valid ones, and the error counts the others
     keys = {found["objectKey"] for found in world.executions().values()}
     assert keys == {"one.csv", "two.csv"}
-    assert str(raised.value).startswith("2 of 4 uploads started no execution.")
+    assert str(raised.value).startswith("No execution was started for 2 of 4 uploads: ")
 
 
-def test_what_could_not_be_started_is_named_and_a_retry_starts_it(
+def test_an_upload_without_an_execution_is_named_and_a_retry_starts_it(
     world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given Step Functions that throttles the second of three
+    # Given Step Functions that throttles the second of three requests
     states, start = client("stepfunctions"), client("stepfunctions").start_execution
 
     def throttle(**request: Any) -> Any:
         if "two" in request["name"]:
-            raise answer("ThrottlingException")
+            raise client_error("ThrottlingException")
         return start(**request)
 
     records = [record(f"{name}.csv") for name in ("one", "two", "three")]
     with monkeypatch.context() as patch:
         patch.setattr(states, "start_execution", throttle)
         with pytest.raises(ExecutionNotStartedError, match=r"s3://sensor-source/two\.csv"):
-            notified(context, *records)
+            notify(context, *records)
     assert len(world.executions()) == 2
 
-    # When Lambda retries the event, then all three have run once
-    notified(context, *records)
+    # When Lambda retries the event, then each has one execution
+    notify(context, *records)
     assert len(world.executions()) == 3
 
 
@@ -147,6 +147,6 @@ def test_the_test_event_of_s3_starts_nothing(world: World, context: FakeContext)
     assert handler({"Service": "Amazon S3", "Event": "s3:TestEvent"}, context) == {"started": []}
 
 
-def test_another_event_is_refused(world: World, context: FakeContext) -> None:
+def test_an_event_that_is_not_a_notification_is_refused(world: World, context: FakeContext) -> None:
     with pytest.raises(InvalidEventError, match="no Records"):
         handler({"detail": {}}, context)

@@ -1,8 +1,8 @@
 """Every call that the sensor workflow makes to AWS fails in every way, one at a time.
 
 The real machine runs on moto's engine, with the real functions. Whatever fails: the table has no
-row that is not in the file, the file is somewhere, there is one mail at most, and what the mail and
-the error name claim is true.
+row that is not in the file, the file exists, there is one mail at most, and what the mail and the
+error name claim is true.
 """
 
 import importlib
@@ -25,7 +25,7 @@ from tests.support.faults import EVERY, Fault, Kind, Network, injected
 from tests.unit.fakes import FakeContext
 from tests.unit.fixtures import fresh
 
-from .conftest import KEY, SOURCE, TARGET, World, built
+from .conftest import KEY, SOURCE, TARGET, World, create_world
 
 pytestmark = pytest.mark.slow
 
@@ -39,14 +39,14 @@ FUNCTIONS = {
     "processFile": "process_file",
     "moveFile": "move_file",
     "sendEmail": "send_email",
-    "setAsideFile": "set_aside_file",
+    "quarantineFile": "quarantine_file",
     "sendFailureEmail": "send_failure_email",
     "sendMoveFailureEmail": "send_move_failure_email",
 }
 
 
 MAIL = {"SendEmail": 1, "UpdateItem": 1}
-# By the way an execution goes: what is uploaded, what fails beside, how many calls there are.
+# By path of an execution: the uploaded file, the tasks that also fail, the number of calls.
 PATHS: dict[str, tuple[bytes, dict[str, Task], dict[str, int]]] = {
     "processed": (
         GOOD,
@@ -70,8 +70,8 @@ PATHS: dict[str, tuple[bytes, dict[str, Task], dict[str, int]]] = {
         dict(GetObject=1, PutObject=1, BatchWriteItem=2, HeadObject=3, PutItem=1, **MAIL),
     ),
 }  # fmt: skip
-LEFT_OUT = {
-    (Kind.REFUSED, 1),  # what is refused once is refused again
+NOT_TESTED = {
+    (Kind.REFUSED, 1),  # a refused request is refused again
     (Kind.UNAVAILABLE, 1),  # botocore repeats it
     (Kind.KILLED_BEFORE, EVERY),  # has the effect of a refusal
     (Kind.NOT_REACHED, 1),  # has the effect of a service that is unavailable
@@ -79,27 +79,27 @@ LEFT_OUT = {
 }
 SWEEP = [
     pytest.param(path, fault := Fault(kind, operation, nth, times), id=f"{path}-{fault}")
-    for path, (_, _, made) in PATHS.items()
-    for operation, count in made.items()
+    for path, (_, _, calls) in PATHS.items()
+    for operation, count in calls.items()
     for nth in range(1, count + 1)
-    # What comes before Move File is swept on the way to "processed" already.
+    # The path "processed" already covers the calls before Move File.
     if path != "not-moved" or operation in ("HeadObject", "PutItem", *MAIL)
     for kind in Kind
     for times in (1, EVERY)
-    if (kind, times) not in LEFT_OUT
+    if (kind, times) not in NOT_TESTED
 ]
 
 
 @dataclass
 class Outcome:
-    """What came of an execution, and what is in AWS after it."""
+    """The result of an execution, and what is in AWS after it."""
 
     run: Run
     world: World
     network: Network
 
     @property
-    def places(self) -> set[str]:
+    def locations(self) -> set[str]:
         """Where the file is, its versions included."""
         at_source = self.world.s3.list_object_versions(Bucket=SOURCE).get("Versions", [])
         copies = {FAILED_URI: f"failed/{KEY}", PROCESSED_URI: f"processed/{KEY}"}
@@ -107,7 +107,7 @@ class Outcome:
         return found | ({SOURCE_URI} if at_source else set())
 
     @property
-    def said(self) -> dict[str, str]:
+    def mail_facts(self) -> dict[str, str]:
         """The facts of the mail."""
         (mail,) = self.world.mails
         rows = re.findall("<th[^>]*>(.*?)</th><td>(.*?)</td>", mail.body)  # moto keeps the HTML
@@ -116,15 +116,15 @@ class Outcome:
 
 @pytest.fixture(autouse=True)
 def fresh_clients() -> None:
-    """The clients are kept: to make them takes longer than a test."""
+    """The clients are kept between tests: making them takes longer than a test."""
 
 
 @pytest.fixture(scope="module")
 def states() -> Iterator[Engine]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         fresh(monkeypatch)
-        # One lane with batches of two: so the number of calls does not depend on Python's hashes.
-        options = {"lanes": 1, "batch_size": 2, "backoff": lambda _: 0.0}
+        # One writer with batches of two: so the number of calls does not depend on Python's hashes.
+        options = {"writers": 1, "batch_size": 2, "backoff": lambda _: 0.0}
         for option, value in options.items():
             monkeypatch.setitem(ReadingStore.__init__.__kwdefaults__, option, value)
         with engine() as active:
@@ -136,30 +136,30 @@ def states() -> Iterator[Engine]:
 def execute(states: Engine, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
     for service in ("s3", "dynamodb", "ses"):
         get_backend(service).reset()
-    world = built(monkeypatch, make=make_client)
+    world = create_world(monkeypatch, make=make_client)
 
-    def go(path: str, fault: Fault | None = None) -> Outcome:
+    def execute_path(path: str, fault: Fault | None = None) -> Outcome:
         content, tasks, _ = PATHS[path]
         source = world.upload(content)
         # Step Functions is what the test itself calls.
         with injected(fault, except_for=["stepfunctions"]) as network:
-            working = {key: working_on(network, module) for key, module in FUNCTIONS.items()}
-            run = states.run(asl.definition("sensor"), source, working | tasks)
+            working_tasks = {key: task_of(network, module) for key, module in FUNCTIONS.items()}
+            run = states.run(asl.definition("sensor"), source, working_tasks | tasks)
         return Outcome(run, world, network)
 
-    return go
+    return execute_path
 
 
 make_client = cache(boto3.client)
 
 
-def working_on(network: Network, module: str) -> Task:
+def task_of(network: Network, module: str) -> Task:
     handler = importlib.import_module(f"handlers.sensor.{module}").handler
     return lambda event: network.invoke(handler, event, FakeContext())
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_the_sweep_knows_every_call(execute: Callable[..., Outcome], path: str) -> None:
+def test_the_sweep_covers_every_call(execute: Callable[..., Outcome], path: str) -> None:
     outcome = execute(path)
 
     assert Counter(outcome.network.calls) == PATHS[path][2]
@@ -172,64 +172,64 @@ def test_a_fault_loses_nothing_and_every_claim_is_true(
 ) -> None:
     outcome = execute(path, fault)
 
-    nothing_is_lost(outcome, path)
+    assert_nothing_is_lost(outcome, path)
     if fault.times != EVERY:
-        a_passing_fault_is_forgotten(outcome, path, fault)
-    the_end_is_true(outcome)
-    the_mail_is_true(outcome)
+        assert_a_retry_succeeded(outcome, path, fault)
+    assert_the_status_is_true(outcome)
+    assert_the_mail_is_true(outcome)
 
 
-def nothing_is_lost(outcome: Outcome, path: str) -> None:
-    assert outcome.places
-    assert not {PROCESSED_URI, FAILED_URI} <= outcome.places
+def assert_nothing_is_lost(outcome: Outcome, path: str) -> None:
+    assert outcome.locations
+    assert not {PROCESSED_URI, FAILED_URI} <= outcome.locations
     assert outcome.world.readings().items() <= (ROWS if path != "not-processed" else set())
     assert len(outcome.world.mails) <= 1
 
 
-def a_passing_fault_is_forgotten(outcome: Outcome, path: str, fault: Fault) -> None:
-    """But for one: nobody knows whether a mail went out in whose middle the function ended."""
-    at_the_mail = fault.operation in ("PutItem", "SendEmail", "UpdateItem")
+def assert_a_retry_succeeded(outcome: Outcome, path: str, fault: Fault) -> None:
+    """Exception: it is unknown whether a mail was sent if the function ended while it sent it."""
+    in_the_mail_step = fault.operation in ("PutItem", "SendEmail", "UpdateItem")
     expected = {
         "processed": ("SUCCEEDED", None, {PROCESSED_URI}),
         "not-processed": ("FAILED", "NoValidReadingsError", {FAILED_URI}),
         "not-moved": ("FAILED", "MoveFailedError", {SOURCE_URI}),
     }[path]
-    if path == "processed" and at_the_mail and outcome.run.error is not None:
+    if path == "processed" and in_the_mail_step and outcome.run.error is not None:
         expected = ("FAILED", "EmailOutcomeUnknownError", {PROCESSED_URI})
-    assert (outcome.run.status, outcome.run.error, outcome.places) == expected
-    if not at_the_mail or fault.kind is Kind.RESPONSE_LOST:
+    assert (outcome.run.status, outcome.run.error, outcome.locations) == expected
+    if not in_the_mail_step or fault.kind is Kind.RESPONSE_LOST:
         assert len(outcome.world.mails) == 1
     if path != "not-processed":
         assert outcome.world.readings() == READINGS
 
 
-def the_end_is_true(outcome: Outcome) -> None:
+def assert_the_status_is_true(outcome: Outcome) -> None:
     run, mails = outcome.run, outcome.world.mails
     if run.status == "SUCCEEDED":
         assert [mail.subject for mail in mails] == ["File processed"]
         assert run.output["email"]["messageId"] == mails[0].id
     if run.error in ("EmailNotSentError", "EmailOutcomeUnknownError"):
         assert mails == [] or run.error == "EmailOutcomeUnknownError"
-        assert outcome.places == {PROCESSED_URI}
+        assert outcome.locations == {PROCESSED_URI}
     if run.status == "SUCCEEDED" or run.error in (
         "EmailNotSentError",
         "EmailOutcomeUnknownError",
         "MoveFailedError",
     ):
         assert outcome.world.readings() == READINGS
-        assert FAILED_URI not in outcome.places
+        assert FAILED_URI not in outcome.locations
 
 
-def the_mail_is_true(outcome: Outcome) -> None:
+def assert_the_mail_is_true(outcome: Outcome) -> None:
     if not outcome.world.mails:
         return
-    said, subject = outcome.said, outcome.world.mails[0].subject
-    place = said.get("Where it is now", said.get("Now at", ""))
-    named = {uri for uri in (SOURCE_URI, PROCESSED_URI, FAILED_URI) if uri in place}
-    unknown = {uri for uri in named if f"{uri} could not be looked at" in place}
-    assert named - unknown == outcome.places - unknown
+    facts, subject = outcome.mail_facts, outcome.world.mails[0].subject
+    location = facts.get("Location", "")
+    named = {uri for uri in (SOURCE_URI, PROCESSED_URI, FAILED_URI) if uri in location}
+    unknown = {uri for uri in named if f"{uri} could not be checked" in location}
+    assert named - unknown == outcome.locations - unknown
     assert unknown or named
-    stored = said.get("Readings stored", "")
+    stored = facts.get("Readings stored", "")
     if stored.isdecimal():
         assert len(outcome.world.readings()) == int(stored)
     elif stored == "none":

@@ -1,4 +1,4 @@
-"""A processed file is moved: exactly that one, and only once, however often this is tried."""
+"""A processed file is moved: exactly that file, and once, although the task may be retried."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ from .conftest import EXECUTION, KEY, SOURCE, TARGET, Killed, World
 MOVED = f"processed/{KEY}"
 
 
-def moved(source: dict[str, Any], context: FakeContext, **ingestion: Any) -> dict[str, Any]:
-    """Move a file of which the event knows nothing but the key, and Process File the rest."""
+def move(source: dict[str, Any], context: FakeContext, **ingestion: Any) -> dict[str, Any]:
+    """Move a file whose version and ETag come from the result of Process File."""
     pins = {name: source[name] for name in ("etag", "versionId") if name in source}
-    place = {"bucketName": SOURCE, "objectKey": source["objectKey"]}
-    event = {"execution": EXECUTION, "source": place, "ingestion": pins | ingestion}
+    location = {"bucketName": SOURCE, "objectKey": source["objectKey"]}
+    event = {"execution": EXECUTION, "source": location, "ingestion": pins | ingestion}
     result: dict[str, Any] = handler(event, context)
     return result
 
@@ -30,9 +30,9 @@ def test_a_file_is_moved(any_world: World, context: FakeContext) -> None:
     source = any_world.upload(b"a,1,1\n")
 
     # When it is moved
-    result = moved(source, context)
+    result = move(source, context)
 
-    # Then it is there, and nowhere else, versions included
+    # Then it is at the target only, and no version stays in the source bucket
     assert any_world.read(TARGET, MOVED) == b"a,1,1\n"
     assert "Versions" not in any_world.s3.list_object_versions(Bucket=SOURCE)
     assert "DeleteMarkers" not in any_world.s3.list_object_versions(Bucket=SOURCE)
@@ -45,41 +45,41 @@ def test_a_file_is_moved(any_world: World, context: FakeContext) -> None:
     }
 
 
-def test_again_after_everything_was_done(any_world: World, context: FakeContext) -> None:
+def test_a_retry_after_success_has_the_same_result(any_world: World, context: FakeContext) -> None:
     source = any_world.upload(b"a,1,1\n")
-    first = moved(source, context)
-    assert moved(source, context) == first
+    first = move(source, context)
+    assert move(source, context) == first
 
 
-def test_again_after_being_killed_before_the_source_was_deleted(
+def test_a_retry_after_a_kill_before_the_delete_deletes_the_source(
     any_world: World, context: FakeContext, killed_before: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a copy whose source is still there
     source = any_world.upload(b"a,1,1\n")
     killed_before("s3", "delete_object")
     with pytest.raises(Killed):
-        moved(source, context)
+        move(source, context)
     copy = any_world.s3.head_object(Bucket=TARGET, Key=MOVED)["VersionId"]
 
-    # When the task is retried, then the source goes, and nothing is copied again
-    assert moved(source, context)["versionId"] == copy
+    # When the task is retried, then the source is deleted, and nothing is copied again
+    assert move(source, context)["versionId"] == copy
     assert any_world.keys(SOURCE) == []
 
 
-def test_again_after_being_killed_before_the_copy(
+def test_a_retry_after_a_kill_before_the_copy_moves_the_file(
     any_world: World, context: FakeContext, killed_before: Any
 ) -> None:
     source = any_world.upload(b"a,1,1\n")
     killed_before("s3", "head_object")
     with pytest.raises(Killed):
-        moved(source, context)
-    assert moved(source, context)["size"] == 6
+        move(source, context)
+    assert move(source, context)["size"] == 6
 
 
-def test_a_newer_version_stays(world: World, context: FakeContext) -> None:
+def test_a_newer_version_is_kept(world: World, context: FakeContext) -> None:
     older = world.upload(b"a,1,1\n")
     newer = world.upload(b"newer")
-    moved(older, context)
+    move(older, context)
     versions = world.s3.list_object_versions(Bucket=SOURCE)["Versions"]
     assert [version["VersionId"] for version in versions] == [newer["versionId"]]
     assert world.read(SOURCE, KEY) == b"newer"
@@ -87,28 +87,26 @@ def test_a_newer_version_stays(world: World, context: FakeContext) -> None:
 
 
 @pytest.mark.parametrize("versioning", ["unversioned"], indirect=True)
-def test_a_newer_upload_stays_where_there_are_no_versions(
-    any_world: World, context: FakeContext
-) -> None:
+def test_without_versioning_a_newer_upload_is_kept(any_world: World, context: FakeContext) -> None:
     older = any_world.upload(b"a,1,1\n")
     any_world.upload(b"newer")
     with pytest.raises(SourceObjectChangedError):
-        moved(older, context)
+        move(older, context)
     assert any_world.read(SOURCE, KEY) == b"newer"
 
 
-def test_a_newer_upload_between_copy_and_delete_stays(
+def test_a_newer_upload_between_copy_and_delete_is_kept(
     any_world: World, context: FakeContext, killed_before: Any
 ) -> None:
     # Given a file that was copied, and replaced before it could be deleted
     older = any_world.upload(b"a,1,1\n")
     killed_before("s3", "delete_object")
     with pytest.raises(Killed):
-        moved(older, context)
+        move(older, context)
     any_world.upload(b"newer")
 
-    # When the task is retried, then it is content with the copy
-    assert moved(older, context)["size"] == 6
+    # When the task is retried, then the copy is accepted
+    assert move(older, context)["size"] == 6
     assert any_world.read(SOURCE, KEY) == b"newer"
     assert any_world.read(TARGET, MOVED) == b"a,1,1\n"
 
@@ -117,7 +115,7 @@ def test_a_newer_upload_between_copy_and_delete_stays(
 def test_the_condition_of_a_delete_protects_a_newer_upload(
     any_world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given an upload that arrives after everything was looked at
+    # Given an upload that arrives after all checks
     older = any_world.upload(b"a,1,1\n")
     delete = mover._delete
 
@@ -127,57 +125,55 @@ def test_the_condition_of_a_delete_protects_a_newer_upload(
 
     monkeypatch.setattr(mover, "_delete", upload_first)
 
-    # When the older one is moved, then the newer stays
-    assert moved(older, context)["size"] == 6
+    # When the older one is moved, then the newer one is kept
+    assert move(older, context)["size"] == 6
     assert any_world.read(SOURCE, KEY) == b"newer"
 
 
-def test_a_file_that_is_nowhere(any_world: World, context: FakeContext) -> None:
+def test_a_missing_file_is_an_error(any_world: World, context: FakeContext) -> None:
     source = any_world.upload(b"a,1,1\n")
     any_world.s3.delete_object(
         **{"Bucket": SOURCE, "Key": KEY}
         | ({"VersionId": source["versionId"]} if "versionId" in source else {})
     )
     with pytest.raises(SourceObjectMissingError):
-        moved(source, context)
+        move(source, context)
 
 
-def test_the_copy_of_another_upload_is_not_taken_for_this_one(
-    any_world: World, context: FakeContext
-) -> None:
-    # Given a file that was moved, and another that vanished
-    moved(any_world.upload(b"one"), context)
+def test_the_copy_of_another_upload_is_not_accepted(any_world: World, context: FakeContext) -> None:
+    # Given a file that was moved, and another that was deleted
+    move(any_world.upload(b"one"), context)
     with pytest.raises(SourceObjectMissingError):
-        moved({"objectKey": KEY, "etag": "0" * 32}, context)
+        move({"objectKey": KEY, "etag": "0" * 32}, context)
 
 
 def test_the_same_content_uploaded_again_is_another_file(
     world: World, context: FakeContext
 ) -> None:
-    # Given two versions with the same content, of which one was moved and the other vanished
+    # Given two versions with the same content, the first moved and the second deleted
     first, second = world.upload(b"a,1,1\n"), world.upload(b"a,1,1\n")
-    moved(first, context)
+    move(first, context)
     world.s3.delete_object(Bucket=SOURCE, Key=KEY, VersionId=second["versionId"])
 
-    # When the other is to be moved, then the copy of the first is not taken for it
+    # When the second is moved, then the copy of the first is not accepted
     with pytest.raises(SourceObjectMissingError):
-        moved(second, context)
+        move(second, context)
 
 
-def test_an_object_under_the_target_key_that_is_no_copy_is_replaced(
+def test_another_object_at_the_target_key_is_replaced(
     any_world: World, context: FakeContext
 ) -> None:
     any_world.s3.put_object(Bucket=TARGET, Key=MOVED, Body=b"a,1,1\n")
-    moved(any_world.upload(b"a,1,1\n"), context)
+    move(any_world.upload(b"a,1,1\n"), context)
     assert "source-etag" in any_world.s3.head_object(Bucket=TARGET, Key=MOVED)["Metadata"]
 
 
-def test_what_describes_an_object_moves_with_it(world: World, context: FakeContext) -> None:
+def test_content_type_and_metadata_are_kept(world: World, context: FakeContext) -> None:
     world.s3.put_object(
         Bucket=SOURCE, Key=KEY, Body=b"x", ContentType="text/csv", Metadata={"owner": "me"}
     )
     head = world.s3.head_object(Bucket=SOURCE, Key=KEY)
-    moved({"objectKey": KEY, "etag": head["ETag"], "versionId": head["VersionId"]}, context)
+    move({"objectKey": KEY, "etag": head["ETag"], "versionId": head["VersionId"]}, context)
     copy = world.s3.head_object(Bucket=TARGET, Key=MOVED)
     assert copy["ContentType"] == "text/csv"
     assert copy["Metadata"]["owner"] == "me"
@@ -186,15 +182,15 @@ def test_what_describes_an_object_moves_with_it(world: World, context: FakeConte
 def test_a_file_too_large_for_one_request_is_copied_in_parts(
     any_world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a limit of 5 MiB instead of gigabytes, and a file of two parts and a bit
+    # Given a limit of 5 MiB instead of gigabytes, and a file of slightly more than two parts
     part = 5 * 1024 * 1024
     monkeypatch.setattr(
         mover, "_TRANSFER", TransferConfig(multipart_threshold=part, multipart_chunksize=part)
     )
     content = b"0123456789" * (part // 5) + b"end"
 
-    # When it is moved, then it is whole, and stamped as others are
-    moved(any_world.upload(content), context)
+    # When it is moved, then the copy is complete and has the stamp
+    move(any_world.upload(content), context)
     assert any_world.read(TARGET, MOVED) == content
     copy = any_world.s3.head_object(Bucket=TARGET, Key=MOVED)
     assert copy["ETag"].endswith('-3"')
@@ -202,10 +198,10 @@ def test_a_file_too_large_for_one_request_is_copied_in_parts(
     assert any_world.keys(SOURCE) == []
 
 
-def test_a_copy_in_parts_is_taken_for_done_although_the_answer_was_lost(
+def test_a_multipart_copy_is_found_after_a_lost_response(
     any_world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given an upload in parts that S3 has completed, of which the SDK then asks again
+    # Given a multipart upload that S3 has completed, and that the SDK completes again
     part = 5 * 1024 * 1024
     monkeypatch.setattr(
         mover, "_TRANSFER", TransferConfig(multipart_threshold=part, multipart_chunksize=part)
@@ -215,11 +211,11 @@ def test_a_copy_in_parts_is_taken_for_done_although_the_answer_was_lost(
 
     # When it is moved, then the copy is found
     with injected(Fault(Kind.RESPONSE_LOST, "CompleteMultipartUpload")) as network:
-        assert moved(source, context)["size"] == len(content)
+        assert move(source, context)["size"] == len(content)
     assert network.calls.count("CompleteMultipartUpload") == 2
     assert any_world.read(TARGET, MOVED) == content
     assert any_world.keys(SOURCE) == []
 
 
 def test_an_empty_file_is_moved_too(any_world: World, context: FakeContext) -> None:
-    assert moved(any_world.upload(b""), context)["size"] == 0
+    assert move(any_world.upload(b""), context)["size"] == 0

@@ -1,4 +1,4 @@
-"""A file in S3 becomes readings in DynamoDB."""
+"""The readings of a file are stored in DynamoDB."""
 
 from pathlib import Path
 from typing import Any
@@ -14,26 +14,26 @@ from handlers.sensor.errors import (
 from handlers.sensor.process_file import handler
 from handlers.shared.clients import client
 from handlers.shared.errors import AwsUnavailableError, ConfigurationError, InvalidEventError
-from tests.unit.fakes import FakeContext, answer
+from tests.unit.fakes import FakeContext, client_error
 
 from .conftest import EXECUTION, KEY, SOURCE, TARGET, World
 
 SAMPLE = Path("events/sensor/sensor_sample.csv")
 
 
-def processed(source: dict[str, Any], context: FakeContext) -> dict[str, Any]:
+def process(source: dict[str, Any], context: FakeContext) -> dict[str, Any]:
     result: dict[str, Any] = handler({"execution": EXECUTION, "source": source}, context)
     return result
 
 
-def test_the_sample(any_world: World, context: FakeContext) -> None:
+def test_the_sample_is_stored(any_world: World, context: FakeContext) -> None:
     # Given the sample in the source bucket
     source = any_world.upload(SAMPLE.read_bytes())
 
     # When it is processed
-    result = processed(source, context)
+    result = process(source, context)
 
-    # Then its readings are in the table, and the result tells which object they are from
+    # Then its readings are in the table, and the result identifies the object
     assert any_world.readings() == {
         ("0000-0001", "1483906366"): "0.35",
         ("0000-0001", "1483906520"): "27.54",
@@ -55,8 +55,8 @@ def test_the_sample(any_world: World, context: FakeContext) -> None:
     assert any_world.keys(TARGET) == []
 
 
-def test_rejected_rows_are_written_beside_the_readings(world: World, context: FakeContext) -> None:
-    result = processed(world.upload(b"a,1,2\nrubbish\n"), context)
+def test_rejected_rows_are_written_to_the_target_bucket(world: World, context: FakeContext) -> None:
+    result = process(world.upload(b"a,1,2\nrubbish\n"), context)
     assert result["rejectedKey"] == f"rejected/{KEY}.csv"
     assert world.read(TARGET, f"rejected/{KEY}.csv") == (
         b'line,reason,row\n2,"there are 1 fields, not 3",rubbish\n'
@@ -65,81 +65,83 @@ def test_rejected_rows_are_written_beside_the_readings(world: World, context: Fa
 
 def test_numbers_at_the_limits_are_stored_exactly(world: World, context: FakeContext) -> None:
     digits = "1." + "2" * 37
-    processed(world.upload(f"a,1,{digits}\nb,-62135596800,-1E+125\n".encode()), context)
+    process(world.upload(f"a,1,{digits}\nb,-62135596800,-1E+125\n".encode()), context)
     assert world.readings()["a", "1"] == digits
 
 
-def test_the_same_file_twice_leaves_the_same_table(world: World, context: FakeContext) -> None:
+def test_storing_a_file_twice_leaves_the_table_unchanged(
+    world: World, context: FakeContext
+) -> None:
     source = world.upload(b"a,1,1\na,2,2\na,1,3\n")
-    first = processed(source, context)
+    first = process(source, context)
     table = world.readings()
-    second = processed(source, context)
+    second = process(source, context)
     assert world.readings() == table == {("a", "1"): "3", ("a", "2"): "2"}
     assert first | {"seconds": 0} == second | {"seconds": 0}
 
 
-def test_started_by_hand_it_takes_what_is_there_and_says_what_that_was(
+def test_without_a_version_the_current_object_is_read_and_identified(
     any_world: World, context: FakeContext
 ) -> None:
     uploaded = any_world.upload(b"a,1,1\n")
-    result = processed({"bucketName": SOURCE, "objectKey": KEY}, context)
+    result = process({"bucketName": SOURCE, "objectKey": KEY}, context)
     assert result["etag"] == uploaded["etag"]
     assert result.get("versionId") == uploaded.get("versionId")
 
 
-def test_a_newer_upload_does_not_take_the_place_of_the_version(
+def test_the_version_of_the_event_is_read_although_there_is_a_newer_one(
     world: World, context: FakeContext
 ) -> None:
     older = world.upload(b"a,1,1\n")
     world.upload(b"a,1,2\n")
-    processed(older, context)
+    process(older, context)
     assert world.readings() == {("a", "1"): "1"}
 
 
-def test_without_versions_a_replaced_file_is_noticed(world: World, context: FakeContext) -> None:
+def test_without_versioning_a_replaced_file_is_an_error(world: World, context: FakeContext) -> None:
     older = world.upload(b"a,1,1\n")
     del older["versionId"]
     world.upload(b"a,1,2\n")
     with pytest.raises(SourceObjectChangedError, match=f"s3://{SOURCE}/2026/readings"):
-        processed(older, context)
+        process(older, context)
     assert world.readings() == {}
 
 
-def test_a_missing_file(any_world: World, context: FakeContext) -> None:
+def test_a_missing_file_is_an_error(any_world: World, context: FakeContext) -> None:
     with pytest.raises(SourceObjectMissingError, match=f"There is no s3://{SOURCE}/none.csv"):
-        processed({"bucketName": SOURCE, "objectKey": "none.csv"}, context)
+        process({"bucketName": SOURCE, "objectKey": "none.csv"}, context)
 
 
-def test_a_deleted_version(world: World, context: FakeContext) -> None:
+def test_a_deleted_version_is_an_error(world: World, context: FakeContext) -> None:
     source = world.upload(b"a,1,1\n")
     world.s3.delete_object(Bucket=SOURCE, Key=KEY, VersionId=source["versionId"])
     with pytest.raises(SourceObjectMissingError):
-        processed(source, context)
+        process(source, context)
 
 
 @pytest.mark.parametrize("by_version", [False, True], ids=["key", "version"])
-def test_a_delete_marker(world: World, context: FakeContext, by_version: bool) -> None:
+def test_a_delete_marker_is_an_error(world: World, context: FakeContext, by_version: bool) -> None:
     world.upload(b"a,1,1\n")
     marker = world.s3.delete_object(Bucket=SOURCE, Key=KEY)["VersionId"]
     source = {"bucketName": SOURCE, "objectKey": KEY}
     with pytest.raises(SourceObjectMissingError):
-        processed(source | ({"versionId": marker} if by_version else {}), context)
+        process(source | ({"versionId": marker} if by_version else {}), context)
 
 
 @pytest.mark.parametrize(
     ("error", "raised"),
     [
-        pytest.param(answer("AccessDenied", 403), SourceAccessDeniedError, id="denied"),
-        pytest.param(answer("SlowDown", 503), AwsUnavailableError, id="busy"),
-        pytest.param(answer("MethodNotAllowed", 405), SourceObjectMissingError, id="marker"),
+        pytest.param(client_error("AccessDenied", 403), SourceAccessDeniedError, id="denied"),
+        pytest.param(client_error("SlowDown", 503), AwsUnavailableError, id="throttled"),
+        pytest.param(client_error("MethodNotAllowed", 405), SourceObjectMissingError, id="marker"),
         pytest.param(
-            answer("InvalidArgument", 400, "Invalid version id specified"),
+            client_error("InvalidArgument", 400, "Invalid version id specified"),
             SourceObjectMissingError,
-            id="no-version-id-at-all",
+            id="invalid-version-id",
         ),
     ],
 )
-def test_other_answers_of_s3(
+def test_errors_of_s3_are_translated(
     world: World,
     context: FakeContext,
     monkeypatch: pytest.MonkeyPatch,
@@ -152,17 +154,17 @@ def test_other_answers_of_s3(
     source = world.upload(b"a,1,1\n")
     monkeypatch.setattr(client("s3"), "get_object", fail)
     with pytest.raises(raised, match=f"s3://{SOURCE}/2026/readings"):
-        processed(source, context)
+        process(source, context)
 
 
-def test_an_empty_file(world: World, context: FakeContext) -> None:
+def test_an_empty_file_is_an_error(world: World, context: FakeContext) -> None:
     with pytest.raises(NoValidReadingsError, match="has no rows"):
-        processed(world.upload(b""), context)
+        process(world.upload(b""), context)
 
 
-def test_many_rejected_rows_are_one_object(world: World, context: FakeContext) -> None:
+def test_many_rejected_rows_are_written_as_one_object(world: World, context: FakeContext) -> None:
     row = b"x" * 4000
-    result = processed(world.upload(b"a,1,1\n" + (row + b"\n") * 1400), context)
+    result = process(world.upload(b"a,1,1\n" + (row + b"\n") * 1400), context)
     written = world.read(TARGET, result["rejectedKey"])
     assert written
     assert written.count(row) == result["rejected"] == 1400
@@ -175,7 +177,7 @@ def test_a_missing_setting_is_named(
 ) -> None:
     monkeypatch.delenv(variable)
     with pytest.raises(ConfigurationError, match=variable):
-        processed(world.upload(b"a,1,1\n"), context)
+        process(world.upload(b"a,1,1\n"), context)
 
 
 def test_an_event_without_a_source_is_refused(world: World, context: FakeContext) -> None:

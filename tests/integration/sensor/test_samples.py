@@ -1,4 +1,4 @@
-"""The sample events work, one after the other, as the workflow would have it."""
+"""The sample events work in the order of the workflow."""
 
 import importlib
 import json
@@ -22,7 +22,7 @@ def invoke(name: str, context: FakeContext) -> Any:
 
 @pytest.fixture
 def uploaded(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
-    """The sample in a bucket of the name the samples use."""
+    """The sample file, in buckets with the names that the sample events use."""
     source = json.loads((SAMPLES / "process-file.json").read_text())["source"]
     moved = json.loads((SAMPLES / "send-email.json").read_text())["moved"]
     for bucket in (source["bucketName"], moved["bucketName"]):
@@ -33,7 +33,7 @@ def uploaded(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
     return world
 
 
-def test_the_way_of_a_file(uploaded: World, context: FakeContext) -> None:
+def test_the_samples_of_a_valid_file(uploaded: World, context: FakeContext) -> None:
     assert len(invoke("execute-workflow", context)["started"]) == 1
     ingestion = invoke("process-file", context)
     moved = invoke("move-file", context)
@@ -44,7 +44,7 @@ def test_the_way_of_a_file(uploaded: World, context: FakeContext) -> None:
     assert moved == sample["moved"]
 
 
-def test_the_way_of_a_file_that_fails(uploaded: World, context: FakeContext) -> None:
-    set_aside = invoke("set-aside-file", context)
+def test_the_samples_of_a_failed_file(uploaded: World, context: FakeContext) -> None:
+    quarantine = invoke("quarantine-file", context)
     assert invoke("send-failure-email", context)["status"] == "sent"
-    assert set_aside == json.loads((SAMPLES / "send-failure-email.json").read_text())["setAside"]
+    assert quarantine == json.loads((SAMPLES / "send-failure-email.json").read_text())["quarantine"]

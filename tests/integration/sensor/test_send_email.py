@@ -1,4 +1,4 @@
-"""A processed file is reported once."""
+"""A processed file is reported by one mail."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from handlers.shared.clients import client
 from handlers.shared.errors import AwsUnavailableError, ConfigurationError
 from tests.support.engine import TaskError
 from tests.support.faults import Fault, Kind, injected
-from tests.unit.fakes import FakeContext, answer
+from tests.unit.fakes import FakeContext, client_error
 
 from .conftest import EXECUTION, KEY, SOURCE, TARGET, World
 
@@ -30,11 +30,11 @@ EVENT = {
 }
 
 
-def test_a_mail_says_what_became_of_the_file(world: World, context: FakeContext) -> None:
+def test_a_mail_reports_the_file(world: World, context: FakeContext) -> None:
     # When a file is reported
     outcome = handler(EVENT, context)
 
-    # Then one mail has gone out
+    # Then one mail is sent
     (mail,) = world.mails
     assert outcome == {"status": "sent", "messageId": mail.id}
     assert mail.subject == "File processed"
@@ -43,23 +43,23 @@ def test_a_mail_says_what_became_of_the_file(world: World, context: FakeContext)
     assert f"s3://{TARGET}/processed/{KEY}" in mail.body
 
 
-def test_a_retry_sends_nothing(world: World, context: FakeContext) -> None:
+def test_a_retry_sends_no_second_mail(world: World, context: FakeContext) -> None:
     first = handler(EVENT, context)
     assert handler(EVENT, context) == first
     assert len(world.mails) == 1
 
 
-def test_another_execution_sends_its_own(world: World, context: FakeContext) -> None:
+def test_another_execution_sends_another_mail(world: World, context: FakeContext) -> None:
     handler(EVENT, context)
     handler(EVENT | {"execution": EXECUTION + "-2"}, context)
     assert len(world.mails) == 2
 
 
-def test_a_throttled_mail_is_sent_by_the_retry(
+def test_a_retry_sends_a_throttled_mail(
     world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def throttle(**_: Any) -> None:
-        raise answer("Throttling")
+        raise client_error("Throttling")
 
     with monkeypatch.context() as patch:
         patch.setattr(client("ses"), "send_email", throttle)
@@ -78,16 +78,16 @@ def test_a_throttled_mail_is_sent_by_the_retry(
     ],
     ids=str,
 )
-def test_a_report_of_which_nobody_knows_is_no_success(
+def test_an_unknown_outcome_of_a_mail_is_an_error(
     world: World, context: FakeContext, fault: Fault
 ) -> None:
-    # Given an attempt that ends in the middle of the mail
+    # Given an attempt that ends while it sends the mail
     with injected(fault) as network, pytest.raises(TaskError):
         network.invoke(handler, EVENT, context)
 
-    # When the task is tried again, then it says that nobody knows, and sends nothing
+    # When the task is retried, then the outcome is unknown, and no mail is sent
     sent = len(world.mails)
-    with pytest.raises(EmailOutcomeUnknownError, match="may have been sent or not"):
+    with pytest.raises(EmailOutcomeUnknownError, match="may or may not have been sent"):
         handler(EVENT, context)
     assert len(world.mails) == sent
 

@@ -1,8 +1,8 @@
-"""A failed file is reported once, and apart from a success."""
+"""A failed file is reported by one mail."""
 
 import json
 
-from handlers.sensor import set_aside_file
+from handlers.sensor import quarantine_file
 from handlers.sensor.send_failure_email import handler
 from tests.unit.fakes import FakeContext
 
@@ -16,14 +16,14 @@ EVENT = {
         "Error": "NoValidReadingsError",
         "Cause": json.dumps({"errorMessage": "The file has no rows."}),
     },
-    "setAside": {"moved": True, "bucketName": TARGET, "objectKey": f"failed/{KEY}"},
+    "quarantine": {"moved": True, "bucketName": TARGET, "objectKey": f"failed/{KEY}"},
 }
 
 
-def test_a_mail_says_why_and_where(world: World, context: FakeContext) -> None:
-    # Given a file that was set aside
+def test_a_mail_reports_the_reason_and_the_location(world: World, context: FakeContext) -> None:
+    # Given a quarantined file
     event = EVENT | {"source": world.upload(b"rubbish")}
-    event["setAside"] = set_aside_file.handler(event, context)
+    event["quarantine"] = quarantine_file.handler(event, context)
 
     assert handler(event, context)["status"] == "sent"
     (mail,) = world.mails
@@ -32,7 +32,7 @@ def test_a_mail_says_why_and_where(world: World, context: FakeContext) -> None:
     assert f"s3://{TARGET}/failed/{KEY}" in mail.body
 
 
-def test_a_retry_sends_nothing(world: World, context: FakeContext) -> None:
+def test_a_retry_sends_no_second_mail(world: World, context: FakeContext) -> None:
     first = handler(EVENT, context)
     assert handler(EVENT, context) == first
     assert len(world.mails) == 1

@@ -1,4 +1,4 @@
-"""A file that is stored and could not be moved is reported once, with the place where it is."""
+"""A file that is stored, but not moved, is reported by one mail with its location."""
 
 import json
 
@@ -17,24 +17,24 @@ EVENT = {
 }
 
 
-def test_a_mail_says_what_is_stored_and_where_the_file_is(
+def test_a_mail_reports_the_stored_readings_and_the_location(
     world: World, context: FakeContext
 ) -> None:
-    # Given a file that is stored and still where it was
+    # Given a file that is stored and still in the source bucket
     source = world.upload(b"a,1,1\n")
 
-    # When that is reported
+    # When the failed move is reported
     assert handler(EVENT | {"source": source}, context)["status"] == "sent"
 
-    # Then the mail says so, and not that the file failed
+    # Then the mail does not say that the file failed
     (mail,) = world.mails
     assert mail.subject == "File processed, but moving it failed"
     assert "could not be processed" not in mail.body
-    for said in ("60000", "The file was not moved.", f"s3://{SOURCE}/{KEY}", "Do not upload"):
-        assert said in mail.body
+    for expected in ("60000", "The file was not moved.", f"s3://{SOURCE}/{KEY}", "Do not upload"):
+        assert expected in mail.body
 
 
-def test_a_retry_sends_nothing_wherever_the_file_is_by_then(
+def test_a_retry_sends_no_second_mail_although_the_file_has_moved(
     world: World, context: FakeContext
 ) -> None:
     event = EVENT | {"source": world.upload(b"a,1,1\n")}

@@ -11,15 +11,15 @@ from tests.support.error_names import TRANSIENT
 FILE = {"bucketName": "source", "objectKey": "day 1.csv", "versionId": "v1", "etag": "e", "size": 9}
 INGESTION = {"stored": 7, "duplicates": 1, "rejected": 0, "sensors": 5, "etag": "e"}
 MOVED = {"bucketName": "target", "objectKey": "processed/day 1.csv"}
-SET_ASIDE = {"moved": True, "bucketName": "target", "objectKey": "failed/day 1.csv"}
+QUARANTINED = {"moved": True, "bucketName": "target", "objectKey": "failed/day 1.csv"}
 SENT = {"status": "sent", "messageId": "m"}
-ANNOUNCED = ["Set Aside File", "Send Failure Email", "Did Step Functions Stop It?"]
-FAILURE_STATES = [*ANNOUNCED, "File Not Processed"]
-STEPS = {  # function: (its state, what it answers when all is well)
+QUARANTINE_STATES = ["Quarantine File", "Send Failure Email", "Is It A Reserved Error?"]
+FAILURE_STATES = [*QUARANTINE_STATES, "File Not Processed"]
+TASKS = {  # function: (its state, its result on success)
     "processFile": ("Process File", INGESTION),
     "moveFile": ("Move File", MOVED),
     "sendEmail": ("Send Email", SENT),
-    "setAsideFile": ("Set Aside File", SET_ASIDE),
+    "quarantineFile": ("Quarantine File", QUARANTINED),
     "sendFailureEmail": ("Send Failure Email", SENT),
     "sendMoveFailureEmail": ("Send Move Failure Email", SENT),
 }
@@ -27,21 +27,21 @@ KILLED = ["Runtime.ExitError", "Runtime.OutOfMemory", "Lambda.Unknown", "Sandbox
 
 
 def sensor(**tasks: Task) -> Run:
-    """Run the machine with all well but for `tasks`."""
-    well = {function: succeeds(answer) for function, (_, answer) in STEPS.items()}
-    return run("sensor", FILE, well | tasks)
+    """Run the machine; every task succeeds except as `tasks` says."""
+    succeeding = {function: succeeds(output) for function, (_, output) in TASKS.items()}
+    return run("sensor", FILE, succeeding | tasks)
 
 
-def broken_before(function: str) -> dict[str, Task]:
-    """What must fail for the machine to come to this function at all."""
+def fails_before(function: str) -> dict[str, Task]:
+    """The task that must fail for the machine to call this function."""
     return {
-        "setAsideFile": {"processFile": fails("NoValidReadingsError")},
+        "quarantineFile": {"processFile": fails("NoValidReadingsError")},
         "sendFailureEmail": {"processFile": fails("NoValidReadingsError")},
         "sendMoveFailureEmail": {"moveFile": fails("SourceAccessDeniedError")},
     }.get(function, {})
 
 
-def test_a_good_file_is_processed_moved_and_reported_after_ten_minutes() -> None:
+def test_a_valid_file_is_processed_moved_and_reported_after_ten_minutes() -> None:
     result = sensor()
 
     assert result.status == "SUCCEEDED"
@@ -50,7 +50,7 @@ def test_a_good_file_is_processed_moved_and_reported_after_ten_minutes() -> None
     assert result.output == FILE | {"ingestion": INGESTION, "moved": MOVED, "email": SENT}
 
 
-def test_every_task_is_told_the_execution_and_the_file() -> None:
+def test_every_task_receives_the_execution_and_the_file() -> None:
     result = sensor(processFile=succeeds(INGESTION), sendEmail=succeeds(SENT))
 
     for function, event in result.calls:
@@ -60,49 +60,49 @@ def test_every_task_is_told_the_execution_and_the_file() -> None:
     assert result.events_of("sendEmail")[0]["moved"] == MOVED
 
 
-def test_a_hand_started_execution_needs_only_bucket_and_key() -> None:
-    by_hand = {"bucketName": "source", "objectKey": "day 1.csv"}
-    tasks = {name: succeeds(answer) for name, (_, answer) in STEPS.items()}
+def test_an_execution_started_by_hand_needs_only_bucket_and_key() -> None:
+    manual_input = {"bucketName": "source", "objectKey": "day 1.csv"}
+    tasks = {name: succeeds(output) for name, (_, output) in TASKS.items()}
 
-    result = run("sensor", by_hand, tasks)
+    result = run("sensor", manual_input, tasks)
 
     assert result.status == "SUCCEEDED"
-    assert result.events_of("processFile")[0]["source"] == by_hand
+    assert result.events_of("processFile")[0]["source"] == manual_input
 
 
 @pytest.mark.parametrize("error", ["SourceObjectMissingError", "IngestionTimeoutError"])
-def test_a_file_that_cannot_be_processed_is_set_aside_and_announced(error: str) -> None:
+def test_a_file_that_cannot_be_processed_is_quarantined_and_reported(error: str) -> None:
     result = sensor(processFile=fails(error, "the reason"))
 
     assert result.status == "FAILED"
     assert result.error == error
     assert json.loads(result.cause or "")["errorMessage"] == "the reason"
     assert result.visited[-4:] == FAILURE_STATES
-    told: dict[str, Any] = result.events_of("sendFailureEmail")[0]
-    assert told["failure"]["Error"] == error
-    assert told["setAside"] == SET_ASIDE
-    assert told["startedAt"].startswith("20")
-    assert len(result.events_of("processFile")) == 1  # such an error is not retried
+    event: dict[str, Any] = result.events_of("sendFailureEmail")[0]
+    assert event["failure"]["Error"] == error
+    assert event["quarantine"] == QUARANTINED
+    assert event["startedAt"].startswith("20")
+    assert len(result.events_of("processFile")) == 1  # a permanent error is not retried
 
 
 @pytest.mark.parametrize(
     "move", [fails("SourceAccessDeniedError"), times_out], ids=["an-error", "a-timeout"]
 )
-def test_a_file_that_is_stored_and_cannot_be_moved_is_announced_and_not_set_aside(
+def test_a_stored_file_that_cannot_be_moved_is_reported_and_not_quarantined(
     move: Task,
 ) -> None:
     result = sensor(moveFile=move)
 
     assert (result.status, result.error) == ("FAILED", "MoveFailedError")
     assert result.visited == ["Process File", "Move File", "Send Move Failure Email", "Move Failed"]
-    told: dict[str, Any] = result.events_of("sendMoveFailureEmail")[0]
-    assert told["ingestion"] == INGESTION
-    assert told["failure"] == json.loads(result.cause or "")
-    assert told["source"] == FILE
-    assert told["startedAt"].startswith("20")
+    event: dict[str, Any] = result.events_of("sendMoveFailureEmail")[0]
+    assert event["ingestion"] == INGESTION
+    assert event["failure"] == json.loads(result.cause or "")
+    assert event["source"] == FILE
+    assert event["startedAt"].startswith("20")
 
 
-def test_when_the_mail_about_the_move_fails_too_the_first_error_stays() -> None:
+def test_when_the_move_failure_mail_fails_too_the_first_error_stays() -> None:
     result = sensor(
         moveFile=fails("SourceAccessDeniedError"), sendMoveFailureEmail=fails("MessageRejected")
     )
@@ -111,43 +111,43 @@ def test_when_the_mail_about_the_move_fails_too_the_first_error_stays() -> None:
     assert json.loads(result.cause or "")["Error"] == "SourceAccessDeniedError"
 
 
-def test_a_task_that_takes_too_long_is_a_failure_like_another() -> None:
+def test_a_task_that_times_out_fails_the_execution() -> None:
     result = sensor(processFile=times_out)
 
-    # No execution may end with a name that begins with `States.`: AWS keeps them for itself.
+    # Error names that begin with `States.` are reserved.
     assert (result.status, result.error) == ("FAILED", "TaskStoppedError")
     assert json.loads(result.cause or "")["Error"] == "States.Timeout"
-    assert result.visited[-4:] == [*ANNOUNCED, "File Not Processed In Time"]
+    assert result.visited[-4:] == [*QUARANTINE_STATES, "Task Stopped"]
 
 
-@pytest.mark.parametrize("function", STEPS)
+@pytest.mark.parametrize("function", TASKS)
 @pytest.mark.parametrize("error", KILLED)
 def test_a_killed_function_is_called_again(function: str, error: str) -> None:
     attempts = 2 if function == "processFile" else 3  # of up to fifteen minutes
-    recovering = in_turn(*[fails(error)] * (attempts - 1), succeeds(STEPS[function][1]))
-    killed = broken_before(function) | {function: recovering}
+    recovers = in_turn(*[fails(error)] * (attempts - 1), succeeds(TASKS[function][1]))
+    tasks = fails_before(function) | {function: recovers}
 
-    assert len(sensor(**killed).events_of(function)) == attempts
-    if not broken_before(function):
-        assert sensor(**killed).status == "SUCCEEDED"
+    assert len(sensor(**tasks).events_of(function)) == attempts
+    if not fails_before(function):
+        assert sensor(**tasks).status == "SUCCEEDED"
 
-    killed[function] = fails(error)
-    assert len(sensor(**killed).events_of(function)) == attempts
+    tasks[function] = fails(error)
+    assert len(sensor(**tasks).events_of(function)) == attempts
 
 
-def test_setting_aside_knows_when_the_execution_began() -> None:
+def test_quarantine_file_receives_the_start_time_of_the_execution() -> None:
     result = sensor(processFile=fails("NoValidReadingsError"))
 
-    assert result.events_of("setAsideFile")[0]["startedAt"].startswith("20")
+    assert result.events_of("quarantineFile")[0]["startedAt"].startswith("20")
 
 
-def test_a_report_that_cannot_be_sent_fails_the_execution_and_leaves_the_file_alone() -> None:
+def test_a_report_that_cannot_be_sent_fails_the_execution_but_not_the_file() -> None:
     result = sensor(sendEmail=fails("MessageRejected", "not verified"))
 
     assert (result.status, result.error) == ("FAILED", "EmailNotSentError")
     assert json.loads(result.cause or "")["Error"] == "MessageRejected"
     assert result.visited[-2:] == ["Send Email", "Email Not Sent"]
-    assert not result.events_of("setAsideFile")
+    assert not result.events_of("quarantineFile")
 
 
 @pytest.mark.parametrize(
@@ -158,21 +158,21 @@ def test_a_report_that_cannot_be_sent_fails_the_execution_and_leaves_the_file_al
         pytest.param(times_out, id="States.Timeout"),
     ],
 )
-def test_a_report_that_may_have_been_sent_is_not_said_to_be_missing(send: Task) -> None:
+def test_a_report_that_may_have_been_sent_is_an_unknown_outcome(send: Task) -> None:
     result = sensor(sendEmail=send)
 
     assert (result.status, result.error) == ("FAILED", "EmailOutcomeUnknownError")
     assert result.visited[-2:] == ["Send Email", "Email Outcome Unknown"]
 
 
-def test_when_setting_aside_fails_the_mail_says_so_and_the_first_error_stays() -> None:
+def test_when_quarantining_fails_the_mail_reports_it_and_the_first_error_stays() -> None:
     result = sensor(
-        processFile=fails("NoValidReadingsError", "first"), setAsideFile=fails("AccessDenied")
+        processFile=fails("NoValidReadingsError", "first"), quarantineFile=fails("AccessDenied")
     )
 
     assert (result.status, result.error) == ("FAILED", "NoValidReadingsError")
     assert result.visited[-4:] == FAILURE_STATES
-    assert result.events_of("sendFailureEmail")[0]["setAside"]["Error"] == "AccessDenied"
+    assert result.events_of("sendFailureEmail")[0]["quarantine"]["Error"] == "AccessDenied"
 
 
 def test_when_the_failure_mail_fails_too_the_first_error_stays() -> None:
@@ -184,51 +184,51 @@ def test_when_the_failure_mail_fails_too_the_first_error_stays() -> None:
     assert (result.status, result.error) == ("FAILED", "NoValidReadingsError")
     assert "first" in (result.cause or "")
     assert result.visited[-4:] == FAILURE_STATES
-    assert result.events_of("setAsideFile")  # the file is safe before any mail is tried
+    assert result.events_of("quarantineFile")  # the file is moved before a mail is sent
 
 
-@pytest.mark.parametrize("function", STEPS)
+@pytest.mark.parametrize("function", TASKS)
 @pytest.mark.parametrize("error", TRANSIENT)
-def test_a_passing_fault_is_retried_and_forgotten(function: str, error: str) -> None:
-    state, answer = STEPS[function]
-    recovering = in_turn(fails(error), fails(error), succeeds(answer))
+def test_a_transient_error_is_retried(function: str, error: str) -> None:
+    state, output = TASKS[function]
+    recovers = in_turn(fails(error), fails(error), succeeds(output))
 
-    result = sensor(**broken_before(function), **{function: recovering})
+    result = sensor(**fails_before(function), **{function: recovers})
 
     assert len(result.events_of(function)) == 3
     assert result.visited.count(state) == 1
     assert len(result.retries) == 2
-    if not broken_before(function):
+    if not fails_before(function):
         assert result.status == "SUCCEEDED"
 
 
-@pytest.mark.parametrize("function", STEPS)
-def test_retries_end(function: str) -> None:
-    result = sensor(**broken_before(function), **{function: fails("AwsUnavailableError")})
+@pytest.mark.parametrize("function", TASKS)
+def test_the_number_of_retries_is_limited(function: str) -> None:
+    result = sensor(**fails_before(function), **{function: fails("AwsUnavailableError")})
 
-    assert len(result.events_of(function)) == 6  # the first try and five more
+    assert len(result.events_of(function)) == 6  # the first attempt and five retries
     assert result.status == "FAILED"
 
 
-@pytest.mark.parametrize("function", STEPS)
-def test_a_full_account_is_waited_for_much_longer(function: str) -> None:
+@pytest.mark.parametrize("function", TASKS)
+def test_throttled_functions_are_retried_more_often(function: str) -> None:
     throttled = fails("Lambda.TooManyRequestsException")
 
-    result = sensor(**broken_before(function), **{function: throttled})
+    result = sensor(**fails_before(function), **{function: throttled})
 
     assert len(result.events_of(function)) == 11
 
 
-def test_a_copy_that_does_not_verify_is_made_again() -> None:
+def test_an_unverified_copy_is_retried() -> None:
     result = sensor(moveFile=fails("CopyVerificationError"))
 
     assert len(result.events_of("moveFile")) == 6
     assert json.loads(result.cause or "")["Error"] == "CopyVerificationError"
 
 
-def test_so_it_is_when_a_file_is_set_aside() -> None:
+def test_an_unverified_copy_to_quarantine_is_retried() -> None:
     result = sensor(
-        processFile=fails("NoValidReadingsError"), setAsideFile=fails("CopyVerificationError")
+        processFile=fails("NoValidReadingsError"), quarantineFile=fails("CopyVerificationError")
     )
 
-    assert len(result.events_of("setAsideFile")) == 6
+    assert len(result.events_of("quarantineFile")) == 6

@@ -1,4 +1,4 @@
-"""What the sensor workflow asks of AWS, in the packaged template."""
+"""The resources of the sensor workflow in the packaged template."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ from tests.support.packaged import Package, text
 
 
 def properties(template: dict[str, Any], name: str) -> dict[str, Any]:
-    found: dict[str, Any] = template["Resources"][name]["Properties"]
-    return found
+    result: dict[str, Any] = template["Resources"][name]["Properties"]
+    return result
 
 
 def test_every_csv_in_the_source_bucket_calls_the_trigger(template: dict[str, Any]) -> None:
@@ -22,7 +22,7 @@ def test_every_csv_in_the_source_bucket_calls_the_trigger(template: dict[str, An
     ]
 
 
-def test_the_bucket_may_call_the_trigger_before_it_is_told_to(template: dict[str, Any]) -> None:
+def test_the_permission_exists_before_the_notification(template: dict[str, Any]) -> None:
     """S3 checks the permission when the notification is set."""
     bucket = template["Resources"]["SensorSourceBucket"]
     permission = properties(template, "ExecuteWorkflowS3Permission")
@@ -32,7 +32,7 @@ def test_the_bucket_may_call_the_trigger_before_it_is_told_to(template: dict[str
     assert permission["SourceAccount"] == {"Ref": "AWS::AccountId"}
 
 
-def test_what_the_trigger_fails_with_is_tried_again_then_kept(template: dict[str, Any]) -> None:
+def test_failed_events_of_the_trigger_are_retried_and_kept(template: dict[str, Any]) -> None:
     configuration = properties(template, "ExecuteWorkflowLambdaEvConf")
 
     assert configuration["MaximumRetryAttempts"] == 2
@@ -41,12 +41,12 @@ def test_what_the_trigger_fails_with_is_tried_again_then_kept(template: dict[str
     )
 
 
-def test_no_upload_replaces_another(template: dict[str, Any]) -> None:
+def test_both_buckets_keep_versions(template: dict[str, Any]) -> None:
     for name in ("SensorSourceBucket", "SensorTargetBucket"):
         assert properties(template, name)["VersioningConfiguration"] == {"Status": "Enabled"}
 
 
-def test_readings_are_kept_by_sensor_and_time_and_can_be_restored(dev: Package) -> None:
+def test_readings_have_sensor_and_time_as_key_and_can_be_restored(dev: Package) -> None:
     table = properties(dev.template, "SensorReadingsTable")
 
     assert table["KeySchema"] == [
@@ -60,7 +60,7 @@ def test_readings_are_kept_by_sensor_and_time_and_can_be_restored(dev: Package) 
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
 
-def test_the_report_comes_after_ten_minutes(dev: Package) -> None:
+def test_the_report_is_sent_after_ten_minutes(dev: Package) -> None:
     states = dev.machines()["SensorStateMachine"]["States"]
 
     assert states["Wait 10 Minutes"]["Seconds"] == 600

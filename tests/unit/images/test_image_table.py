@@ -7,7 +7,7 @@ import pytest
 from handlers.images import image_table
 from handlers.images.image_table import record
 from handlers.shared.errors import AwsUnavailableError
-from tests.unit.fakes import answer
+from tests.unit.fakes import client_error
 
 
 class FakeDynamoDB:
@@ -96,11 +96,11 @@ def test_persistent_throttling_is_a_transient_error(dynamodb: FakeDynamoDB) -> N
 
 
 def test_only_transient_errors_are_translated(dynamodb: FakeDynamoDB) -> None:
-    dynamodb.error = answer("ThrottlingException")
+    dynamodb.error = client_error("ThrottlingException")
     with pytest.raises(AwsUnavailableError):
         record("images", [image(1)])
 
-    dynamodb.error = answer("ResourceNotFoundException")
+    dynamodb.error = client_error("ResourceNotFoundException")
     with pytest.raises(type(dynamodb.error)):
         record("images", [image(1)])
 

@@ -8,7 +8,7 @@ import pytest
 from handlers.messages.get_message import handler
 from handlers.messages.message import Record
 from handlers.messages.store import MessageStore
-from tests.unit.fakes import FakeContext, answer
+from tests.unit.fakes import FakeContext, client_error
 from tests.unit.messages.fakes import FakeDynamoDb
 
 
@@ -45,7 +45,7 @@ def test_an_unknown_id_is_a_404(dynamodb: FakeDynamoDb, context: FakeContext) ->
 def test_an_invalid_id_is_not_looked_up(
     dynamodb: FakeDynamoDb, context: FakeContext, message_id: str
 ) -> None:
-    dynamodb.fails_with = [answer("ValidationException")]  # DynamoDB's response for such a key
+    dynamodb.fails_with = [client_error("ValidationException")]  # DynamoDB's response for such a key
 
     response = handler(get(message_id), context)
 
@@ -60,6 +60,6 @@ def test_the_longest_id_is_looked_up(dynamodb: FakeDynamoDb, context: FakeContex
 
 
 def test_an_unavailable_table_is_a_503(dynamodb: FakeDynamoDb, context: FakeContext) -> None:
-    dynamodb.fails_with = [answer("ThrottlingException")]
+    dynamodb.fails_with = [client_error("ThrottlingException")]
 
     assert handler(get("e1"), context)["statusCode"] == 503

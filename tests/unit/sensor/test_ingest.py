@@ -1,4 +1,4 @@
-"""A file into the table: the counts, the faults, and in bounded memory."""
+"""Storing a file: the counts, errors and memory use."""
 
 import tracemalloc
 from collections.abc import Iterable, Iterator
@@ -15,11 +15,11 @@ from urllib3.exceptions import SSLError
 
 from handlers.sensor import ingest as module
 from handlers.sensor import rejects, source
-from handlers.sensor.deadline import Deadline
 from handlers.sensor.errors import IngestionTimeoutError, NoValidReadingsError
 from handlers.sensor.ingest import Ingestion, ingest
 from handlers.sensor.source import ObjectRef
 from handlers.sensor.store import ReadingStore
+from handlers.sensor.time_budget import TimeBudget
 from handlers.shared.errors import AwsUnavailableError
 from tests.unit.fakes import FakeContext
 
@@ -31,7 +31,7 @@ REJECTED = "rejected/file.csv.csv"
 
 @contextmanager
 def aws(s3: FakeS3, dynamodb: FakeDynamoDB, **options: Any) -> Iterator[None]:
-    """The fakes in place of AWS, and the store with other options."""
+    """Replace AWS by the fakes and set options of the store."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source, "client", lambda service: s3)
         patch.setattr(rejects, "client", lambda service: s3)
@@ -40,7 +40,7 @@ def aws(s3: FakeS3, dynamodb: FakeDynamoDB, **options: Any) -> Iterator[None]:
         yield
 
 
-def ingested(
+def ingest_chunks(
     chunks: Iterable[bytes],
     dynamodb: FakeDynamoDB,
     s3: FakeS3 | None = None,
@@ -54,19 +54,19 @@ def ingested(
             FILE,
             table="readings",
             target_bucket="target",
-            deadline=Deadline(context or FakeContext()),
+            time_budget=TimeBudget(context or FakeContext()),
         )
 
 
-def test_the_result_says_what_became_of_the_file() -> None:
-    # Given a file with a header, a blank line, two rows for one key and a row that is none
+def test_the_result_counts_every_row() -> None:
+    # Given a file with a header, a blank line, two rows for one key and an invalid row
     content = b"sensor,timestamp,value\na,2,1.50\n\nb,1,2\na,2,1.7\nnonsense\n"
     dynamodb, s3 = FakeDynamoDB(), FakeS3()
 
     # When it is ingested
-    result = ingested([content], dynamodb, s3).as_dict()
+    result = ingest_chunks([content], dynamodb, s3).as_dict()
 
-    # Then the later row stays, and each row is accounted for
+    # Then the later row stays, and each row is counted
     assert dynamodb.items == {("a", 2): "1.7", ("b", 1): "2"}
     assert result.pop("seconds") >= 0
     assert result == {
@@ -87,7 +87,7 @@ def test_the_result_says_what_became_of_the_file() -> None:
 
 def test_a_file_without_rejected_rows_has_no_rejected_key() -> None:
     s3 = FakeS3()
-    assert "rejectedKey" not in ingested([b"a,1,2"], FakeDynamoDB(), s3).as_dict()
+    assert "rejectedKey" not in ingest_chunks([b"a,1,2"], FakeDynamoDB(), s3).as_dict()
     assert s3.objects == {}
 
 
@@ -101,8 +101,8 @@ def test_a_file_without_rejected_rows_has_no_rejected_key() -> None:
         pytest.param(b"id,time,value\nid,time,value\na,1,2", 1, id="header-twice"),
     ],
 )
-def test_only_a_first_line_that_names_the_columns_is_skipped(content: bytes, rejected: int) -> None:
-    assert ingested([content], FakeDynamoDB()).rejected == rejected
+def test_only_a_header_in_the_first_row_is_skipped(content: bytes, rejected: int) -> None:
+    assert ingest_chunks([content], FakeDynamoDB()).rejected == rejected
 
 
 @pytest.mark.parametrize(
@@ -119,10 +119,10 @@ def test_only_a_first_line_that_names_the_columns_is_skipped(content: bytes, rej
         ),
     ],
 )
-def test_a_file_without_a_reading_fails(content: bytes, message: str) -> None:
+def test_a_file_without_a_valid_reading_fails(content: bytes, message: str) -> None:
     s3 = FakeS3()
     with pytest.raises(NoValidReadingsError) as raised:
-        ingested([content], FakeDynamoDB(), s3)
+        ingest_chunks([content], FakeDynamoDB(), s3)
     assert str(raised.value) == message
     assert (REJECTED in s3.objects) == ("rejected" in message)
 
@@ -136,21 +136,21 @@ def test_a_file_without_a_reading_fails(content: bytes, message: str) -> None:
         pytest.param(SSLError("bad record"), id="tls"),
     ],
 )
-def test_a_connection_that_breaks_in_the_middle_is_transient(error: Exception) -> None:
+def test_a_broken_connection_is_a_transient_error(error: Exception) -> None:
     # Given a stream that breaks after a reading and a rejected row
-    s3 = FakeS3(FakeBody([b"a,1,2\nrubbish\n"], breaks_with=error))
+    s3 = FakeS3(FakeBody([b"a,1,2\nrubbish\n"], error=error))
 
-    # When it is ingested, then the task may be retried, and nothing half-done is left
+    # When it is ingested, then the error is transient, and no rejected rows are written
     with pytest.raises(AwsUnavailableError, match=r"reading s3://bucket/file\.csv"):
-        ingested([], FakeDynamoDB(), s3)
+        ingest_chunks([], FakeDynamoDB(), s3)
     assert s3.objects == {}
     assert s3.body
     assert s3.body.closed
 
 
 @pytest.mark.parametrize("row", [b"a,%d,1\n", b"rubbish %d\n"], ids=["readings", "rejected"])
-def test_time_that_runs_out_is_noticed(row: bytes) -> None:
-    # Given a file that never ends, and time that does
+def test_ingestion_stops_before_the_time_limit(row: bytes) -> None:
+    # Given an endless file and a limited time
     context = FakeContext()
 
     def endless() -> Iterator[bytes]:
@@ -160,23 +160,23 @@ def test_time_that_runs_out_is_noticed(row: bytes) -> None:
             context.remaining_ms -= 1_000
             yield b"".join(row % (100 * number + i) for i in range(100))
 
-    # When it is ingested, then it fails before the time is over
+    # When it is ingested, then it fails before the time limit
     with pytest.raises(IngestionTimeoutError):
-        ingested(endless(), FakeDynamoDB(), context=context)
+        ingest_chunks(endless(), FakeDynamoDB(), context=context)
     assert context.remaining_ms > 0
 
 
-def test_the_same_file_again_leaves_the_same_table() -> None:
+def test_storing_a_file_again_leaves_the_table_unchanged() -> None:
     content = b"a,1,1\nb,1,2\na,1,3\nc,1,4\n"
     dynamodb = FakeDynamoDB()
-    ingested([content], dynamodb)
+    ingest_chunks([content], dynamodb)
     once = dict(dynamodb.items)
-    ingested([content], dynamodb)
+    ingest_chunks([content], dynamodb)
     assert dynamodb.items == once
 
 
-def test_a_large_file_takes_little_memory() -> None:
-    # Given 20 MB of rows, one in ten rejected, made while they are read
+def test_memory_is_bounded_for_a_large_file() -> None:
+    # Given 20 MB of rows, one in ten rejected, generated while they are read
     rows = 200_000
 
     def content() -> Iterator[bytes]:
@@ -186,15 +186,15 @@ def test_a_large_file_takes_little_memory() -> None:
                 for i in range(start, start + 1000)
             )
 
-    sink = FakeDynamoDB(keeps=False)
+    dynamodb = FakeDynamoDB(keeps_items=False)
 
     # When it is ingested
     tracemalloc.start()
-    result = ingested(content(), sink)
+    result = ingest_chunks(content(), dynamodb)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 
-    # Then all rows were seen, and only a fraction of the file was in memory
+    # Then all rows were counted, and only a fraction of the file was in memory
     assert (result.stored, result.rejected) == (rows * 9 // 10, rows // 10)
     assert peak < 10 * 1024 * 1024
 
@@ -216,22 +216,22 @@ endings = st.sampled_from([b"\n", b"\r\n"])
     ending=endings,
     bom=st.booleans(),
     chunk=st.integers(1, 400),
-    lanes=st.integers(1, 6),
+    writers=st.integers(1, 6),
     batch_size=st.integers(1, 25),
-    trouble=st.integers(0, 45),
+    fault_percent=st.integers(0, 45),
     seed=st.integers(),
 )
-def test_the_table_is_what_a_dict_would_be(
+def test_the_table_has_the_same_content_as_a_dict(
     rows: list[tuple[str, int, Decimal] | bytes],
     ending: bytes,
     bom: bool,
     chunk: int,
-    lanes: int,
+    writers: int,
     batch_size: int,
-    trouble: int,
+    fault_percent: int,
     seed: int,
 ) -> None:
-    # Given any rows, and what a plain dict makes of them
+    # Given any rows, and a dict with the expected readings
     table: dict[tuple[str, int], Decimal] = {}
     lines, valid_rows, rejected = [], 0, 0
     for row in rows:
@@ -245,18 +245,18 @@ def test_the_table_is_what_a_dict_would_be(
             field = f'"{sensor}"' if "," in sensor else sensor
             lines.append(f"{field},{time},{value}".encode())
     content = b"\xef\xbb\xbf" * bom + ending.join(lines)
-    chunks = [content[at : at + chunk] for at in range(0, len(content), chunk)]
-    dynamodb, s3 = FakeDynamoDB(trouble=trouble, seed=seed), FakeS3()
+    chunks = [content[start : start + chunk] for start in range(0, len(content), chunk)]
+    dynamodb, s3 = FakeDynamoDB(fault_percent=fault_percent, seed=seed), FakeS3()
 
-    # When they are ingested, in whatever chunks, lanes and batches
+    # When they are ingested, with any chunks, writers and batches
     if not table:
         with pytest.raises(NoValidReadingsError):
-            ingested(chunks, dynamodb, s3, lanes=lanes, batch_size=batch_size)
+            ingest_chunks(chunks, dynamodb, s3, writers=writers, batch_size=batch_size)
         assert dynamodb.items == {}
         return
-    result = ingested(chunks, dynamodb, s3, lanes=lanes, batch_size=batch_size)
+    result = ingest_chunks(chunks, dynamodb, s3, writers=writers, batch_size=batch_size)
 
-    # Then the table is that dict, and the counts agree
+    # Then the table equals the dict, and so do the counts
     assert {key: Decimal(value) for key, value in dynamodb.items.items()} == table
     times = [time for _, time in table]
     assert (result.stored, result.duplicates) == (len(table), valid_rows - len(table))

@@ -1,4 +1,4 @@
-"""Lines of a stream, numbered, however it comes in chunks."""
+"""Splitting a stream into numbered lines."""
 
 import tracemalloc
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from handlers.sensor.lines import numbered_lines
 
 
 def split(content: bytes, size: int) -> list[bytes]:
-    return [content[at : at + size] for at in range(0, len(content), size)]
+    return [content[start : start + size] for start in range(0, len(content), size)]
 
 
 @pytest.mark.parametrize(
@@ -33,20 +33,20 @@ def split(content: bytes, size: int) -> list[bytes]:
     ],
 )
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
-def test_lines(content: bytes, lines: list[bytes], size: int) -> None:
+def test_lines_are_split_and_numbered(content: bytes, lines: list[bytes], size: int) -> None:
     numbered = list(numbered_lines(split(content, size), limit=5))
     assert numbered == list(enumerate(lines, 1))
 
 
 @given(st.binary(max_size=200), st.integers(1, 50), st.integers(1, 20))
-def test_chunks_make_no_difference(content: bytes, size: int, limit: int) -> None:
+def test_the_size_of_chunks_does_not_matter(content: bytes, size: int, limit: int) -> None:
     assert list(numbered_lines(split(content, size), limit)) == list(
         numbered_lines([content], limit)
     )
 
 
-def test_a_gigantic_line_takes_no_memory() -> None:
-    # Given 64 MiB without a line break, made while they are read
+def test_memory_is_bounded_for_a_long_line() -> None:
+    # Given 64 MiB without a line break, generated while they are read
     def content() -> Iterator[bytes]:
         for _ in range(64):
             yield b"x" * 1024 * 1024

@@ -1,4 +1,4 @@
-"""What is wrong with a copy, where S3 has to be taken at its word."""
+"""Moving an object with responses that moto's S3 does not give."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from handlers.sensor.errors import CopyVerificationError
 from handlers.sensor.mover import move_object
 from handlers.sensor.source import ObjectRef
 from handlers.shared.errors import AwsUnavailableError
-from tests.unit.fakes import answer
+from tests.unit.fakes import client_error
 
 MD5, OTHER_MD5, PARTS = '"' + "a" * 32 + '"', '"' + "b" * 32 + '"', '"' + "c" * 32 + '-2"'
 SUM = {"ChecksumCRC64NVME": "same=", "ChecksumType": "FULL_OBJECT"}
@@ -20,7 +20,7 @@ KMS = {"ServerSideEncryption": "aws:kms"}
 
 
 class FakeS3:
-    """A source object, and a target whose copies come out as a test says."""
+    """A source object, and a target whose copies have the attributes that a test sets."""
 
     def __init__(self, original: dict[str, Any], copy: dict[str, Any]) -> None:
         self.source: dict[str, Any] | None = {"ContentLength": 5, "Metadata": {}} | original
@@ -33,7 +33,7 @@ class FakeS3:
     def head_object(self, **request: Any) -> dict[str, Any]:
         found = self.source if request["Bucket"] == "source" else self.target
         if found is None:
-            raise answer("404", 404)
+            raise client_error("404", 404)
         return found
 
     def copy(self, source: Any, bucket: str, key: str, **options: Any) -> None:
@@ -48,7 +48,7 @@ class FakeS3:
         self.source = None
 
 
-def move(s3: FakeS3, monkeypatch: pytest.MonkeyPatch) -> mover.Moved:
+def move(s3: FakeS3, monkeypatch: pytest.MonkeyPatch) -> mover.MovedObject:
     monkeypatch.setattr(mover, "client", lambda service: s3)
     return move_object(ObjectRef("source", "key"), to_bucket="target", prefix="processed/")
 
@@ -63,7 +63,7 @@ def move(s3: FakeS3, monkeypatch: pytest.MonkeyPatch) -> mover.Moved:
         pytest.param({"ETag": MD5}, {"ETag": OTHER_MD5} | KMS, id="encrypted-by-kms"),
     ],
 )
-def test_a_good_copy(
+def test_a_correct_copy_is_accepted(
     original: dict[str, Any], copy: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3 = FakeS3(original, copy)
@@ -78,19 +78,19 @@ def test_a_good_copy(
 @pytest.mark.parametrize(
     ("original", "copy", "fault"),
     [
-        pytest.param({"ETag": MD5}, {"ETag": OTHER_MD5}, "another ETag", id="md5"),
+        pytest.param({"ETag": MD5}, {"ETag": OTHER_MD5}, "different ETag", id="md5"),
         pytest.param(
-            {"ETag": PARTS} | SUM, {"ETag": MD5} | OTHER_SUM, "another checksum", id="checksum"
+            {"ETag": PARTS} | SUM, {"ETag": MD5} | OTHER_SUM, "different checksum", id="checksum"
         ),
         pytest.param(
-            {"ETag": MD5} | SUM | KMS, {"ETag": MD5} | OTHER_SUM, "another checksum", id="kms"
+            {"ETag": MD5} | SUM | KMS, {"ETag": MD5} | OTHER_SUM, "different checksum", id="kms"
         ),
         pytest.param(
             {"ETag": MD5}, {"ETag": MD5, "ContentLength": 4}, "has 4 bytes, not 5", id="size"
         ),
     ],
 )
-def test_a_bad_copy_is_an_error_and_the_source_stays(
+def test_an_incorrect_copy_is_an_error_and_the_source_stays(
     original: dict[str, Any],
     copy: dict[str, Any],
     fault: str,
@@ -102,10 +102,10 @@ def test_a_bad_copy_is_an_error_and_the_source_stays(
     assert s3.source
 
 
-def test_a_copy_is_pinned_and_keeps_what_describes_the_object(
+def test_a_copy_is_pinned_and_keeps_headers_and_metadata(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # Given an object with a type and metadata of its own
+    # Given an object with a content type and metadata
     s3 = FakeS3(
         {"ETag": MD5, "ContentType": "text/csv", "Metadata": {"owner": "me"}}, {"ETag": MD5}
     )
@@ -113,7 +113,7 @@ def test_a_copy_is_pinned_and_keeps_what_describes_the_object(
     # When it is moved
     move(s3, monkeypatch)
 
-    # Then the copy has both, and was made of exactly that object
+    # Then the copy has both, and is a copy of exactly that object
     extra = s3.copied["ExtraArgs"]
     assert extra["CopySourceIfMatch"] == MD5
     assert extra["ContentType"] == "text/csv"
@@ -125,59 +125,59 @@ def test_objects_of_any_size_can_be_copied(monkeypatch: pytest.MonkeyPatch) -> N
     s3 = FakeS3({"ETag": MD5}, {"ETag": MD5})
     move(s3, monkeypatch)
     config: TransferConfig = s3.copied["Config"]
-    assert config.multipart_threshold < 5 * 1000**3  # the most CopyObject takes
+    assert config.multipart_threshold < 5 * 1000**3  # the maximum of CopyObject
     assert config.multipart_chunksize * 10_000 > 10**12  # parts of a multipart upload
 
 
 @pytest.mark.parametrize("code", ["PreconditionFailed", "NoSuchKey", "NoSuchVersion"])
-def test_a_source_that_goes_away_while_it_is_copied_is_looked_at_again(
+def test_a_source_that_disappears_during_the_copy_is_a_transient_error(
     code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3 = FakeS3({"ETag": MD5}, {"ETag": MD5})
-    s3.error = answer(code, 412)
+    s3.error = client_error(code, 412)
     with pytest.raises(CopyVerificationError, match="replaced or deleted"):
         move(s3, monkeypatch)
 
 
-@pytest.mark.parametrize("there", [True, False], ids=["complete", "aborted"])
-def test_an_upload_that_s3_no_longer_knows_is_judged_by_its_copy(
-    there: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("copied", [True, False], ids=["complete", "aborted"])
+def test_a_lost_response_to_a_multipart_upload_is_resolved_by_checking_the_copy(
+    copied: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """S3 may say so when CompleteMultipartUpload is repeated because its answer was lost."""
+    """S3 may return NoSuchUpload if CompleteMultipartUpload is repeated after a lost response."""
 
     class Repeated(FakeS3):
-        def copy(self, *place: Any, **options: Any) -> None:
-            if there:
-                super().copy(*place, **options)
-            raise answer("NoSuchUpload", 404)
+        def copy(self, *arguments: Any, **options: Any) -> None:
+            if copied:
+                super().copy(*arguments, **options)
+            raise client_error("NoSuchUpload", 404)
 
     s3 = Repeated({"ETag": MD5}, {"ETag": MD5})
-    if there:
+    if copied:
         assert move(s3, monkeypatch).size == 5
     else:
-        with pytest.raises(CopyVerificationError, match="is not there"):
+        with pytest.raises(CopyVerificationError, match="does not exist"):
             move(s3, monkeypatch)
 
 
-def test_a_busy_s3_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_throttling_by_s3_is_a_transient_error(monkeypatch: pytest.MonkeyPatch) -> None:
     s3 = FakeS3({"ETag": MD5}, {"ETag": MD5})
-    s3.error = answer("SlowDown", 503)
+    s3.error = client_error("SlowDown", 503)
     with pytest.raises(AwsUnavailableError, match="copying s3://source/key"):
         move(s3, monkeypatch)
 
 
 @pytest.mark.parametrize("status", [404, 412], ids=["deleted", "replaced"])
-def test_a_source_that_goes_away_before_it_is_deleted_was_moved(
+def test_a_source_that_disappears_before_the_delete_counts_as_moved(
     status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3 = FakeS3({"ETag": MD5}, {"ETag": MD5})
-    s3.delete_error = answer("PreconditionFailed", status)
+    s3.delete_error = client_error("PreconditionFailed", status)
     assert move(s3, monkeypatch).size == 5
     assert s3.source
 
 
-def test_a_source_that_may_not_be_deleted_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_denied_delete_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     s3 = FakeS3({"ETag": MD5}, {"ETag": MD5})
-    s3.delete_error = answer("AccessDenied", 403)
+    s3.delete_error = client_error("AccessDenied", 403)
     with pytest.raises(Exception, match="AccessDenied"):
         move(s3, monkeypatch)

@@ -1,4 +1,4 @@
-"""What is a reading, and why a line is none."""
+"""Parsing lines: readings, and reasons for rejecting a line."""
 
 from decimal import Decimal
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.sensor.readings import Reading, Rejection, names_columns, parse
+from handlers.sensor.readings import Reading, Rejection, is_header, parse
 
 LAST = 253_402_300_799
 FIRST = -62_135_596_800
@@ -47,7 +47,7 @@ FIRST = -62_135_596_800
         "longest-sensor-id-in-bytes",
     ],
 )
-def test_accepted(line: str, reading: tuple[str, int, str]) -> None:
+def test_a_valid_line_is_a_reading(line: str, reading: tuple[str, int, str]) -> None:
     assert parse(line.encode()) == Reading(*reading)
 
 
@@ -88,7 +88,7 @@ def test_values_are_stored_exactly_in_their_shortest_form(written: str, stored: 
     assert Decimal(written) == Decimal(stored)
 
 
-def test_zero_is_zero_whatever_its_exponent() -> None:
+def test_zero_with_any_exponent_is_zero() -> None:
     assert parse(b"a,1,0e999999999999999999999") == Reading("a", 1, "0")
 
 
@@ -139,14 +139,14 @@ def test_zero_is_zero_whatever_its_exponent() -> None:
     ],
     ids=lambda value: None if isinstance(value, bytes) else value,
 )
-def test_rejected(line: bytes, reason: str) -> None:
+def test_an_invalid_line_is_rejected_with_a_reason(line: bytes, reason: str) -> None:
     row = parse(line)
     assert isinstance(row, Rejection)
     assert reason in row.reason
 
 
 @pytest.mark.parametrize("line", [b"", b"   ", b" \t "], ids=["empty", "blanks", "blanks-and-tab"])
-def test_a_blank_line_is_nothing(line: bytes) -> None:
+def test_a_blank_line_is_skipped(line: bytes) -> None:
     assert parse(line) is None
 
 
@@ -161,8 +161,8 @@ def test_a_blank_line_is_nothing(line: bytes) -> None:
         "id,date,measured",
     ],
 )
-def test_a_line_that_names_the_columns(line: str) -> None:
-    assert names_columns(line.encode())
+def test_a_header_is_recognised(line: str) -> None:
+    assert is_header(line.encode())
 
 
 @pytest.mark.parametrize(
@@ -179,8 +179,8 @@ def test_a_line_that_names_the_columns(line: str) -> None:
         b'sensor_id,"timestamp,value',
     ],
 )
-def test_a_line_that_does_not(line: bytes) -> None:
-    assert not names_columns(line)
+def test_another_line_is_not_a_header(line: bytes) -> None:
+    assert not is_header(line)
 
 
 numbers = st.builds(
@@ -192,7 +192,7 @@ numbers = st.builds(
 
 
 @given(numbers, st.sampled_from(["{}", "{:f}", "{:E}", "000{:f}"]))
-def test_every_number_dynamodb_can_hold_is_kept_exactly(number: Decimal, form: str) -> None:
+def test_every_number_of_dynamodb_is_stored_exactly(number: Decimal, form: str) -> None:
     written = form.format(number) if number > 0 else str(number)
     row = parse(f"a,1,{written}".encode())
     assert isinstance(row, Reading)
@@ -200,5 +200,5 @@ def test_every_number_dynamodb_can_hold_is_kept_exactly(number: Decimal, form: s
 
 
 @given(st.binary(max_size=60))
-def test_no_line_is_too_strange(line: bytes) -> None:
+def test_any_bytes_can_be_parsed(line: bytes) -> None:
     assert isinstance(parse(line), Reading | Rejection | None)

@@ -1,4 +1,4 @@
-"""Rejected rows are written while they are found, in whatever number."""
+"""Rejected rows are written to S3 while the file is read."""
 
 import csv
 import io
@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from handlers.sensor import rejects
-from handlers.sensor.rejects import PART, RejectedRows
+from handlers.sensor.rejects import MIN_PART, RejectedRows
 from handlers.shared.errors import AwsUnavailableError
-from tests.unit.fakes import answer
+from tests.unit.fakes import client_error
 
 from .fakes import FakeS3
 
@@ -23,7 +23,7 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> FakeS3:
     return fake
 
 
-def test_none_is_no_object(s3: FakeS3) -> None:
+def test_without_rejected_rows_there_is_no_object(s3: FakeS3) -> None:
     with RejectedRows("bucket", KEY):
         pass
     assert s3.objects == {}
@@ -42,12 +42,12 @@ def test_none_is_no_object(s3: FakeS3) -> None:
         pytest.param(b"=1+1", "=1+1", id="formula"),
     ],
 )
-def test_few_are_one_object(s3: FakeS3, row: bytes, written: str) -> None:
+def test_a_few_rows_are_written_as_one_object(s3: FakeS3, row: bytes, written: str) -> None:
     # When a row is rejected
     with RejectedRows("bucket", KEY) as rows:
         rows.add(7, "a reason, with a comma", row)
 
-    # Then any reader of CSV finds it again
+    # Then a CSV reader reads it unchanged
     text = io.StringIO(s3.objects[KEY].decode(), newline="")
     assert list(csv.reader(text)) == [
         ["line", "reason", "row"],
@@ -55,17 +55,17 @@ def test_few_are_one_object(s3: FakeS3, row: bytes, written: str) -> None:
     ]
 
 
-def test_many_are_uploaded_in_parts(s3: FakeS3) -> None:
-    # Given rows of two parts and a bit
-    count = 2 * PART // 4000 + 100
+def test_many_rows_are_uploaded_in_parts(s3: FakeS3) -> None:
+    # Given rows for slightly more than two parts
+    count = 2 * MIN_PART // 4000 + 100
 
-    # When they are rejected, then parts go out meanwhile
+    # When they are rejected, then full parts are uploaded at once
     with RejectedRows("bucket", KEY) as rows:
         for line in range(count):
             rows.add(line, "long", b"x" * 4000)
         assert len(s3.uploads[KEY]) == 2
 
-    # And at the end all of them are one object
+    # And at the end there is one object with all rows
     lines = s3.objects[KEY].splitlines()
     assert len(lines) == count + 1
     assert lines[-1] == f"{count - 1},long,".encode() + b"x" * 4000
@@ -74,13 +74,13 @@ def test_many_are_uploaded_in_parts(s3: FakeS3) -> None:
 
 def reject_and_fail(parts: int) -> None:
     with RejectedRows("bucket", KEY) as rows:
-        for line in range(parts * PART // 4000 + 2):
+        for line in range(parts * MIN_PART // 4000 + 2):
             rows.add(line, "long", b"x" * 4000)
         raise ZeroDivisionError
 
 
 @pytest.mark.parametrize("parts", [0, 1], ids=["none-uploaded", "a-part-uploaded"])
-def test_a_failure_leaves_nothing(s3: FakeS3, parts: int) -> None:
+def test_an_error_leaves_no_object_and_no_upload(s3: FakeS3, parts: int) -> None:
     with pytest.raises(ZeroDivisionError):
         reject_and_fail(parts)
     assert (s3.objects, s3.uploads) == ({}, {})
@@ -90,8 +90,10 @@ def test_a_failure_leaves_nothing(s3: FakeS3, parts: int) -> None:
     ("operation", "rows"),
     [("put_object", 1), ("upload_part", 1400), ("complete_multipart_upload", 1400)],
 )
-def test_a_failing_upload_leaves_nothing(s3: FakeS3, operation: str, rows: int) -> None:
-    s3.fails_on = operation
+def test_a_failed_upload_leaves_no_object_and_no_upload(
+    s3: FakeS3, operation: str, rows: int
+) -> None:
+    s3.failing_operation = operation
     with (
         pytest.raises(AwsUnavailableError, match="writing rejected rows"),
         RejectedRows("bucket", KEY) as rejected,
@@ -100,23 +102,23 @@ def test_a_failing_upload_leaves_nothing(s3: FakeS3, operation: str, rows: int) 
     assert (s3.objects, s3.uploads) == ({}, {})
 
 
-def test_an_upload_that_s3_no_longer_knows_is_made_again(
+def test_a_missing_multipart_upload_is_a_transient_error(
     s3: FakeS3, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """S3 may say so when CompleteMultipartUpload is repeated because its answer was lost."""
+    """S3 may return NoSuchUpload if CompleteMultipartUpload is repeated after a lost response."""
 
-    def gone(**_: Any) -> None:
-        raise answer("NoSuchUpload", 404)
+    def fail(**_: Any) -> None:
+        raise client_error("NoSuchUpload", 404)
 
-    monkeypatch.setattr(s3, "complete_multipart_upload", gone)
+    monkeypatch.setattr(s3, "complete_multipart_upload", fail)
     with (
-        pytest.raises(AwsUnavailableError, match="not known whether the rejected rows"),
+        pytest.raises(AwsUnavailableError, match="unknown whether the rejected rows"),
         RejectedRows("bucket", KEY) as rejected,
     ):
         list(map(rejected.add, range(1400), ["long"] * 1400, [b"x" * 4000] * 1400))
 
 
-def test_an_upload_that_cannot_even_be_aborted_does_not_hide_the_failure(s3: FakeS3) -> None:
-    s3.fails_on = "abort_multipart_upload"
+def test_a_failed_abort_does_not_hide_the_first_error(s3: FakeS3) -> None:
+    s3.failing_operation = "abort_multipart_upload"
     with pytest.raises(ZeroDivisionError):
         reject_and_fail(1)

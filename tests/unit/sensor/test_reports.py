@@ -1,4 +1,4 @@
-"""What the e-mails say."""
+"""The content of the mails."""
 
 import json
 from collections.abc import Callable
@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from handlers.sensor import errors, reports
+from handlers.sensor.file_locations import FileLocations
 from handlers.sensor.reports import (
     failure_report,
     move_failure_report,
     processed_report,
     send,
 )
-from handlers.sensor.whereabouts import Whereabouts
 from handlers.shared.errors import InvalidEventError
 from handlers.shared.mail import Mail
 
@@ -43,17 +43,17 @@ FAILED = {
         "Error": "NoValidReadingsError",
         "Cause": json.dumps({"errorMessage": "s3://source/in/a<b>.csv has no rows."}),
     },
-    "setAside": {"moved": True, "bucketName": "target", "objectKey": "failed/in/a<b>.csv"},
+    "quarantine": {"moved": True, "bucketName": "target", "objectKey": "failed/in/a<b>.csv"},
 }
-SOURCE_PLACE = "s3://source/in/a<b>.csv (version v1)"
-PROCESSED_PLACE = "s3://target/processed/in/a<b>.csv"
-FAILED_PLACE = "s3://target/failed/in/a<b>.csv"
-SET_ASIDE = Whereabouts(failed=FAILED_PLACE)
+SOURCE_LOCATION = "s3://source/in/a<b>.csv (version v1)"
+PROCESSED_LOCATION = "s3://target/processed/in/a<b>.csv"
+FAILED_LOCATION = "s3://target/failed/in/a<b>.csv"
+QUARANTINED = FileLocations(failed=FAILED_LOCATION)
 NOT_MOVED = {
     "execution": EXECUTION,
     "source": SOURCE,
     "ingestion": INGESTION,
-    "failure": {"Error": "AwsUnavailableError", "Cause": '{"errorMessage": "S3 was away."}'},
+    "failure": {"Error": "AwsUnavailableError", "Cause": '{"errorMessage": "S3 was unavailable."}'},
 }
 
 
@@ -62,7 +62,7 @@ def target_bucket(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TARGET_BUCKET", "target")
 
 
-class Words(HTMLParser):
+class PageText(HTMLParser):
     """The text of a page, and its tags."""
 
     def __init__(self, page: str) -> None:
@@ -78,13 +78,13 @@ class Words(HTMLParser):
         self.tags.add(tag)
 
 
-def test_a_processed_file() -> None:
+def test_the_report_on_a_processed_file() -> None:
     report = processed_report(PROCESSED)
     assert report.subject == "File processed"
     assert report.text() == (
         "in/a<b>.csv was processed.\n\n"
         "File: in/a<b>.csv\n"
-        "Now at: s3://target/processed/in/a<b>.csv\n"
+        "Location: s3://target/processed/in/a<b>.csv\n"
         "Readings stored: 8\n"
         "Duplicate rows: 1\n"
         "Rejected rows: 2, see s3://target/rejected/in/a<b>.csv.csv\n"
@@ -95,7 +95,7 @@ def test_a_processed_file() -> None:
     )
 
 
-def test_a_processed_file_without_rejected_rows() -> None:
+def test_the_report_on_a_file_without_rejected_rows() -> None:
     ingestion = INGESTION | {"rejected": 0}
     del ingestion["rejectedKey"]
     report = processed_report(PROCESSED | {"ingestion": ingestion})
@@ -106,29 +106,29 @@ def test_a_processed_file_without_rejected_rows() -> None:
     "make",
     [
         pytest.param(lambda: processed_report(PROCESSED), id="processed"),
-        pytest.param(lambda: failure_report(FAILED, SET_ASIDE), id="failed"),
-        pytest.param(lambda: move_failure_report(NOT_MOVED, Whereabouts()), id="not-moved"),
+        pytest.param(lambda: failure_report(FAILED, QUARANTINED), id="failed"),
+        pytest.param(lambda: move_failure_report(NOT_MOVED, FileLocations()), id="not-moved"),
     ],
 )
-def test_the_page_says_the_same_as_the_text_and_no_key_becomes_markup(
+def test_html_and_text_have_the_same_content_and_keys_are_escaped(
     make: Callable[[], reports.Report],
 ) -> None:
     report = make()
-    page = Words(report.html())
-    words = " ".join(page.text)
-    for value in (report.lead, *report.facts, *report.facts.values(), report.advice):
-        assert value in words
+    page = PageText(report.html())
+    page_text = " ".join(page.text)
+    for value in (report.summary, *report.facts, *report.facts.values(), report.advice):
+        assert value in page_text
     assert "b" not in page.tags
 
 
-def test_a_file_that_failed() -> None:
-    report = failure_report(FAILED, SET_ASIDE)
+def test_the_report_on_a_failed_file() -> None:
+    report = failure_report(FAILED, QUARANTINED)
     assert report.subject == "File not processed"
     assert report.text() == (
         "in/a<b>.csv could not be processed. The file has no valid reading.\n\n"
         "File: in/a<b>.csv\n"
         "Reason: s3://source/in/a<b>.csv has no rows.\n"
-        "Where it is now: s3://target/failed/in/a<b>.csv\n"
+        "Location: s3://target/failed/in/a<b>.csv\n"
         "Readings stored: none\n"
         "Error: NoValidReadingsError\n"
         f"Execution: {EXECUTION}\n\n"
@@ -138,58 +138,61 @@ def test_a_file_that_failed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "place"),
+    ("locations", "expected"),
     [
-        pytest.param(Whereabouts(source=SOURCE_PLACE), SOURCE_PLACE, id="source"),
+        pytest.param(FileLocations(source=SOURCE_LOCATION), SOURCE_LOCATION, id="source"),
         pytest.param(
-            Whereabouts(source=SOURCE_PLACE, failed=FAILED_PLACE),
-            f"{SOURCE_PLACE} and {FAILED_PLACE}",
-            id="two-places",
+            FileLocations(source=SOURCE_LOCATION, failed=FAILED_LOCATION),
+            f"{SOURCE_LOCATION} and {FAILED_LOCATION}",
+            id="two-locations",
         ),
         pytest.param(
-            Whereabouts(),
+            FileLocations(),
             "Not found: neither at s3://source/in/a<b>.csv nor in processed/ or failed/ of the "
             "target bucket.",
-            id="nowhere",
+            id="not-found",
         ),
         pytest.param(
-            Whereabouts(unknown=(f"{FAILED_PLACE} could not be looked at: no answer",)),
-            f"Not known. {FAILED_PLACE} could not be looked at: no answer.",
+            FileLocations(unknown=(f"{FAILED_LOCATION} could not be checked: no response",)),
+            f"Unknown. {FAILED_LOCATION} could not be checked: no response.",
             id="unknown",
         ),
         pytest.param(
-            Whereabouts(
-                source=SOURCE_PLACE, unknown=(f"{FAILED_PLACE} could not be looked at: S3 said.",)
+            FileLocations(
+                source=SOURCE_LOCATION,
+                unknown=(f"{FAILED_LOCATION} could not be checked: S3 failed.",),
             ),
-            f"{SOURCE_PLACE}. {FAILED_PLACE} could not be looked at: S3 said.",
+            f"{SOURCE_LOCATION}. {FAILED_LOCATION} could not be checked: S3 failed.",
             id="partly-unknown",
         ),
     ],
 )
-def test_where_the_file_is(found: Whereabouts, place: str) -> None:
-    assert failure_report(FAILED, found).facts["Where it is now"] == place
-    assert move_failure_report(NOT_MOVED, found).facts["Where it is now"] == place
+def test_the_location_is_reported(locations: FileLocations, expected: str) -> None:
+    assert failure_report(FAILED, locations).facts["Location"] == expected
+    assert move_failure_report(NOT_MOVED, locations).facts["Location"] == expected
 
 
 @pytest.mark.parametrize(
-    ("set_aside", "said"),
+    ("quarantine", "expected"),
     [
-        pytest.param(FAILED["setAside"], None, id="moved"),
+        pytest.param(FAILED["quarantine"], None, id="moved"),
         pytest.param(
             {"moved": False, "reason": "There is no s3://source/in/a<b>.csv."},
-            "not done. There is no s3://source/in/a<b>.csv.",
+            "not moved. There is no s3://source/in/a<b>.csv.",
             id="nothing-to-move",
         ),
         pytest.param(
-            {"Error": "AwsUnavailableError", "Cause": '{"errorMessage": "S3 was away."}'},
-            "ended with an error. S3 was away.",
+            {"Error": "AwsUnavailableError", "Cause": '{"errorMessage": "S3 was unavailable."}'},
+            "failed. S3 was unavailable.",
             id="error",
         ),
     ],
 )
-def test_what_became_of_setting_aside(set_aside: dict[str, Any], said: str | None) -> None:
-    report = failure_report(FAILED | {"setAside": set_aside}, Whereabouts())
-    assert report.facts.get("Moving it to failed/") == said
+def test_the_result_of_quarantining_is_reported(
+    quarantine: dict[str, Any], expected: str | None
+) -> None:
+    report = failure_report(FAILED | {"quarantine": quarantine}, FileLocations())
+    assert report.facts.get("Move to failed/") == expected
 
 
 @pytest.mark.parametrize(
@@ -197,63 +200,65 @@ def test_what_became_of_setting_aside(set_aside: dict[str, Any], said: str | Non
     [
         ("NoValidReadingsError", "none"),
         ("SourceObjectMissingError", None),
-        ("IngestionTimeoutError", "not known: some, perhaps. Storing them again does no harm."),
-        ("Runtime.ExitError", "not known: some, perhaps. Storing them again does no harm."),
-        ("AnythingElse", "not known: some, perhaps. Storing them again does no harm."),
+        ("IngestionTimeoutError", "unknown, some may be stored. Storing them again is safe."),
+        ("Runtime.ExitError", "unknown, some may be stored. Storing them again is safe."),
+        ("AnythingElse", "unknown, some may be stored. Storing them again is safe."),
     ],
 )
-def test_what_is_stored_of_a_file_that_failed(error: str, stored: str | None) -> None:
-    report = failure_report(FAILED | {"failure": {"Error": error}}, Whereabouts())
+def test_the_stored_readings_of_a_failed_file_are_reported(error: str, stored: str | None) -> None:
+    report = failure_report(FAILED | {"failure": {"Error": error}}, FileLocations())
     assert report.facts.get("Readings stored") == stored
 
 
-def test_a_file_that_could_not_be_moved() -> None:
-    report = move_failure_report(NOT_MOVED, Whereabouts(source=SOURCE_PLACE))
+def test_the_report_on_a_file_that_could_not_be_moved() -> None:
+    report = move_failure_report(NOT_MOVED, FileLocations(source=SOURCE_LOCATION))
     assert report.subject == "File processed, but moving it failed"
     assert report.text() == (
-        "All readings of in/a<b>.csv are stored, but moving the file to processed/ failed. AWS "
-        "did not answer, even after several attempts.\n\n"
+        "All readings of in/a<b>.csv are stored, but moving the file to processed/ failed. "
+        "An AWS service was unavailable, even after several attempts.\n\n"
         "File: in/a<b>.csv\n"
         "Readings stored: 8\n"
         "Duplicate rows: 1\n"
         "Rejected rows: 2, see s3://target/rejected/in/a<b>.csv.csv\n"
         "Not done: The file was not moved.\n"
-        "Where it is now: s3://source/in/a<b>.csv (version v1)\n"
-        "Reason: S3 was away.\n"
+        "Location: s3://source/in/a<b>.csv (version v1)\n"
+        "Reason: S3 was unavailable.\n"
         "Error: AwsUnavailableError\n"
         f"Execution: {EXECUTION}\n\n"
-        "What to do: Do not upload the file again: its readings are stored. Once the cause has "
-        "passed, whoever runs this service starts an execution with the same input. It stores the "
-        "same readings once more, to the same result, and moves the file.\n"
+        "What to do: Do not upload the file again: its readings are stored. When the cause is "
+        "corrected, the operator of this service starts an execution with the same input. It "
+        "stores the same readings again, which changes nothing, and moves the file.\n"
     )
 
 
 @pytest.mark.parametrize(
-    ("found", "not_done", "advice"),
+    ("locations", "not_done", "advice"),
     [
         pytest.param(
-            Whereabouts(source=SOURCE_PLACE, processed=PROCESSED_PLACE),
-            "The file was copied, but not removed from the source bucket.",
+            FileLocations(source=SOURCE_LOCATION, processed=PROCESSED_LOCATION),
+            "The file was copied, but not deleted from the source bucket.",
             "Do not upload",
             id="copied",
         ),
         pytest.param(
-            Whereabouts(processed=PROCESSED_PLACE),
-            "Nothing: the file was moved, but the function that moved it could not say so.",
+            FileLocations(processed=PROCESSED_LOCATION),
+            "Nothing. The file was moved, but the function ended before it could report that.",
             "Nothing.",
-            id="moved-after-all",
+            id="moved",
         ),
         pytest.param(
-            Whereabouts(processed=PROCESSED_PLACE, unknown=("s3://source/… : no answer",)),
-            "It is not known whether the file was moved.",
+            FileLocations(processed=PROCESSED_LOCATION, unknown=("s3://source/… : no response",)),
+            "It is unknown whether the file was moved.",
             "Do not upload",
             id="unknown",
         ),
-        pytest.param(Whereabouts(), "The file was not moved.", "Nothing, unless", id="gone"),
+        pytest.param(FileLocations(), "The file was not moved.", "Nothing, unless", id="gone"),
     ],
 )
-def test_what_was_not_done(found: Whereabouts, not_done: str, advice: str) -> None:
-    report = move_failure_report(NOT_MOVED, found)
+def test_the_report_says_what_was_not_done(
+    locations: FileLocations, not_done: str, advice: str
+) -> None:
+    report = move_failure_report(NOT_MOVED, locations)
     assert report.facts["Not done"] == not_done
     assert report.advice.startswith(f"What to do: {advice}")
 
@@ -261,7 +266,7 @@ def test_what_was_not_done(found: Whereabouts, not_done: str, advice: str) -> No
 @pytest.mark.parametrize(
     ("failure", "reason"),
     [
-        pytest.param({"Error": "X", "Cause": "plain words"}, "plain words", id="no-json"),
+        pytest.param({"Error": "X", "Cause": "plain text"}, "plain text", id="no-json"),
         pytest.param({"Error": "X", "Cause": "[1]"}, "[1]", id="other-json"),
         pytest.param({"Error": "X"}, "No reason was given.", id="no-cause"),
         pytest.param({"Error": "X", "Cause": ""}, "No reason was given.", id="empty-cause"),
@@ -269,10 +274,10 @@ def test_what_was_not_done(found: Whereabouts, not_done: str, advice: str) -> No
         pytest.param({}, "No reason was given.", id="nothing"),
     ],
 )
-def test_the_reason(failure: dict[str, str], reason: str) -> None:
-    report = failure_report(FAILED | {"failure": failure}, SET_ASIDE)
+def test_the_reason_comes_from_the_cause(failure: dict[str, str], reason: str) -> None:
+    report = failure_report(FAILED | {"failure": failure}, QUARANTINED)
     assert report.facts["Reason"] == reason
-    assert "Something unexpected happened." in report.lead
+    assert "An unexpected error occurred." in report.summary
 
 
 @pytest.mark.parametrize(
@@ -282,16 +287,16 @@ def test_the_reason(failure: dict[str, str], reason: str) -> None:
         for error in vars(errors).values()
         if isinstance(error, type)
         and error.__module__ == errors.__name__
-        # without an execution there is no report, and none about a report
+        # There is no report without an execution, or about the report itself.
         and error not in (errors.ExecutionNotStartedError, errors.EmailOutcomeUnknownError)
     ],
 )
-def test_each_of_our_errors_is_explained(error: str) -> None:
-    assert error in reports._WHY
+def test_each_error_of_the_workflow_has_an_explanation(error: str) -> None:
+    assert error in reports._EXPLANATIONS
 
 
 @pytest.mark.parametrize("missing", ["source", "ingestion", "moved"])
-def test_an_event_without_a_part_is_refused(missing: str) -> None:
+def test_an_event_with_a_missing_field_is_refused(missing: str) -> None:
     event = {name: value for name, value in PROCESSED.items() if name != missing}
     with pytest.raises(InvalidEventError, match=missing):
         processed_report(event)
@@ -301,20 +306,20 @@ def test_an_event_without_a_part_is_refused(missing: str) -> None:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Mail, str]]:
     mails: list[tuple[Mail, str]] = []
 
-    def remember(mail: Mail, *, key: str) -> dict[str, str]:
+    def record(mail: Mail, *, key: str) -> dict[str, str]:
         mails.append((mail, key))
         return {"status": "sent"}
 
-    monkeypatch.setattr(reports, "send_once", remember)
+    monkeypatch.setattr(reports, "send_once", record)
     monkeypatch.setenv("EMAIL_FROM", "from@example.com")
     monkeypatch.setenv("EMAIL_TO", "to@example.com")
     return mails
 
 
-def test_a_report_is_sent_once_for_an_execution_and_kind(sent: list[tuple[Mail, str]]) -> None:
+def test_each_kind_of_report_of_an_execution_has_its_own_key(sent: list[tuple[Mail, str]]) -> None:
     send(processed_report(PROCESSED), PROCESSED)
-    send(failure_report(FAILED, SET_ASIDE), FAILED)
-    send(move_failure_report(NOT_MOVED, Whereabouts()), NOT_MOVED)
+    send(failure_report(FAILED, QUARANTINED), FAILED)
+    send(move_failure_report(NOT_MOVED, FileLocations()), NOT_MOVED)
     assert [mail.subject for mail, _ in sent] == [
         "File processed",
         "File not processed",
@@ -328,34 +333,34 @@ def test_a_report_is_sent_once_for_an_execution_and_kind(sent: list[tuple[Mail, 
     assert all(EXECUTION in key for key in keys)
 
 
-def test_without_an_execution_the_object_is_the_key(sent: list[tuple[Mail, str]]) -> None:
-    by_hand = {name: value for name, value in PROCESSED.items() if name != "execution"}
-    other = by_hand | {"source": SOURCE | {"versionId": "v2"}}
-    for event in (by_hand, by_hand, other):
+def test_without_an_execution_the_key_is_the_object(sent: list[tuple[Mail, str]]) -> None:
+    without_execution = {name: value for name, value in PROCESSED.items() if name != "execution"}
+    other = without_execution | {"source": SOURCE | {"versionId": "v2"}}
+    for event in (without_execution, without_execution, other):
         send(processed_report(event), event)
     first, second, third = (key for _, key in sent)
     assert first == second != third
 
 
 @pytest.mark.parametrize(
-    ("report", "given"),
-    [(processed_report, PROCESSED), (lambda event: failure_report(event, SET_ASIDE), FAILED)],
+    ("report", "event_of_report"),
+    [(processed_report, PROCESSED), (lambda event: failure_report(event, QUARANTINED), FAILED)],
     ids=["processed", "failed"],
 )
-def test_a_key_adds_no_line_to_a_mail_and_turns_none_around(
-    report: Any, given: dict[str, Any]
+def test_control_characters_of_a_key_are_removed(
+    report: Any, event_of_report: dict[str, Any]
 ) -> None:
-    key = "a.csv\r\nWhere it is now: nowhere\u2028\u202e\x1b.csv"
+    key = "a.csv\r\nLocation: nowhere\u2028\u202e\x1b.csv"
     source = SOURCE | {"objectKey": key}
-    event = given | {
+    event = event_of_report | {
         "source": source,
         "moved": PROCESSED["moved"] | {"objectKey": f"processed/{key}"},
-        "setAside": FAILED["setAside"] | {"objectKey": f"failed/{key}"},
+        "quarantine": FAILED["quarantine"] | {"objectKey": f"failed/{key}"},
     }
 
     text, page = report(event).text(), report(event).html()
 
-    assert "File: a.csv Where it is now: nowhere .csv" in text.splitlines()
+    assert "File: a.csv Location: nowhere .csv" in text.splitlines()
     assert len(text.splitlines()) == len(report(event | {"source": SOURCE}).text().splitlines())
     for character in "\r\u2028\u202e\x1b":
         assert character not in text + page
@@ -364,4 +369,4 @@ def test_a_key_adds_no_line_to_a_mail_and_turns_none_around(
 def test_a_fact_has_a_bounded_length() -> None:
     failure = {"Error": "x" * 100_000, "Cause": "y" * 100_000}
 
-    assert len(failure_report(FAILED | {"failure": failure}, SET_ASIDE).text()) < 10_000
+    assert len(failure_report(FAILED | {"failure": failure}, QUARANTINED).text()) < 10_000

@@ -1,4 +1,4 @@
-"""Which object is meant."""
+"""References to objects and their versions."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 from handlers.sensor.source import ObjectRef, pinned_to
 from handlers.shared.errors import InvalidEventError
 
-PLACE = {"bucketName": "bucket", "objectKey": "a/b.csv"}
+OBJECT = {"bucketName": "bucket", "objectKey": "a/b.csv"}
 
 
 @pytest.mark.parametrize(
@@ -20,32 +20,34 @@ PLACE = {"bucketName": "bucket", "objectKey": "a/b.csv"}
         pytest.param({"versionId": None, "etag": None}, (None, None), id="nulls"),
     ],
 )
-def test_the_object_of_an_event(pins: dict[str, Any], expected: tuple[str, str]) -> None:
-    source = ObjectRef.from_event({"source": PLACE | pins})
+def test_an_object_is_read_from_an_event(pins: dict[str, Any], expected: tuple[str, str]) -> None:
+    source = ObjectRef.from_event({"source": OBJECT | pins})
     assert (source.bucket, source.key) == ("bucket", "a/b.csv")
     assert (source.version_id, source.etag) == expected
     assert source.uri == "s3://bucket/a/b.csv"
 
 
 @pytest.mark.parametrize("missing", ["bucketName", "objectKey"])
-def test_an_incomplete_source_is_named(missing: str) -> None:
-    place = {name: value for name, value in PLACE.items() if name != missing}
+def test_a_missing_field_of_a_source_is_named(missing: str) -> None:
+    incomplete = {name: value for name, value in OBJECT.items() if name != missing}
     with pytest.raises(InvalidEventError, match=missing):
-        ObjectRef.from_event({"source": place})
+        ObjectRef.from_event({"source": incomplete})
 
 
-def test_what_was_read_goes_before_what_was_announced() -> None:
-    announced = ObjectRef("bucket", "key", "v1", "old")
-    assert announced.pinned_by({"etag": "new"}) == ObjectRef("bucket", "key", "v1", "new")
-    assert announced.pinned_by({}) == announced
+def test_new_pins_replace_the_pins_of_the_event() -> None:
+    pinned = ObjectRef("bucket", "key", "v1", "old")
+    assert pinned.pinned_by({"etag": "new"}) == ObjectRef("bucket", "key", "v1", "new")
+    assert pinned.pinned_by({}) == pinned
 
 
-def test_an_answer_pins() -> None:
-    answer = {"ETag": '"abc"', "VersionId": "v2"}
-    assert pinned_to(ObjectRef("bucket", "key"), answer) == ObjectRef("bucket", "key", "v2", "abc")
+def test_a_response_pins_the_object() -> None:
+    response = {"ETag": '"abc"', "VersionId": "v2"}
+    assert pinned_to(ObjectRef("bucket", "key"), response) == ObjectRef(
+        "bucket", "key", "v2", "abc"
+    )
 
 
-def test_a_request_asks_for_that_object_and_no_other() -> None:
+def test_a_request_names_exactly_the_pinned_object() -> None:
     assert ObjectRef("bucket", "key").request() == {"Bucket": "bucket", "Key": "key"}
     assert ObjectRef("bucket", "key", "v1", "abc").request() == {
         "Bucket": "bucket",

@@ -38,7 +38,7 @@ def test_the_parts_of_a_request_are_read() -> None:
     [{}, dict.fromkeys(REQUEST), {name: {} for name in REQUEST}],
     ids=["nothing", "null", "empty"],
 )
-def test_parts_that_are_not_there_are_empty(request_: dict[str, Any]) -> None:
+def test_missing_parts_of_a_request_are_empty(request_: dict[str, Any]) -> None:
     assert path_parameter(request_, "id") == ""
     assert query_parameter(request_, "limit") == ""
     assert query_parameter(request_, "limit", "10") == "10"
@@ -46,35 +46,35 @@ def test_parts_that_are_not_there_are_empty(request_: dict[str, Any]) -> None:
     assert body_text(request_) == ""
 
 
-def test_a_body_may_come_in_base64() -> None:
+def test_a_base64_body_is_decoded() -> None:
     encoded = base64.b64encode("ä".encode()).decode()
 
     assert body_text({"body": encoded, "isBase64Encoded": True}) == "ä"
 
 
 @pytest.mark.parametrize("body", ["%%%", base64.b64encode(b"\xff").decode()])
-def test_a_body_that_is_no_text_is_refused(body: str) -> None:
+def test_a_body_that_is_not_utf8_is_refused(body: str) -> None:
     with pytest.raises(InvalidEventError, match="UTF-8"):
         body_text({"body": body, "isBase64Encoded": True})
 
 
-def test_a_response_is_json_that_nobody_stores() -> None:
-    made = json_response(200, {"text": "ä \ud800"})
+def test_a_json_response_must_not_be_cached() -> None:
+    result = json_response(200, {"text": "ä \ud800"})
 
-    assert made["statusCode"] == 200
-    assert made["headers"] == {"Content-Type": "application/json", "Cache-Control": "no-store"}
-    assert json.loads(made["body"]) == {"text": "ä \ud800"}
-    assert made["body"].isascii()
-
-
-def test_an_error_says_what_is_wrong() -> None:
-    made = error_response(404, "There is no such thing.")
-
-    assert made["statusCode"] == 404
-    assert json.loads(made["body"]) == {"message": "There is no such thing."}
-    assert "Retry-After" not in made["headers"]
+    assert result["statusCode"] == 200
+    assert result["headers"] == {"Content-Type": "application/json", "Cache-Control": "no-store"}
+    assert json.loads(result["body"]) == {"text": "ä \ud800"}
+    assert result["body"].isascii()
 
 
-def test_a_503_says_when_to_try_again() -> None:
+def test_an_error_response_has_a_message() -> None:
+    result = error_response(404, "There is no such thing.")
+
+    assert result["statusCode"] == 404
+    assert json.loads(result["body"]) == {"message": "There is no such thing."}
+    assert "Retry-After" not in result["headers"]
+
+
+def test_a_503_has_a_retry_after_header() -> None:
     assert error_response(503, "Later.")["headers"]["Retry-After"] == "1"
     assert response(503, {"Content-Type": "text/html"}, "<p>")["headers"]["Retry-After"] == "1"

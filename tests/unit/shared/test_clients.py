@@ -13,21 +13,21 @@ from tests.support import asl
 from tests.support.asl import ROOT
 
 
-def test_a_client_is_made_once() -> None:
+def test_a_client_is_created_once() -> None:
     assert client("s3") is client("s3")
 
 
-def test_a_mail_is_never_retried_by_the_client() -> None:
+def test_the_ses_client_does_not_retry() -> None:
     assert client("ses").meta.config.retries["total_max_attempts"] == 1
 
 
-def test_other_services_are() -> None:
+def test_other_clients_retry() -> None:
     retries = client("s3").meta.config.retries
     assert (retries["mode"], retries["total_max_attempts"]) == ("standard", 4)
 
 
-def test_a_page_is_answered_though_step_functions_does_not_answer() -> None:
-    """Or Bob would get API Gateway's own error, and not the page that says what is stored."""
+def test_the_api_responds_in_time_although_step_functions_does_not_respond() -> None:
+    """Otherwise Bob would get an error from API Gateway instead of the page with the status."""
     config = client("stepfunctions").meta.config
     attempts = config.retries["total_max_attempts"]
     backoff = sum(2**number for number in range(attempts - 1))  # botocore's, at most
@@ -35,13 +35,13 @@ def test_a_page_is_answered_though_step_functions_does_not_answer() -> None:
 
     assert attempts > 1
     worst = max(config.read_timeout, config.connect_timeout) * attempts + backoff
-    assert worst < functions["decideSignatureRequest"]["timeout"] - 3  # for the table's part
+    assert worst < functions["decideSignatureRequest"]["timeout"] - 3  # for DynamoDB
 
 
 def test_a_bulk_client_neither_validates_nor_retries() -> None:
     bulk = client("dynamodb", bulk=True)
     assert bulk.meta.config.retries["total_max_attempts"] == 1
-    with pytest.raises(HTTPClientError):  # as far as the network
+    with pytest.raises(HTTPClientError):  # not validated, so the request is sent
         bulk.list_tables(Limit="five")
     with pytest.raises(ParamValidationError):
         client("dynamodb").list_tables(Limit="five")
@@ -62,40 +62,40 @@ IMPORTING = """
 import importlib, json, sys
 import botocore.session
 
-made, clients = [], {}
+created, clients = [], {}
 create = botocore.session.Session.create_client
 
 
-def note(session, service, *rest, **more):
-    made.append(service)
-    return create(session, service, *rest, **more)
+def create_and_record(session, service, *arguments, **options):
+    created.append(service)
+    return create(session, service, *arguments, **options)
 
 
-botocore.session.Session.create_client = note
+botocore.session.Session.create_client = create_and_record
 for name in sys.argv[1:]:
     module, _, function = name.rpartition(".")
     assert callable(getattr(importlib.import_module(module), function)), name
-    if made:
-        clients[name] = list(made)
-        made.clear()
+    if created:
+        clients[name] = list(created)
+        created.clear()
 print(json.dumps(clients))
 """
 
 
-def test_importing_handlers_makes_no_client_and_needs_no_setting() -> None:
+def test_importing_handlers_creates_no_client_and_needs_no_setting() -> None:
     # Given an interpreter without any environment
     command = [sys.executable, "-c", IMPORTING, *handlers()]
     # When all handlers are imported
     done = subprocess.run(
         command, cwd=ROOT, env={"PYTHONPATH": "."}, capture_output=True, text=True, check=False
     )
-    # Then no client has been made, by boto3 or by botocore itself
+    # Then no client has been created, by boto3 or by botocore itself
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {}
 
 
-def test_every_file_with_a_handler_is_one_of_a_function() -> None:
-    """So that none is left out of what is asked of all of them."""
+def test_every_handler_belongs_to_a_function() -> None:
+    """The tests of all handlers take the handlers from the functions."""
     written = {
         ".".join([*path.relative_to(ROOT).with_suffix("").parts, "handler"])
         for path in (ROOT / "handlers").rglob("*.py")

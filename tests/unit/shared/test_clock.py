@@ -21,15 +21,15 @@ NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
     ],
     ids=["UTC", "another zone", "milliseconds", "seconds", "parts of a second", "whole seconds"],
 )
-def test_a_time_is_written_in_utc_to_the_second(moment: float | datetime) -> None:
+def test_a_time_is_formatted_in_utc_to_the_second(moment: float | datetime) -> None:
     assert iso(moment) == "2026-01-31T12:00:00Z"
 
 
-def test_a_time_may_be_written_to_the_millisecond() -> None:
+def test_a_time_can_be_formatted_to_the_millisecond() -> None:
     assert iso(NOON + timedelta(microseconds=1500), "milliseconds") == "2026-01-31T12:00:00.001Z"
 
 
-def test_a_time_before_1970_is_one_too() -> None:
+def test_a_time_before_1970_is_formatted() -> None:
     assert iso(-1) == "1969-12-31T23:59:59Z"
 
 
@@ -38,11 +38,11 @@ def test_seconds_become_milliseconds() -> None:
 
 
 @pytest.mark.parametrize("text", ["2026-01-31T12:00:00Z", "2026-01-31T14:00:00.000+02:00"])
-def test_a_time_is_read(text: str) -> None:
+def test_a_time_is_parsed(text: str) -> None:
     assert from_iso(text) == NOON
 
 
 @pytest.mark.parametrize("text", ["", "noon", "2026-01-31T12:00:00", "1769860800"])
-def test_what_is_no_time_with_a_zone_is_an_error(text: str) -> None:
+def test_a_text_without_a_time_and_zone_is_an_error(text: str) -> None:
     with pytest.raises(ValueError, match=r"ISO 8601|no time zone"):
         from_iso(text)

@@ -1,4 +1,4 @@
-"""A mail is sent at most once for a key, whatever happens in between."""
+"""A mail is sent at most once for a key, even after errors and kills."""
 
 import time
 from collections.abc import Iterator
@@ -23,33 +23,33 @@ from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.mail import Mail, send_once
 from tests.support.engine import TaskError
 from tests.support.faults import EVERY, Fault, Kind, injected
-from tests.unit.fakes import answer
+from tests.unit.fakes import client_error
 
 URL = "https://email.us-east-1.amazonaws.com"
-LETTER = Mail("from@example.com", "to@example.com", "Über", "text", "<p>html</p>")
+MAIL = Mail("from@example.com", "to@example.com", "Über", "text", "<p>html</p>")
 
 
 @dataclass
 class FakeSes:
-    """Answers as it is told; `sent` is what it was asked to send."""
+    """Raises the errors in `errors` in turn; `requests` has all requests."""
 
-    answers: list[BaseException | None] = field(default_factory=list)
-    sent: list[dict[str, Any]] = field(default_factory=list)
+    errors: list[BaseException | None] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
 
     def send_email(self, **request: Any) -> dict[str, str]:
-        self.sent.append(request)
-        if self.answers and (error := self.answers.pop(0)):
+        self.requests.append(request)
+        if self.errors and (error := self.errors.pop(0)):
             raise error
-        return {"MessageId": f"message-{len(self.sent)}"}
+        return {"MessageId": f"message-{len(self.requests)}"}
 
 
 class Killed(BaseException):
-    """The Lambda's end in the middle of a call: no handler of exceptions runs."""
+    """Lambda ends the function during a call: no exception handler runs."""
 
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The table of mails, empty."""
+    """The empty table of the mail log."""
     monkeypatch.setenv("EMAIL_LOG_TABLE", "emails")
     with mock_aws():
         dynamodb = boto3.client("dynamodb")
@@ -73,10 +73,10 @@ def ses(log: Any, monkeypatch: pytest.MonkeyPatch) -> FakeSes:
 
 def test_a_mail_is_sent_as_text_and_html(ses: FakeSes) -> None:
     # When a mail is sent
-    assert send_once(LETTER, key="execution-1") == {"status": "sent", "messageId": "message-1"}
+    assert send_once(MAIL, key="execution-1") == {"status": "sent", "messageId": "message-1"}
 
-    # Then SES has it
-    assert ses.sent == [
+    # Then SES receives the request
+    assert ses.requests == [
         {
             "Source": "from@example.com",
             "Destination": {"ToAddresses": ["to@example.com"]},
@@ -91,152 +91,154 @@ def test_a_mail_is_sent_as_text_and_html(ses: FakeSes) -> None:
     ]
 
 
-def test_a_repetition_gives_the_first_outcome_and_sends_nothing(ses: FakeSes) -> None:
-    first = send_once(LETTER, key="execution-1")
-    assert send_once(LETTER, key="execution-1") == first
-    assert len(ses.sent) == 1
+def test_a_repeated_call_returns_the_first_outcome(ses: FakeSes) -> None:
+    first = send_once(MAIL, key="execution-1")
+    assert send_once(MAIL, key="execution-1") == first
+    assert len(ses.requests) == 1
 
 
 def test_another_key_is_another_mail(ses: FakeSes) -> None:
-    send_once(LETTER, key="execution-1")
-    send_once(LETTER, key="execution-2")
-    assert len(ses.sent) == 2
+    send_once(MAIL, key="execution-1")
+    send_once(MAIL, key="execution-2")
+    assert len(ses.requests) == 2
 
 
 @pytest.mark.parametrize(
-    ("refusal", "raised"),
+    ("ses_error", "raised"),
     [
-        pytest.param(answer("Throttling"), AwsUnavailableError, id="throttled"),
+        pytest.param(client_error("Throttling"), AwsUnavailableError, id="throttled"),
         pytest.param(
             EndpointConnectionError(endpoint_url=URL), AwsUnavailableError, id="not-reached"
         ),
         pytest.param(
             ConnectTimeoutError(endpoint_url=URL), AwsUnavailableError, id="connect-timeout"
         ),
-        pytest.param(answer("MessageRejected"), ClientError, id="rejected"),
-        pytest.param(answer("AccessDenied", 403), ClientError, id="access-denied"),
+        pytest.param(client_error("MessageRejected"), ClientError, id="rejected"),
+        pytest.param(client_error("AccessDenied", 403), ClientError, id="access-denied"),
     ],
 )
-def test_what_ses_surely_refused_is_sent_by_a_retry_once(
-    ses: FakeSes, refusal: Exception, raised: type[Exception]
+def test_a_mail_that_was_certainly_not_sent_is_sent_by_a_retry(
+    ses: FakeSes, ses_error: Exception, raised: type[Exception]
 ) -> None:
-    # Given SES that refuses the first time
-    ses.answers = [refusal]
+    # Given SES that refuses the first mail
+    ses.errors = [ses_error]
     with pytest.raises(raised):
-        send_once(LETTER, key="execution-1")
+        send_once(MAIL, key="execution-1")
 
     # When the task is retried, twice
-    outcomes = [send_once(LETTER, key="execution-1") for _ in range(2)]
+    outcomes = [send_once(MAIL, key="execution-1") for _ in range(2)]
 
     # Then the mail is accepted once
     assert outcomes == [{"status": "sent", "messageId": "message-2"}] * 2
-    assert len(ses.sent) == 2
+    assert len(ses.requests) == 2
 
 
 @pytest.mark.parametrize(
-    "silence",
+    "ses_error",
     [
         pytest.param(ReadTimeoutError(endpoint_url=URL), id="read-timeout"),
         pytest.param(ConnectionClosedError(endpoint_url=URL), id="connection-closed"),
-        pytest.param(ProtocolError("IncompleteRead"), id="half-an-answer"),
-        pytest.param(ResponseParserError("no XML"), id="unreadable-answer"),
-        pytest.param(answer("InternalFailure", 500), id="status-500"),
-        pytest.param(answer("ServiceUnavailable", 503), id="status-503"),
+        pytest.param(ProtocolError("IncompleteRead"), id="incomplete-response"),
+        pytest.param(ResponseParserError("no XML"), id="unreadable-response"),
+        pytest.param(client_error("InternalFailure", 500), id="status-500"),
+        pytest.param(client_error("ServiceUnavailable", 503), id="status-503"),
     ],
 )
-def test_what_ses_may_have_accepted_is_never_sent_again(ses: FakeSes, silence: Exception) -> None:
-    # Given SES that does not say
-    ses.answers = [silence]
+def test_a_mail_that_may_have_been_sent_is_not_sent_again(
+    ses: FakeSes, ses_error: Exception
+) -> None:
+    # Given SES that does not confirm the mail
+    ses.errors = [ses_error]
 
     # When the mail is sent, and again
-    outcomes = [send_once(LETTER, key="execution-1") for _ in range(2)]
+    outcomes = [send_once(MAIL, key="execution-1") for _ in range(2)]
 
     # Then there was one attempt
     assert outcomes == [{"status": "unknown"}] * 2
-    assert len(ses.sent) == 1
+    assert len(ses.requests) == 1
 
 
-def test_a_killed_attempt_is_not_repeated(ses: FakeSes) -> None:
-    # Given a Lambda that dies while SES is being called
-    ses.answers = [Killed()]
+def test_the_mail_of_a_killed_attempt_is_not_sent_again(ses: FakeSes) -> None:
+    # Given a function that is killed while it calls SES
+    ses.errors = [Killed()]
     with pytest.raises(Killed):
-        send_once(LETTER, key="execution-1")
+        send_once(MAIL, key="execution-1")
 
     # When the task is retried, then nothing is sent
-    assert send_once(LETTER, key="execution-1") == {"status": "unknown"}
-    assert len(ses.sent) == 1
+    assert send_once(MAIL, key="execution-1") == {"status": "unknown"}
+    assert len(ses.requests) == 1
 
 
-def test_a_mail_whose_outcome_cannot_be_noted_is_not_sent_again(
+def test_a_mail_whose_outcome_cannot_be_recorded_is_not_sent_again(
     ses: FakeSes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Given a table that fails just after the mail was sent
     dynamodb = clients.client("dynamodb")
 
     def fail(**_: Any) -> None:
-        raise answer("InternalServerError", 500)
+        raise client_error("InternalServerError", 500)
 
     with monkeypatch.context() as broken:
         broken.setattr(dynamodb, "update_item", fail)
-        # When it is sent, then the caller learns that it was
-        assert send_once(LETTER, key="execution-1")["status"] == "sent"
+        # When it is sent, then the outcome is returned
+        assert send_once(MAIL, key="execution-1")["status"] == "sent"
 
     # And a retry sends nothing
-    assert send_once(LETTER, key="execution-1") == {"status": "unknown"}
-    assert len(ses.sent) == 1
+    assert send_once(MAIL, key="execution-1") == {"status": "unknown"}
+    assert len(ses.requests) == 1
 
 
-def test_nothing_is_sent_while_it_cannot_be_noted(
+def test_a_mail_that_cannot_be_recorded_is_not_sent(
     ses: FakeSes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given a table that does not answer
+    # Given a table that throttles
     def fail(**_: Any) -> None:
-        raise answer("ThrottlingException")
+        raise client_error("ThrottlingException")
 
     with monkeypatch.context() as broken:
         broken.setattr(clients.client("dynamodb"), "put_item", fail)
         with pytest.raises(AwsUnavailableError):
-            send_once(LETTER, key="execution-1")
-    assert ses.sent == []
+            send_once(MAIL, key="execution-1")
+    assert ses.requests == []
 
-    # When it answers again, then a retry sends
-    assert send_once(LETTER, key="execution-1")["status"] == "sent"
+    # When it responds again, then a retry sends the mail
+    assert send_once(MAIL, key="execution-1")["status"] == "sent"
 
 
 @pytest.mark.parametrize("operation", ["PutItem", "UpdateItem"])
-def test_a_mail_is_sent_although_an_answer_of_the_log_is_lost(
+def test_a_lost_response_of_the_log_does_not_prevent_the_mail(
     ses: FakeSes, log: Any, operation: str
 ) -> None:
-    # Given a write that takes effect and whose answer does not arrive, so that the SDK repeats it
+    # Given a write whose response is lost, so that the SDK repeats it
     with injected(Fault(Kind.RESPONSE_LOST, operation)) as network:
-        outcome = send_once(LETTER, key="execution-1")
+        outcome = send_once(MAIL, key="execution-1")
 
     # Then the attempt recognises its own record
     assert network.calls.count(operation) == 2
     assert outcome == {"status": "sent", "messageId": "message-1"}
-    assert len(ses.sent) == 1
+    assert len(ses.requests) == 1
     assert record(log)["status"] == {"S": "COMPLETED"}
 
     # And a retry of the task sends nothing
-    assert send_once(LETTER, key="execution-1") == outcome
-    assert len(ses.sent) == 1
+    assert send_once(MAIL, key="execution-1") == outcome
+    assert len(ses.requests) == 1
 
 
-def test_a_refused_mail_is_sent_by_a_retry_although_an_answer_of_the_log_is_lost(
+def test_a_lost_response_to_removing_a_record_does_not_prevent_the_retry(
     ses: FakeSes, log: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # Given SES that refuses the first time, and a removal of the record whose answer is lost
-    ses.answers = [answer("Throttling")]
+    # Given SES that refuses the first mail, and a removal of the record whose response is lost
+    ses.errors = [client_error("Throttling")]
     with (
         injected(Fault(Kind.RESPONSE_LOST, "DeleteItem")) as network,
         pytest.raises(AwsUnavailableError),
     ):
-        send_once(LETTER, key="execution-1")
+        send_once(MAIL, key="execution-1")
     assert network.calls.count("DeleteItem") == 2
-    assert "stays" not in caplog.text  # the removal recognises itself
+    assert "not removed" not in caplog.text  # the repeated removal is recognised
 
     # When the task is retried, then it sends
-    assert send_once(LETTER, key="execution-1")["status"] == "sent"
+    assert send_once(MAIL, key="execution-1")["status"] == "sent"
 
 
 @pytest.mark.parametrize(
@@ -248,74 +250,72 @@ def test_a_refused_mail_is_sent_by_a_retry_although_an_answer_of_the_log_is_lost
         pytest.param(Fault(Kind.KILLED_AFTER, "UpdateItem"), id="after-the-outcome"),
     ],
 )
-def test_what_a_retry_knows_after_a_kill(ses: FakeSes, log: Any, fault: Fault) -> None:
-    # Given an attempt that is killed somewhere
+def test_a_retry_after_a_kill_returns_a_true_outcome(ses: FakeSes, log: Any, fault: Fault) -> None:
+    # Given an attempt that is killed
     with injected(fault) as network, pytest.raises(TaskError, match="killed"):
-        network.invoke(lambda event, _: send_once(LETTER, key=event), "execution-1", None)
+        network.invoke(lambda event, _: send_once(MAIL, key=event), "execution-1", None)
 
     # When the task is retried
-    outcome = send_once(LETTER, key="execution-1")
+    outcome = send_once(MAIL, key="execution-1")
 
-    # Then what it says is true, and at most one mail is out
-    assert len(ses.sent) <= 1
+    # Then its outcome is true, and at most one mail was sent
+    assert len(ses.requests) <= 1
     if fault.kind is Kind.KILLED_BEFORE and fault.operation == "PutItem":
         assert outcome == {"status": "sent", "messageId": "message-1"}
-        assert len(ses.sent) == 1
+        assert len(ses.requests) == 1
     elif fault.kind is Kind.KILLED_AFTER and fault.operation == "UpdateItem":
         assert outcome == {"status": "sent", "messageId": "message-1"}
     else:
         assert outcome == {"status": "unknown"}
 
 
-def test_a_fault_of_ours_after_ses_was_called_frees_nothing(
+def test_a_bug_after_the_call_to_ses_keeps_the_record(
     ses: FakeSes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Given an answer of SES that we stumble over
+    # Given a response of SES that raises an error in our code
     with monkeypatch.context() as broken:
         broken.setattr(ses, "send_email", lambda **_: {})
         with pytest.raises(KeyError):
-            send_once(LETTER, key="execution-1")
+            send_once(MAIL, key="execution-1")
 
-    # Then the mail may be out, and is not sent again
-    assert send_once(LETTER, key="execution-1") == {"status": "unknown"}
-    assert ses.sent == []
+    # Then the mail may have been sent, and is not sent again
+    assert send_once(MAIL, key="execution-1") == {"status": "unknown"}
+    assert ses.requests == []
 
 
-@pytest.mark.parametrize("refusal", ["Throttling", "MessageRejected"])
-def test_a_record_that_cannot_be_removed_hides_no_refusal(
-    ses: FakeSes, monkeypatch: pytest.MonkeyPatch, refusal: str
+@pytest.mark.parametrize("ses_error", ["Throttling", "MessageRejected"])
+def test_a_failed_removal_of_a_record_does_not_hide_the_error_of_ses(
+    ses: FakeSes, monkeypatch: pytest.MonkeyPatch, ses_error: str
 ) -> None:
-    # Given SES that refuses, and a log that does not let go of the record
-    ses.answers = [answer(refusal)]
+    # Given SES that refuses the mail, and a log that cannot remove the record
+    ses.errors = [client_error(ses_error)]
     with (
         injected(Fault(Kind.REFUSED, "DeleteItem", times=EVERY)),
-        pytest.raises((AwsUnavailableError, ClientError), match=refusal),
+        pytest.raises((AwsUnavailableError, ClientError), match=ses_error),
     ):
-        send_once(LETTER, key="execution-1")
+        send_once(MAIL, key="execution-1")
 
-    # Then a retry does not know, and says so
-    assert send_once(LETTER, key="execution-1") == {"status": "unknown"}
-    assert len(ses.sent) == 1
+    # Then the outcome of a retry is unknown
+    assert send_once(MAIL, key="execution-1") == {"status": "unknown"}
+    assert len(ses.requests) == 1
 
 
-def test_a_log_whose_answers_are_all_lost_is_an_outage_and_nothing_is_sent(
-    ses: FakeSes, log: Any
-) -> None:
-    # Given a record that is written, and a log that never says so
+def test_if_all_responses_of_the_log_are_lost_no_mail_is_sent(ses: FakeSes, log: Any) -> None:
+    # Given a record that is written, although every response is lost
     with (
         injected(Fault(Kind.RESPONSE_LOST, "PutItem", times=EVERY)),
-        pytest.raises(AwsUnavailableError, match="noting a mail"),
+        pytest.raises(AwsUnavailableError, match="recording a mail"),
     ):
-        send_once(LETTER, key="execution-1")
-    assert ses.sent == []
+        send_once(MAIL, key="execution-1")
+    assert ses.requests == []
 
-    # When the task is retried, then the mail is sent: the attempt took its record back
-    assert send_once(LETTER, key="execution-1")["status"] == "sent"
+    # When the task is retried, then the mail is sent: the first attempt has removed its record
+    assert send_once(MAIL, key="execution-1")["status"] == "sent"
 
 
-def test_an_expired_record_is_none(ses: FakeSes, log: Any) -> None:
-    # Given a record that DynamoDB should have removed: it takes days to
-    send_once(LETTER, key="execution-1")
+def test_an_expired_record_is_ignored(ses: FakeSes, log: Any) -> None:
+    # Given an expired record that DynamoDB has not yet removed
+    send_once(MAIL, key="execution-1")
     log.update_item(
         TableName="emails",
         Key={"id": record(log)["id"]},
@@ -323,24 +323,24 @@ def test_an_expired_record_is_none(ses: FakeSes, log: Any) -> None:
         ExpressionAttributeValues={":past": {"N": str(int(time.time()) - 1)}},
     )
 
-    # When the same key comes again, then it is a new mail
-    assert send_once(LETTER, key="execution-1")["messageId"] == "message-2"
+    # When the same key is used again, then a new mail is sent
+    assert send_once(MAIL, key="execution-1")["messageId"] == "message-2"
 
 
-def test_only_its_own_attempt_writes_an_outcome(ses: FakeSes, log: Any) -> None:
-    """A killed attempt's record that a person removed: the next attempt sends."""
+def test_a_mail_is_sent_after_its_record_was_deleted(ses: FakeSes, log: Any) -> None:
+    """A person removes the record of a killed attempt; the next attempt sends the mail."""
     with (
         injected(Fault(Kind.KILLED_AFTER, "PutItem")) as network,
         pytest.raises(TaskError),
     ):
-        network.invoke(lambda event, _: send_once(LETTER, key=event), "execution-1", None)
+        network.invoke(lambda event, _: send_once(MAIL, key=event), "execution-1", None)
     log.delete_item(TableName="emails", Key={"id": record(log)["id"]})
 
-    assert send_once(LETTER, key="execution-1")["status"] == "sent"
+    assert send_once(MAIL, key="execution-1")["status"] == "sent"
 
 
-def test_a_record_holds_no_address_and_expires(ses: FakeSes, log: Any) -> None:
-    send_once(LETTER, key="execution-1")
+def test_a_record_has_no_address_and_expires(ses: FakeSes, log: Any) -> None:
+    send_once(MAIL, key="execution-1")
     item = record(log)
     assert item["status"] == {"S": "COMPLETED"}
     days = (int(item["expiration"]["N"]) - time.time()) / (24 * 3600)
@@ -351,9 +351,9 @@ def test_a_record_holds_no_address_and_expires(ses: FakeSes, log: Any) -> None:
 def test_a_subject_is_one_line(ses: FakeSes) -> None:
     subject = "Document 3\r\nBcc: eve@example.com \u202e" + "x" * 1000
 
-    send_once(replace(LETTER, subject=subject), key="a")
+    send_once(replace(MAIL, subject=subject), key="a")
 
-    (sent,) = ses.sent
+    (sent,) = ses.requests
     line = sent["Message"]["Subject"]["Data"]
     assert line.startswith("Document 3 Bcc: eve@example.com xxx")
     assert len(line) == mail.MAX_SUBJECT
@@ -361,5 +361,5 @@ def test_a_subject_is_one_line(ses: FakeSes) -> None:
 
 def record(log: Any) -> dict[str, Any]:
     (item,) = log.scan(TableName="emails")["Items"]
-    found: dict[str, Any] = item
-    return found
+    record_: dict[str, Any] = item
+    return record_

@@ -1,4 +1,4 @@
-"""Every log line says which execution it belongs to."""
+"""Log lines have the execution, and metrics the workflow."""
 
 import io
 import json
@@ -23,15 +23,15 @@ def test_the_execution_is_in_every_line(context: FakeContext) -> None:
         logger_for("observability-test").info("done", stored=3)
 
     # When it runs in an execution
-    handler({"execution": EXECUTION, "secret": "hush"}, context)
+    handler({"execution": EXECUTION, "secret": "s3cret"}, context)
 
-    # Then its line has both, and nothing else of the event
+    # Then its line has both, and no other field of the event
     line = json.loads(lines.getvalue())
     assert (line["correlation_id"], line["stored"]) == (EXECUTION, 3)
-    assert "hush" not in lines.getvalue()
+    assert "s3cret" not in lines.getvalue()
 
 
-def test_what_comes_from_outside_stays_in_its_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_text_from_outside_stays_in_one_log_line(capsys: pytest.CaptureFixture[str]) -> None:
     logger = logger_for("observability-test-lines")
 
     logger.info("file moved", key="a\r\nb\u2028c\u202ed\ud800", cause="x" * 1_000_000)
@@ -45,7 +45,7 @@ def test_what_comes_from_outside_stays_in_its_line(capsys: pytest.CaptureFixture
     assert line["cause"].endswith("x…")
 
 
-def test_metrics_go_under_the_service_and_the_workflow(
+def test_metrics_have_the_service_as_namespace_and_the_workflow(
     context: FakeContext, capsys: pytest.CaptureFixture[str]
 ) -> None:
     metrics = metrics_for("observability-test")

@@ -1,4 +1,4 @@
-"""No pattern of the service lets anything follow what it describes, a line break least of all.
+"""No pattern of the service matches a text that is followed by a line break.
 
 `$` at the end of a pattern means the end of the text to JavaScript, and to Java and Python also the
 place before a last line break. API Gateway, the local AWS and our functions are of all three kinds.
@@ -23,7 +23,7 @@ LINE_BREAKS = ["\n", "\r\n", "\r"]
 
 
 class Loader(yaml.SafeLoader):
-    """Reads CloudFormation's tags as nothing: no pattern is in one."""
+    """Ignores CloudFormation's tags, which contain no pattern."""
 
 
 Loader.add_multi_constructor("!", lambda *_: None)
@@ -39,19 +39,19 @@ def in_schemas() -> Iterator[tuple[str, str]]:
                 loaded = yaml.load(path.read_text(), Loader)
             else:
                 continue
-            for found in patterns_within(loaded):
-                yield str(path.relative_to(ROOT)), found
+            for pattern in patterns_of(loaded):
+                yield str(path.relative_to(ROOT)), pattern
 
 
-def patterns_within(value: Any) -> Iterator[str]:
+def patterns_of(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         if isinstance(value.get("pattern"), str):
             yield value["pattern"]
         for item in value.values():
-            yield from patterns_within(item)
+            yield from patterns_of(item)
     elif isinstance(value, list):
         for item in value:
-            yield from patterns_within(item)
+            yield from patterns_of(item)
 
 
 def in_code() -> Iterator[tuple[str, str]]:
@@ -78,7 +78,7 @@ def ends_of_line(pattern: Any) -> bool:
     return "(AT, AT_END)" in repr(list(_parser.parse(pattern)))
 
 
-def test_patterns_are_found_in_every_place_that_has_them() -> None:
+def test_patterns_of_schemas_and_code_are_found() -> None:
     assert {path for path, _ in SCHEMAS} >= {
         "handlers/images/request.schema.json",
         "handlers/signature/machine.yml",
@@ -97,24 +97,24 @@ def test_no_pattern_relies_on_the_dollar_sign(path: str, pattern: Any) -> None:
 
 
 @pytest.mark.parametrize("pattern", [r"a$", r"(a|b$)", r"^(a|$)+", rb"x$"], ids=str)
-def test_a_dollar_sign_is_seen_wherever_it_is(pattern: Any) -> None:
+def test_a_dollar_sign_is_found_anywhere_in_a_pattern(pattern: Any) -> None:
     assert ends_of_line(pattern)
 
 
 @pytest.mark.parametrize("pattern", [r"a\$", r"[$]", r"a\Z", r"a(?![\s\S])"], ids=str)
-def test_what_is_no_end_of_line_is_not_taken_for_one(pattern: str) -> None:
+def test_an_escaped_dollar_sign_is_not_an_end_of_line(pattern: str) -> None:
     assert not ends_of_line(pattern)
 
 
 @pytest.mark.parametrize(("path", "pattern"), SCHEMAS, ids=str)
-def test_a_schema_lets_no_line_break_follow(path: str, pattern: str) -> None:
-    """As a JSON Schema validator searches, and whatever the text before it is."""
+def test_no_schema_accepts_a_final_line_break(path: str, pattern: str) -> None:
+    """Searches like a JSON Schema validator, with generated texts."""
 
     @settings(max_examples=25, suppress_health_check=list(HealthCheck), database=None)
     @given(st.from_regex(pattern, fullmatch=True))
-    def holds(fitting: str) -> None:
-        assert re.search(pattern, fitting)
+    def check(matching_text: str) -> None:
+        assert re.search(pattern, matching_text)
         for line_break in LINE_BREAKS:
-            assert not re.search(pattern, fitting + line_break), (path, fitting)
+            assert not re.search(pattern, matching_text + line_break), (path, matching_text)
 
-    holds()
+    check()

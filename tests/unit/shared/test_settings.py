@@ -1,4 +1,4 @@
-"""Settings have types, and a wrong one is named; event fields that are missing are named."""
+"""Settings are typed and validated; errors name the variable. Missing event fields are named."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from handlers.shared.errors import ConfigurationError, InvalidEventError
 from handlers.shared.events import field
 
 NAME = "READINGS_TABLE"
-Read = Callable[..., object]
+Reader = Callable[..., object]
 
 
 @pytest.mark.parametrize(
@@ -22,8 +22,8 @@ Read = Callable[..., object]
         (settings.flag, "false", False),
     ],
 )
-def test_a_variable_is_read_when_asked_for(
-    monkeypatch: pytest.MonkeyPatch, read: Read, value: str, expected: object
+def test_a_variable_is_read_on_use(
+    monkeypatch: pytest.MonkeyPatch, read: Reader, value: str, expected: object
 ) -> None:
     monkeypatch.setenv(NAME, value)
     assert read(NAME) == expected
@@ -32,7 +32,7 @@ def test_a_variable_is_read_when_asked_for(
 @pytest.mark.parametrize("read", [settings.text, settings.integer, settings.number, settings.flag])
 @pytest.mark.parametrize("value", [None, ""], ids=["unset", "empty"])
 def test_a_missing_variable_is_named(
-    monkeypatch: pytest.MonkeyPatch, read: Read, value: str | None
+    monkeypatch: pytest.MonkeyPatch, read: Reader, value: str | None
 ) -> None:
     if value is None:
         monkeypatch.delenv(NAME, raising=False)
@@ -56,9 +56,9 @@ def test_a_missing_variable_is_named(
         (settings.flag, {}, "1", "true or false"),
     ],
 )
-def test_a_wrong_value_is_named_with_what_is_expected(
+def test_the_error_names_the_invalid_value_and_the_expected_one(
     monkeypatch: pytest.MonkeyPatch,
-    read: Read,
+    read: Reader,
     bounds: dict[str, float],
     value: str,
     expected: str,
@@ -72,12 +72,12 @@ def test_a_wrong_value_is_named_with_what_is_expected(
 
 @pytest.mark.parametrize("value", [1, 3])
 @pytest.mark.parametrize("read", [settings.integer, settings.number])
-def test_bounds_are_included(monkeypatch: pytest.MonkeyPatch, read: Read, value: int) -> None:
+def test_bounds_are_inclusive(monkeypatch: pytest.MonkeyPatch, read: Reader, value: int) -> None:
     monkeypatch.setenv(NAME, str(value))
     assert read(NAME, minimum=1, maximum=3) == value
 
 
-def test_a_field_is_given() -> None:
+def test_a_field_is_returned() -> None:
     assert field({"source": {"a": 1}}, "source") == {"a": 1}
 
 

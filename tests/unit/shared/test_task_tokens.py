@@ -1,4 +1,4 @@
-"""Answers to task tokens."""
+"""Callbacks for task tokens."""
 
 from typing import Any
 
@@ -7,24 +7,23 @@ from botocore.exceptions import ClientError
 
 from handlers.shared import task_tokens
 from handlers.shared.errors import AwsUnavailableError, PermanentError
-from handlers.shared.task_tokens import MAX_CAUSE, MAX_ERROR, Failure, Success
-from handlers.shared.task_tokens import answer as answer_task
-from tests.unit.fakes import answer
+from handlers.shared.task_tokens import MAX_CAUSE, MAX_ERROR, Failure, Success, send_callback
+from tests.unit.fakes import client_error
 
 
 class FakeStepFunctions:
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
-        self.sent: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
 
     def send_task_success(self, **parameters: Any) -> None:
-        self._take(parameters)
+        self._receive(parameters)
 
     def send_task_failure(self, **parameters: Any) -> None:
-        self._take(parameters)
+        self._receive(parameters)
 
-    def _take(self, parameters: dict[str, Any]) -> None:
-        self.sent.append(parameters)
+    def _receive(self, parameters: dict[str, Any]) -> None:
+        self.requests.append(parameters)
         if self.error:
             raise self.error
 
@@ -37,64 +36,70 @@ def states(monkeypatch: pytest.MonkeyPatch) -> FakeStepFunctions:
 
 
 def test_success_is_sent_as_json(states: FakeStepFunctions) -> None:
-    assert answer_task("token", Success({"ä": [1, None]})) is True
+    assert send_callback("token", Success({"ä": [1, None]})) is True
 
-    assert states.sent == [{"taskToken": "token", "output": '{"\\u00e4": [1, null]}'}]
+    assert states.requests == [{"taskToken": "token", "output": '{"\\u00e4": [1, null]}'}]
 
 
 def test_failure_is_sent_with_name_and_reason(states: FakeStepFunctions) -> None:
     class BrokenError(PermanentError):
         """It is broken."""
 
-    assert answer_task("token", Failure.of(BrokenError())) is True
+    assert send_callback("token", Failure.of(BrokenError())) is True
 
-    assert states.sent == [{"taskToken": "token", "error": "BrokenError", "cause": "It is broken."}]
-
-
-def test_what_is_too_long_is_shortened(states: FakeStepFunctions) -> None:
-    answer_task("token", Failure("E" * 300, "c" * 40_000))
-
-    (sent,) = states.sent
-    assert (len(sent["error"]), len(sent["cause"])) == (MAX_ERROR, MAX_CAUSE) == (256, 32_768)
-    assert sent["cause"].endswith("c…")
+    assert states.requests == [
+        {"taskToken": "token", "error": "BrokenError", "cause": "It is broken."}
+    ]
 
 
-def test_what_just_fits_is_sent_whole(states: FakeStepFunctions) -> None:
-    answer_task("token", Failure("E" * MAX_ERROR, "c" * MAX_CAUSE))
+def test_a_long_error_and_cause_are_shortened(states: FakeStepFunctions) -> None:
+    send_callback("token", Failure("E" * 300, "c" * 40_000))
 
-    assert states.sent[0]["error"] == "E" * MAX_ERROR
-    assert states.sent[0]["cause"] == "c" * MAX_CAUSE
+    (request,) = states.requests
+    assert (len(request["error"]), len(request["cause"])) == (MAX_ERROR, MAX_CAUSE) == (256, 32_768)
+    assert request["cause"].endswith("c…")
+
+
+def test_an_error_and_cause_of_the_maximum_length_are_sent_unchanged(
+    states: FakeStepFunctions,
+) -> None:
+    send_callback("token", Failure("E" * MAX_ERROR, "c" * MAX_CAUSE))
+
+    assert states.requests[0]["error"] == "E" * MAX_ERROR
+    assert states.requests[0]["cause"] == "c" * MAX_CAUSE
 
 
 @pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist"])
-def test_a_token_that_nobody_waits_for_is_no_failure(states: FakeStepFunctions, code: str) -> None:
-    states.error = answer(code)
+def test_without_a_waiting_task_the_result_is_false(states: FakeStepFunctions, code: str) -> None:
+    states.error = client_error(code)
 
-    assert answer_task("token", Success(None)) is False
+    assert send_callback("token", Success(None)) is False
 
 
-def test_a_passing_fault_says_so(states: FakeStepFunctions) -> None:
-    states.error = answer("ThrottlingException")
+def test_throttling_is_a_transient_error(states: FakeStepFunctions) -> None:
+    states.error = client_error("ThrottlingException")
 
-    with pytest.raises(AwsUnavailableError, match="task token"):
-        answer_task("token", Success(None))
+    with pytest.raises(AwsUnavailableError, match="completing a task"):
+        send_callback("token", Success(None))
 
 
 @pytest.mark.parametrize("code", ["InvalidToken", "AccessDeniedException", "InvalidOutput"])
 def test_any_other_error_is_raised(states: FakeStepFunctions, code: str) -> None:
-    states.error = answer(code)
+    states.error = client_error(code)
 
     with pytest.raises(ClientError, match=code):
-        answer_task("token", Success(None))
+        send_callback("token", Success(None))
 
 
-@pytest.mark.parametrize("error", [None, answer("ThrottlingException")], ids=["well", "not now"])
-def test_there_is_one_attempt(states: FakeStepFunctions, error: Exception | None) -> None:
+@pytest.mark.parametrize(
+    "error", [None, client_error("ThrottlingException")], ids=["success", "throttled"]
+)
+def test_a_callback_is_sent_once(states: FakeStepFunctions, error: Exception | None) -> None:
     states.error = error
 
     try:
-        answer_task("token", Success(None))
+        send_callback("token", Success(None))
     except AwsUnavailableError:
         assert error
 
-    assert len(states.sent) == 1
+    assert len(states.requests) == 1

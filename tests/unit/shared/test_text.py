@@ -10,7 +10,7 @@ from handlers.shared.text import one_line
 
 
 @pytest.mark.parametrize(
-    ("given_text", "line"),
+    ("text", "line"),
     [
         ("Page 2 is wrong", "Page 2 is wrong"),
         ("  a\r\n\tb  ", "a b"),
@@ -29,18 +29,18 @@ from handlers.shared.text import one_line
     ],
     ids=ascii,
 )
-def test_a_text_becomes_one_line(given_text: object, line: str) -> None:
-    assert one_line(given_text, 100) == line
+def test_a_text_becomes_one_line(text: object, line: str) -> None:
+    assert one_line(text, 100) == line
 
 
-def test_a_long_text_is_cut_and_shows_that_it_was() -> None:
+def test_a_long_text_is_cut_and_ends_with_an_ellipsis() -> None:
     assert one_line("x" * 11, 10) == "x" * 9 + "…"
     assert one_line("x" * 10, 10) == "x" * 10
     assert one_line("x" * 5_000_000, 10) == "x" * 9 + "…"
 
 
 @given(st.text(), st.integers(1, 50))
-def test_it_is_printable_and_no_longer_than_asked_for(text: str, limit: int) -> None:
+def test_any_text_becomes_printable_and_within_the_limit(text: str, limit: int) -> None:
     line = one_line(text, limit)
 
     assert len(line) <= limit

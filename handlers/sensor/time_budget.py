@@ -6,12 +6,12 @@ from handlers.sensor.errors import IngestionTimeoutError
 
 
 class HasRemainingTime(Protocol):
-    """The part of a Lambda context that `Deadline` needs."""
+    """The part of a Lambda context that `TimeBudget` needs."""
 
     def get_remaining_time_in_millis(self) -> int: ...
 
 
-class Deadline:
+class TimeBudget:
     """A function's time budget: a tenth of its time, at most 10 s, is reserved for clean-up."""
 
     def __init__(self, context: HasRemainingTime) -> None:
@@ -22,6 +22,6 @@ class Deadline:
         """Raise IngestionTimeoutError if a pause of `pause` seconds would exceed the budget."""
         if self._context.get_remaining_time_in_millis() - pause * 1000 <= self._reserve:
             raise IngestionTimeoutError(
-                "The time a function has was not enough to store the whole file. What was stored "
-                "stays; starting again stores it once more, to the same result."
+                "The function reached its time limit before the whole file was stored. Stored "
+                "readings stay stored. Processing the file again does not change them."
             )

@@ -5,7 +5,7 @@ from bisect import bisect_left
 from itertools import chain
 
 
-class SeenKeys:
+class DistinctKeys:
     """The distinct (sensor, timestamp) keys of a file.
 
     Each sensor has an array for the timestamps that arrive in order, and a set for the others.
@@ -14,7 +14,7 @@ class SeenKeys:
     def __init__(self) -> None:
         self.duplicates = 0
         self._ordered: dict[str, array[int]] = {}
-        self._late: dict[str, set[int]] = {}
+        self._out_of_order: dict[str, set[int]] = {}
 
     def add(self, sensor_id: str, timestamp: int) -> None:
         ordered = self._ordered.get(sensor_id)
@@ -25,23 +25,23 @@ class SeenKeys:
         elif ordered[bisect_left(ordered, timestamp)] == timestamp:
             self.duplicates += 1
         else:
-            late = self._late.setdefault(sensor_id, set())
-            if timestamp in late:
+            out_of_order = self._out_of_order.setdefault(sensor_id, set())
+            if timestamp in out_of_order:
                 self.duplicates += 1
-            late.add(timestamp)
+            out_of_order.add(timestamp)
 
     @property
     def sensors(self) -> int:
         return len(self._ordered)
 
     @property
-    def keys(self) -> int:
-        return sum(map(len, self._ordered.values())) + sum(map(len, self._late.values()))
+    def count(self) -> int:
+        return sum(map(len, self._ordered.values())) + sum(map(len, self._out_of_order.values()))
 
     @property
     def first_timestamp(self) -> int:
-        firsts = (ordered[0] for ordered in self._ordered.values())
-        return min(chain(firsts, map(min, self._late.values())))
+        first_in_order = (ordered[0] for ordered in self._ordered.values())
+        return min(chain(first_in_order, map(min, self._out_of_order.values())))
 
     @property
     def last_timestamp(self) -> int:

@@ -13,18 +13,18 @@ from handlers.sensor.errors import (
     SourceObjectMissingError,
 )
 from handlers.sensor.mover import copy_head, refuse_newer, was_copied_from
-from handlers.sensor.source import ObjectRef, real_version, source_faults
+from handlers.sensor.source import ObjectRef, real_version, translate_source_errors
 from handlers.shared import settings
 from handlers.shared.clients import client
 from handlers.shared.clock import from_iso
 from handlers.shared.errors import AwsUnavailableError
 
-_ATTEMPTS = 2  # per place: a mail without the place is better than no mail
+_ATTEMPTS = 2  # per location: a mail without a location is better than no mail
 
 
 @dataclass(frozen=True)
-class Whereabouts:
-    """The URIs where a file was found, and the places that could not be checked, with reasons."""
+class FileLocations:
+    """Where a file was found, as URIs, and which locations could not be checked, and why."""
 
     source: str | None = None
     processed: str | None = None
@@ -33,14 +33,14 @@ class Whereabouts:
 
     @property
     def found(self) -> list[str]:
-        return [place for place in (self.source, self.processed, self.failed) if place]
+        return [uri for uri in (self.source, self.processed, self.failed) if uri]
 
 
-def look_for(event: Mapping[str, Any]) -> Whereabouts:
+def find_file(event: Mapping[str, Any]) -> FileLocations:
     """Look for the file of an event in the source bucket, in processed/ and in failed/.
 
     Only the exact file counts: its version or ETag and, in the target bucket, a copy with its
-    stamp. If S3 does not respond, the place is reported as unknown and no error is raised.
+    stamp. If S3 does not respond, the location is reported as unknown and no error is raised.
     """
     source = ObjectRef.from_event(event).pinned_by(event.get("ingestion") or {})
     # A function invoked by hand may have no execution, and so no start time.
@@ -48,47 +48,49 @@ def look_for(event: Mapping[str, Any]) -> Whereabouts:
     bucket = settings.text("TARGET_BUCKET")
     processed = ObjectRef(bucket, f"processed/{source.key}")
     failed = ObjectRef(bucket, f"failed/{source.key}").pinned_by(
-        {"versionId": (event.get("setAside") or {}).get("versionId")}
+        {"versionId": (event.get("quarantine") or {}).get("versionId")}
     )
     s3 = client("s3", bulk=True)  # short timeout, no retries: the mail must not be delayed
     unknown: list[str] = []
 
-    def place(ref: ObjectRef, find: Callable[[], str | None]) -> str | None:
+    def check(location: ObjectRef, find: Callable[[], str | None]) -> str | None:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 return find()
             except (AwsUnavailableError, SourceAccessDeniedError, BotoCoreError, ClientError) as e:
                 if attempt == _ATTEMPTS:
-                    unknown.append(f"{ref.uri} could not be looked at: {e}")
+                    unknown.append(f"{location.uri} could not be checked: {e}")
         return None
 
-    return Whereabouts(
-        source=place(source, lambda: _original(s3, source, started_at)),
-        processed=place(processed, lambda: _copy(s3, processed, source, started_at)),
-        failed=place(failed, lambda: _copy(s3, failed, source, started_at)),
+    return FileLocations(
+        source=check(source, lambda: _find_original(s3, source, started_at)),
+        processed=check(processed, lambda: _find_copy(s3, processed, source, started_at)),
+        failed=check(failed, lambda: _find_copy(s3, failed, source, started_at)),
         unknown=tuple(unknown),
     )
 
 
-def _original(s3: Any, source: ObjectRef, started_at: datetime | None) -> str | None:
+def _find_original(s3: Any, source: ObjectRef, started_at: datetime | None) -> str | None:
     try:
-        with source_faults(source):
-            found = s3.head_object(**source.request())
-        refuse_newer(source, found, started_at)
+        with translate_source_errors(source):
+            head = s3.head_object(**source.request())
+        refuse_newer(source, head, started_at)
     except (SourceObjectMissingError, SourceObjectChangedError):
         return None
-    return _named(source)
+    return _uri_with_version(source)
 
 
-def _copy(s3: Any, place: ObjectRef, source: ObjectRef, started_at: datetime | None) -> str | None:
+def _find_copy(
+    s3: Any, target: ObjectRef, source: ObjectRef, started_at: datetime | None
+) -> str | None:
     """The copy at the key or, if a newer file has replaced it, our version of it."""
-    for ref in dict.fromkeys((replace(place, version_id=None), place)):
-        found = copy_head(s3, ref)
-        if found is not None and was_copied_from(found, source, started_at):
-            return _named(ref)
+    for ref in dict.fromkeys((replace(target, version_id=None), target)):
+        head = copy_head(s3, ref)
+        if head is not None and was_copied_from(head, source, started_at):
+            return _uri_with_version(ref)
     return None
 
 
-def _named(ref: ObjectRef) -> str:
+def _uri_with_version(ref: ObjectRef) -> str:
     version = real_version(ref.version_id)
     return f"{ref.uri} (version {version})" if version else ref.uri

@@ -33,8 +33,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
             prefix="failed/",
             started_at=started_at,
         )
-    except (SourceObjectMissingError, SourceObjectChangedError) as nothing_to_move:
-        logger.info("file not set aside", source=source.uri, reason=str(nothing_to_move))
-        return {"moved": False, "reason": str(nothing_to_move)}
-    logger.info("file set aside", source=source.uri, target=moved.target.uri)
+    except (SourceObjectMissingError, SourceObjectChangedError) as error:
+        logger.info("file not quarantined", source=source.uri, reason=str(error))
+        return {"moved": False, "reason": str(error)}
+    logger.info("file quarantined", source=source.uri, target=moved.target.uri)
     return {"moved": True} | moved.as_dict()
