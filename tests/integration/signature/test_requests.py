@@ -371,7 +371,7 @@ def test_a_crash_between_storing_and_delivering(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr("handlers.signature.decision.answer", kill)
+        patch.setattr("handlers.signature.decision.send_callback", kill)
         with pytest.raises(Killed):
             completing(documentId="3", decision="decline", reason="the first one counts")
 
