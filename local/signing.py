@@ -12,7 +12,7 @@ from local import api
 from local.aws import Aws, until
 from local.errors import LocalError
 
-ANSWERING = (  # the functions that complete the machine's tasks
+COMPLETING_FUNCTIONS = (  # the functions that complete the machine's tasks
     "requestDocumentSignature",
     "cancelSignatureRequest",
     "completeSignatureRequest",
@@ -20,7 +20,7 @@ ANSWERING = (  # the functions that complete the machine's tasks
     "deliverDecisions",
     "remindSigner",
 )
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+FORM_HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class Signing:
@@ -34,20 +34,20 @@ class Signing:
 
     def start(self, document: str | int) -> str:
         """Ask for the signatures of a document through the API. Returns the execution's ARN."""
-        answer = api.call(self.aws, "POST", "/documents", {"documentId": document})
-        if answer.status != 200:
-            raise LocalError(f"POST /documents was answered with {answer.status}: {answer.text}")
-        return str(answer.json["executionArn"])
+        response = api.call(self.aws, "POST", "/documents", {"documentId": document})
+        if response.status != 200:
+            raise LocalError(f"POST /documents returned {response.status}: {response.text}")
+        return str(response.json["executionArn"])
 
     def listed(self, status: str, document: str) -> list[dict[str, Any]]:
         """The requests for a document that have this status, from all pages of the list."""
         found, query = [], {"status": status}
         while True:
-            answer = api.call(self.aws, "GET", f"/signatures?{urlencode(query)}").json
-            found += [item for item in answer["requests"] if item["documentId"] == document]
-            if "nextToken" not in answer:
+            response = api.call(self.aws, "GET", f"/signatures?{urlencode(query)}").json
+            found += [item for item in response["requests"] if item["documentId"] == document]
+            if "nextToken" not in response:
                 return found
-            query["nextToken"] = answer["nextToken"]
+            query["nextToken"] = response["nextToken"]
 
     # -- Signing ----------------------------------------------------------------------------------
 
@@ -69,15 +69,20 @@ class Signing:
 
         return until(f"{count} mail(s) about document {document}", mailed)[0]
 
-    def open(self, link: str) -> api.Answer:
+    def open(self, link: str) -> api.Response:
         """The response when a browser follows a link."""
         return api.call(self.aws, "GET", self._path(link), credentials=None)
 
-    def decide(self, link: str, decision: str, reason: str = "") -> api.Answer:
+    def decide(self, link: str, decision: str, reason: str = "") -> api.Response:
         """The response when a browser presses a button on the page of a link."""
         fields = {"decision": decision} | ({"reason": reason} if reason else {})
         return api.call(
-            self.aws, "POST", self._path(link), urlencode(fields), credentials=None, headers=FORM
+            self.aws,
+            "POST",
+            self._path(link),
+            urlencode(fields),
+            credentials=None,
+            headers=FORM_HEADERS,
         )
 
     def _path(self, link: str) -> str:
@@ -86,7 +91,7 @@ class Signing:
     # -- A shorter time to sign ------------------------------------------------------------------
 
     @contextmanager
-    def hurried(self, seconds: int) -> Iterator[str]:
+    def machine_with_timeout(self, seconds: int) -> Iterator[str]:
         """A copy of the deployed machine that waits only this many seconds. Yields its ARN."""
         states = self.aws.client("stepfunctions")
         original = states.describe_state_machine(stateMachineArn=self.machine)
@@ -101,14 +106,14 @@ class Signing:
             name=name, definition=json.dumps(definition), roleArn=original["roleArn"]
         )["stateMachineArn"]
         try:
-            with self._answered_by_our_functions(copy, name):
+            with self._allow_callbacks(copy, name):
                 yield copy
         finally:
             states.delete_state_machine(stateMachineArn=copy)
 
     @contextmanager
-    def _answered_by_our_functions(self, machine: str, policy: str) -> Iterator[None]:
-        """Our functions may complete only the deployed machine's tasks: allow another machine's."""
+    def _allow_callbacks(self, machine: str, policy: str) -> Iterator[None]:
+        """Let our functions complete another machine's tasks, not only the deployed one's."""
         iam = self.aws.client("iam")
         statement = {
             "Effect": "Allow",
@@ -116,7 +121,7 @@ class Signing:
             "Resource": machine,
         }
         document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-        roles = [self._role(function) for function in ANSWERING]
+        roles = [self._role(function) for function in COMPLETING_FUNCTIONS]
         for role in roles:
             iam.put_role_policy(RoleName=role, PolicyName=policy, PolicyDocument=document)
         try:

@@ -54,10 +54,10 @@ def play(aws: Aws, console: Console, *, quick: bool) -> Summary:
         Document(f"5-{run}", "forget"),
     ]
     console.print(f"POST {aws.outputs['ApiUrl']}/documents, signed with IAM credentials")
-    with signing.hurried(FORGOTTEN_SECONDS) as hurried:
+    with signing.machine_with_timeout(FORGOTTEN_SECONDS) as short_machine:
         for document in documents:
             document.execution = (
-                signing.start_on(hurried, document.id)
+                signing.start_on(short_machine, document.id)
                 if document.bob == "forget"
                 else signing.start(document.id)
             )

@@ -359,7 +359,7 @@ def test_a_command_that_needs_values_or_fails_is_noticed(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("table", [NOT_RUN, LAST, VALUES], ids=["NOT_RUN", "LAST", "VALUES"])
-def test_no_exception_is_left_over(table: Any) -> None:
+def test_every_exception_is_needed(table: Any) -> None:
     used = {
         entry
         for entry in table
@@ -377,7 +377,7 @@ def test_the_api_is_called_as_the_user(service: Service) -> None:
 
 
 @pytest.mark.parametrize("pattern", LAST)
-def test_what_takes_the_service_away_comes_last(shell: Shell, pattern: str) -> None:
+def test_commands_that_remove_the_service_come_last(shell: Shell, pattern: str) -> None:
     (command, *_) = [command for command in COMMANDS if is_one_of([pattern], command)]
 
     shell.type(command)

@@ -286,7 +286,7 @@ class TestFailures:
         assert undelivered["id"] in shown
         assert "started an execution: SUCCEEDED" in redriven
         assert messages.wait_for_record(undelivered["id"])["event"] == MESSAGE
-        assert letter_id not in {letter.id for letter in messages.dead_letters.look()}
+        assert letter_id not in {letter.id for letter in messages.dead_letters.read()}
 
     def test_what_fails_again_is_back_in_the_queue_and_the_command_says_so(
         self, messages: Messages

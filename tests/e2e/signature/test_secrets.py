@@ -53,7 +53,7 @@ class Traces:
     def _note(self, link: str, subject: str) -> None:
         self.codes[subject] = parse_qs(urlsplit(link).query)["code"][0]
 
-    def _keep(self, *answers: api.Answer) -> None:
+    def _keep(self, *answers: api.Response) -> None:
         self.answers += [f"{dict(answer.headers)}{answer.text}" for answer in answers]
 
 

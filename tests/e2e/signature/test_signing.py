@@ -144,7 +144,7 @@ def test_bob_declines_and_the_owner_reads_why(signing: Signing, document: str) -
 
 
 def test_a_document_that_is_not_signed_in_time_expires(signing: Signing, document: str) -> None:
-    with signing.hurried(seconds=5) as machine:
+    with signing.machine_with_timeout(seconds=5) as machine:
         execution = signing.start_on(machine, document)
         link = signing.link(document)
 
@@ -171,7 +171,7 @@ def alice_is_broken(signing: Signing) -> Any:
     broken = signing.aws.client("lambda").get_function_configuration(
         FunctionName=signing.aws.function_name("settleSignatureRequest")
     )["FunctionArn"]
-    with signing.hurried(seconds=300) as machine:
+    with signing.machine_with_timeout(seconds=300) as machine:
         definition = json.loads(
             states.describe_state_machine(stateMachineArn=machine)["definition"]
         )
@@ -280,7 +280,7 @@ def test_a_decision_at_the_deadline_is_either_in_time_or_not(
     signing: Signing, document: str
 ) -> None:
     """Whoever decides in the last moment is told what really came of it."""
-    with signing.hurried(seconds=5) as machine:
+    with signing.machine_with_timeout(seconds=5) as machine:
         documents = [f"{document}-{number}" for number in range(6)]
         executions = {one: signing.start_on(machine, one) for one in documents}
         links = {one: signing.link(one) for one in documents}
@@ -385,7 +385,7 @@ def test_the_schedule_calls_what_delivers_decisions(signing: Signing) -> None:
 def test_a_decision_of_before_the_deadline_counts_though_the_machine_never_heard_it(
     signing: Signing, document: str
 ) -> None:
-    with signing.hurried(seconds=6) as machine:
+    with signing.machine_with_timeout(seconds=6) as machine:
         execution = signing.start_on(machine, document)
         leave_undelivered(signing, signing.link(document))
 
@@ -434,7 +434,7 @@ def test_bob_is_reminded_once_at_half_the_time_unless_he_has_decided(
     signing: Signing, document: str
 ) -> None:
     """The local scheduler looks every ten seconds, so half of 26 seconds may be 23."""
-    with signing.hurried(seconds=26) as machine:
+    with signing.machine_with_timeout(seconds=26) as machine:
         decided, waiting = f"{document}-decided", f"{document}-waiting"
         executions = [signing.start_on(machine, one) for one in (decided, waiting)]
         signing.decide(signing.link(decided), "sign")

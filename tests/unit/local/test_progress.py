@@ -39,7 +39,7 @@ def table(jobs: Sequence[Job]) -> Table:
 
 @pytest.fixture
 def console(monkeypatch: pytest.MonkeyPatch) -> Console:
-    monkeypatch.setattr(progress, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(progress, "POLL_SECONDS", 0)
     return Console(file=StringIO())
 
 
