@@ -11,7 +11,7 @@ Attempt = Callable[[Aws, str], Any]  # of a function, to do something with its o
 
 
 def is_allowed(act: Callable[[], Any]) -> bool:
-    """Whether the request was let through; what came of it is another matter."""
+    """Whether the request was authorized, whatever its result."""
     try:
         act()
     except ClientError as error:

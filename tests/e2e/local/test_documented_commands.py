@@ -349,12 +349,12 @@ def test_the_commands_of_a_section_run(shell: Shell, document: str, section: str
 
 def test_a_command_that_needs_values_or_fails_is_noticed(shell: Shell) -> None:
     """So the test above can fail."""
-    for text, said in (
-        ("aws s3 ls s3://<NoSuchOutput>", "Nobody knows what to put for <NoSuchOutput>"),
+    for text, message in (
+        ("aws s3 ls s3://<NoSuchOutput>", "There is no value for <NoSuchOutput>"),
         ("aws s3 ls s3://there-is-no-such-bucket", "ended with"),
         ("curl $AWS_ENDPOINT_URL/nothing", "ended with 22"),
     ):
-        with pytest.raises(AssertionError, match=said):
+        with pytest.raises(AssertionError, match=message):
             shell.type(Command("README.md", "", "sh", text, 0))
 
 
