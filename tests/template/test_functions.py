@@ -194,7 +194,7 @@ esac
     assert {properties["Runtime"] for properties in package.resources(FUNCTION).values()} == {
         "python3.14"
     }
-    assert "Python 3.99 is no Lambda runtime" in output
+    assert "Python 3.99 is not a Lambda runtime" in output
 
 
 def test_package_stays_well_below_the_limit_of_lambda(dev: Package) -> None:
