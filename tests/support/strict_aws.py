@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tests.unit.fakes import answer
+from tests.unit.fakes import client_error
 
 MAX_KEY = 2048  # bytes of a partition key; DynamoDB
 MAX_EXECUTION_ARN = 256  # characters; Step Functions
@@ -21,17 +21,17 @@ def _check(params: dict[str, Any], **_: Any) -> None:
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise answer("SerializationException") from None
+            raise client_error("SerializationException") from None
     for name in _KEYED:
         for value in params.get(name, {}).values():
             if "S" in value and name != "ExpressionAttributeValues" and not value["S"]:
-                raise answer("ValidationException", message="an empty key")
+                raise client_error("ValidationException", message="an empty key")
             if "S" in value and len(value["S"].encode()) > MAX_KEY:
-                raise answer("ValidationException", message="a key of more than 2048 bytes")
+                raise client_error("ValidationException", message="a key of more than 2048 bytes")
             if "N" in value and len(value["N"].strip("-").replace(".", "")) > 38:
-                raise answer("ValidationException", message="a number of more than 38 digits")
+                raise client_error("ValidationException", message="a number of more than 38 digits")
     if len(params.get("executionArn", "")) > MAX_EXECUTION_ARN:
-        raise answer("ValidationException", message="an ARN of more than 256 characters")
+        raise client_error("ValidationException", message="an ARN of more than 256 characters")
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -20,8 +20,8 @@ class FakeContext:
         return self.remaining_ms
 
 
-def answer(code: str, status: int = 400, message: str = "a message") -> ClientError:
-    """An error as AWS answers it."""
+def client_error(code: str, status: int = 400, message: str = "a message") -> ClientError:
+    """The error that boto3 raises for a response of AWS."""
     response: Any = {
         "Error": {"Code": code, "Message": message},
         "ResponseMetadata": {"HTTPStatusCode": status},

@@ -13,7 +13,7 @@ from moto import mock_aws
 from handlers.observability.executions import without_tokens
 from handlers.observability.get_execution import handler
 from handlers.shared.clients import client
-from tests.unit.fakes import FakeContext, answer
+from tests.unit.fakes import FakeContext, client_error
 from tests.unit.fixtures import context, fresh_clients
 
 __all__ = ["context", "fresh_clients"]
@@ -117,7 +117,7 @@ def test_what_may_not_be_seen_looks_as_if_it_were_not_there(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def denied(**_: Any) -> None:
-        raise answer("AccessDeniedException")
+        raise client_error("AccessDeniedException")
 
     monkeypatch.setattr(client("stepfunctions"), "describe_execution", denied)
 
@@ -131,7 +131,7 @@ def test_a_passing_fault_of_step_functions_is_a_503(
     world: World, monkeypatch: pytest.MonkeyPatch, code: str, status: int
 ) -> None:
     def fails(**_: Any) -> None:
-        raise answer(code, status)
+        raise client_error(code, status)
 
     monkeypatch.setattr(client("stepfunctions"), "describe_execution", fails)
 
@@ -143,7 +143,7 @@ def test_a_passing_fault_of_step_functions_is_a_503(
 
 def test_other_errors_are_errors(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(**_: Any) -> None:
-        raise answer("Other")
+        raise client_error("Other")
 
     monkeypatch.setattr(client("stepfunctions"), "describe_execution", fails)
 

@@ -9,7 +9,7 @@ from handlers.sensor.errors import ExecutionNotStartedError
 from handlers.sensor.execute_workflow import handler
 from handlers.shared.clients import client
 from handlers.shared.errors import InvalidEventError
-from tests.unit.fakes import FakeContext, answer
+from tests.unit.fakes import FakeContext, client_error
 
 from .conftest import World
 
@@ -128,7 +128,7 @@ def test_what_could_not_be_started_is_named_and_a_retry_starts_it(
 
     def throttle(**request: Any) -> Any:
         if "two" in request["name"]:
-            raise answer("ThrottlingException")
+            raise client_error("ThrottlingException")
         return start(**request)
 
     records = [record(f"{name}.csv") for name in ("one", "two", "three")]

@@ -14,7 +14,7 @@ from handlers.sensor.errors import (
 from handlers.sensor.process_file import handler
 from handlers.shared.clients import client
 from handlers.shared.errors import AwsUnavailableError, ConfigurationError, InvalidEventError
-from tests.unit.fakes import FakeContext, answer
+from tests.unit.fakes import FakeContext, client_error
 
 from .conftest import EXECUTION, KEY, SOURCE, TARGET, World
 
@@ -129,11 +129,11 @@ def test_a_delete_marker(world: World, context: FakeContext, by_version: bool) -
 @pytest.mark.parametrize(
     ("error", "raised"),
     [
-        pytest.param(answer("AccessDenied", 403), SourceAccessDeniedError, id="denied"),
-        pytest.param(answer("SlowDown", 503), AwsUnavailableError, id="busy"),
-        pytest.param(answer("MethodNotAllowed", 405), SourceObjectMissingError, id="marker"),
+        pytest.param(client_error("AccessDenied", 403), SourceAccessDeniedError, id="denied"),
+        pytest.param(client_error("SlowDown", 503), AwsUnavailableError, id="busy"),
+        pytest.param(client_error("MethodNotAllowed", 405), SourceObjectMissingError, id="marker"),
         pytest.param(
-            answer("InvalidArgument", 400, "Invalid version id specified"),
+            client_error("InvalidArgument", 400, "Invalid version id specified"),
             SourceObjectMissingError,
             id="no-version-id-at-all",
         ),

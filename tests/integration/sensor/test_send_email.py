@@ -10,7 +10,7 @@ from handlers.shared.clients import client
 from handlers.shared.errors import AwsUnavailableError, ConfigurationError
 from tests.support.engine import TaskError
 from tests.support.faults import Fault, Kind, injected
-from tests.unit.fakes import FakeContext, answer
+from tests.unit.fakes import FakeContext, client_error
 
 from .conftest import EXECUTION, KEY, SOURCE, TARGET, World
 
@@ -59,7 +59,7 @@ def test_a_throttled_mail_is_sent_by_the_retry(
     world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def throttle(**_: Any) -> None:
-        raise answer("Throttling")
+        raise client_error("Throttling")
 
     with monkeypatch.context() as patch:
         patch.setattr(client("ses"), "send_email", throttle)

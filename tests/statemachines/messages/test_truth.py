@@ -19,15 +19,15 @@ from handlers.shared import task_tokens
 from handlers.shared.clients import client
 from tests.support import asl
 from tests.support.engine import Engine, Run, Task, TaskError, engine, fails, in_turn, times_out
-from tests.unit.fakes import FakeContext, answer
+from tests.unit.fakes import FakeContext, client_error
 from tests.unit.fixtures import fresh_clients
 
 __all__ = ["fresh_clients"]
 
 TABLE = "messages"
 KILLED = ["Runtime.ExitError", "Runtime.OutOfMemory", "Lambda.Unknown", "Sandbox.Timedout"]
-DENIED = answer("AccessDeniedException", message="not authorized")
-THROTTLED = answer("ThrottlingException")
+DENIED = client_error("AccessDeniedException", message="not authorized")
+THROTTLED = client_error("ThrottlingException")
 
 
 def function(handler: Any) -> Task:

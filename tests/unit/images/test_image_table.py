@@ -7,7 +7,7 @@ import pytest
 from handlers.images import image_table
 from handlers.images.image_table import record
 from handlers.shared.errors import AwsUnavailableError
-from tests.unit.fakes import answer
+from tests.unit.fakes import client_error
 
 
 class FakeDynamoDB:
@@ -96,11 +96,11 @@ def test_throttling_that_does_not_end_is_for_the_machine_to_retry(dynamodb: Fake
 
 
 def test_an_error_is_what_it_is(dynamodb: FakeDynamoDB) -> None:
-    dynamodb.error = answer("ThrottlingException")
+    dynamodb.error = client_error("ThrottlingException")
     with pytest.raises(AwsUnavailableError):
         record("images", [image(1)])
 
-    dynamodb.error = answer("ResourceNotFoundException")
+    dynamodb.error = client_error("ResourceNotFoundException")
     with pytest.raises(type(dynamodb.error)):
         record("images", [image(1)])
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.unit.fakes import answer
+from tests.unit.fakes import client_error
 
 
 @dataclass
@@ -30,7 +30,7 @@ class FakeDynamoDb:
             raise self.fails_with.pop(0)
         key = Item["messageId"]["S"]
         if key in self.items:
-            raise answer("ConditionalCheckFailedException")
+            raise client_error("ConditionalCheckFailedException")
         self.items[key] = Item
         return {}
 
@@ -64,7 +64,7 @@ class FakeStepFunctions:
         if self.fails_with:
             raise self.fails_with.pop(0)
         if token in self.answers:
-            raise answer("TaskTimedOut", message="Provided task does not exist anymore")
+            raise client_error("TaskTimedOut", message="Provided task does not exist anymore")
         self.answers[token] = outcome
 
 

@@ -8,7 +8,7 @@ import pytest
 from handlers.messages.get_message import handler
 from handlers.messages.message import Record
 from handlers.messages.store import MessageStore
-from tests.unit.fakes import FakeContext, answer
+from tests.unit.fakes import FakeContext, client_error
 from tests.unit.messages.fakes import FakeDynamoDb
 
 
@@ -43,7 +43,7 @@ def test_an_unknown_id_is_a_404(dynamodb: FakeDynamoDb, context: FakeContext) ->
 def test_an_id_that_no_record_can_have_is_not_looked_up(
     dynamodb: FakeDynamoDb, context: FakeContext, message_id: str
 ) -> None:
-    dynamodb.fails_with = [answer("ValidationException")]  # what DynamoDB says to such a key
+    dynamodb.fails_with = [client_error("ValidationException")]  # what DynamoDB says to such a key
 
     found = handler(get(message_id), context)
 
@@ -60,6 +60,6 @@ def test_the_longest_id_is_looked_up(dynamodb: FakeDynamoDb, context: FakeContex
 def test_a_table_that_does_not_answer_is_a_503(
     dynamodb: FakeDynamoDb, context: FakeContext
 ) -> None:
-    dynamodb.fails_with = [answer("ThrottlingException")]
+    dynamodb.fails_with = [client_error("ThrottlingException")]
 
     assert handler(get("e1"), context)["statusCode"] == 503

@@ -8,12 +8,12 @@ import pytest
 
 from handlers.messages.record_message import handler
 from handlers.shared.errors import AwsUnavailableError
-from tests.unit.fakes import FakeContext, answer
+from tests.unit.fakes import FakeContext, client_error
 from tests.unit.messages.fakes import FakeDynamoDb, FakeStepFunctions
 
 RECORD = {"messageId": "e1", "createdAt": "2025-01-01T00:00:00Z", "event": {"ä": ["🙂", 1.5]}}
-THROTTLED = answer("ProvisionedThroughputExceededException")
-DENIED = answer("AccessDeniedException", message="not authorized to perform dynamodb:PutItem")
+THROTTLED = client_error("ProvisionedThroughputExceededException")
+DENIED = client_error("AccessDeniedException", message="not authorized to perform dynamodb:PutItem")
 
 
 def task(token: str = "token", **changes: Any) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def test_a_message_that_comes_again_is_recorded_once_and_reported_again(
     assert states.answers["second"]["Payload"]["alreadyRecorded"] is True
 
 
-@pytest.mark.parametrize("error", [THROTTLED, answer("InternalServerError", 500)], ids=str)
+@pytest.mark.parametrize("error", [THROTTLED, client_error("InternalServerError", 500)], ids=str)
 def test_a_passing_fault_is_a_failure_that_the_machine_retries(
     dynamodb: FakeDynamoDb, states: FakeStepFunctions, context: FakeContext, error: Exception
 ) -> None:
@@ -105,7 +105,7 @@ def test_a_write_that_is_refused_is_a_500_with_the_reason(
 def test_a_reason_is_never_long(
     dynamodb: FakeDynamoDb, states: FakeStepFunctions, context: FakeContext
 ) -> None:
-    dynamodb.fails_with = [answer("ValidationException", message="x" * 100_000)]
+    dynamodb.fails_with = [client_error("ValidationException", message="x" * 100_000)]
 
     handler(task(), context)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.unit.fakes import answer
+from tests.unit.fakes import client_error
 
 MAX_BATCH = 25
 
@@ -43,7 +43,7 @@ class FakeDynamoDB:
             assert len(set(keys)) == len(keys), "a batch has no key twice"
             dice = self._random.randrange(100)
             if dice < self.trouble:
-                raise answer("ProvisionedThroughputExceededException")
+                raise client_error("ProvisionedThroughputExceededException")
             done = len(keys)
             if dice < 2 * self.trouble:
                 done = self._random.randrange(len(keys))
@@ -81,7 +81,7 @@ class FakeS3:
 
     def _called(self, operation: str) -> None:
         if operation == self.fails_on:
-            raise answer("InternalError", 500)
+            raise client_error("InternalError", 500)
 
     def get_object(self, **request: Any) -> dict[str, Any]:
         return {"Body": self.body, "ETag": '"the-etag"', "VersionId": "the-version"}

@@ -10,7 +10,7 @@ from handlers.sensor.errors import CopyVerificationError
 from handlers.sensor.mover import move_object
 from handlers.sensor.source import ObjectRef
 from handlers.shared.errors import AwsUnavailableError
-from tests.unit.fakes import answer
+from tests.unit.fakes import client_error
 
 MD5, OTHER_MD5, PARTS = '"' + "a" * 32 + '"', '"' + "b" * 32 + '"', '"' + "c" * 32 + '-2"'
 SUM = {"ChecksumCRC64NVME": "same=", "ChecksumType": "FULL_OBJECT"}
@@ -33,7 +33,7 @@ class FakeS3:
     def head_object(self, **request: Any) -> dict[str, Any]:
         found = self.source if request["Bucket"] == "source" else self.target
         if found is None:
-            raise answer("404", 404)
+            raise client_error("404", 404)
         return found
 
     def copy(self, source: Any, bucket: str, key: str, **options: Any) -> None:
@@ -134,7 +134,7 @@ def test_a_source_that_goes_away_while_it_is_copied_is_looked_at_again(
     code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3 = FakeS3({"ETag": MD5}, {"ETag": MD5})
-    s3.error = answer(code, 412)
+    s3.error = client_error(code, 412)
     with pytest.raises(CopyVerificationError, match="replaced or deleted"):
         move(s3, monkeypatch)
 
@@ -149,7 +149,7 @@ def test_an_upload_that_s3_no_longer_knows_is_judged_by_its_copy(
         def copy(self, *place: Any, **options: Any) -> None:
             if there:
                 super().copy(*place, **options)
-            raise answer("NoSuchUpload", 404)
+            raise client_error("NoSuchUpload", 404)
 
     s3 = Repeated({"ETag": MD5}, {"ETag": MD5})
     if there:
@@ -161,7 +161,7 @@ def test_an_upload_that_s3_no_longer_knows_is_judged_by_its_copy(
 
 def test_a_busy_s3_is_transient(monkeypatch: pytest.MonkeyPatch) -> None:
     s3 = FakeS3({"ETag": MD5}, {"ETag": MD5})
-    s3.error = answer("SlowDown", 503)
+    s3.error = client_error("SlowDown", 503)
     with pytest.raises(AwsUnavailableError, match="copying s3://source/key"):
         move(s3, monkeypatch)
 
@@ -171,13 +171,13 @@ def test_a_source_that_goes_away_before_it_is_deleted_was_moved(
     status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     s3 = FakeS3({"ETag": MD5}, {"ETag": MD5})
-    s3.delete_error = answer("PreconditionFailed", status)
+    s3.delete_error = client_error("PreconditionFailed", status)
     assert move(s3, monkeypatch).size == 5
     assert s3.source
 
 
 def test_a_source_that_may_not_be_deleted_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     s3 = FakeS3({"ETag": MD5}, {"ETag": MD5})
-    s3.delete_error = answer("AccessDenied", 403)
+    s3.delete_error = client_error("AccessDenied", 403)
     with pytest.raises(Exception, match="AccessDenied"):
         move(s3, monkeypatch)

@@ -9,7 +9,7 @@ import pytest
 from handlers.sensor import rejects
 from handlers.sensor.rejects import PART, RejectedRows
 from handlers.shared.errors import AwsUnavailableError
-from tests.unit.fakes import answer
+from tests.unit.fakes import client_error
 
 from .fakes import FakeS3
 
@@ -106,7 +106,7 @@ def test_an_upload_that_s3_no_longer_knows_is_made_again(
     """S3 may say so when CompleteMultipartUpload is repeated because its answer was lost."""
 
     def gone(**_: Any) -> None:
-        raise answer("NoSuchUpload", 404)
+        raise client_error("NoSuchUpload", 404)
 
     monkeypatch.setattr(s3, "complete_multipart_upload", gone)
     with (

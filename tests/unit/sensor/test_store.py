@@ -12,7 +12,7 @@ from handlers.sensor.errors import IngestionTimeoutError
 from handlers.sensor.readings import Reading
 from handlers.sensor.store import BACKOFF, ReadingStore
 from handlers.shared.errors import AwsUnavailableError
-from tests.unit.fakes import FakeContext, answer
+from tests.unit.fakes import FakeContext, client_error
 
 from .fakes import FakeDynamoDB
 
@@ -80,8 +80,8 @@ def test_one_sensor_is_spread_over_the_lanes() -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        pytest.param(answer("ProvisionedThroughputExceededException"), id="throughput"),
-        pytest.param(answer("ThrottlingException"), id="throttling"),
+        pytest.param(client_error("ProvisionedThroughputExceededException"), id="throughput"),
+        pytest.param(client_error("ThrottlingException"), id="throttling"),
     ],
 )
 def test_throttling_is_waited_out(error: Exception) -> None:
@@ -141,8 +141,8 @@ def failing(dynamodb: FakeDynamoDB, error: Exception) -> FakeDynamoDB:
         pytest.param(
             ReadTimeoutError(endpoint_url="https://dynamodb"), AwsUnavailableError, id="silence"
         ),
-        pytest.param(answer("InternalServerError", 500), AwsUnavailableError, id="faults"),
-        pytest.param(answer("AccessDeniedException"), Exception, id="access-denied"),
+        pytest.param(client_error("InternalServerError", 500), AwsUnavailableError, id="faults"),
+        pytest.param(client_error("AccessDeniedException"), Exception, id="access-denied"),
         pytest.param(KeyError("a bug"), KeyError, id="a-bug"),
     ],
 )
@@ -159,7 +159,7 @@ def test_a_lane_that_fails_stops_the_file(error: Exception, raised: type[Excepti
 
 
 def test_a_failure_at_the_end_is_raised_as_well() -> None:
-    dynamodb = failing(FakeDynamoDB(), answer("AccessDeniedException"))
+    dynamodb = failing(FakeDynamoDB(), client_error("AccessDeniedException"))
     with pytest.raises(Exception, match="AccessDenied"), store(dynamodb) as readings:
         readings.put(Reading("a", 1, "1"))
 
@@ -206,7 +206,7 @@ def test_time_that_runs_out_while_batches_wait_fails_the_file() -> None:
 
 def test_time_that_would_run_out_in_a_pause_fails_the_file_at_once() -> None:
     # Given a table that only throttles, and a pause longer than the time there is
-    dynamodb = failing(FakeDynamoDB(), answer("ThrottlingException"))
+    dynamodb = failing(FakeDynamoDB(), client_error("ThrottlingException"))
     context = FakeContext(remaining_ms=60_000)
 
     # When a reading is stored, then nobody waits
@@ -229,9 +229,9 @@ def test_a_failure_wakes_lanes_that_pause() -> None:
         def batch_write_item(self, **request: Any) -> dict[str, Any]:
             (write, *_) = request["RequestItems"]["readings"]
             if write["PutRequest"]["Item"]["sensor_id"]["S"] == "throttled":
-                raise answer("ThrottlingException")
+                raise client_error("ThrottlingException")
             assert paused.wait(10)
-            raise answer("AccessDeniedException")
+            raise client_error("AccessDeniedException")
 
     time = next(t for t in range(99) if hash(("other", t)) % 2 != hash(("throttled", 0)) % 2)
     context = FakeContext(remaining_ms=2**40)

@@ -17,7 +17,7 @@ from handlers.shared.errors import (
     is_throttling,
     translate_aws_errors,
 )
-from tests.unit.fakes import answer
+from tests.unit.fakes import client_error
 
 URL = "https://sqs.us-east-1.amazonaws.com"
 
@@ -25,12 +25,12 @@ URL = "https://sqs.us-east-1.amazonaws.com"
 @pytest.mark.parametrize(
     "error",
     [
-        pytest.param(answer("ThrottlingException"), id="throttling"),
-        pytest.param(answer("ProvisionedThroughputExceededException"), id="throughput"),
-        pytest.param(answer("Whatever", 429), id="status-429"),
-        pytest.param(answer("InternalError", 500), id="status-500"),
-        pytest.param(answer("SlowDown", 503), id="slow-down"),
-        pytest.param(answer("ConditionalRequestConflict", 409), id="two-at-once"),
+        pytest.param(client_error("ThrottlingException"), id="throttling"),
+        pytest.param(client_error("ProvisionedThroughputExceededException"), id="throughput"),
+        pytest.param(client_error("Whatever", 429), id="status-429"),
+        pytest.param(client_error("InternalError", 500), id="status-500"),
+        pytest.param(client_error("SlowDown", 503), id="slow-down"),
+        pytest.param(client_error("ConditionalRequestConflict", 409), id="two-at-once"),
         pytest.param(EndpointConnectionError(endpoint_url=URL), id="no-connection"),
         pytest.param(ReadTimeoutError(endpoint_url=URL), id="read-timeout"),
         pytest.param(ConnectionClosedError(endpoint_url=URL), id="connection-closed"),
@@ -56,8 +56,8 @@ def test_what_passes_is_raised_as_aws_unavailable(error: Exception) -> None:
 @pytest.mark.parametrize(
     "error",
     [
-        pytest.param(answer("AccessDenied", 403), id="access-denied"),
-        pytest.param(answer("ValidationException"), id="validation"),
+        pytest.param(client_error("AccessDenied", 403), id="access-denied"),
+        pytest.param(client_error("ValidationException"), id="validation"),
         pytest.param(NoCredentialsError(), id="no-credentials"),
         pytest.param(KeyError("a bug"), id="a-bug"),
     ],
@@ -71,15 +71,15 @@ def test_what_does_not_pass_stays_what_it_is(error: Exception) -> None:
 def test_translating_is_a_decorator_too() -> None:
     @translate_aws_errors("calling")
     def call() -> None:
-        raise answer("Throttling")
+        raise client_error("Throttling")
 
     with pytest.raises(AwsUnavailableError):
         call()
 
 
 def test_a_fault_inside_aws_is_not_throttling() -> None:
-    assert is_throttling(answer("ThrottlingException"))
-    assert not is_throttling(answer("InternalServerError", 500))
+    assert is_throttling(client_error("ThrottlingException"))
+    assert not is_throttling(client_error("InternalServerError", 500))
 
 
 @pytest.mark.parametrize("error", [TransientError, PermanentError, AwsUnavailableError])

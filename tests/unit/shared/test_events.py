@@ -16,7 +16,7 @@ from handlers.shared.events import (
     EventTooLargeError,
     put_events,
 )
-from tests.unit.fakes import answer
+from tests.unit.fakes import client_error
 
 
 @dataclass
@@ -133,7 +133,7 @@ def test_nothing_is_put_after_a_request_that_was_refused(bridge: FakeEventBridge
 
 
 def test_eventbridge_out_of_reach_is_a_passing_fault(bridge: FakeEventBridge) -> None:
-    bridge.fails_with = answer("InternalException", 500)
+    bridge.fails_with = client_error("InternalException", 500)
 
     with pytest.raises(AwsUnavailableError, match="putting 2 events"):
         put_events("a-bus", some(2))

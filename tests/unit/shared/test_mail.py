@@ -23,7 +23,7 @@ from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.mail import Mail, send_once
 from tests.support.engine import TaskError
 from tests.support.faults import EVERY, Fault, Kind, injected
-from tests.unit.fakes import answer
+from tests.unit.fakes import client_error
 
 URL = "https://email.us-east-1.amazonaws.com"
 LETTER = Mail("from@example.com", "to@example.com", "Über", "text", "<p>html</p>")
@@ -106,15 +106,15 @@ def test_another_key_is_another_mail(ses: FakeSes) -> None:
 @pytest.mark.parametrize(
     ("refusal", "raised"),
     [
-        pytest.param(answer("Throttling"), AwsUnavailableError, id="throttled"),
+        pytest.param(client_error("Throttling"), AwsUnavailableError, id="throttled"),
         pytest.param(
             EndpointConnectionError(endpoint_url=URL), AwsUnavailableError, id="not-reached"
         ),
         pytest.param(
             ConnectTimeoutError(endpoint_url=URL), AwsUnavailableError, id="connect-timeout"
         ),
-        pytest.param(answer("MessageRejected"), ClientError, id="rejected"),
-        pytest.param(answer("AccessDenied", 403), ClientError, id="access-denied"),
+        pytest.param(client_error("MessageRejected"), ClientError, id="rejected"),
+        pytest.param(client_error("AccessDenied", 403), ClientError, id="access-denied"),
     ],
 )
 def test_what_ses_surely_refused_is_sent_by_a_retry_once(
@@ -140,8 +140,8 @@ def test_what_ses_surely_refused_is_sent_by_a_retry_once(
         pytest.param(ConnectionClosedError(endpoint_url=URL), id="connection-closed"),
         pytest.param(ProtocolError("IncompleteRead"), id="half-an-answer"),
         pytest.param(ResponseParserError("no XML"), id="unreadable-answer"),
-        pytest.param(answer("InternalFailure", 500), id="status-500"),
-        pytest.param(answer("ServiceUnavailable", 503), id="status-503"),
+        pytest.param(client_error("InternalFailure", 500), id="status-500"),
+        pytest.param(client_error("ServiceUnavailable", 503), id="status-503"),
     ],
 )
 def test_what_ses_may_have_accepted_is_never_sent_again(ses: FakeSes, silence: Exception) -> None:
@@ -174,7 +174,7 @@ def test_a_mail_whose_outcome_cannot_be_noted_is_not_sent_again(
     dynamodb = clients.client("dynamodb")
 
     def fail(**_: Any) -> None:
-        raise answer("InternalServerError", 500)
+        raise client_error("InternalServerError", 500)
 
     with monkeypatch.context() as broken:
         broken.setattr(dynamodb, "update_item", fail)
@@ -191,7 +191,7 @@ def test_nothing_is_sent_while_it_cannot_be_noted(
 ) -> None:
     # Given a table that does not answer
     def fail(**_: Any) -> None:
-        raise answer("ThrottlingException")
+        raise client_error("ThrottlingException")
 
     with monkeypatch.context() as broken:
         broken.setattr(clients.client("dynamodb"), "put_item", fail)
@@ -226,7 +226,7 @@ def test_a_refused_mail_is_sent_by_a_retry_although_an_answer_of_the_log_is_lost
     ses: FakeSes, log: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     # Given SES that refuses the first time, and a removal of the record whose answer is lost
-    ses.answers = [answer("Throttling")]
+    ses.answers = [client_error("Throttling")]
     with (
         injected(Fault(Kind.RESPONSE_LOST, "DeleteItem")) as network,
         pytest.raises(AwsUnavailableError),
@@ -286,7 +286,7 @@ def test_a_record_that_cannot_be_removed_hides_no_refusal(
     ses: FakeSes, monkeypatch: pytest.MonkeyPatch, refusal: str
 ) -> None:
     # Given SES that refuses, and a log that does not let go of the record
-    ses.answers = [answer(refusal)]
+    ses.answers = [client_error(refusal)]
     with (
         injected(Fault(Kind.REFUSED, "DeleteItem", times=EVERY)),
         pytest.raises((AwsUnavailableError, ClientError), match=refusal),

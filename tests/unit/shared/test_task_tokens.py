@@ -9,7 +9,7 @@ from handlers.shared import task_tokens
 from handlers.shared.errors import AwsUnavailableError, PermanentError
 from handlers.shared.task_tokens import MAX_CAUSE, MAX_ERROR, Failure, Success
 from handlers.shared.task_tokens import answer as answer_task
-from tests.unit.fakes import answer
+from tests.unit.fakes import client_error
 
 
 class FakeStepFunctions:
@@ -68,13 +68,13 @@ def test_what_just_fits_is_sent_whole(states: FakeStepFunctions) -> None:
 
 @pytest.mark.parametrize("code", ["TaskTimedOut", "TaskDoesNotExist"])
 def test_a_token_that_nobody_waits_for_is_no_failure(states: FakeStepFunctions, code: str) -> None:
-    states.error = answer(code)
+    states.error = client_error(code)
 
     assert answer_task("token", Success(None)) is False
 
 
 def test_a_passing_fault_says_so(states: FakeStepFunctions) -> None:
-    states.error = answer("ThrottlingException")
+    states.error = client_error("ThrottlingException")
 
     with pytest.raises(AwsUnavailableError, match="task token"):
         answer_task("token", Success(None))
@@ -82,13 +82,15 @@ def test_a_passing_fault_says_so(states: FakeStepFunctions) -> None:
 
 @pytest.mark.parametrize("code", ["InvalidToken", "AccessDeniedException", "InvalidOutput"])
 def test_any_other_error_is_raised(states: FakeStepFunctions, code: str) -> None:
-    states.error = answer(code)
+    states.error = client_error(code)
 
     with pytest.raises(ClientError, match=code):
         answer_task("token", Success(None))
 
 
-@pytest.mark.parametrize("error", [None, answer("ThrottlingException")], ids=["well", "not now"])
+@pytest.mark.parametrize(
+    "error", [None, client_error("ThrottlingException")], ids=["well", "not now"]
+)
 def test_there_is_one_attempt(states: FakeStepFunctions, error: Exception | None) -> None:
     states.error = error
 
