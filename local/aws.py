@@ -17,11 +17,11 @@ WAIT_SECONDS = 60
 T = TypeVar("T")
 
 
-def until(expected: str, look: Callable[[], T | None], seconds: float = WAIT_SECONDS) -> T:
-    """Call `look` until it returns something. LocalError after `seconds`, naming `expected`."""
+def until(expected: str, poll: Callable[[], T | None], seconds: float = WAIT_SECONDS) -> T:
+    """Call `poll` until it returns something. LocalError after `seconds`, naming `expected`."""
     deadline = time.monotonic() + seconds
     while True:
-        found = look()
+        found = poll()
         if found:
             return found
         if time.monotonic() > deadline:

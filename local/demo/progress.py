@@ -29,12 +29,12 @@ W = TypeVar("W", bound=Watched)
 def watch(
     console: Console,
     items: Sequence[W],
-    look: Callable[[Sequence[W]], None],
+    update: Callable[[Sequence[W]], None],
     table: Callable[[Sequence[W]], Table],
     *,
     seconds: float,
 ) -> None:
-    """Show the table of all items until all have ended. `look` updates those that have not.
+    """Show the table of all items until all have ended. `update` refreshes those that have not.
 
     LocalError names what has not ended within `seconds`.
     """
@@ -44,7 +44,7 @@ def watch(
             if time.monotonic() > deadline:
                 names = ", ".join(item.name for item in unfinished)
                 raise LocalError(f"Not finished after {seconds:g} s: {names}.")
-            look(unfinished)
+            update(unfinished)
             live.update(table(items))
             time.sleep(POLL_SECONDS)
 

@@ -189,12 +189,12 @@ VALID_ROUTES: dict[str, Any] = {
 }
 # What a machine makes of its input for its first function.
 MACHINES: dict[str, Any] = {
-    "POST documents": lambda given: {
+    "POST documents": lambda body: {
         "execution": EXECUTION,
         "signer": "Alice",
-        "documentId": given.get("documentId") if isinstance(given, dict) else given,
+        "documentId": body.get("documentId") if isinstance(body, dict) else body,
     },
-    "POST downloads": lambda given: {"execution": EXECUTION, "request": given},
+    "POST downloads": lambda body: {"execution": EXECUTION, "request": body},
 }
 BY_HAND: dict[str, st.SearchStrategy[Any]] = {
     "completeSignatureRequest": values

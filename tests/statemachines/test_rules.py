@@ -190,7 +190,7 @@ def test_fail_never_reuses_a_reserved_error_name(state: State) -> None:
 
     assert all(checks_reserved_names(body, state) for body in before) or names_written_to(
         state.body["ErrorPath"].removesuffix(".Error"), state.scope
-    ) <= {*error_names.ours(state.machine), *ends_with(state.scope)}
+    ) <= {*error_names.own_classes(state.machine), *ends_with(state.scope)}
 
 
 def checks_reserved_names(body: dict[str, Any], fail: State) -> bool:
@@ -413,4 +413,6 @@ def test_error_names_are_classes_that_exist(state: State) -> None:
     """Ours, of the machine's own functions, or those that the task's integration raises."""
     named = error_names.retried(state) | error_names.caught(state)
 
-    assert named <= error_names.ours(state.machine) | error_names.of_service(state.integration)
+    assert named <= error_names.own_classes(state.machine) | error_names.of_service(
+        state.integration
+    )

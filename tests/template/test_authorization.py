@@ -89,8 +89,8 @@ def test_every_condition_is_one_that_the_actions_know(package: Package) -> None:
         keys = {key for condition in statement.conditions.values() for key in condition}
         for name in statement.actions:
             known = action(name)
-            given = known["conditions"] if known else set()
-            unknown += [(role, name, key) for key in keys - given if not key.startswith("aws:")]
+            supported = known["conditions"] if known else set()
+            unknown += [(role, name, key) for key in keys - supported if not key.startswith("aws:")]
 
     assert unknown == []
 

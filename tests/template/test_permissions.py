@@ -124,6 +124,8 @@ def test_role_names_fit(dev: Package) -> None:
     serverless-iam-roles-per-function leaves its suffix out of a name that would be too long.
     """
     for name, properties in dev.resources("AWS::IAM::Role").items():
-        given = text(properties.get("RoleName", "")).replace("${AWS::Region}", "ap-southeast-1")
-        longest = given.removesuffix("-lambdaRole").replace("-dev-", "-a1234567-")
+        name_pattern = text(properties.get("RoleName", "")).replace(
+            "${AWS::Region}", "ap-southeast-1"
+        )
+        longest = name_pattern.removesuffix("-lambdaRole").replace("-dev-", "-a1234567-")
         assert len(longest) <= 64, name

@@ -74,8 +74,12 @@ class Stage:
         resource = self._resources[logical_id]
         kind = resource["Type"].rpartition("::")[2]
         properties = resource.get("Properties", {})
-        given = properties.get("Name", properties.get(f"{kind}Name"))
-        name = self._value(given) if given else f"stepworks-{self._name}-{logical_id}-1A2B3C"
+        explicit_name = properties.get("Name", properties.get(f"{kind}Name"))
+        name = (
+            self._value(explicit_name)
+            if explicit_name
+            else f"stepworks-{self._name}-{logical_id}-1A2B3C"
+        )
         if not arn:
             return str(name)
         service = "states" if kind == "StateMachine" else "any"
@@ -84,16 +88,18 @@ class Stage:
 
 def satisfying(pattern: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every choice of one alternative for each field of a pattern."""
-    fields = [[(name, value) for value in alternatives(wanted)] for name, wanted in pattern.items()]
+    fields = [
+        [(name, value) for value in alternatives(matchers)] for name, matchers in pattern.items()
+    ]
     for choice in itertools.product(*fields):
         yield {name: value for name, value in choice if value is not ABSENT}
 
 
-def alternatives(wanted: Any) -> Iterator[Any]:
-    if isinstance(wanted, dict):
-        yield from satisfying(wanted)
+def alternatives(matchers: Any) -> Iterator[Any]:
+    if isinstance(matchers, dict):
+        yield from satisfying(matchers)
         return
-    for matcher in wanted:
+    for matcher in matchers:
         match matcher:
             case {"prefix": str(prefix)}:
                 yield f"{prefix}x"

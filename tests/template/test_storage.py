@@ -85,9 +85,9 @@ def test_a_failed_first_deployment_retains_nothing(
 
 
 def test_outputs_are_those_of_the_contract(template: dict[str, Any]) -> None:
-    ours = {name for name in template["Outputs"] if not name.startswith("Serverless")}
+    own_outputs = {name for name in template["Outputs"] if not name.startswith("Serverless")}
 
-    assert ours >= {
+    assert own_outputs >= {
         "SensorSourceBucket",
         "SensorTargetBucket",
         "SensorReadingsTable",

@@ -70,10 +70,10 @@ def queues(aws: Aws, name: str) -> list[str]:
     return found
 
 
-def status_of(page: Page, url: str, act: str, *arguments: Any) -> int:
+def status_of(page: Page, url: str, script: str, *arguments: Any) -> int:
     """The status with which the server responds to a script."""
     with page.expect_response(lambda response: response.url.startswith(url)) as response:
-        page.evaluate(act, list(arguments))
+        page.evaluate(script, list(arguments))
     return response.value.status
 
 
@@ -120,21 +120,21 @@ def test_a_page_reads_nothing_by_dns_rebinding(aws: Aws, browser: Browser) -> No
     assert f"refuses the Host header {EVIL}" in text
 
 
-@pytest.mark.parametrize("how", ["fetch", "form"])
-def test_a_page_cannot_reset_the_local_aws(aws: Aws, other_site: Page, how: str) -> None:
+@pytest.mark.parametrize("element", ["fetch", "form"])
+def test_a_page_cannot_reset_the_local_aws(aws: Aws, other_site: Page, element: str) -> None:
     reset = aws.settings.endpoint + "/_ministack/reset"
-    act = {
+    script = {
         "fetch": "([url]) => fetch(url, {method: 'POST', mode: 'no-cors'})",
         "form": """([url]) => { const form = document.createElement('form');
           form.method = 'POST'; form.action = url; document.body.append(form); form.submit(); }""",
-    }[how]
+    }[element]
 
-    assert status_of(other_site, reset, act, reset) == 403
+    assert status_of(other_site, reset, script, reset) == 403
     assert aws.is_deployed()
 
 
 @pytest.mark.parametrize(
-    ("method", "act"),
+    ("method", "script"),
     [
         (
             "POST",
@@ -161,14 +161,14 @@ def test_a_page_cannot_reset_the_local_aws(aws: Aws, other_site: Page, how: str)
     ids=["form", "image", "link", "frame", "sandboxed frame"],
 )
 def test_no_element_of_a_page_creates_a_queue(
-    aws: Aws, other_site: Page, method: str, act: str
+    aws: Aws, other_site: Page, method: str, script: str
 ) -> None:
     name = f"evil-{uuid4().hex[:8]}"
     url = signed(
         aws, "sqs", method, "/", Action="CreateQueue", QueueName=name, Version="2012-11-05"
     )
 
-    assert status_of(other_site, url, act, url) == 403
+    assert status_of(other_site, url, script, url) == 403
     assert queues(aws, name) == []
 
 

@@ -154,12 +154,12 @@ class Service:
         assert self.aws.wait_for_end(started)["status"] == "SUCCEEDED"
         return str(started).rpartition(":")[2]
 
-    def started(self, machine: str, given: dict[str, Any]) -> str:
+    def started(self, machine: str, input_: dict[str, Any]) -> str:
         """A new execution, started by hand."""
         states = self.aws.client("stepfunctions")
         arn = self.aws.outputs[machine]
         return str(
-            states.start_execution(stateMachineArn=arn, input=json.dumps(given))["executionArn"]
+            states.start_execution(stateMachineArn=arn, input=json.dumps(input_))["executionArn"]
         )
 
     def execution(self, machine: str) -> str:
@@ -318,7 +318,7 @@ class Shell:
 def shell(service: Service, programs: Path) -> Iterator[Shell]:
     shell = Shell(service, programs)
     try:
-        # What every section begins with; and curl is content with any answer, a reader is not.
+        # What every section begins with; and curl accepts any response, a reader does not.
         assert shell.run('eval "$(make -s env)"')[0] == 0
         assert shell.run('curl() { command curl --fail-with-body "$@"; }')[0] == 0
         # Version 1 of the AWS CLI, the one on PyPI, has an endpoint of its own for SQS.

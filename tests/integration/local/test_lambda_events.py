@@ -55,9 +55,9 @@ def lambda_(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lambda]:
     wait_for(lambda: not lambda_events._queue._threads)
 
 
-def wait_for(look: Callable[[], Any]) -> None:
+def wait_for(condition: Callable[[], Any]) -> None:
     deadline = time.monotonic() + 20
-    while not look():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
 
