@@ -67,7 +67,7 @@ def test_a_failed_deployment_says_why(aws: Aws) -> None:
     with pytest.raises(LocalError, match=r"failed: .*noSuchFunction") as failed:
         deploy.run_serverless(aws.settings, "deploy", "function", "-f", "noSuchFunction")
 
-    assert "All that it printed: .stepworks" in str(failed.value)
+    assert "Its whole output: .stepworks" in str(failed.value)
 
 
 def test_an_unchanged_service_is_not_deployed_again(aws: Aws) -> None:
