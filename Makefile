@@ -20,7 +20,7 @@ setup: $(VENV)/.ready node_modules/.ready ## install what the demo and deploymen
 
 setup-tests: $(VENV)/.ready-dev node_modules/.ready ## also install what the tests and checks need
 
-demo: setup ## run every workflow on real input (QUICK=1: the short ones; VERBOSE=1: every step)
+demo: setup ## run every workflow on real input (QUICK=1: skip slow parts; VERBOSE=1: show every step)
 	@$(PYTHON) -m local demo $(DEMO_OPTIONS)
 
 up: setup ## start the local AWS and deploy what has changed
@@ -54,7 +54,7 @@ bench: setup-tests ## run benchmarks: a table, and JSON in bench/results/
 deploy: setup ## deploy to your AWS account: make deploy STAGE=dev
 	@npx serverless deploy --stage $(STAGE)
 
-clean: ## stop all of this checkout's local AWSs and remove what was installed or built
+clean: ## stop every local AWS of this checkout and remove what was installed or built
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m local down --all; fi
 	@rm -rf $(VENV) node_modules .serverless .stepworks .mypy_cache .pytest_cache .ruff_cache .hypothesis
 

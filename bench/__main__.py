@@ -31,7 +31,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="fewer rounds, rougher numbers")
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(names()):
-        parser.error(f"no benchmark named {', '.join(sorted(unknown))}: there are {names()}")
+        parser.error(
+            f"no benchmark named {', '.join(sorted(unknown))}; choose from {', '.join(names())}"
+        )
     console = Console()
     RESULTS.mkdir(exist_ok=True)
     for name in arguments.names or names():

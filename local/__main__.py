@@ -21,14 +21,14 @@ def up(settings: Settings, _: argparse.Namespace) -> None:
     print_outputs(settings)
 
 
-def down(settings: Settings, given: argparse.Namespace) -> None:
+def down(settings: Settings, arguments: argparse.Namespace) -> None:
     """stop the local AWS and remove all it has written"""
-    ports = process.ports() if given.all else [settings.port]
+    ports = process.ports() if arguments.all else [settings.port]
     stopped = []
     for port in ports:
-        with one_at_a_time(str(port), say_waiting):
+        with one_at_a_time(str(port), report_waiting):
             stopped += [port] if process.stop(Settings(port=port)) else []
-    console.print("Stopped; nothing is left." if stopped else "Nothing was running.")
+    console.print("Stopped. All its files are deleted." if stopped else "Nothing was running.")
 
 
 def env(settings: Settings, _: argparse.Namespace) -> None:
@@ -47,12 +47,12 @@ def demo(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 def bring_up(settings: Settings) -> None:
-    with one_at_a_time(str(settings.port), say_waiting):
+    with one_at_a_time(str(settings.port), report_waiting):
         start_and_deploy(settings)
 
 
-def say_waiting() -> None:
-    console.print("Another command starts or stops this local AWS: waiting for it …")
+def report_waiting() -> None:
+    console.print("Another command is starting or stopping this local AWS: waiting for it …")
 
 
 def start_and_deploy(settings: Settings) -> None:
@@ -61,12 +61,12 @@ def start_and_deploy(settings: Settings) -> None:
         scale = process.wait_scale(settings)
         if scale != settings.wait_scale:
             console.print(
-                f"It was started with STEPWORKS_WAIT_SCALE={scale:g} and keeps it: "
-                "`make down` first to change it."
+                f"It was started with STEPWORKS_WAIT_SCALE={scale:g}. To change this value, "
+                "run `make down` first."
             )
     else:
         if process.has_lost_its_files(settings):
-            console.print("Somebody deleted the files of the running local AWS: it starts anew.")
+            console.print("The files of the running local AWS were deleted: restarting it.")
         with console.status("Starting the local AWS …"):
             process.start(settings)
         console.print(f"Started the local AWS at {settings.endpoint}.")
@@ -96,10 +96,10 @@ def main() -> int:
     for name, function in COMMANDS.items():
         command = commands.add_parser(name, help=function.__doc__)
         if name == "demo":
-            command.add_argument("--quick", action="store_true", help="leave out what takes long")
+            command.add_argument("--quick", action="store_true", help="skip the slow parts")
             command.add_argument("--verbose", action="store_true", help="show every step")
         if name == "down":
-            command.add_argument("--all", action="store_true", help="of every port")
+            command.add_argument("--all", action="store_true", help="stop it on every port")
     arguments = parser.parse_args()
     try:
         COMMANDS[arguments.command](Settings.from_environment(), arguments)

@@ -13,12 +13,12 @@ from botocore.credentials import Credentials
 from local.aws import Aws
 from local.settings import REGION
 
-ANSWER_SECONDS = 30
+TIMEOUT_SECONDS = 30
 ROOT = Credentials("test", "test")  # of the local account, with all permissions
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """A response of the API."""
 
     status: int
@@ -38,14 +38,16 @@ def call(
     *,
     credentials: Credentials | None = ROOT,
     headers: Mapping[str, str] | None = None,
-) -> Answer:
+) -> Response:
     """Send a request to a path below ApiUrl. `credentials=None` leaves it unsigned.
 
     A body that is neither text nor bytes is sent as JSON.
     """
     data = body if body is None or isinstance(body, (str, bytes)) else json.dumps(body)
-    sent = {"Content-Type": "application/json"} if data is not None else {}
-    request = AWSRequest(method, aws.outputs["ApiUrl"] + path, {**sent, **(headers or {})}, data)
+    default_headers = {"Content-Type": "application/json"} if data is not None else {}
+    request = AWSRequest(
+        method, aws.outputs["ApiUrl"] + path, {**default_headers, **(headers or {})}, data
+    )
     if credentials is not None:
         SigV4Auth(credentials, "execute-api", REGION).add_auth(request)
     response = requests.request(
@@ -54,6 +56,6 @@ def call(
         headers=dict(request.headers),
         data=data,
         allow_redirects=False,
-        timeout=ANSWER_SECONDS,
+        timeout=TIMEOUT_SECONDS,
     )
-    return Answer(response.status_code, response.headers, response.text)
+    return Response(response.status_code, response.headers, response.text)

@@ -17,15 +17,15 @@ WAIT_SECONDS = 60
 T = TypeVar("T")
 
 
-def until(what: str, look: Callable[[], T | None], seconds: float = WAIT_SECONDS) -> T:
-    """Call `look` until it returns something. LocalError after `seconds`, naming `what`."""
+def until(expected: str, poll: Callable[[], T | None], seconds: float = WAIT_SECONDS) -> T:
+    """Call `poll` until it returns something. LocalError after `seconds`, naming `expected`."""
     deadline = time.monotonic() + seconds
     while True:
-        found = look()
+        found = poll()
         if found:
             return found
         if time.monotonic() > deadline:
-            raise LocalError(f"Waited {seconds:g} s for {what}, and it did not come.")
+            raise LocalError(f"Waited {seconds:g} s for {expected} without success.")
         time.sleep(0.1)
 
 
@@ -82,11 +82,11 @@ class Aws:
 
     def invoke(self, function: str, event: Any) -> Any:
         """The function's result. LocalError with its error if it fails."""
-        answer = self.client("lambda").invoke(
+        response = self.client("lambda").invoke(
             FunctionName=self.function_name(function), Payload=json.dumps(event)
         )
-        payload = json.loads(answer["Payload"].read() or "null")
-        if "FunctionError" in answer:
+        payload = json.loads(response["Payload"].read() or "null")
+        if "FunctionError" in response:
             raise LocalError(f"{function} failed: {json.dumps(payload)}")
         return payload
 
@@ -130,8 +130,10 @@ class Aws:
 
     def mails(self, containing: str = "") -> list[dict[str, Any]]:
         """Mails in the local inbox with this text in any part: To, Subject, BodyText, BodyHtml …"""
-        with urllib.request.urlopen(f"{self.settings.endpoint}/_ministack/ses/messages") as answer:
-            accounts = json.load(answer)["messages"]
+        with urllib.request.urlopen(
+            f"{self.settings.endpoint}/_ministack/ses/messages"
+        ) as response:
+            accounts = json.load(response)["messages"]
         return [
             message
             for messages in accounts.values()

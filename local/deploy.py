@@ -40,20 +40,20 @@ class Outcome(StrEnum):
     ALL = "Deployed."
 
 
-def deploy(settings: Settings, say: Callable[[str], None] = lambda _: None) -> Outcome:
+def deploy(settings: Settings, report: Callable[[str], None] = lambda _: None) -> Outcome:
     """Bring the stack up to date. Raises LocalError with the reason.
 
     If only handlers have changed since the last deployment, only their code is deployed. If that
-    fails, `say` gets the reason, and everything is deployed.
+    fails, `report` gets the reason, and everything is deployed.
     """
     record = settings.directory / "deployed.json"
-    wanted = _fingerprints()
-    found = _recorded(record) if Aws(settings).is_deployed() else {}
-    if found == wanted:
+    current = _fingerprints()
+    deployed = _recorded(record) if Aws(settings).is_deployed() else {}
+    if deployed == current:
         return Outcome.UNCHANGED
     record.unlink(missing_ok=True)  # written again after the deployment
-    only_handlers = found.get("other") == wanted["other"]
-    if only_handlers and _redeploy_handlers(settings, say):
+    only_handlers = deployed.get("other") == current["other"]
+    if only_handlers and _redeploy_handlers(settings, report):
         outcome = Outcome.HANDLERS
     else:
         # The framework compares a package with the last one that it deployed itself. With `--force`
@@ -61,7 +61,7 @@ def deploy(settings: Settings, say: Callable[[str], None] = lambda _: None) -> O
         run_serverless(settings, "deploy", "--stage", STAGE, "--force")
         _verify_mail_domain(settings)
         outcome = Outcome.ALL
-    record.write_text(json.dumps(wanted))
+    record.write_text(json.dumps(current))
     return outcome
 
 
@@ -74,7 +74,7 @@ def _recorded(record: Path) -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-def _redeploy_handlers(settings: Settings, say: Callable[[str], None]) -> bool:
+def _redeploy_handlers(settings: Settings, report: Callable[[str], None]) -> bool:
     try:
         redeploy_handlers.update(Aws(settings))
     except (
@@ -85,7 +85,7 @@ def _redeploy_handlers(settings: Settings, say: Callable[[str], None]) -> bool:
         ValueError,
         zipfile.BadZipFile,
     ) as error:
-        say(f"Updating the handlers alone failed ({error}): deploying everything.")
+        report(f"Deploying the handlers alone failed ({error}): deploying everything.")
         return False
     return True
 
@@ -113,10 +113,10 @@ def run_serverless(settings: Settings, *arguments: str) -> None:
         except subprocess.TimeoutExpired:
             code = None
     if code != 0:
-        what = "took too long" if code is None else "failed"
+        outcome = f"did not end within {DEPLOY_SECONDS} s" if code is None else "failed"
         raise LocalError(
-            f"`serverless {' '.join(arguments)}` {what}: {_reason(settings.deploy_log)}\n"
-            f"  All that it printed: {settings.deploy_log.relative_to(ROOT)}"
+            f"`serverless {' '.join(arguments)}` {outcome}: {_reason(settings.deploy_log)}\n"
+            f"  Its whole output: {settings.deploy_log.relative_to(ROOT)}"
         )
 
 
@@ -129,7 +129,7 @@ def _reason(log: Path) -> str:
     text = re.sub(r"\x1b\[[0-9;]*m", "", log.read_text(errors="replace")).strip()
     after = text.rpartition("Error:")[2] if "Error:" in text else text
     lines = [line.strip() for line in after.splitlines() if line.strip()]
-    return " ".join(lines[:4] if "Error:" in text else lines[-4:]) or "it printed nothing"
+    return " ".join(lines[:4] if "Error:" in text else lines[-4:]) or "no output"
 
 
 def _verify_mail_domain(settings: Settings) -> None:

@@ -25,7 +25,7 @@ STOP_SECONDS = 10
 
 def is_running(settings: Settings) -> bool:
     """Whether it can be used: it responds, and its files still exist."""
-    return _server(settings) is not None and _scratch(settings).exists() and answers(settings)
+    return _server(settings) is not None and _scratch(settings).exists() and responds(settings)
 
 
 def has_lost_its_files(settings: Settings) -> bool:
@@ -66,10 +66,10 @@ def stop(settings: Settings) -> bool:
     return found
 
 
-def _end(process: psutil.Process, how: signal.Signals) -> bool:
+def _end(process: psutil.Process, number: signal.Signals) -> bool:
     """Send a signal. Returns whether the process ended; a zombie counts as ended."""
     with suppress(psutil.NoSuchProcess):
-        process.send_signal(how)
+        process.send_signal(number)
     deadline = time.monotonic() + STOP_SECONDS
     while time.monotonic() < deadline:
         try:
@@ -132,24 +132,24 @@ def _wait_until_ready(settings: Settings, process: "subprocess.Popen[bytes]") ->
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
-        if answers(settings):
+        if responds(settings):
             return
         time.sleep(0.1)
     code = process.poll()
-    how = "it did not answer in time" if code is None else f"it ended at once (exit code {code})"
+    reason = "no response in time" if code is None else f"the process ended with exit code {code}"
     tail = settings.log.read_text(errors="replace").strip().splitlines()[-5:]
-    words = ". Its last words:\n  " + "\n  ".join(tail) if tail else ", and said nothing."
+    log = ". The end of its log:\n  " + "\n  ".join(tail) if tail else ". Its log is empty."
     stop(settings)
-    raise LocalError(f"The local AWS did not start: {how}{words}")
+    raise LocalError(f"The local AWS did not start: {reason}{log}")
 
 
-def answers(settings: Settings) -> bool:
+def responds(settings: Settings) -> bool:
     """Whether a local AWS listens on the port, not another program."""
     health = f"{settings.endpoint}/_ministack/health"
     try:
         # A busy server may need seconds. If nothing listens, the connection fails at once.
-        with urllib.request.urlopen(health, timeout=10) as answer:
-            return "services" in json.load(answer)
+        with urllib.request.urlopen(health, timeout=10) as response:
+            return "services" in json.load(response)
     except (OSError, http.client.HTTPException, ValueError):
         return False
 
@@ -170,14 +170,14 @@ def _server(settings: Settings) -> psutil.Process | None:
 def _servers() -> Iterator[tuple[psutil.Process, int]]:
     """The servers of this checkout and their ports."""
     for process in psutil.process_iter(["cmdline", "cwd", "status"]):
-        words = process.info["cmdline"] or []
+        arguments = process.info["cmdline"] or []
         if (
-            words[1:3] == _command(0)[:2]
-            and len(words) == 5
+            arguments[1:3] == _command(0)[:2]
+            and len(arguments) == 5
             and process.info["cwd"] == str(ROOT)
             and process.info["status"] != psutil.STATUS_ZOMBIE
         ):
-            yield process, int(words[3])
+            yield process, int(arguments[3])
 
 
 def wait_scale(settings: Settings) -> float:
@@ -188,13 +188,13 @@ def wait_scale(settings: Settings) -> float:
 
 def ports() -> list[int]:
     """Ports of all local AWSs of this checkout, running or killed."""
-    left = {int(found.name) for found in own_folder().iterdir() if found.name.isdecimal()}
-    return sorted({port for _, port in _servers()} | left)
+    with_files = {int(found.name) for found in own_folder().iterdir() if found.name.isdecimal()}
+    return sorted({port for _, port in _servers()} | with_files)
 
 
 def _workers(settings: Settings) -> Iterator[psutil.Process]:
     """Lambda workers of this local AWS: their script is in its scratch directory."""
     scratch = str(_scratch(settings))
     for process in psutil.process_iter(["cmdline"]):
-        if any(scratch in word for word in process.info["cmdline"] or []):
+        if any(scratch in argument for argument in process.info["cmdline"] or []):
             yield process

@@ -20,7 +20,7 @@ COMPLETING_FUNCTIONS = (  # the functions that complete the machine's tasks
     "deliverDecisions",
     "remindSigner",
 )
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+FORM_HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class Signing:
@@ -69,15 +69,20 @@ class Signing:
 
         return until(f"{count} mail(s) about document {document}", mailed)[0]
 
-    def open(self, link: str) -> api.Answer:
+    def open(self, link: str) -> api.Response:
         """The response when a browser follows a link."""
         return api.call(self.aws, "GET", self._path(link), credentials=None)
 
-    def decide(self, link: str, decision: str, reason: str = "") -> api.Answer:
+    def decide(self, link: str, decision: str, reason: str = "") -> api.Response:
         """The response when a browser presses a button on the page of a link."""
         fields = {"decision": decision} | ({"reason": reason} if reason else {})
         return api.call(
-            self.aws, "POST", self._path(link), urlencode(fields), credentials=None, headers=FORM
+            self.aws,
+            "POST",
+            self._path(link),
+            urlencode(fields),
+            credentials=None,
+            headers=FORM_HEADERS,
         )
 
     def _path(self, link: str) -> str:
@@ -101,14 +106,14 @@ class Signing:
             name=name, definition=json.dumps(definition), roleArn=deployed["roleArn"]
         )["stateMachineArn"]
         try:
-            with self._callbacks_allowed(copy, name):
+            with self._allow_callbacks(copy, name):
                 yield copy
         finally:
             states.delete_state_machine(stateMachineArn=copy)
 
     @contextmanager
-    def _callbacks_allowed(self, machine: str, policy: str) -> Iterator[None]:
-        """Allow the functions to complete the tasks of a machine other than the deployed one."""
+    def _allow_callbacks(self, machine: str, policy: str) -> Iterator[None]:
+        """Let our functions complete another machine's tasks, not only the deployed one's."""
         iam = self.aws.client("iam")
         statement = {
             "Effect": "Allow",

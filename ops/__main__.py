@@ -28,12 +28,12 @@ def main() -> int:
 
 def run(arguments: Sequence[str], console: Console) -> bool:
     """Run a command. False if it could not do everything that was asked."""
-    given = _parser().parse_args(arguments)
-    account = account_of(given.stage)
+    parsed = _parser().parse_args(arguments)
+    account = account_of(parsed.stage)
     try:
-        return bool(COMMANDS[given.command].run(account, given, console))
+        return bool(COMMANDS[parsed.command].run(account, parsed, console))
     except (BotoCoreError, ClientError) as error:
-        raise OpsError(f"AWS refused: {error}") from None
+        raise OpsError(f"The request to AWS failed: {error}") from None
 
 
 def _parser() -> argparse.ArgumentParser:

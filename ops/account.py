@@ -41,10 +41,10 @@ def _on_local_aws() -> Clients:
         settings = Settings.from_environment()
     except LocalError as error:
         raise OpsError(str(error)) from None
-    if not process.answers(settings):
+    if not process.responds(settings):
         raise OpsError(
-            f"No local AWS answers at {settings.endpoint}: start it with `make up`, or set "
-            "STEPWORKS_PORT to its port (for an AWS account, name the stage: --stage dev)."
+            f"No local AWS responds at {settings.endpoint}: start it with `make up`, or set "
+            "STEPWORKS_PORT to its port (for an AWS account, add the stage, e.g. --stage dev)."
         )
     credentials = settings.client_environment()
     session = boto3.Session(
@@ -58,8 +58,8 @@ def _on_local_aws() -> Clients:
 def _in_aws_account(stage: str) -> Clients:
     if "AWS_ENDPOINT_URL" in os.environ:
         raise OpsError(
-            f"Stage {stage} is in an AWS account, and AWS_ENDPOINT_URL leads elsewhere: "
-            "unset it, or leave out --stage."
+            f"Stage {stage} is in an AWS account, but AWS_ENDPOINT_URL is set to another endpoint: "
+            "unset it, or leave out --stage to use the local AWS."
         )
     session = boto3.Session()
     region = session.region_name or REGION

@@ -26,8 +26,8 @@ from ops.account import Clients
 from ops.errors import OpsError
 
 BATCH = 10  # SQS: messages per request
-MOST = 10_000  # read at once; SQS allows 120,000 messages in flight
-HELD_SECONDS = 900  # hidden from other readers while they are read or redriven
+MAX_LETTERS = 10_000  # read at once; SQS allows 120,000 messages in flight
+HIDDEN_SECONDS = 900  # hidden from other readers while they are read or redriven
 LONG_POLL_SECONDS = 1  # asks every SQS server, so an empty response means an empty queue
 WAIT_SECONDS = 5  # for messages that another reader holds
 
@@ -136,7 +136,7 @@ class Redriven:
 
     letter: DeadLetter
     done: bool
-    what: str
+    result: str
     execution: str | None = None
 
 
@@ -154,7 +154,7 @@ class DeadLetterQueue:
         found = self._sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=names)
         return sum(int(found["Attributes"][name]) for name in names)
 
-    def look(self) -> Letters:
+    def read(self) -> Letters:
         """All dead letters. They stay in the queue, visible to other readers at once."""
         return self._find(self._release, lambda _: False)
 
@@ -164,21 +164,23 @@ class DeadLetterQueue:
 
         All dead letters or, if `ids` are given, those whose ids begin with one of them.
         """
-        mine: dict[str, DeadLetter] = {}
+        kept: dict[str, DeadLetter] = {}
 
-        def sort_out(batch: list[DeadLetter]) -> None:
-            wanted = {one.id: one for one in batch if not ids or one.id.startswith(ids)}
-            mine.update(wanted)
-            self._release([one for one in batch if one.id not in wanted])
+        def keep_chosen(batch: list[DeadLetter]) -> None:
+            chosen = {letter.id: letter for letter in batch if not ids or letter.id.startswith(ids)}
+            kept.update(chosen)
+            self._release([letter for letter in batch if letter.id not in chosen])
 
-        def has_all(seen: list[DeadLetter]) -> bool:
-            return bool(ids) and all(any(one.id.startswith(begin) for one in seen) for begin in ids)
+        def has_every_id(seen: list[DeadLetter]) -> bool:
+            return bool(ids) and all(
+                any(letter.id.startswith(prefix) for letter in seen) for prefix in ids
+            )
 
         try:
-            found = self._find(sort_out, has_all)
-            yield Letters([one for one in found if one.id in mine], found.held_elsewhere)
+            found = self._find(keep_chosen, has_every_id)
+            yield Letters([letter for letter in found if letter.id in kept], found.held_elsewhere)
         finally:
-            self._release(list(mine.values()))
+            self._release(list(kept.values()))
 
     def redrive(self, letters: list[DeadLetter]) -> Iterator[Redriven]:
         """Send held dead letters to their targets again, and delete each that was accepted.
@@ -187,43 +189,43 @@ class DeadLetterQueue:
         """
         for letter in letters:
             try:
-                what, execution = self._send_again(letter)
+                result, execution = self._send_to_target(letter)
                 self._sqs.delete_message(QueueUrl=self.url, ReceiptHandle=letter.receipt)
             except OpsError as error:
                 yield Redriven(letter, False, str(error))
             except (BotoCoreError, ClientError) as error:
-                yield Redriven(letter, False, f"AWS refused: {error}")
+                yield Redriven(letter, False, f"The request to AWS failed: {error}")
             else:
-                yield Redriven(letter, True, what, execution)
+                yield Redriven(letter, True, result, execution)
 
     def _find(
         self,
-        take: Callable[[list[DeadLetter]], None],
-        enough: Callable[[list[DeadLetter]], bool],
+        on_batch: Callable[[list[DeadLetter]], None],
+        is_enough: Callable[[list[DeadLetter]], bool],
     ) -> Letters:
-        """Every letter that can be read within WAIT_SECONDS. `take` gets each batch.
+        """Every letter that can be read within WAIT_SECONDS. `on_batch` gets each batch.
 
-        If another reader holds some letters, wait for them, unless `enough` have been read.
+        If another reader holds some letters, wait for them, unless `is_enough` says otherwise.
         """
         seen: dict[str, DeadLetter] = {}
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
             batch = self._receive()
-            take(batch)
+            on_batch(batch)
             seen |= {letter.id: letter for letter in batch}
             letters = sorted(seen.values(), key=lambda letter: letter.sent_at)
-            elsewhere = 0 if len(letters) >= MOST else max(0, self.count() - len(letters))
-            if not elsewhere or enough(letters) or time.monotonic() > deadline:
+            elsewhere = 0 if len(letters) >= MAX_LETTERS else max(0, self.count() - len(letters))
+            if not elsewhere or is_enough(letters) or time.monotonic() > deadline:
                 return Letters(letters, elsewhere)
             time.sleep(random.uniform(0.1, 0.5))  # so that two readers do not stay in step
 
     def _receive(self) -> list[DeadLetter]:
         letters: dict[str, DeadLetter] = {}
-        while len(letters) < MOST:
+        while len(letters) < MAX_LETTERS:
             response = self._sqs.receive_message(
                 QueueUrl=self.url,
                 MaxNumberOfMessages=BATCH,
-                VisibilityTimeout=HELD_SECONDS,
+                VisibilityTimeout=HIDDEN_SECONDS,
                 WaitTimeSeconds=LONG_POLL_SECONDS,
                 MessageAttributeNames=["All"],
                 MessageSystemAttributeNames=["All"],
@@ -247,7 +249,7 @@ class DeadLetterQueue:
 
     # -- Redriving to the target -----------------------------------------------------------------
 
-    def _send_again(self, letter: DeadLetter) -> tuple[str, str | None]:
+    def _send_to_target(self, letter: DeadLetter) -> tuple[str, str | None]:
         """Returns what was done, and the ARN of the execution if one was started."""
         service = _service(letter.origin)
         if service == "states":
@@ -257,10 +259,10 @@ class DeadLetterQueue:
         if service == "sqs":
             return self._send_to_queue(letter)
         if not letter.origin:
-            raise OpsError("Nothing in it says where it came from.")
+            raise OpsError("The letter does not name its original target.")
         raise OpsError(
-            f"It was meant for {letter.origin!r}; only machines, functions and queues can be "
-            "redriven to."
+            f"Its target is {letter.origin!r}: only letters for machines, functions and queues can "
+            "be redriven."
         )
 
     def _start(self, letter: DeadLetter) -> tuple[str, str | None]:
@@ -278,7 +280,7 @@ class DeadLetterQueue:
             )
         except states.exceptions.ExecutionAlreadyExists:
             execution = letter.origin.replace(":stateMachine:", ":execution:") + f":{name}"
-            return "had been started before", execution
+            return "the execution was started before", execution
         return "started an execution", str(started["executionArn"])
 
     def _invoke(self, letter: DeadLetter) -> tuple[str, None]:
@@ -310,12 +312,12 @@ class DeadLetterQueue:
         rule = re.search(r":rule/(?:(.+)/)?([^/]+)\Z", letter.attributes.get("RULE_ARN", ""))
         if rule is None:
             return letter.body
-        answer = self._clients("events").list_targets_by_rule(
+        response = self._clients("events").list_targets_by_rule(
             Rule=rule[2], EventBusName=rule[1] or "default"
         )
-        targets = [target for target in answer["Targets"] if target["Arn"] == letter.origin]
+        targets = [target for target in response["Targets"] if target["Arn"] == letter.origin]
         if not targets:
-            raise OpsError(f"The rule {rule[2]} has no such target any more.")
+            raise OpsError(f"The rule {rule[2]} no longer has the target {letter.origin}.")
         if any({"Input", "InputPath", "InputTransformer"} & set(target) for target in targets):
             raise OpsError(
                 f"The rule {rule[2]} rewrites events for this target: put the event again, "

@@ -16,10 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ops.account import Account, Clients, add_stage_argument
-from ops.dead_letters import HELD_SECONDS, DeadLetter, DeadLetterQueue, Letters, Redriven
+from ops.dead_letters import HIDDEN_SECONDS, DeadLetter, DeadLetterQueue, Letters, Redriven
 from ops.errors import OpsError
 
-SUMMARY = "look at dead letters, and send them again where they came from"
+SUMMARY = "list, show and redrive dead letters"
 RUNNING = "RUNNING"
 UNSUCCESSFUL = ("FAILED", "TIMED_OUT", "ABORTED")
 MAX_REASON = 300  # characters of a reason in a list
@@ -37,42 +37,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_stage_argument(sub)
         if name == "list":
             continue
-        chosen = sub.add_mutually_exclusive_group(required=name == "redrive")
-        chosen.add_argument(
+        selection = sub.add_mutually_exclusive_group(required=name == "redrive")
+        selection.add_argument(
             "--message",
             action="append",
             metavar="ID",
             default=[],
-            help="only this one; the beginning of its id will do; may be given several times",
+            help="one dead letter, by its id or the beginning of it; may be repeated",
         )
         if name == "redrive":
-            chosen.add_argument("--all", action="store_true", help="every one that is there")
+            selection.add_argument(
+                "--all", action="store_true", help="all dead letters of the queue"
+            )
             sub.add_argument(
                 "--wait",
                 type=float,
                 default=30,
                 metavar="SECONDS",
-                help="for the executions that were started to end (default: 30)",
+                help="how long to wait for the end of started executions (default: 30)",
             )
 
 
-def run(account: Account, given: argparse.Namespace, console: Console) -> bool:
+def run(account: Account, options: argparse.Namespace, console: Console) -> bool:
     """Run the chosen action. False if any part of it failed."""
-    return ACTIONS[given.action](account, given, console)
+    return ACTIONS[options.action](account, options, console)
 
 
 # -- Actions --------------------------------------------------------------------------------------
 
 
-def list_letters(account: Account, given: argparse.Namespace, console: Console) -> bool:
-    """what is in a queue, one line each; without --queue, how many are in each of the stack"""
-    if given.queue is None:
+def list_letters(account: Account, options: argparse.Namespace, console: Console) -> bool:
+    """list a queue's dead letters; without --queue, their number in each queue of the stack"""
+    if options.queue is None:
         counts = Table("Queue", "Dead letters", box=None)
         for name, queue in sorted(queues_of(account).items()):
             counts.add_row(name, str(queue.count()))
         console.print(counts)
         return True
-    letters = queue_of(account, given.queue).look()
+    letters = queue_of(account, options.queue).read()
     if letters:
         console.print(table_of(letters))
     elif not letters.held_elsewhere:
@@ -92,15 +94,15 @@ def table_of(letters: Letters) -> Table:
     return table
 
 
-def show_letters(account: Account, given: argparse.Namespace, console: Console) -> bool:
-    """all that is known of dead letters, and what is in them"""
-    for letter in chosen(queue_of(account, given.queue).look(), given.message):
+def show_letters(account: Account, options: argparse.Namespace, console: Console) -> bool:
+    """show the details and the content of dead letters"""
+    for letter in chosen(queue_of(account, options.queue).read(), options.message):
         console.rule(f"[bold]{letter.id}", align="left")
         facts = {
             "since": f"{letter.sent_at:%Y-%m-%d %H:%M:%S} UTC",
             "error": letter.error,
-            "why": letter.reason,
-            "meant for": letter.origin,
+            "reason": letter.reason,
+            "target": letter.origin,
             "execution": letter.attributes.get("EXECUTION_ARN", ""),
             "rule": letter.attributes.get("RULE_ARN", ""),
         }
@@ -114,34 +116,34 @@ def show_letters(account: Account, given: argparse.Namespace, console: Console) 
     return True
 
 
-def redrive_letters(account: Account, given: argparse.Namespace, console: Console) -> bool:
-    """send dead letters again to where they came from, and say what became of it"""
-    queue = queue_of(account, given.queue)
-    with queue.held(*given.message) as letters:
-        wanted = chosen(letters, given.message)
-        results = list(queue.redrive(wanted))
-    if letters.held_elsewhere and given.all:
+def redrive_letters(account: Account, options: argparse.Namespace, console: Console) -> bool:
+    """send dead letters to their targets again, and report the results"""
+    queue = queue_of(account, options.queue)
+    with queue.held(*options.message) as letters:
+        chosen_letters = chosen(letters, options.message)
+        results = list(queue.redrive(chosen_letters))
+    if letters.held_elsewhere and options.all:
         console.print(held_elsewhere(letters))
     if not results:
         if not letters.held_elsewhere:
             console.print("There are no dead letters.")
         return not letters.held_elsewhere
-    outcomes = ends(account.clients, results, given.wait)
-    table = Table("Id", "Sent again", "What became of it", box=None)
+    statuses = final_statuses(account.clients, results, options.wait)
+    table = Table("Id", "Redriven", "Result", box=None)
     for result in results:
-        outcome = outcomes.get(result.execution or "", "")
-        sent = Text("yes", "green") if result.done else Text("no", "red")
-        became = Text(": ".join(filter(None, (result.what, outcome))))
-        table.add_row(result.letter.id[:8], sent, became)
+        status = statuses.get(result.execution or "", "")
+        redriven = Text("yes", "green") if result.done else Text("no", "red")
+        outcome = Text(": ".join(filter(None, (result.result, status))))
+        table.add_row(result.letter.id[:8], redriven, outcome)
     console.print(table)
-    sent_again = sum(result.done for result in results)
-    failed_again = sum(outcome.startswith(UNSUCCESSFUL) for outcome in outcomes.values())
+    redriven_count = sum(result.done for result in results)
+    failed_again = sum(status.startswith(UNSUCCESSFUL) for status in statuses.values())
     console.print(
-        f"{sent_again} of {len(results)} sent again"
+        f"{redriven_count} of {len(results)} redriven"
         + (f"; {failed_again} failed again and may be back in the queue." if failed_again else ".")
     )
-    left = given.all and letters.held_elsewhere
-    return sent_again == len(results) and not failed_again and not left
+    incomplete = options.all and letters.held_elsewhere
+    return redriven_count == len(results) and not failed_again and not incomplete
 
 
 ACTIONS: dict[str, Callable[[Account, argparse.Namespace, Console], bool]] = {
@@ -158,16 +160,17 @@ def queue_of(account: Account, name: str) -> DeadLetterQueue:
     """A queue by an output of the stack, its logical id, its own name or its URL."""
     if name.startswith(("http://", "https://")):
         return DeadLetterQueue(name, account.clients)
-    ours = queues_of(account)
+    stack_queues = queues_of(account)
     for known in (name, name.removesuffix("Url")):
-        if known in ours:
-            return ours[known]
+        if known in stack_queues:
+            return stack_queues[known]
     sqs = account.clients("sqs")
     try:
         return DeadLetterQueue(sqs.get_queue_url(QueueName=name)["QueueUrl"], account.clients)
     except sqs.exceptions.QueueDoesNotExist:
         raise OpsError(
-            f"There is no queue {name}. The stack {account.stack} has: {', '.join(sorted(ours))}."
+            f"There is no queue {name}. The stack {account.stack} has: "
+            f"{', '.join(sorted(stack_queues))}."
         ) from None
 
 
@@ -187,28 +190,28 @@ def queues_of(account: Account) -> dict[str, DeadLetterQueue]:
 # -- Dead letters and their executions ------------------------------------------------------------
 
 
-def chosen(letters: Letters, wanted: list[str]) -> list[DeadLetter]:
-    """The dead letters whose ids begin with one of `wanted`, or all if it is empty."""
-    for beginning in wanted:
-        found = [letter.id for letter in letters if letter.id.startswith(beginning)]
+def chosen(letters: Letters, prefixes: list[str]) -> list[DeadLetter]:
+    """The dead letters whose ids begin with one of `prefixes`, or all if it is empty."""
+    for prefix in prefixes:
+        found = [letter.id for letter in letters if letter.id.startswith(prefix)]
         if len(found) > 1:
-            raise OpsError(f"There is more than one dead letter whose id begins with {beginning}.")
+            raise OpsError(f"More than one dead letter has an id that begins with {prefix}.")
         if not found and letters.held_elsewhere:
             raise OpsError(
-                f"No dead letter that can be read now has an id that begins with {beginning}. "
+                f"No dead letter that can be read now has an id that begins with {prefix}. "
                 f"{held_elsewhere(letters)}"
             )
         if not found:
-            raise OpsError(f"There is no dead letter whose id begins with {beginning}.")
-    return [letter for letter in letters if not wanted or letter.id.startswith(tuple(wanted))]
+            raise OpsError(f"No dead letter has an id that begins with {prefix}.")
+    return [letter for letter in letters if not prefixes or letter.id.startswith(tuple(prefixes))]
 
 
 def held_elsewhere(letters: Letters) -> str:
     n = letters.held_elsewhere
     return (
-        f"About {n} {'dead letter is' if n == 1 else 'dead letters are'} being read by somebody "
-        f"else, such as another dlq command. Try again when it has ended; what a killed command "
-        f"held can be read again after {HELD_SECONDS // 60} minutes."
+        f"About {n} {'dead letter is' if n == 1 else 'dead letters are'} hidden by another reader, "
+        f"such as another dlq command. Try again when it has ended. If it was killed, wait until "
+        f"{HIDDEN_SECONDS // 60} minutes after it began."
     )
 
 
@@ -232,17 +235,17 @@ def without_secrets(value: Any) -> Any:
     return value
 
 
-def ends(clients: Clients, results: Iterable[Redriven], seconds: float) -> dict[str, str]:
-    """The outcome of each started execution, by ARN; still running ones after `seconds`, too."""
+def final_statuses(clients: Clients, results: Iterable[Redriven], seconds: float) -> dict[str, str]:
+    """The status of each started execution, by ARN, when all have ended or after `seconds`."""
     states = clients("stepfunctions")
-    outcomes = {result.execution: RUNNING for result in results if result.execution}
+    statuses = {result.execution: RUNNING for result in results if result.execution}
     deadline = time.monotonic() + seconds
     while True:
-        for execution, outcome in outcomes.items():
-            if outcome == RUNNING:
-                outcomes[execution] = status_of(states, execution)
-        if RUNNING not in outcomes.values() or time.monotonic() > deadline:
-            return outcomes
+        for execution, status in statuses.items():
+            if status == RUNNING:
+                statuses[execution] = status_of(states, execution)
+        if RUNNING not in statuses.values() or time.monotonic() > deadline:
+            return statuses
         time.sleep(0.5)
 
 
@@ -255,7 +258,7 @@ def status_of(states: Any, execution: str) -> str:
     try:
         described = states.describe_execution(executionArn=execution)
     except (BotoCoreError, ClientError) as error:
-        return f"its end is not known ({error})"
+        return f"status unknown ({error})"
     failed = described.get("error")
     return f"{described['status']} ({failed})" if failed else str(described["status"])
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from ops.account import Account, add_stage_argument
 from ops.errors import OpsError
 
-SUMMARY = "make a stack of what a removed one retained, so that it can be deployed again"
+SUMMARY = "make a stack from the buckets and tables that a removed stack retained"
 
 # What is imported, and the property with its name.
 IDENTIFIERS = {"AWS::S3::Bucket": "BucketName", "AWS::DynamoDB::Table": "TableName"}
@@ -29,17 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="ID=NAME",
-        help="the name of a bucket or a table, where CloudFormation does not know it; may be given"
-        " several times",
+        help="the name of a bucket or table, if CloudFormation does not know it; may be repeated",
     )
 
 
-def run(account: Account, given: argparse.Namespace, console: Console) -> bool:
-    names = dict(pair.partition("=")[::2] for pair in given.resource)
-    taken = take_back(account.clients("cloudformation"), account.stack, names)
-    for logical_id, name in sorted(taken.items()):
+def run(account: Account, options: argparse.Namespace, console: Console) -> bool:
+    names = dict(pair.partition("=")[::2] for pair in options.resource)
+    imported = take_back(account.clients("cloudformation"), account.stack, names)
+    for logical_id, name in sorted(imported.items()):
         console.print(f"{logical_id}  {name}", soft_wrap=True, highlight=False)
-    console.print(f"The stack {account.stack} has these now. Deploy to make the rest.")
+    console.print(f"The stack {account.stack} now has these resources. Deploy to create the rest.")
     return True
 
 
@@ -48,12 +47,12 @@ def take_back(cloudformation: Any, stack: str, names: dict[str, str]) -> dict[st
 
     Returns the names by logical id. `names` adds to the names that CloudFormation knows.
     """
-    resources, names = left_behind(cloudformation, stack, names)
+    resources, names = retained_resources(cloudformation, stack, names)
     cloudformation.create_change_set(
         StackName=stack,
         ChangeSetName=CHANGE_SET,
         ChangeSetType="IMPORT",
-        TemplateBody=json.dumps({"Resources": standing_alone(resources)}),
+        TemplateBody=json.dumps({"Resources": without_references(resources)}),
         ResourcesToImport=[
             {
                 "ResourceType": resource["Type"],
@@ -63,15 +62,19 @@ def take_back(cloudformation: Any, stack: str, names: dict[str, str]) -> dict[st
             for logical_id, resource in resources.items()
         ],
     )
-    chosen = {"StackName": stack, "ChangeSetName": CHANGE_SET}
-    waiting = {"Delay": 1, "MaxAttempts": 120}
-    cloudformation.get_waiter("change_set_create_complete").wait(**chosen, WaiterConfig=waiting)
-    cloudformation.execute_change_set(**chosen)
-    cloudformation.get_waiter("stack_import_complete").wait(StackName=stack, WaiterConfig=waiting)
+    change_set = {"StackName": stack, "ChangeSetName": CHANGE_SET}
+    waiter_config = {"Delay": 1, "MaxAttempts": 120}
+    cloudformation.get_waiter("change_set_create_complete").wait(
+        **change_set, WaiterConfig=waiter_config
+    )
+    cloudformation.execute_change_set(**change_set)
+    cloudformation.get_waiter("stack_import_complete").wait(
+        StackName=stack, WaiterConfig=waiter_config
+    )
     return {logical_id: names[logical_id] for logical_id in resources}
 
 
-def left_behind(
+def retained_resources(
     cloudformation: Any, stack: str, names: dict[str, str]
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Retained resources of a removed stack, as in its template, and their names.
@@ -81,8 +84,8 @@ def left_behind(
     stacks = removed_stacks(cloudformation, stack)
     if not stacks:
         raise OpsError(
-            f"CloudFormation knows no removed stack {stack}: it remembers them for 90 days. Import"
-            " what there is by hand, or deploy under another stage's name."
+            f"CloudFormation knows no removed stack {stack}; it remembers one for 90 days."
+            " Import the retained resources by hand, or deploy another stage."
         )
     for removed in stacks:
         known = skipped(cloudformation, removed) | names
@@ -95,8 +98,8 @@ def left_behind(
         if resources:
             return resources, known
     raise OpsError(
-        f"Of the removed stack {stack}, CloudFormation knows no bucket and no table that was"
-        " retained. Name what there is: --resource SensorTargetBucket=<name>."
+        f"CloudFormation knows no bucket or table that the removed stack {stack} retained."
+        " Name each one: --resource SensorTargetBucket=<name>."
     )
 
 
@@ -123,7 +126,7 @@ def skipped(cloudformation: Any, removed: str) -> dict[str, str]:
     }
 
 
-def standing_alone(resources: dict[str, Any]) -> dict[str, Any]:
+def without_references(resources: dict[str, Any]) -> dict[str, Any]:
     """The resources without references to others, which do not exist yet: deploying adds them."""
     return {
         logical_id: {

@@ -13,18 +13,18 @@ class ByteCodePlugin {
     // With this variable set, pip makes byte code that is checked by content (PEP 552, py_compile).
     process.env.SOURCE_DATE_EPOCH ??= "315532800";
     this.hooks = {
-      "before:package:cleanup": () => this.leaveOutForeignByteCode(),
+      "before:package:cleanup": () => this.leaveOutUnusableByteCode(),
     };
   }
 
-  leaveOutForeignByteCode() {
+  leaveOutUnusableByteCode() {
     if (python.isRuntime) return;
     const { runtime } = this.serverless.service.provider;
     this.serverless.service.custom.pythonRequirements.pipCmdExtraArgs.push("--no-compile");
     this.log.warning(
-      `Python ${python.version} is no Lambda runtime: the functions get ${runtime}, on which nothing` +
-        " was tested here, and no byte code, so that every cold start compiles. To avoid both," +
-        " remove .venv and set up again with a Python of 3.11 to 3.14.",
+      `Python ${python.version} is not a Lambda runtime. The functions run on ${runtime}, which the tests` +
+        " here did not use, and have no byte code, so every cold start compiles. To avoid both, remove" +
+        " .venv and set up again with Python 3.11 to 3.14.",
     );
   }
 }

@@ -127,7 +127,7 @@ class DefaultsPlugin {
     const { iamRoleStatements } = machine;
     if (!iamRoleStatements) {
       throw new this.serverless.classes.Error(
-        `The machine '${key}' has no iamRoleStatements: list what its tasks may do, and nothing more.`,
+        `The machine '${key}' has no iamRoleStatements: list the actions that its tasks need.`,
       );
     }
     this.resources[`${id}Role`] = machineRole(iamRoleStatements);

@@ -21,14 +21,14 @@ class DeploymentTargetPlugin {
     const endpoint = process.env.AWS_ENDPOINT_URL;
     if (stage === "local" && !endpoint) {
       this.refuse(
-        "Stage 'local' is for the local AWS, and AWS_ENDPOINT_URL is not set: this would go to your" +
-          " AWS account. Run `make up`, or `eval \"$(make -s env)\"` before calling serverless" +
-          " yourself; for an account, name another stage (`make deploy STAGE=dev`).",
+        "Stage 'local' is for the local AWS, but AWS_ENDPOINT_URL is not set, so the command would use" +
+          " your AWS account. Run `make up`, or `eval \"$(make -s env)\"` before calling serverless" +
+          " yourself. For an account, name another stage (`make deploy STAGE=dev`).",
       );
     }
     if (stage !== "local" && endpoint) {
       this.refuse(
-        `Stage '${stage}' is for an AWS account, and AWS_ENDPOINT_URL sends it to ${endpoint}.` +
+        `Stage '${stage}' is for an AWS account, but AWS_ENDPOINT_URL is ${endpoint}.` +
           " Unset AWS_ENDPOINT_URL (open a new terminal, or `unset AWS_ENDPOINT_URL`), or deploy" +
           " `--stage local`.",
       );
@@ -48,8 +48,8 @@ class DeploymentTargetPlugin {
     }
   }
 
-  refuse(sentence) {
-    throw new this.serverless.classes.Error(sentence);
+  refuse(message) {
+    throw new this.serverless.classes.Error(message);
   }
 }
 

@@ -11,7 +11,7 @@ class RestApiPlugin {
         const { Resources } = serverless.service.provider.compiledCloudFormationTemplate;
         this.resources = Resources;
         this.completeMethods();
-        this.joinStage();
+        this.connectStage();
       },
     };
   }
@@ -20,9 +20,9 @@ class RestApiPlugin {
     return Object.entries(this.resources).filter(([, { Type }]) => Type === `AWS::ApiGateway::${type}`);
   }
 
-  // Of a method that starts a machine the plugin makes two things we do not want: a mapping for
-  // form data, which would pass the JSON schema by, and responses 200 and 400 whatever else its
-  // integration answers.
+  // Of a method that starts a machine the plugin makes two things that we do not want: a mapping for
+  // form data, which would bypass the JSON schema, and responses 200 and 400, whatever else its
+  // integration returns.
   completeMethods() {
     for (const [, { Properties }] of this.ofType("Method")) {
       const { RequestTemplates, IntegrationResponses, Uri } = Properties.Integration;
@@ -34,7 +34,7 @@ class RestApiPlugin {
 
   // The framework lets the deployment make the stage, which then can have no settings. A deployment
   // is a snapshot: what is not there before it is not in it.
-  joinStage() {
+  connectStage() {
     const [deployment] = this.ofType("Deployment");
     const [stage] = this.ofType("Stage");
     if (!stage) return;

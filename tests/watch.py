@@ -13,13 +13,13 @@ POLL_SECONDS = 0.5
 
 
 def workflows() -> list[str]:
-    """Those that have tests of their own."""
+    """Workflows that have tests of their own."""
     folders = (ROOT / "tests" / "unit").iterdir()
     return sorted(folder.name for folder in folders if (folder / "__init__.py").exists())
 
 
 def command(workflow: str) -> list[str]:
-    """What runs a workflow's tests."""
+    """The command that runs a workflow's tests."""
     suites = [f"tests/{suite}/{workflow}" for suite in SUITES]
     folders = [folder for folder in suites if (ROOT / folder).is_dir()]
     return [sys.executable, "-m", "pytest", "-q", "-n", "0", "-m", "not slow", *folders]
@@ -41,13 +41,13 @@ def state() -> dict[Path, int]:
 def main() -> int:
     known = workflows()
     if len(sys.argv) != 2 or sys.argv[1] not in known:
-        print(f"Name a workflow: make watch WORKFLOW=sensor (there are {', '.join(known)}).")
+        print(f"Name a workflow, e.g. make watch WORKFLOW=sensor. Choose from {', '.join(known)}.")
         return 2
     try:
         while True:
             before = state()
             subprocess.run(command(sys.argv[1]), cwd=ROOT, check=False)
-            print("Waiting for a change; Ctrl-C ends.", flush=True)
+            print("Waiting for a change. Press Ctrl-C to end.", flush=True)
             while state() == before:
                 time.sleep(POLL_SECONDS)
     except KeyboardInterrupt:

@@ -39,7 +39,7 @@ SCENES: tuple[Scene, ...] = (sensor, signature, cookies, messages, images)
 
 
 @dataclass
-class Act:
+class SceneRun:
     """A scene that is running or has ended."""
 
     title: str
@@ -56,7 +56,7 @@ class Act:
         return f"{(self.ended or time.monotonic()) - self.started:.1f} s"
 
     @property
-    def mark(self) -> RenderableType:
+    def symbol(self) -> RenderableType:
         if self.ended is None:
             return Spinner("dots")
         return "[green]✓" if self.summary else "[red]✗"
@@ -65,55 +65,57 @@ class Act:
         line = Table.grid("", "", "", "", padding=(0, 1))
         line.columns[1].min_width = max(len(scene.TITLE.partition(":")[0]) for scene in SCENES)
         line.columns[3].justify = "right"
-        line.add_row(self.mark, self.workflow, escape(self.title.partition(": ")[2]), self.took)
+        line.add_row(self.symbol, self.workflow, escape(self.title.partition(": ")[2]), self.took)
         return line
 
 
 def run(aws: Aws, console: Console, *, quick: bool, verbose: bool) -> None:
     """Play every scene: a line for each, all steps if `verbose`. LocalError if one fails."""
-    acts = []
+    runs = []
     for scene in SCENES:
-        with act(scene, console, verbose=verbose) as one:
-            acts.append(one)
-            stage = console if verbose else Console(quiet=True)
-            one.summary = scene.play(aws, stage, quick=quick)
-    show_summaries(console, acts)
+        with shown(scene, console, verbose=verbose) as scene_run:
+            runs.append(scene_run)
+            steps = console if verbose else Console(quiet=True)
+            scene_run.summary = scene.play(aws, steps, quick=quick)
+    show_summaries(console, runs)
 
 
 @contextmanager
-def act(scene: Scene, console: Console, *, verbose: bool) -> Iterator[Act]:
+def shown(scene: Scene, console: Console, *, verbose: bool) -> Iterator[SceneRun]:
     """Show that a scene runs, how long it takes and how it ends."""
-    one = Act(scene.TITLE)
+    scene_run = SceneRun(scene.TITLE)
     if verbose:
         console.rule(f"[bold]{scene.TITLE}", align="left")
-        yield one
-        one.ended = time.monotonic()
+        yield scene_run
+        scene_run.ended = time.monotonic()
         return
     # A file or a pipe gets the line when the scene has ended.
     live: AbstractContextManager[object] = nullcontext()
     if console.is_terminal:
-        live = Live(one, console=console, refresh_per_second=8)
+        live = Live(scene_run, console=console, refresh_per_second=8)
     try:
         with live:
             try:
-                yield one
+                yield scene_run
             finally:
-                one.ended = time.monotonic()
+                scene_run.ended = time.monotonic()
     except LocalError as error:
         raise LocalError(f"{error}\n  Every step is shown by: make demo VERBOSE=1") from error
     finally:
         if not console.is_terminal:
-            console.print(one)
+            console.print(scene_run)
 
 
-def show_summaries(console: Console, acts: list[Act]) -> None:
-    played = [(one, one.summary) for one in acts if one.summary]
+def show_summaries(console: Console, runs: list[SceneRun]) -> None:
+    played = [(scene_run, scene_run.summary) for scene_run in runs if scene_run.summary]
     longest = max(len(word) for _, summary in played for word in summary.where.split())
     table = Table("workflow", "what it did", box=box.SIMPLE)
     table.add_column("took", justify="right", no_wrap=True)
     table.add_column("where to look at it", width=max(longest, len("where to look at it")))
-    for one, summary in played:
-        table.add_row(one.workflow, escape(summary.did), one.took, escape(summary.where))
+    for scene_run, summary in played:
+        table.add_row(
+            scene_run.workflow, escape(summary.did), scene_run.took, escape(summary.where)
+        )
     console.print(table, highlight=False)
     console.print("`make up` prints the names of these tables, buckets and queues.")
     for _, summary in played:

@@ -47,10 +47,10 @@ def canton(x: int, y: int, c: list[Colour]) -> Colour:
 
 
 def diagonal(x: int, y: int, c: list[Colour]) -> Colour:
-    place = x * HEIGHT - (HEIGHT - y) * WIDTH
-    if abs(place) < 260:
+    offset = x * HEIGHT - (HEIGHT - y) * WIDTH
+    if abs(offset) < 260:
         return c[2]
-    return c[0] if place < 0 else c[1]
+    return c[0] if offset < 0 else c[1]
 
 
 def quarters(x: int, y: int, c: list[Colour]) -> Colour:
@@ -64,12 +64,12 @@ DESIGNS: list[Design] = [
 
 def draw(code: str) -> bytes:
     """The PNG flag of a two-letter code."""
-    chance = random.Random(code)
-    start = chance.random()
-    colours = [_colour((start + chance.uniform(0.25, 0.4) * n) % 1, chance) for n in range(3)]
-    if chance.random() < 0.5:
+    rng = random.Random(code)
+    start = rng.random()
+    colours = [_colour((start + rng.uniform(0.25, 0.4) * n) % 1, rng) for n in range(3)]
+    if rng.random() < 0.5:
         colours[1] = WHITE
-    design = chance.choice(DESIGNS)
+    design = rng.choice(DESIGNS)
     rows = b"".join(
         b"\0" + bytes(part for x in range(WIDTH) for part in design(x, y, colours))
         for y in range(HEIGHT)
@@ -87,8 +87,8 @@ def write_folder(folder: Path, count: int) -> list[str]:
     return [f"{code}/{code}.png" for code in codes]
 
 
-def _colour(hue: float, chance: random.Random) -> Colour:
-    red, green, blue = colorsys.hsv_to_rgb(hue, chance.uniform(0.65, 0.9), chance.uniform(0.5, 0.9))
+def _colour(hue: float, rng: random.Random) -> Colour:
+    red, green, blue = colorsys.hsv_to_rgb(hue, rng.uniform(0.65, 0.9), rng.uniform(0.5, 0.9))
     return round(red * 255), round(green * 255), round(blue * 255)
 
 

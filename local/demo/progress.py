@@ -10,7 +10,7 @@ from rich.table import Table
 
 from local.errors import LocalError
 
-PAUSE_SECONDS = 0.2
+POLL_SECONDS = 0.2
 
 
 class Watched(Protocol):
@@ -28,25 +28,25 @@ W = TypeVar("W", bound=Watched)
 
 def watch(
     console: Console,
-    everything: Sequence[W],
-    look: Callable[[Sequence[W]], None],
+    items: Sequence[W],
+    update: Callable[[Sequence[W]], None],
     table: Callable[[Sequence[W]], Table],
     *,
     seconds: float,
 ) -> None:
-    """Show the table of everything until all have ended. `look` updates those that have not.
+    """Show the table of all items until all have ended. `update` refreshes those that have not.
 
     LocalError names what has not ended within `seconds`.
     """
     deadline = time.monotonic() + seconds
-    with Live(table(everything), console=console, refresh_per_second=8) as live:
-        while unfinished := [one for one in everything if not one.ended]:
+    with Live(table(items), console=console, refresh_per_second=8) as live:
+        while unfinished := [item for item in items if not item.ended]:
             if time.monotonic() > deadline:
-                names = ", ".join(one.name for one in unfinished)
-                raise LocalError(f"Still not done after {seconds:g} s: {names}.")
-            look(unfinished)
-            live.update(table(everything))
-            time.sleep(PAUSE_SECONDS)
+                names = ", ".join(item.name for item in unfinished)
+                raise LocalError(f"Not finished after {seconds:g} s: {names}.")
+            update(unfinished)
+            live.update(table(items))
+            time.sleep(POLL_SECONDS)
 
 
 def has_ended(execution: Mapping[str, Any]) -> bool:

@@ -14,7 +14,7 @@ from ministack.services.cloudformation import provisioners
 
 _create_method_upstream = provisioners._apigw_method_create
 _check_upstream = api._check_request_validation
-_answer_upstream = api._gateway_error_response
+_error_response_upstream = api._gateway_error_response
 
 
 def create_validator(logical_id: str, props: dict[str, Any], stack_name: str) -> Any:
@@ -62,8 +62,8 @@ def check(
     return error
 
 
-def answer(error: Any, request: dict[str, Any]) -> Any:
-    status, headers, body = _answer_upstream(error, request)
+def gateway_error_response(error: Any, request: dict[str, Any]) -> Any:
+    status, headers, body = _error_response_upstream(error, request)
     reasons = json.dumps(getattr(error, "reasons", ""))[1:-1]
     return status, headers, body.replace(b"$context.error.validationErrorString", reasons.encode())
 
@@ -87,4 +87,4 @@ def install() -> None:
     )
     provisioners._RESOURCE_HANDLERS["AWS::ApiGateway::Method"]["create"] = create_method
     api._check_request_validation = check
-    api._gateway_error_response = answer
+    api._gateway_error_response = gateway_error_response

@@ -28,24 +28,26 @@ async def invoke(integration: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
     parameters = _parameters(headers, query, path)
     request = _render(integration, headers, body, parameters)
     with request_scope(kwargs["owner_account_id"], target[0]):
-        status, _, answer = await sfn.handle_request(
+        status, _, body = await sfn.handle_request(
             "POST", "/", {"x-amz-target": "AWSStepFunctions.StartExecution"}, request.encode(), {}
         )
-    return response(integration, status, answer.decode(), parameters)
+    return response(integration, status, body.decode(), parameters)
 
 
 def _render(
     integration: dict[str, Any], headers: dict[str, Any], body: bytes, parameters: dict[str, Any]
 ) -> str:
     """The request to Step Functions: the body, rendered by the template for its content type."""
-    sent = (api._header_ci(headers, "content-type") or "application/json").partition(";")[0]
-    template = integration["requestTemplates"][sent.strip().lower()]  # others are refused before
+    content_type = (api._header_ci(headers, "content-type") or "application/json").partition(";")[0]
+    template = integration["requestTemplates"][
+        content_type.strip().lower()
+    ]  # others are refused before
     context = {"requestId": new_uuid()}
     return mapping_templates.render(template, body.decode(), parameters, context)[0]
 
 
 def response(
-    integration: dict[str, Any], status: int, answer: str, parameters: dict[str, Any]
+    integration: dict[str, Any], status: int, text: str, parameters: dict[str, Any]
 ) -> tuple[int, dict[str, str], bytes]:
     """The client's response, from the integration response for a status and its template."""
     selected = api._select_service_integration_response(integration, status)
@@ -55,17 +57,17 @@ def response(
     template = (selected.get("responseTemplates") or {}).get("application/json")
     overrides = mapping_templates.Overrides()
     if template is not None:
-        answer, overrides = mapping_templates.render(template, answer, parameters, {})
+        text, overrides = mapping_templates.render(template, text, parameters, {})
     code = overrides.status or int(selected["statusCode"])
-    return code, JSON | overrides.headers, answer.encode()
+    return code, JSON | overrides.headers, text.encode()
 
 
 def _parameters(
     headers: dict[str, Any], query: dict[str, Any] | None, path: dict[str, Any] | None
 ) -> dict[str, Any]:
     """The values of `$input.params(name)`: a path parameter precedes one of the query."""
-    first = {name: values[0] for name, values in (query or {}).items()}
-    return {**headers, **first, **(path or {})}
+    query_values = {name: values[0] for name, values in (query or {}).items()}
+    return {**headers, **query_values, **(path or {})}
 
 
 def install() -> None:

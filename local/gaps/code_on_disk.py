@@ -41,7 +41,7 @@ class Copy:
         target.symlink_to(self._directory)
 
 
-def without_its_zip(spawn: Callable[[Any], None]) -> Callable[[Any], None]:
+def from_shared_copy(spawn: Callable[[Any], None]) -> Callable[[Any], None]:
     """As upstream, which writes a worker's zip to disk, but with the path of the shared copy."""
 
     def spawn_from_copy(worker: Any) -> None:
@@ -76,5 +76,5 @@ def open_zip(path: str) -> Copy | zipfile.ZipFile:
 
 
 def install() -> None:
-    lambda_runtime.Worker._spawn = without_its_zip(lambda_runtime.Worker._spawn)
+    lambda_runtime.Worker._spawn = from_shared_copy(lambda_runtime.Worker._spawn)
     lambda_runtime.zipfile = types.SimpleNamespace(**{**vars(zipfile), "ZipFile": open_zip})

@@ -22,8 +22,8 @@ from ministack.services import lambda_svc
 
 from local.gaps import lambda_workers
 
-MOST_AGE_SECONDS = 6 * 3600
-MOST_RETRIES = 2
+MAX_AGE_SECONDS = 6 * 3600
+MAX_RETRIES = 2
 _log = logging.getLogger("lambda")
 
 
@@ -63,7 +63,7 @@ class Event:
             return None
         pause = self._pause_after(bool(result.get("throttle")))
         if pause is None:
-            self._give_up(result)
+            self._send_to_destination(result)
         return pause
 
     def _pause_after(self, throttled: bool) -> float | None:
@@ -75,14 +75,14 @@ class Event:
             self.failures += 1
             pause = base * 2.0 ** (self.failures - 1)
             retries = self.settings.get("MaximumRetryAttempts")
-            if self.failures > int(MOST_RETRIES if retries is None else retries):
+            if self.failures > int(MAX_RETRIES if retries is None else retries):
                 return None
         pause = min(pause, lambda_svc._LAMBDA_ASYNC_RETRY_MAX_SECONDS)
         age = time.monotonic() - self.first_attempt + pause
-        most = int(self.settings.get("MaximumEventAgeInSeconds") or MOST_AGE_SECONDS)
-        return pause if age <= most else None
+        max_age = int(self.settings.get("MaximumEventAgeInSeconds") or MAX_AGE_SECONDS)
+        return pause if age <= max_age else None
 
-    def _give_up(self, result: dict[str, Any]) -> None:
+    def _send_to_destination(self, result: dict[str, Any]) -> None:
         destinations = self.settings.get("DestinationConfig") or {}
         target = (destinations.get("OnFailure") or {}).get("Destination") or (
             self.config.get("DeadLetterConfig") or {}
@@ -102,39 +102,39 @@ class EventQueue:
     """The events of each function, first in first out, and the threads that process them."""
 
     def __init__(self, threads: int) -> None:
-        self._most = threads
+        self._max_threads = threads
         self._events: dict[Hashable, deque[Event]] = {}
         self._threads: dict[Hashable, int] = {}
         self._lock = threading.Lock()
 
-    def put(self, lane: Hashable, event: Event) -> None:
+    def put(self, key: Hashable, event: Event) -> None:
         with self._lock:
-            self._events.setdefault(lane, deque()).append(event)
-            if self._threads.get(lane, 0) >= self._most:
+            self._events.setdefault(key, deque()).append(event)
+            if self._threads.get(key, 0) >= self._max_threads:
                 return
-            self._threads[lane] = self._threads.get(lane, 0) + 1
-        threading.Thread(target=self._work, args=(lane,), daemon=True).start()
+            self._threads[key] = self._threads.get(key, 0) + 1
+        threading.Thread(target=self._work, args=(key,), daemon=True).start()
 
-    def _work(self, lane: Hashable) -> None:
-        while (event := self._next(lane)) is not None:
+    def _work(self, key: Hashable) -> None:
+        while (event := self._next(key)) is not None:
             try:
                 pause = event.context.run(event.attempt)
             except Exception:
-                _log.exception("An event of %s was lost", lane)
+                _log.exception("An event of %s was lost", key)
                 continue
             if pause is not None:
-                timer = threading.Timer(pause, self.put, args=(lane, event))
+                timer = threading.Timer(pause, self.put, args=(key, event))
                 timer.daemon = True
                 timer.start()
 
-    def _next(self, lane: Hashable) -> Event | None:
+    def _next(self, key: Hashable) -> Event | None:
         """The next event, or None to end the calling thread."""
         with self._lock:
-            if events := self._events.get(lane):
+            if events := self._events.get(key):
                 return events.popleft()
-            self._threads[lane] -= 1
-            if not self._threads[lane]:
-                del self._threads[lane], self._events[lane]
+            self._threads[key] -= 1
+            if not self._threads[key]:
+                del self._threads[key], self._events[key]
             return None
 
 
@@ -143,7 +143,7 @@ _queue = EventQueue(lambda_workers.WORKERS)
 
 def invoke_async_with_retry(function: dict[str, Any], payload: Any) -> None:
     event = Event(function, payload)
-    _queue.put(lambda_workers.lane_of(event.config), event)
+    _queue.put(lambda_workers.queue_key(event.config), event)
 
 
 def install() -> None:

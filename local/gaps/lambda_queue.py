@@ -1,12 +1,12 @@
-"""The order of invocations: they wait in lanes, first in first out, without polling.
+"""The order of invocations: they wait in queues, first in first out, without polling.
 
-A lane is a function at one call depth. Every lane may always run one invocation, so a function
-that sleeps for minutes does not block the others. Further invocations of a lane take places from a
-number that all lanes share, up to the lane's own cap.
+There is a queue for each function at each call depth. One invocation of each queue may always run,
+so a function that sleeps for minutes does not block the others. Further invocations of a queue take
+slots from a number that all queues share, up to the queue's own limit.
 
-A function that invokes another one synchronously keeps its place. The called function waits for a
-place in a lane that is one call deeper. Invocations wait only for deeper lanes, and the deepest
-lane always has a place, so they never wait for each other in a circle.
+A function that invokes another one synchronously keeps its slot. The called function waits for a
+slot in a queue that is one call deeper. Invocations wait only for deeper queues, and the deepest
+queue always has a slot, so they never wait for each other in a circle.
 """
 
 import itertools
@@ -17,59 +17,59 @@ from dataclasses import dataclass, field
 
 
 @dataclass
-class _Ticket:
+class _Waiter:
     number: int
-    cap: int
-    turn: threading.Event = field(default_factory=threading.Event)
+    limit: int
+    admitted: threading.Event = field(default_factory=threading.Event)
 
 
 @dataclass
-class _Lane:
+class _Queue:
     running: int = 0
-    waiting: deque[_Ticket] = field(default_factory=deque)
+    waiting: deque[_Waiter] = field(default_factory=deque)
 
 
-class InvocationQueue:
-    """Places for running invocations. A waiting invocation blocks only its own thread."""
+class InvocationQueues:
+    """Slots for running invocations. A waiting invocation blocks only its own thread."""
 
     def __init__(self, shared: int) -> None:
-        self._shared = shared  # free places for invocations beyond the first of a lane
-        self._lanes: dict[Hashable, _Lane] = {}
+        self._shared = shared  # free slots for invocations beyond the first of a queue
+        self._queues: dict[Hashable, _Queue] = {}
         self._numbers = itertools.count()
         self._lock = threading.Lock()
 
-    def acquire(self, lane: Hashable, cap: int) -> None:
-        """Wait for a place in a lane that runs at most `cap` invocations at once."""
+    def acquire(self, key: Hashable, limit: int) -> None:
+        """Wait for a slot in a queue that runs at most `limit` invocations at once."""
         with self._lock:
-            ticket = _Ticket(next(self._numbers), cap)
-            self._lanes.setdefault(lane, _Lane()).waiting.append(ticket)
-            self._serve()
-        ticket.turn.wait()
+            waiter = _Waiter(next(self._numbers), limit)
+            self._queues.setdefault(key, _Queue()).waiting.append(waiter)
+            self._admit()
+        waiter.admitted.wait()
 
-    def release(self, lane: Hashable) -> None:
+    def release(self, key: Hashable) -> None:
         with self._lock:
-            left = self._lanes[lane]
-            if left.running > 1:
+            released = self._queues[key]
+            if released.running > 1:
                 self._shared += 1
-            left.running -= 1
-            self._serve()
-            if not left.running and not left.waiting:
-                del self._lanes[lane]
+            released.running -= 1
+            self._admit()
+            if not released.running and not released.waiting:
+                del self._queues[key]
 
     def waiting(self) -> int:
         with self._lock:
-            return sum(len(lane.waiting) for lane in self._lanes.values())
+            return sum(len(queue.waiting) for queue in self._queues.values())
 
-    def _serve(self) -> None:
-        """Give the free places to the invocations that have waited longest."""
-        while ready := [lane for lane in self._lanes.values() if self._may_run(lane)]:
-            lane = min(ready, key=lambda one: one.waiting[0].number)
-            if lane.running:
+    def _admit(self) -> None:
+        """Give the free slots to the invocations that have waited longest."""
+        while ready := [queue for queue in self._queues.values() if self._may_run(queue)]:
+            queue = min(ready, key=lambda candidate: candidate.waiting[0].number)
+            if queue.running:
                 self._shared -= 1
-            lane.running += 1
-            lane.waiting.popleft().turn.set()
+            queue.running += 1
+            queue.waiting.popleft().admitted.set()
 
-    def _may_run(self, lane: _Lane) -> bool:
-        if not lane.waiting:
+    def _may_run(self, queue: _Queue) -> bool:
+        if not queue.waiting:
             return False
-        return not lane.running or (lane.running < lane.waiting[0].cap and self._shared > 0)
+        return not queue.running or (queue.running < queue.waiting[0].limit and self._shared > 0)

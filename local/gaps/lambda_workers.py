@@ -19,7 +19,7 @@ from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
 from local.gaps import task_timeout
-from local.gaps.lambda_queue import InvocationQueue
+from local.gaps.lambda_queue import InvocationQueues
 
 WORKERS = max(4, 2 * (os.cpu_count() or 1))  # for each function
 SHARED_WORKERS = 3 * WORKERS  # for all functions together, beyond the first of each
@@ -29,11 +29,11 @@ START_SECONDS = 10.0  # if a start takes longer, the next one begins beside it
 _execute_upstream = lambda_svc._execute_function
 _acquire_upstream = lambda_svc.acquire_worker
 
-_queue = InvocationQueue(SHARED_WORKERS)
+_queues = InvocationQueues(SHARED_WORKERS)
 _starts = threading.Semaphore(STARTS)
 
 
-def lane_of(config: dict[str, Any]) -> tuple[str, int]:
+def queue_key(config: dict[str, Any]) -> tuple[str, int]:
     """A function, with all its versions, and the depth of calls from function to function."""
     return lambda_svc._inflight_key(config), lambda_svc._invoke_depth.get()
 
@@ -45,16 +45,16 @@ def execute_function(function: dict[str, Any], event: Any) -> Any:
         return _execute_upstream(function, event)  # which calls this function again
     # None is no limit. With 0 the function is off, and ministack returns the error.
     reserved = lambda_svc._reserved_concurrency(function, config)
-    lane = lane_of(config)
-    _queue.acquire(lane, min(WORKERS, reserved or WORKERS))
+    key = queue_key(config)
+    _queues.acquire(key, min(WORKERS, reserved or WORKERS))
 
     def run() -> Any:
         try:
             return _execute_upstream(function, event)
         finally:
-            _queue.release(lane)
+            _queues.release(key)
 
-    return task_timeout.limited(run)
+    return task_timeout.with_timeout(run)
 
 
 def acquire_worker(*args: Any, **kwargs: Any) -> Any:
@@ -66,10 +66,10 @@ def acquire_worker(*args: Any, **kwargs: Any) -> Any:
     return worker, reason
 
 
-def a_few_at_a_time(spawn: Callable[[Any], None]) -> Callable[[Any], None]:
+def limit_starts(spawn: Callable[[Any], None]) -> Callable[[Any], None]:
     """Start a worker's process when fewer than STARTS others are starting."""
 
-    def spawn_in_turn(worker: Any) -> None:
+    def spawn_when_free(worker: Any) -> None:
         _starts.acquire()
         released = threading.Lock()
 
@@ -78,27 +78,27 @@ def a_few_at_a_time(spawn: Callable[[Any], None]) -> Callable[[Any], None]:
                 _starts.release()
 
         # A function with a slow import must not keep the others from starting.
-        patience = threading.Timer(START_SECONDS, release)
-        patience.daemon = True
-        patience.start()
+        timer = threading.Timer(START_SECONDS, release)
+        timer.daemon = True
+        timer.start()
         try:
             spawn(worker)
         finally:
-            patience.cancel()
+            timer.cancel()
             release()
         task_timeout.started()
 
-    return spawn_in_turn
+    return spawn_when_free
 
 
-def _surplus(most: int) -> list[Any]:
+def _surplus(limit: int) -> list[Any]:
     """Remove surplus idle workers from their pools, beyond the first of each, and return them."""
     with lambda_runtime._lock:
         pools = [pool for pool in lambda_runtime._workers.values() if len(pool) > 1]
-        beyond = sum(len(pool) - 1 for pool in pools) - most
+        excess = sum(len(pool) - 1 for pool in pools) - limit
         idle = [(worker, pool) for pool in pools for worker in pool[1:] if not worker.in_use]
         idle.sort(key=lambda found: found[0].last_used)
-        taken = idle[: max(0, beyond)]
+        taken = idle[: max(0, excess)]
         for worker, pool in taken:
             pool.remove(worker)
     return [worker for worker, _ in taken]
@@ -107,4 +107,4 @@ def _surplus(most: int) -> list[Any]:
 def install() -> None:
     lambda_svc._execute_function = execute_function
     lambda_svc.acquire_worker = acquire_worker
-    lambda_runtime.Worker._spawn = a_few_at_a_time(lambda_runtime.Worker._spawn)
+    lambda_runtime.Worker._spawn = limit_starts(lambda_runtime.Worker._spawn)

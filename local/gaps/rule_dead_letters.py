@@ -46,7 +46,9 @@ def _keep(event: str, code: str, message: str) -> None:
     rule, target = _delivery.get()
     queue = sqs._queue_by_arn(target.get("DeadLetterConfig", {}).get("Arn", ""))
     if queue is None:
-        logger.warning("An event is lost: %s does not take it. %s", target["Arn"], message)
+        logger.warning(
+            "Event lost: %s refused it and has no dead-letter queue. %s", target["Arn"], message
+        )
         return
     attributes = {
         "RULE_ARN": rule["Arn"],

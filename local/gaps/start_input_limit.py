@@ -12,7 +12,7 @@ from typing import Any
 from ministack.core.responses import error_response_json
 from ministack.services import stepfunctions as sfn
 
-MOST = 262_144
+MAX_BYTES = 262_144
 
 _start_upstream = sfn._start_execution
 
@@ -29,11 +29,11 @@ def size(text: str) -> int:
 
 def start_execution(data: dict[str, Any]) -> Any:
     text = data.get("input", "")
-    if len(text.encode()) > MOST and size(text) > MOST:
+    if len(text.encode()) > MAX_BYTES and size(text) > MAX_BYTES:
         return error_response_json(
             "ValidationException",
             "1 validation error detected: Value at 'input' failed to satisfy constraint: "
-            f"Member must have length less than or equal to {MOST}",
+            f"Member must have length less than or equal to {MAX_BYTES}",
             400,
         )
     return _start_upstream(data)

@@ -32,7 +32,7 @@ def invoke_resource_with_timeout(resource: str, data: Any, timeout: float) -> An
         _seconds.reset(outer)
 
 
-def limited(run: Callable[[], Any]) -> Any:
+def with_timeout(run: Callable[[], Any]) -> Any:
     """The result of a function's run, or `States.Timeout`. A run that times out is not stopped."""
     seconds = _seconds.get()
     if seconds is None:

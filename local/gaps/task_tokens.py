@@ -22,10 +22,11 @@ _call_upstream = sfn._call_lambda
 _success_upstream = sfn._send_task_success
 _failure_upstream = sfn._send_task_failure
 
-_LONGEST = {"error": 256, "cause": 32_768}  # botocore's model of SendTaskFailure
+_MAX_LENGTHS = {"error": 256, "cause": 32_768}  # botocore's model of SendTaskFailure
 _machine: contextvars.ContextVar[str] = contextvars.ContextVar("machine_of_this_task", default="")
 _token: contextvars.ContextVar[str] = contextvars.ContextVar("token_of_this_task", default="")
-# ARN of each token's machine. Kept, because a late callback needs permission to be told it is late.
+# ARN of each token's machine. Kept after the callback: a second one needs permission, too, and then
+# gets the error that it is late.
 _owners: dict[str, str] = {}
 
 
@@ -65,22 +66,22 @@ def call_lambda(function: str, event: Any) -> Any:
 
 
 def send_task_success(data: dict[str, Any]) -> Any:
-    return _answered(data) or _success_upstream(data)
+    return _refusal_if_used(data) or _success_upstream(data)
 
 
 def send_task_failure(data: dict[str, Any]) -> Any:
-    for name, most in _LONGEST.items():
-        if len(data.get(name, "")) > most:
+    for name, max_length in _MAX_LENGTHS.items():
+        if len(data.get(name, "")) > max_length:
             return error_response_json(
                 "ValidationException",
                 f"1 validation error detected: Value at '{name}' failed to satisfy constraint: "
-                f"Member must have length less than or equal to {most}",
+                f"Member must have length less than or equal to {max_length}",
                 400,
             )
-    return _answered(data) or _failure_upstream(data)
+    return _refusal_if_used(data) or _failure_upstream(data)
 
 
-def _answered(data: dict[str, Any]) -> Any:
+def _refusal_if_used(data: dict[str, Any]) -> Any:
     """The error that AWS returns to every callback after the first; None for the first."""
     waiting = sfn._task_tokens.get(data.get("taskToken"))
     if waiting is None or waiting["event"].is_set():

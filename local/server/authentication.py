@@ -48,7 +48,7 @@ class Request:
     headers: dict[str, str]
 
     @classmethod
-    def of(cls, scope: Scope) -> "Request":
+    def from_scope(cls, scope: Scope) -> "Request":
         headers: dict[str, str] = {}
         for raw, value in scope["headers"]:
             name, text = raw.decode("latin-1").lower(), sigv4.decode_header_value(value)
@@ -84,12 +84,14 @@ class Authentication:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
-        request = Request.of(scope)
+        request = Request.from_scope(scope)
         if request.path.startswith(("/_ministack/", "/_localstack/")):
             if _OWN_ENDPOINTS.fullmatch(f"{request.method} {request.path}"):
                 await self.app(scope, receive, send)
             else:
-                await refuse(scope, send, f"{request.method} {request.path} is switched off here.")
+                await refuse(
+                    scope, send, f"{request.method} {request.path} is disabled on the local AWS."
+                )
         elif request.api and not request.is_signed:
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -97,7 +99,7 @@ class Authentication:
         else:
             body = await Body.read(receive)
             if failure := failure_of(request, body):
-                await _answer(send, request, body, failure)
+                await _send_error(send, request, body, failure)
             else:
                 await self.app(scope, body.replay, send)
 
@@ -141,7 +143,7 @@ def failure_of(request: Request, body: Body) -> AuthError | None:
             "InvalidRequest", "Credentials in both the Authorization header and the query."
         )
     if not (header.startswith("AWS4-HMAC-SHA256 ") or _algorithm(request) == "AWS4-HMAC-SHA256"):
-        return AuthError("InvalidRequest", "The local AWS takes Signature Version 4 alone.")
+        return AuthError("InvalidRequest", "The local AWS accepts only Signature Version 4.")
     signature = (
         sigv4.parse_query_signature(request.query)
         if presigned
@@ -149,8 +151,8 @@ def failure_of(request: Request, body: Body) -> AuthError | None:
     )
     if isinstance(signature, tuple):
         return AuthError(*signature)
-    if late := _time_failure(request, signature, presigned):
-        return late
+    if time_failure := _time_failure(request, signature, presigned):
+        return time_failure
     # The key that ministack uses must be the key that signed.
     if extract_access_key_id(request.headers, request.query) != signature.access_key_id:
         return AuthError("IncompleteSignature", "Credentials of more than one key.")
@@ -163,7 +165,7 @@ def failure_of(request: Request, body: Body) -> AuthError | None:
     if "x-amz-content-sha256" not in headers:
         headers = {**headers, "x-amz-content-sha256": body.sha256()}
     in_chunks = headers["x-amz-content-sha256"].startswith("STREAMING-AWS4-HMAC")
-    failed = sigv4.header_signature_failure(
+    mismatch = sigv4.header_signature_failure(
         signature,
         credential.secret_access_key,
         request.method,
@@ -173,7 +175,7 @@ def failure_of(request: Request, body: Body) -> AuthError | None:
         b"".join(body.chunks) if in_chunks else b"",
         presigned=presigned,
     )
-    return AuthError(*failed) if failed else None
+    return AuthError(*mismatch) if mismatch else None
 
 
 def _algorithm(request: Request) -> str:
@@ -221,21 +223,23 @@ def _body_failure(
     return AuthError("SignatureDoesNotMatch", sigv4.SIGNATURE_MISMATCH)
 
 
-async def _answer(send: Send, request: Request, body: Body, failure: AuthError) -> None:
+async def _send_error(send: Send, request: Request, body: Body, failure: AuthError) -> None:
     """Send the error in the form of the called service, so that clients understand it."""
-    answer = None
+    response = None
     responses.set_request_region(extract_region(request.headers, request.query))
     if request.api:
         apis = ministack._get_module("apigateway_v1")
-        answer = apis.authentication_error_response(
+        response = apis.authentication_error_response(
             *request.api[:2], failure, request.headers, request.query
         )
-    if answer is None:
+    if response is None:
         parameters = ministack._routing_params(
             request.method, request.path, request.headers, b"".join(body.chunks), request.query
         )
         service = detect_service(request.method, request.path, request.headers, parameters)
         if request.path.startswith(ministack._SES_V2_PREFIX):
             service = "sesv2"  # JSON, while SES itself uses XML
-        answer = ministack._credential_failure(service, "", str(uuid4()), failure, request.headers)
-    await ministack._send_response(send, *answer, head=request.method == "HEAD")
+        response = ministack._credential_failure(
+            service, "", str(uuid4()), failure, request.headers
+        )
+    await ministack._send_response(send, *response, head=request.method == "HEAD")

@@ -52,7 +52,7 @@ class Guard:
         hosts = headers.get("host", [])
         if len(hosts) != 1 or not self.host.fullmatch(hosts[0].lower()):
             return (
-                f"The local AWS does not answer for Host {', '.join(hosts) or '(none)'}: "
+                f"The local AWS refuses the Host header {', '.join(hosts) or '(none)'}: "
                 "use the address that `make env` prints."
             )
         site = ", ".join(headers.get("sec-fetch-site", ["none"]))
@@ -60,13 +60,13 @@ class Guard:
             # A page that hides its address (Referrer-Policy: no-referrer) sends "null".
             hidden = origin == "null" and site == "same-origin"
             if origin.lower() != f"http://{hosts[0].lower()}" and not hidden:
-                return f"The local AWS does not answer requests from the page {origin}."
-        if site not in _OWN_SITES and not _opens_a_page(scope, hosts[0], headers):
-            return f"The local AWS does not answer requests from other pages ({site})."
+                return f"The local AWS refuses requests from the page {origin}."
+        if site not in _OWN_SITES and not _follows_a_link(scope, hosts[0], headers):
+            return f"The local AWS refuses requests from other pages ({site})."
         return None
 
 
-def _opens_a_page(scope: Scope, host: str, headers: dict[str, list[str]]) -> bool:
+def _follows_a_link(scope: Scope, host: str, headers: dict[str, list[str]]) -> bool:
     """Whether a user follows a link, for example in webmail, to a page of the REST API."""
     return (
         scope["type"] == "http"

@@ -31,7 +31,7 @@ def test_the_copy_passes(copy: Path, command: str) -> None:
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 
-def test_a_rule_notices_what_is_missing(copy: Path) -> None:
+def test_a_rule_fails_for_a_broken_copy(copy: Path) -> None:
     """So the test above can fail."""
     machine = copy / "statemachines/greetings.asl.yml"
     whole = machine.read_text()

@@ -36,7 +36,7 @@ def test_a_parameters_default_is_the_one_in_use(name: str) -> None:
             assert f"`{source[0] or source[1]}`" in default
     else:
         assert default == shown(DEFAULTS[name])
-    overridden = {stage: of[name] for stage, of in PARAMS.items() if name in of}
+    overridden = {stage: params[name] for stage, params in PARAMS.items() if name in params}
     assert stages == {
         stage: shown(value)
         for stage, value in overridden.items()
@@ -64,9 +64,9 @@ def test_every_environment_variable_is_documented() -> None:
 
 
 def variables() -> Iterator[str]:
-    """Variables of the service's own that somebody may set; not those of the tests alone."""
-    for place in ("Makefile", "serverless.yml", "local", "handlers", "bench"):
-        path = ROOT / place
+    """Variables of the service's own that a user may set; not those of the tests alone."""
+    for source in ("Makefile", "serverless.yml", "local", "handlers", "bench"):
+        path = ROOT / source
         for file in [path] if path.is_file() else path.rglob("*.*"):
             if file.suffix in (".py", ".yml", ".js", ".sh", ""):
                 yield from re.findall(r"\bSTEPWORKS_[A-Z_]+", file.read_text())

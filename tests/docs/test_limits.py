@@ -25,7 +25,7 @@ def test_a_run_of_images_fits_into_a_history() -> None:
 WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
 
 
-def test_operations_name_the_most_batches_of_a_run() -> None:
+def test_operations_names_the_maximum_number_of_batches() -> None:
     written = " ".join(page("docs/operations.md").split())
 
     assert f"a run has at most {MAX_BATCHES} batches" in written

@@ -15,7 +15,7 @@ def test_every_gap_is_listed_once() -> None:
     assert sorted(code(cells[0]) for cells in table(PAGE, "module")) == sorted(modules)
 
 
-def test_it_speaks_of_the_version_in_use() -> None:
+def test_it_names_the_installed_version() -> None:
     named = re.findall(r"\b(?<!\.)\d+\.\d+\.\d+(?!\.?\d)", page(PAGE))
 
     assert set(named) == {version("ministack")}

@@ -84,7 +84,7 @@ def test_a_killed_process_does_nothing_more(table: str, kind: Kind, effects: int
     assert counted(table) == effects
 
 
-def test_a_fault_that_meets_no_call_is_an_error_of_the_test(table: str) -> None:
+def test_a_fault_that_no_call_triggers_fails_the_test(table: str) -> None:
     counting = injected(Fault(Kind.KILLED_BEFORE, "UpdateItem", nth=2))
 
     with (

@@ -1,4 +1,4 @@
-"""Whatever people send: an answer below 500, or an error of ours that says what is wrong.
+"""Hostile input: the response is below 500, or an error of ours says what is wrong.
 
 For every route of the API and every function that is called by hand. A new one has no strategy
 here, and the first tests fail.
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.slow
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:stepworks-test-images:one"
 NESTED = "[" * 20_000
 
-# -- What people may send -------------------------------------------------------------------------
+# -- Hostile input -------------------------------------------------------------------------
 
 AWKWARD = [
     *("", " ", "\0", "\n", "null", "true", "-1", "0", "1.5", "1e309", "²", "٣", "NaN"),
@@ -189,12 +189,12 @@ VALID_ROUTES: dict[str, Any] = {
 }
 # What a machine makes of its input for its first function.
 MACHINES: dict[str, Any] = {
-    "POST documents": lambda given: {
+    "POST documents": lambda body: {
         "execution": EXECUTION,
         "signer": "Alice",
-        "documentId": given.get("documentId") if isinstance(given, dict) else given,
+        "documentId": body.get("documentId") if isinstance(body, dict) else body,
     },
-    "POST downloads": lambda given: {"execution": EXECUTION, "request": given},
+    "POST downloads": lambda body: {"execution": EXECUTION, "request": body},
 }
 BY_HAND: dict[str, st.SearchStrategy[Any]] = {
     "completeSignatureRequest": values
@@ -213,7 +213,7 @@ VALID_BY_HAND: dict[str, Any] = {
         "reason": "none",
     },
 }
-# What was once answered with 502 or an error without a name.
+# Input that once led to a 502 or to an error without a name.
 KNOWN: dict[str, list[Any]] = {
     "GET signatures": [
         {"queryStringParameters": {"limit": "9" * 5000}},
@@ -237,7 +237,7 @@ KNOWN: dict[str, list[Any]] = {
 }
 
 
-# -- The service they send it to ------------------------------------------------------------------
+# -- The service under attack ------------------------------------------------------------------
 
 
 class Service:
@@ -285,19 +285,19 @@ def service(world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch)
     return Service(world)
 
 
-def sent(function: str, event: Any, context: FakeContext) -> Any:
-    """What a function answers; an error of ours that explains itself, with its text, or nothing."""
+def call(function: str, event: Any, context: FakeContext) -> Any:
+    """A function's result, or None if it raises an error of ours; the error must explain itself."""
     try:
-        answer = entrances.handler(function)(event, context)
+        response = entrances.handler(function)(event, context)
     except (PermanentError, TransientError) as error:
-        explains(str(error))
+        check_explanation(str(error))
         return None
     # As Lambda's runtime writes it: what is no UTF-8 becomes an error without a name.
-    json.dumps(answer, ensure_ascii=False).encode()
-    return answer
+    json.dumps(response, ensure_ascii=False).encode()
+    return response
 
 
-def explains(text: str) -> None:
+def check_explanation(text: str) -> None:
     assert 10 < len(text) < 1000
     assert " " in text
     assert "Traceback" not in text
@@ -305,11 +305,11 @@ def explains(text: str) -> None:
     text.encode()
 
 
-def check_answer(answer: dict[str, Any]) -> None:
-    assert 200 <= answer["statusCode"] < 500
-    assert all(isinstance(value, str) for value in answer["headers"].values())
-    if answer["statusCode"] >= 400 and "json" in answer["headers"]["Content-Type"]:
-        explains(json.loads(answer["body"])["message"])
+def check_response(response: dict[str, Any]) -> None:
+    assert 200 <= response["statusCode"] < 500
+    assert all(isinstance(value, str) for value in response["headers"].values())
+    if response["statusCode"] >= 400 and "json" in response["headers"]["Content-Type"]:
+        check_explanation(json.loads(response["body"])["message"])
 
 
 FUZZ = settings(
@@ -328,22 +328,20 @@ def test_every_function_called_by_hand_is_attacked_here() -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_no_request_is_answered_with_a_fault(
-    service: Service, context: FakeContext, route: str
-) -> None:
+def test_no_request_gets_a_server_error(service: Service, context: FakeContext, route: str) -> None:
     function, machine = entrances.routes()[route], MACHINES.get(route)
 
-    def attack(given: Any) -> None:
+    def attack(value: Any) -> None:
         service.reset()
         if machine:
-            sent(function, machine(given), context)
+            call(function, machine(value), context)
             return
-        answer = sent(function, service.with_code(given), context)
-        assert answer is not None, "an error of a function behind the API is a 502"
-        check_answer(answer)
+        response = call(function, service.with_code(value), context)
+        assert response is not None, "an error of a function behind the API is a 502"
+        check_response(response)
 
     valid, awkward = VALID_ROUTES[route], AWKWARD_VALUES if machine else AWKWARD
-    _attacked(attack, [*KNOWN.get(route, []), *_each_part(valid, awkward)], ROUTES[route])
+    _attack_with(attack, [*KNOWN.get(route, []), *_each_part(valid, awkward)], ROUTES[route])
 
 
 @pytest.mark.parametrize("function", BY_HAND)
@@ -352,16 +350,14 @@ def test_no_call_by_hand_ends_with_an_error_without_a_name(
 ) -> None:
     def attack(event: Any) -> None:
         service.reset()
-        sent(function, event, context)
+        call(function, event, context)
 
-    swept = _each_part(VALID_BY_HAND[function], AWKWARD_VALUES)
-    _attacked(attack, [*KNOWN.get(function, []), *swept], BY_HAND[function])
+    events = _each_part(VALID_BY_HAND[function], AWKWARD_VALUES)
+    _attack_with(attack, [*KNOWN.get(function, []), *events], BY_HAND[function])
 
 
 @pytest.mark.parametrize("route", [route for route in VALID_ROUTES if route not in MACHINES])
-def test_the_attacks_begin_with_what_is_valid(
-    service: Service, context: FakeContext, route: str
-) -> None:
+def test_the_valid_input_is_accepted(service: Service, context: FakeContext, route: str) -> None:
     """Otherwise nothing behind the first check would be attacked."""
     service.reset()
     event = service.with_code(VALID_ROUTES[route])
@@ -370,7 +366,7 @@ def test_the_attacks_begin_with_what_is_valid(
     # moto has no execution of this name; the route's own tests have one.
     expected = 404 if route == "GET executions/{executionArn}" else 200
 
-    assert sent(entrances.routes()[route], event, context)["statusCode"] in (expected, 202)
+    assert call(entrances.routes()[route], event, context)["statusCode"] in (expected, 202)
 
 
 def _each_part(valid: Any, awkward: list[Any]) -> Iterator[Any]:
@@ -386,7 +382,7 @@ def _each_part(valid: Any, awkward: list[Any]) -> Iterator[Any]:
         yield from awkward
 
 
-def _attacked(attack: Any, events: list[Any], strategy: st.SearchStrategy[Any]) -> None:
+def _attack_with(attack: Any, events: list[Any], strategy: st.SearchStrategy[Any]) -> None:
     problems = []
     for event in events:
         try:

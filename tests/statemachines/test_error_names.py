@@ -63,7 +63,7 @@ def test_a_name_that_comes_from_botocores_model_is_there(
 
 @every_name
 def test_a_name_is_used(integration: str, name: str, source: str) -> None:
-    """So that nobody takes for checked what no machine relies on."""
+    """So that the list has only names that some machine relies on."""
     users = [state for state in STATES if integration in ("any", state.integration)]
 
     assert any(name in error_names.retried(user) | error_names.caught(user) for user in users)

@@ -10,7 +10,7 @@ import pytest
 from tests.statemachines import test_rules
 from tests.support import asl
 from tests.support.asl import Machine
-from tests.support.rules import ask_of_machine, machine_rules
+from tests.support.rules import check_machine, machine_rules
 
 RULES = machine_rules(test_rules)
 Mutation = Callable[[Machine], Machine]
@@ -102,11 +102,11 @@ def scopes_with(name: str, whole: dict[str, Any]) -> list[dict[str, Any]]:
     return [*([scope] if name in scope else []), *inside]
 
 
-# What is wrong: (the rule that must notice, the machine, how it comes about).
+# What is wrong: (the rule that must fail, the machine, how it comes about).
 MUTATIONS = {
     # The machine
-    "a machine that may run for a year": (
-        "test_machine_says_what_it_does_and_how_long_it_may_take",
+    "a machine without a timeout": (
+        "test_machine_has_a_comment_and_a_timeout",
         ("sensor", machine(TimeoutSeconds=None)),
     ),
     "a machine that ends before its tasks do": (
@@ -114,28 +114,28 @@ MUTATIONS = {
         ("signature", machine(TimeoutSeconds=600)),
     ),
     "a state that nothing leads to": (
-        "test_machine_tells_the_happy_path_first_and_its_ends_last",
+        "test_machine_has_the_happy_path_first_and_its_ends_last",
         ("messages", added("Never Entered", Type="Succeed")),
     ),
     "states without a blank line between them": (
-        "test_machine_is_written_to_be_read",
+        "test_machine_file_is_formatted",
         ("sensor", text("\n\n  Move File:", "\n  Move File:")),
     ),
     # Tasks
     "a task without a timeout": (
-        "test_task_ends_retries_what_passes_and_catches_the_rest",
+        "test_task_has_a_timeout_retries_and_catches_every_error",
         ("images", state("Consolidate", TimeoutSeconds=None)),
     ),
     "a task without a Retry": (
-        "test_task_ends_retries_what_passes_and_catches_the_rest",
+        "test_task_has_a_timeout_retries_and_catches_every_error",
         ("messages", state("Keep Message", Retry=None)),
     ),
     "a task without a Catch": (
-        "test_task_ends_retries_what_passes_and_catches_the_rest",
+        "test_task_has_a_timeout_retries_and_catches_every_error",
         ("sensor", state("Send Email", Catch=None)),
     ),
     "a task that catches one error and not the others": (
-        "test_task_ends_retries_what_passes_and_catches_the_rest",
+        "test_task_has_a_timeout_retries_and_catches_every_error",
         ("sensor", catcher("Process File", ErrorEquals=["AwsUnavailableError"])),
     ),
     "everything is retried": (
@@ -151,14 +151,14 @@ MUTATIONS = {
         ("images", retrier("Download Batch", JitterStrategy=None)),
     ),
     "a throttled function is not called again": (
-        "test_lambda_task_retries_what_lambda_asks_to_retry",
+        "test_lambda_task_retries_lambdas_own_transient_errors",
         ("sensor", not_retried("Move File", "Lambda.TooManyRequestsException")),
     ),
     "a killed function is not called again": (
         "test_task_retries_every_transient_error_unless_a_comment_says_why_not",
         ("images", not_retried("Download Batch", "Sandbox.Timedout")),
     ),
-    "a queue that does not answer is not asked again": (
+    "a queue that does not respond is not called again": (
         "test_task_retries_every_transient_error_unless_a_comment_says_why_not",
         ("messages", not_retried("Keep Message", "SQS.SdkClientException")),
     ),
@@ -167,8 +167,8 @@ MUTATIONS = {
         ("sensor", catcher("Move File", ResultPath=None)),
     ),
     # Task tokens
-    "a callback is waited for by a number in the file": (
-        "test_token_task_waits_no_longer_than_a_parameter_says",
+    "the time to wait for a callback is a number in the file": (
+        "test_token_task_has_its_timeout_from_a_parameter",
         ("signature", state("Bob Signature", TimeoutSeconds=86400)),
     ),
     "a callback that never comes": (
@@ -181,10 +181,10 @@ MUTATIONS = {
         ("task-finisher", state("Event Refused", Cause=None)),
     ),
     "an execution may end as States.Timeout": (
-        "test_fail_never_repeats_a_reserved_error_name",
+        "test_fail_never_reuses_a_reserved_error_name",
         ("sensor", state("Send Failure Email", Next="File Not Processed")),
     ),
-    "a failure that nobody hears of": (
+    "a failure that is not announced": (
         "test_failure_is_recorded_or_announced_before_the_machine_fails",
         ("images", catcher("Record Downloads", Next="Run Not Finished")),
     ),
@@ -213,8 +213,8 @@ MUTATIONS = {
         "test_map_is_bounded_and_a_failed_item_is_a_result",
         ("images", state("Download Batch", Catch=None)),
     ),
-    "nobody looks at a Map's results": (
-        "test_map_is_followed_by_a_state_that_judges",
+    "a Map's results are not checked": (
+        "test_map_is_followed_by_a_state_that_checks_its_results",
         ("images", state("Download Batches", Next="All resource downloads succeeded")),
     ),
     # Outcomes and names
@@ -226,8 +226,8 @@ MUTATIONS = {
         "test_state_has_a_comment_and_its_keys_in_order",
         ("cookies", state("Process Single", Comment=None)),
     ),
-    "a choice that does not ask": (
-        "test_state_name_is_title_case_and_a_choice_asks",
+    "a choice that is no question": (
+        "test_state_name_is_title_case_and_a_choice_is_a_question",
         ("messages", renamed("Check Status?", "Check Status")),
     ),
     "a state with another name than its function": (
@@ -260,10 +260,10 @@ MUTATIONS = {
 def test_a_mutation_breaks_its_rule(rule: str, where: tuple[str, Mutation]) -> None:
     name, put = where
     whole = asl.machine(name)
-    ask_of_machine(RULES[rule], whole)
+    check_machine(RULES[rule], whole)
 
     with pytest.raises(AssertionError):
-        ask_of_machine(RULES[rule], put(whole))
+        check_machine(RULES[rule], put(whole))
 
 
 def test_every_rule_is_broken_by_a_mutation() -> None:

@@ -56,7 +56,7 @@ def reachable(state: str, scope: dict[str, Any], *, caught: bool = True) -> Iter
 
 
 @every_machine
-def test_machine_says_what_it_does_and_how_long_it_may_take(machine: Machine) -> None:
+def test_machine_has_a_comment_and_a_timeout(machine: Machine) -> None:
     definition = machine.definition
 
     assert list(definition)[:3] == ["Comment", "StartAt", "TimeoutSeconds"]
@@ -73,7 +73,7 @@ def test_machine_outlives_its_slowest_tasks(machine: Machine) -> None:
 
 
 @every_machine
-def test_machine_tells_the_happy_path_first_and_its_ends_last(machine: Machine) -> None:
+def test_machine_has_the_happy_path_first_and_its_ends_last(machine: Machine) -> None:
     for scope in scopes(machine.definition):
         kinds = [body["Type"] for body in scope["States"].values()]
         first_failure = kinds.index("Fail") if "Fail" in kinds else len(kinds)
@@ -84,7 +84,7 @@ def test_machine_tells_the_happy_path_first_and_its_ends_last(machine: Machine) 
 
 
 @every_machine
-def test_machine_is_written_to_be_read(machine: Machine) -> None:
+def test_machine_file_is_formatted(machine: Machine) -> None:
     written = machine.text
     headings = re.findall(r"\n(\n?)( *)[^\s#&-][^\n]*:\n *Comment:", written)
 
@@ -109,7 +109,7 @@ def reached(scope: dict[str, Any]) -> set[str]:
 
 
 @every_state(is_task)
-def test_task_ends_retries_what_passes_and_catches_the_rest(state: State) -> None:
+def test_task_has_a_timeout_retries_and_catches_every_error(state: State) -> None:
     assert state.body.get("TimeoutSeconds", 0) > 0
     assert state.body.get("Retry")
     assert [rule["ErrorEquals"] for rule in state.body.get("Catch", [])][-1:] == [["States.ALL"]]
@@ -129,7 +129,7 @@ def test_retries_are_bounded_and_spread(state: State) -> None:
 
 
 @every_state(calls_function)
-def test_lambda_task_retries_what_lambda_asks_to_retry(state: State) -> None:
+def test_lambda_task_retries_lambdas_own_transient_errors(state: State) -> None:
     """https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html"""
     assert error_names.retried(state) >= {
         "Lambda.ClientExecutionTimeoutException",
@@ -159,7 +159,7 @@ def test_catch_keeps_the_input(state: State) -> None:
 
 
 @every_state(waits_for_token)
-def test_token_task_waits_no_longer_than_a_parameter_says(state: State) -> None:
+def test_token_task_has_its_timeout_from_a_parameter(state: State) -> None:
     assert re.fullmatch(r"\$\{param:\w+\}", str(state.written.get("TimeoutSeconds")))
 
 
@@ -180,7 +180,7 @@ def test_fail_names_error_and_cause(state: State) -> None:
 
 
 @every_state(lambda state: "ErrorPath" in state.body)
-def test_fail_never_repeats_a_reserved_error_name(state: State) -> None:
+def test_fail_never_reuses_a_reserved_error_name(state: State) -> None:
     """Error names of one's own may not begin with `States.`: a Choice stands before the Fail, or
     the machine itself has named every error that can be there.
 
@@ -188,12 +188,12 @@ def test_fail_never_repeats_a_reserved_error_name(state: State) -> None:
     """
     before = [body for body in state.scope.values() if state.name in asl.successors(body)]
 
-    assert all(asks_for_reserved_names(body, state) for body in before) or names_written_to(
+    assert all(checks_reserved_names(body, state) for body in before) or names_written_to(
         state.body["ErrorPath"].removesuffix(".Error"), state.scope
-    ) <= {*error_names.ours(state.machine), *ends_with(state.scope)}
+    ) <= {*error_names.own_classes(state.machine), *ends_with(state.scope)}
 
 
-def asks_for_reserved_names(body: dict[str, Any], fail: State) -> bool:
+def checks_reserved_names(body: dict[str, Any], fail: State) -> bool:
     asked = {"Variable": fail.body["ErrorPath"], "StringMatches": "States.*"}
     return (
         body["Type"] == "Choice"
@@ -217,8 +217,8 @@ def ends_with(scope: dict[str, Any]) -> set[str]:
     return {name for name in named if re.fullmatch(r"[A-Z]\w+Error", name)}
 
 
-# Where a failure is told to somebody, or kept where somebody looks. When such a state itself fails
-# there is nothing left to tell it with, so it alone may go straight to a Fail.
+# The states that announce a failure, or keep it for an operator. If such a state itself fails,
+# nothing is left to announce that, so it alone may go straight to a Fail.
 ANNOUNCEMENTS = {
     ("sensor", "Send Email"): "mails the report; the readings are stored and the file is moved",
     ("sensor", "Send Failure Email"): "mails the operator why the file failed",
@@ -229,8 +229,8 @@ ANNOUNCEMENTS = {
     ("task-finisher", "Record Refused Event"): "keeps the event in the dead-letter queue",
     ("task-finisher", "Record Event"): "keeps the event in the dead-letter queue",
     ("messages", "Keep Message"): "keeps the event in the dead-letter queue",
-    ("images", "Publish Failures"): "tells the topic's subscribers",
-    ("images", "Publish Fault"): "tells the topic's subscribers",
+    ("images", "Publish Failures"): "notifies the topic's subscribers",
+    ("images", "Publish Fault"): "notifies the topic's subscribers",
 }
 
 
@@ -243,8 +243,8 @@ def test_failure_is_recorded_or_announced_before_the_machine_fails(state: State)
     for rule in state.body["Catch"]:
         for path in reachable(rule["Next"], state.scope):
             if state.scope[path[-1]]["Type"] == "Fail":
-                told = [name for name in path if (state.machine, name) in ANNOUNCEMENTS]
-                assert told, " → ".join(path)
+                announced = [name for name in path if (state.machine, name) in ANNOUNCEMENTS]
+                assert announced, " → ".join(path)
 
 
 @pytest.mark.parametrize(("machine", "name"), ANNOUNCEMENTS)
@@ -254,8 +254,8 @@ def test_an_announcement_is_a_task_of_its_machine(machine: str, name: str) -> No
     assert is_task(state)
 
 
-# Where a machine goes on, or ends well, although a task has failed: the errors, and why that is so.
-FORGIVEN = {
+# Errors of a task after which the machine continues or succeeds, with the reason.
+TOLERATED_ERRORS = {
     ("cookies-starter", "Start Execution"): (
         {"Sfn.ExecutionAlreadyExistsException"},
         "the same event has started it before",
@@ -286,16 +286,16 @@ FORGIVEN = {
 @every_state(catches)
 def test_failure_never_ends_as_a_success(state: State) -> None:
     """In a branch or an item it goes through a state of its own, which puts the failure into the
-    result; the state after the branch judges. Elsewhere it ends in a Fail.
+    result; the state after the branch checks it. Elsewhere it ends in a Fail.
     """
-    forgiven, _ = FORGIVEN.get((state.machine, state.name), (set(), ""))
+    tolerated, _ = TOLERATED_ERRORS.get((state.machine, state.name), (set(), ""))
     for rule in state.body["Catch"]:
-        if not set(rule["ErrorEquals"]) <= forgiven:
+        if not set(rule["ErrorEquals"]) <= tolerated:
             for path in reachable(rule["Next"], state.scope):
-                assert fails_in_its_own_way(state, path), f"{rule['ErrorEquals']}: {path}"
+                assert differs_from_success(state, path), f"{rule['ErrorEquals']}: {path}"
 
 
-def fails_in_its_own_way(state: State, path: list[str]) -> bool:
+def differs_from_success(state: State, path: list[str]) -> bool:
     """Whether a way from a state's Catch to an end differs from a success."""
     if not state.nested:
         return not ends_well(state.scope[path[-1]])
@@ -308,11 +308,11 @@ def ends_well(body: dict[str, Any]) -> bool:
     return body["Type"] == "Succeed" or body.get("End", False)
 
 
-@pytest.mark.parametrize(("machine", "name"), FORGIVEN)
-def test_what_is_forgiven_can_happen(machine: str, name: str) -> None:
+@pytest.mark.parametrize(("machine", "name"), TOLERATED_ERRORS)
+def test_a_tolerated_error_is_caught(machine: str, name: str) -> None:
     (state,) = (one for one in STATES if (one.machine, one.name) == (machine, name))
 
-    assert FORGIVEN[machine, name][0] <= error_names.caught(state)
+    assert TOLERATED_ERRORS[machine, name][0] <= error_names.caught(state)
 
 
 # -- 5. Map ---------------------------------------------------------------------------------------
@@ -329,7 +329,7 @@ def test_map_is_bounded_and_a_failed_item_is_a_result(state: State) -> None:
 
 
 @every_state(is_map)
-def test_map_is_followed_by_a_state_that_judges(state: State) -> None:
+def test_map_is_followed_by_a_state_that_checks_its_results(state: State) -> None:
     following = state.scope.get(state.body.get("Next", ""), {})
 
     assert following.get("Type") in ("Task", "Choice")
@@ -337,7 +337,7 @@ def test_map_is_followed_by_a_state_that_judges(state: State) -> None:
 
 # -- 6. Outcomes are data -------------------------------------------------------------------------
 
-# Where a status code is what was asked for: a message is answered with one.
+# Machines whose contract has a status code: the recorder's result is one.
 STATUS_CODES = {"messages"}
 
 
@@ -359,7 +359,7 @@ def test_state_has_a_comment_and_its_keys_in_order(state: State) -> None:
     assert keys == sorted(keys, key=KEY_ORDER.index)
 
 
-# Names that were there before the rule.
+# Names that the design gives.
 GIVEN_NAMES = {
     "All resource downloads succeeded",
     "All resource downloads did not succeed",
@@ -367,7 +367,7 @@ GIVEN_NAMES = {
 
 
 @every_state(lambda state: state.name not in GIVEN_NAMES)
-def test_state_name_is_title_case_and_a_choice_asks(state: State) -> None:
+def test_state_name_is_title_case_and_a_choice_is_a_question(state: State) -> None:
     words = re.findall(r"[A-Za-z]+", state.name)
 
     assert len(state.name) <= 80
@@ -375,8 +375,8 @@ def test_state_name_is_title_case_and_a_choice_asks(state: State) -> None:
     assert state.name.endswith("?") == (state.kind == "Choice")
 
 
-# States that are called by what a person does.
-NAMED_OTHERWISE = {
+# States that are named after a person's action, and their functions.
+OTHER_FUNCTIONS = {
     ("signature", "Alice Signature"): "signDocument",
     ("signature", "Bob Signature"): "requestDocumentSignature",
 }
@@ -388,7 +388,7 @@ def test_one_verb_phrase_runs_from_the_state_to_the_file(state: State) -> None:
     key = first.lower() + "".join(word.capitalize() for word in others)
     file = re.sub(r"(?<!^)(?=[A-Z])", "_", str(state.function)).lower()
 
-    assert state.function == NAMED_OTHERWISE.get((state.machine, state.name), key)
+    assert state.function == OTHER_FUNCTIONS.get((state.machine, state.name), key)
     assert handler_of(state) == f"handlers/{error_names.folder(state.machine)}/{file}.handler"
     assert (asl.ROOT / f"handlers/{error_names.folder(state.machine)}/{file}.py").exists()
 
@@ -401,11 +401,11 @@ def handler_of(state: State) -> str | None:
     return handler
 
 
-@pytest.mark.parametrize(("machine", "name"), NAMED_OTHERWISE)
-def test_what_is_named_otherwise_is_there(machine: str, name: str) -> None:
+@pytest.mark.parametrize(("machine", "name"), OTHER_FUNCTIONS)
+def test_a_state_with_another_verb_phrase_exists(machine: str, name: str) -> None:
     (state,) = (one for one in STATES if (one.machine, one.name) == (machine, name))
 
-    assert state.function == NAMED_OTHERWISE[machine, name]
+    assert state.function == OTHER_FUNCTIONS[machine, name]
 
 
 @every_state(lambda state: error_names.retried(state) | error_names.caught(state))
@@ -413,4 +413,6 @@ def test_error_names_are_classes_that_exist(state: State) -> None:
     """Ours, of the machine's own functions, or those that the task's integration raises."""
     named = error_names.retried(state) | error_names.caught(state)
 
-    assert named <= error_names.ours(state.machine) | error_names.of_service(state.integration)
+    assert named <= error_names.own_classes(state.machine) | error_names.of_service(
+        state.integration
+    )

@@ -215,8 +215,8 @@ def _scalar(loader: yaml.Loader, node: yaml.ScalarNode) -> str:
 
 def _sub(loader: yaml.Loader, node: yaml.ScalarNode) -> str:
     value = _scalar(loader, node)
-    for name, given in PSEUDO_PARAMETERS.items():
-        value = value.replace(f"${{{name}}}", given)
+    for name, pseudo_value in PSEUDO_PARAMETERS.items():
+        value = value.replace(f"${{{name}}}", pseudo_value)
     return value
 
 

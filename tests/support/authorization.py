@@ -1,4 +1,4 @@
-"""What AWS says of an action: the resources it acts on, the condition keys it knows."""
+"""What AWS documents of an action: the resources it acts on, the condition keys it knows."""
 
 import json
 import re
@@ -64,7 +64,7 @@ def acts_on(name: str, resource: str) -> bool:
     """Whether there is a resource of a type that the action acts on and that the ARN allows."""
     known = action(name)
     return known is not None and any(
-        _meet(resource, _pattern(arn)) for arn in known["resources"].values()
+        _overlap(resource, _pattern(arn)) for arn in known["resources"].values()
     )
 
 
@@ -73,13 +73,13 @@ def _pattern(arn: str) -> str:
 
 
 @cache
-def _meet(ours: str, theirs: str) -> bool:
-    """Whether a text fits both: ours, with `*`, and an ARN of AWS's, with names left open."""
-    if ours.startswith("*"):
-        return _meet(ours[1:], theirs) or (theirs != "" and _meet(ours, theirs[1:]))
-    if theirs.startswith((SHORT, LONG)):
-        fits = ours != "" and (theirs[0] == LONG or ours[0] not in "/:")
-        return _meet(ours, theirs[1:]) or (fits and _meet(ours[1:], theirs))
-    if not ours or not theirs:
-        return ours == theirs
-    return ours[0] == theirs[0] and _meet(ours[1:], theirs[1:])
+def _overlap(pattern: str, arn: str) -> bool:
+    """Whether a text matches both: a resource of ours, with `*`, and AWS's ARN, with open names."""
+    if pattern.startswith("*"):
+        return _overlap(pattern[1:], arn) or (arn != "" and _overlap(pattern, arn[1:]))
+    if arn.startswith((SHORT, LONG)):
+        fits = pattern != "" and (arn[0] == LONG or pattern[0] not in "/:")
+        return _overlap(pattern, arn[1:]) or (fits and _overlap(pattern[1:], arn))
+    if not pattern or not arn:
+        return pattern == arn
+    return pattern[0] == arn[0] and _overlap(pattern[1:], arn[1:])

@@ -1,7 +1,7 @@
-"""Run a machine on moto's Step Functions engine, its tasks answered by fakes.
+"""Run a machine on moto's Step Functions engine, with fakes for its tasks.
 
-A fake answers for a Lambda function, by its key, or for an event that waits with a task token, by
-its detail-type.
+A fake stands for a Lambda function, by its key, or for the consumer of an event that waits with a
+task token, by its detail-type.
 
 moto's engine is checked against AWS by its authors, so it is the judge of what a definition
 means. Retries and Waits take no time here; how long they would have been is recorded.
@@ -66,7 +66,7 @@ def refused(_: dict[str, Any]) -> Any:
 
 
 def in_turn(*tasks: Task) -> Task:
-    """The first call goes to the first task, and so on; the last one answers all that follow."""
+    """The first call goes to the first task, and so on; the last one gets all that follow."""
     remaining = list(tasks)
     lock = threading.Lock()
 
@@ -80,14 +80,15 @@ def in_turn(*tasks: Task) -> Task:
 
 @dataclass
 class Run:
-    """What came of an execution."""
+    """The result of an execution."""
 
     status: str
     output: Any = None
     error: str | None = None
     cause: str | None = None
     visited: list[str] = field(default_factory=list)  # names of states, in order of entering
-    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)  # whom, with what
+    # Functions or detail-types, with their input.
+    calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)  # seconds of Wait states
     retries: list[float] = field(default_factory=list)  # seconds before each retry
     sizes: dict[str, int] = field(default_factory=dict)  # of each state's largest output, in bytes
@@ -99,7 +100,7 @@ class Run:
 
 def run(machine: str, input_: dict[str, Any], tasks: dict[str, Task], stage: str = "dev") -> Run:
     """Run the machine to its end; `tasks` maps a function's key, or the detail-type of an event,
-    to what answers for it.
+    to its fake.
 
     What the machine calls and `tasks` lacks fails the run.
     """
@@ -128,7 +129,7 @@ class Engine:
             roleArn=f"arn:aws:iam::{asl.ACCOUNT}:role/machine",
         )["stateMachineArn"]
         bus = Bus(tasks, result)
-        with _answered_by(tasks, result), _on_bus(bus), _no_time(result):
+        with _with_fakes(tasks, result), _on_bus(bus), _without_delays(result):
             execution = self.states.start_execution(
                 stateMachineArn=machine, input=json.dumps(input_)
             )["executionArn"]
@@ -160,26 +161,26 @@ class Engine:
 
 
 @contextmanager
-def _answered_by(tasks: dict[str, Task], result: Run) -> Iterator[None]:
+def _with_fakes(tasks: dict[str, Task], result: Run) -> Iterator[None]:
     def invoke(parameters: dict[str, Any], **_: Any) -> dict[str, Any]:
         function = parameters["FunctionName"].rpartition(":")[2]
         event = json.loads(parameters["Payload"])
         result.calls.append((function, event))
-        answer: dict[str, Any] = {"StatusCode": 200, "ExecutedVersion": "$LATEST"}
+        response: dict[str, Any] = {"StatusCode": 200, "ExecutedVersion": "$LATEST"}
         try:
-            return answer | {"Payload": tasks[function](event)}
+            return response | {"Payload": tasks[function](event)}
         except TaskError as error:
             failure = {"errorType": error.name, "errorMessage": str(error)}
         except KeyError:
-            failure = {"errorType": "NoSuchFake", "errorMessage": f"no fake answers {function}"}
-        return answer | {"FunctionError": "Unhandled", "Payload": failure}
+            failure = {"errorType": "NoSuchFake", "errorMessage": f"no fake for {function}"}
+        return response | {"FunctionError": "Unhandled", "Payload": failure}
 
     with patch.object(lambda_eval_utils, "_invoke_lambda_function", invoke):
         yield
 
 
 class Bus:
-    """PutEvents for tasks that wait with a token: the answer is there before they look for it."""
+    """PutEvents for tasks that wait with a token: their fakes complete them at once."""
 
     def __init__(self, tasks: dict[str, Task], result: Run) -> None:
         # Not by its client: moto's API loses the cause of a failure.
@@ -205,7 +206,7 @@ class Bus:
         except EventRefusedError:
             return {"ErrorCode": "InternalFailure", "ErrorMessage": "not now"}
         except KeyError:
-            cause = f"no fake answers {detail_type}"
+            cause = f"no fake for {detail_type}"
             self._states.send_task_failure(token, "NoSuchFake", cause)
         return {"EventId": f"event-{time.monotonic_ns()}"}
 
@@ -220,7 +221,7 @@ def _on_bus(bus: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _no_time(result: Run) -> Iterator[None]:
+def _without_delays(result: Run) -> Iterator[None]:
     class Clock:
         sleep = staticmethod(result.retries.append)
 

@@ -60,7 +60,7 @@ def folder(machine: str) -> str:
     return FOLDERS.get(machine, machine)
 
 
-def ours(machine: str) -> set[str]:
+def own_classes(machine: str) -> set[str]:
     """The classes that the functions of a machine can raise."""
     return our_classes()[folder(machine)] | our_classes()["shared"]
 

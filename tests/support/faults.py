@@ -51,7 +51,7 @@ class Fault:
     def __str__(self) -> str:
         return f"{self.operation}-{self.nth} {self.kind}{' for ever' * (self.times == EVERY)}"
 
-    def strikes(self, calls: list[str]) -> bool:
+    def applies_to(self, calls: list[str]) -> bool:
         """Whether the last of the calls fails."""
         if self.operation not in (ANY, calls[-1]):
             return False
@@ -65,14 +65,14 @@ class Killed(Exception):
 
 @dataclass
 class Network:
-    """What lies between handlers and AWS: it records the calls, in their order, and has a fault.
+    """The network between handlers and AWS: it records the calls, in their order, and has a fault.
 
     botocore's repetitions are calls. A killed process makes none.
     """
 
     fault: Fault | None = None
     calls: list[str] = field(default_factory=list)
-    struck: bool = False
+    applied: bool = False
     _killed: bool = False
     _lock: Any = field(default_factory=threading.Lock)
 
@@ -88,14 +88,14 @@ class Network:
             raise TaskError("Runtime.ExitError", "Runtime exited with error: signal: killed")
         return result
 
-    def send(self, operation: str, request: Any, really: Callable[[], Any]) -> Any:
+    def send(self, operation: str, request: Any, forward: Callable[[], Any]) -> Any:
         """Send a request, unless the fault is in its way; a response or an exception, as a pair."""
         with self._lock:
             if self._killed:
                 raise Killed
             self.calls.append(operation)
-            kind = self.fault.kind if self.fault and self.fault.strikes(self.calls) else None
-            self.struck = self.struck or kind is not None
+            kind = self.fault.kind if self.fault and self.fault.applies_to(self.calls) else None
+            self.applied = self.applied or kind is not None
         match kind:
             case Kind.NOT_REACHED:
                 return None, EndpointConnectionError(endpoint_url=request.url)
@@ -105,7 +105,7 @@ class Network:
                 return _error(request, 503, "ServiceUnavailable"), None
             case Kind.KILLED_BEFORE:
                 self._kill()
-        response = really()
+        response = forward()
         match kind:
             case Kind.KILLED_AFTER:
                 self._kill()
@@ -126,13 +126,13 @@ def injected(fault: Fault | None, *, except_for: Collection[str] = ()) -> Iterat
     the call that was to fail was never made.
     """
     network = Network(fault)
-    really = Endpoint._do_get_response
+    forward = Endpoint._do_get_response
 
     def send(endpoint: Any, request: Any, operation: Any, context: Any) -> Any:
         if operation.service_model.service_name in except_for:
-            return really(endpoint, request, operation, context)
+            return forward(endpoint, request, operation, context)
         return network.send(
-            operation.name, request, lambda: really(endpoint, request, operation, context)
+            operation.name, request, lambda: forward(endpoint, request, operation, context)
         )
 
     with (
@@ -140,7 +140,7 @@ def injected(fault: Fault | None, *, except_for: Collection[str] = ()) -> Iterat
         patch.object(ExponentialBackoff, "delay_amount", lambda *_: 0.0),
     ):
         yield network
-    assert network.struck or fault is None, f"{fault} was not reached: {network.calls}"
+    assert network.applied or fault is None, f"{fault} was not reached: {network.calls}"
 
 
 def _error(request: Any, status: int, code: str) -> tuple[AWSResponse, dict[str, Any]]:

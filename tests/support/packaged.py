@@ -97,7 +97,7 @@ def run_package(
     parameters: Mapping[str, str] | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> str:
-    """Package a stage; returns what was said on the terminal."""
+    """Package a stage; returns the output."""
     overrides = [f"--param={name}={value}" for name, value in (parameters or {}).items()]
     with one_at_a_time("serverless"):  # every run writes to the folder `.serverless`
         finished = subprocess.run(
@@ -143,18 +143,18 @@ def text(value: Any) -> str:
 def every_statement(template: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Every policy statement anywhere in the template, with its resource's logical id."""
 
-    def within(value: Any) -> Iterator[dict[str, Any]]:
+    def statements_in(value: Any) -> Iterator[dict[str, Any]]:
         if isinstance(value, dict):
             if "Effect" in value and ("Action" in value or "NotAction" in value):
                 yield value
             for item in value.values():
-                yield from within(item)
+                yield from statements_in(item)
         elif isinstance(value, list):
             for item in value:
-                yield from within(item)
+                yield from statements_in(item)
 
     for name, resource in template["Resources"].items():
-        for statement in within(resource):
+        for statement in statements_in(resource):
             yield name, statement
 
 

@@ -10,10 +10,10 @@ from local.aws import Aws
 Attempt = Callable[[Aws, str], Any]  # of a function, to do something with its own role
 
 
-def is_allowed(act: Callable[[], Any]) -> bool:
-    """Whether the request was let through; what came of it is another matter."""
+def is_allowed(request: Callable[[], Any]) -> bool:
+    """Whether the request was authorized, whatever its result."""
     try:
-        act()
+        request()
     except ClientError as error:
         return error.response["Error"]["Code"] not in ("AccessDenied", "AccessDeniedException")
     return True

@@ -1,7 +1,7 @@
-"""Rules: tests that can also be asked of a mutated copy.
+"""Rules: tests that can also check a mutated copy.
 
-A rule is a test function that gets all it looks at as arguments. pytest asks it of the service as
-it is; the mutation tests ask it of copies, each with one fault, and want it to fail.
+A rule is a test function that gets all it checks as arguments. pytest calls it with the service as
+it is; the mutation tests call it with copies, each with one fault, and expect it to fail.
 """
 
 import inspect
@@ -30,12 +30,12 @@ def every_machine(rule: Rule) -> Rule:
 
 
 def every_state(where: Callable[[State], Any] = lambda _: True) -> Callable[[Rule], Rule]:
-    """A rule of every state that is meant."""
+    """A rule of every state that is selected (`where`)."""
 
     def decorate(rule: Rule) -> Rule:
         rule.subjects = lambda machine: filter(where, machine.states)  # type: ignore[attr-defined]
-        meant = list(filter(where, STATES))
-        decorated: Rule = pytest.mark.parametrize("state", meant, ids=str)(rule)
+        selected = list(filter(where, STATES))
+        decorated: Rule = pytest.mark.parametrize("state", selected, ids=str)(rule)
         return decorated
 
     return decorate
@@ -51,7 +51,7 @@ def package_rules(*modules: ModuleType) -> dict[str, Rule]:
     return {
         name: rule
         for name, rule in _tests(*modules)
-        if _packages(rule) or {"template", "request"} & _wanted(rule).keys()
+        if _packages(rule) or {"template", "request"} & _parameters(rule).keys()
     }
 
 
@@ -62,28 +62,30 @@ def _tests(*modules: ModuleType) -> Iterator[tuple[str, Rule]]:
                 yield name, function
 
 
-def ask_of_machine(rule: Rule, machine: Machine) -> None:
-    """Ask a rule of a machine; an AssertionError is its no."""
+def check_machine(rule: Rule, machine: Machine) -> None:
+    """Check a machine by a rule. AssertionError if it breaks the rule."""
     for subject in rule.subjects(machine):  # type: ignore[attr-defined]
         rule(subject)
 
 
-def ask_of_package(rule: Rule, package: Package, **fixtures: Any) -> None:
-    """Ask a rule of a package, whatever stage the rule itself is about."""
+def check_package(rule: Rule, package: Package, **fixtures: Any) -> None:
+    """Check a package by a rule, whatever stage the rule itself is about."""
     request = SimpleNamespace(getfixturevalue=lambda _: package)
     known = {"template": package.template, "request": request, **fixtures}
     known |= dict.fromkeys(_packages(rule), package)
     for chosen in _choices(rule):
-        rule(**{name: (known | chosen)[name] for name in _wanted(rule)})
+        rule(**{name: (known | chosen)[name] for name in _parameters(rule)})
 
 
-def _wanted(rule: Rule) -> Mapping[str, inspect.Parameter]:
+def _parameters(rule: Rule) -> Mapping[str, inspect.Parameter]:
     return inspect.signature(rule).parameters
 
 
 def _packages(rule: Rule) -> list[str]:
     """The arguments of a rule that are a package."""
-    return [name for name, wanted in _wanted(rule).items() if wanted.annotation is Package]
+    return [
+        name for name, parameter in _parameters(rule).items() if parameter.annotation is Package
+    ]
 
 
 def _choices(rule: Rule) -> Iterator[dict[str, Any]]:

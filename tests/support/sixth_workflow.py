@@ -39,8 +39,10 @@ def with_framework(folder: Path) -> Path:
 
 def run(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
     """Run a Python tool in the copy, as part of no other test run."""
-    ours = ("PYTEST", "STEPWORKS_TEST")
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    test_variables = ("PYTEST", "STEPWORKS_TEST")
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(test_variables)
+    }
     return subprocess.run(
         [sys.executable, "-m", *command.split()],
         cwd=folder,

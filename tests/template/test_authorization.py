@@ -13,7 +13,7 @@ from tests.support.packaged import Package, Statement
 
 # Actions that AWS narrows by resources though its tables say it does not, and who found out.
 NARROWED = {
-    # A policy with the machine's ARN lets its tasks be answered and no other's, tried on AWS:
+    # A policy with the machine's ARN allows callbacks for its tasks only, tried on AWS:
     # https://github.com/aws/aws-cdk/pull/8486
     "states:SendTaskSuccess": "stateMachine:",
     "states:SendTaskFailure": "stateMachine:",
@@ -48,7 +48,7 @@ def test_every_action_exists(package: Package) -> None:
     assert {name for name in actions if action(name) is None} == set()
 
 
-def test_every_action_names_its_resources_and_none_that_it_has_not(package: Package) -> None:
+def test_every_action_has_the_resources_that_it_supports(package: Package) -> None:
     wrong = [
         (role, name, statement.resources)
         for role, statement in allowed(package)
@@ -71,7 +71,7 @@ def fits(name: str, resources: tuple[str, ...]) -> bool:
 
 
 def test_every_resource_is_one_that_an_action_acts_on(package: Package) -> None:
-    idle = [
+    unsupported = [
         (role, resource, statement.actions)
         for role, statement in allowed(package)
         for resource in statement.resources
@@ -79,7 +79,7 @@ def test_every_resource_is_one_that_an_action_acts_on(package: Package) -> None:
         and not any(name in NARROWED or acts_on(name, resource) for name in statement.actions)
     ]
 
-    assert idle == []
+    assert unsupported == []
 
 
 def test_every_condition_is_one_that_the_actions_know(package: Package) -> None:
@@ -89,8 +89,8 @@ def test_every_condition_is_one_that_the_actions_know(package: Package) -> None:
         keys = {key for condition in statement.conditions.values() for key in condition}
         for name in statement.actions:
             known = action(name)
-            given = known["conditions"] if known else set()
-            unknown += [(role, name, key) for key in keys - given if not key.startswith("aws:")]
+            supported = known["conditions"] if known else set()
+            unknown += [(role, name, key) for key in keys - supported if not key.startswith("aws:")]
 
     assert unknown == []
 
@@ -120,5 +120,5 @@ def test_every_exception_is_needed(package: Package) -> None:
         ("s3:GetObjects", "arn:aws:s3:::bucket/*", False),
     ],
 )
-def test_an_arn_is_told_by_its_type(name: str, resource: str, expected: bool) -> None:
+def test_an_arn_matches_only_its_own_type(name: str, resource: str, expected: bool) -> None:
     assert acts_on(name, resource) is expected

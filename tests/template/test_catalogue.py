@@ -34,7 +34,7 @@ def test_no_event_is_catalogued_twice() -> None:
 
 
 @every_event()
-def test_an_event_says_what_it_is_and_has_a_producer(event: CataloguedEvent) -> None:
+def test_an_event_has_a_description_and_a_producer(event: CataloguedEvent) -> None:
     assert event.description.endswith(".")
     assert event.producers
     for name in (*event.producers, *event.consumers):
@@ -46,7 +46,7 @@ def test_every_schema_belongs_to_an_event() -> None:
 
 
 @pytest.mark.parametrize("schema", SCHEMA_FILES)
-def test_a_schema_is_one(schema: str) -> None:
+def test_a_schema_is_valid(schema: str) -> None:
     document = json.loads((catalogue.SCHEMAS / schema).read_text())
 
     Draft202012Validator.check_schema(document)
@@ -57,7 +57,7 @@ def test_a_schema_is_one(schema: str) -> None:
 # -- The machines put what is catalogued ----------------------------------------------------------
 
 
-def test_states_put_the_events_that_the_catalogue_says_and_no_others() -> None:
+def test_states_put_exactly_the_catalogued_events() -> None:
     put = {
         (entry["Source"], entry["DetailType"], f"state {state.machine}/{state.name}")
         for state, entry in entries_of_states()
@@ -72,7 +72,7 @@ def test_states_put_the_events_that_the_catalogue_says_and_no_others() -> None:
     assert put == catalogued
 
 
-def test_what_a_state_puts_has_every_field_of_the_schema_and_no_other() -> None:
+def test_the_detail_that_a_state_puts_has_exactly_the_fields_of_the_schema() -> None:
     for state, entry in entries_of_states():
         event = catalogue.event(entry["Source"], entry["DetailType"])
         schema = catalogue.validator(event.schema).schema
@@ -96,9 +96,7 @@ def entries_of_states() -> list[tuple[asl.State, dict[str, Any]]]:
 
 
 @every_event()
-def test_rules_bring_an_event_to_its_consumers_and_nobody_else(
-    event: CataloguedEvent, dev: Package
-) -> None:
+def test_rules_deliver_an_event_to_its_consumers_only(event: CataloguedEvent, dev: Package) -> None:
     targets = sorted(
         consumer_of(target, dev)
         for rule in dev.resources(RULE).values()

@@ -34,14 +34,14 @@ def test_every_function_has_a_role_of_its_own(dev: Package) -> None:
     assert "IamRoleLambdaExecution" not in dev.template["Resources"]  # the framework's shared one
 
 
-def test_every_role_is_somebodys(dev: Package) -> None:
+def test_every_role_is_used(dev: Package) -> None:
     template = str(dev.template["Resources"]) + str(dev.template["Outputs"])
 
     for role in dev.resources("AWS::IAM::Role"):
         assert f"['{role}', 'Arn']" in template, f"{role} is used by nothing"
 
 
-def test_every_function_has_a_log_group_that_forgets(dev: Package) -> None:
+def test_every_function_has_a_log_group_with_a_retention(dev: Package) -> None:
     groups = {
         properties["LogGroupName"]: properties.get("RetentionInDays", 0)
         for properties in dev.resources("AWS::Logs::LogGroup").values()
@@ -52,7 +52,7 @@ def test_every_function_has_a_log_group_that_forgets(dev: Package) -> None:
     assert all(groups.values())
 
 
-def test_every_function_says_what_it_does_and_runs_where_the_design_says(dev: Package) -> None:
+def test_every_function_has_a_description_an_architecture_and_a_short_name(dev: Package) -> None:
     for properties in dev.resources(FUNCTION).values():
         assert properties["Description"]
         assert properties["Architectures"] == ["arm64"]
@@ -71,7 +71,7 @@ def test_every_traced_function_may_write_its_traces(dev: Package) -> None:
         assert {"xray:PutTraceSegments", "xray:PutTelemetryRecords"} <= allowed
 
 
-def test_every_function_outlives_nobody_waiting_for_it(dev: Package) -> None:
+def test_every_task_waits_longer_than_its_function_runs(dev: Package) -> None:
     """A task waits longer than its function may run, or the function's own error is lost."""
     timeouts = {
         properties["FunctionName"].rpartition("-")[2]: properties["Timeout"]
@@ -83,7 +83,7 @@ def test_every_function_outlives_nobody_waiting_for_it(dev: Package) -> None:
             assert state.body["TimeoutSeconds"] > timeouts[state.function], str(state)
 
 
-def test_every_function_called_without_waiting_has_a_place_for_what_failed(dev: Package) -> None:
+def test_every_asynchronous_function_has_a_failure_destination(dev: Package) -> None:
     called = {
         text(properties["FunctionName"]).removesuffix(".Arn}") + "}"
         for properties in dev.resources("AWS::Lambda::Permission").values()
@@ -126,7 +126,7 @@ def test_a_functions_failure_destination_is_one_its_role_may_send_to(dev: Packag
     [r"\.so$", r"\.(dll|pyd|dylib)$", r"^(boto3|botocore|pytest|moto|ministack|tests|local)/"],
     ids=["compiled for Linux", "compiled for others", "of no use in a Lambda"],
 )
-def test_package_holds_nothing_that_does_not_belong(dev: Package, pattern: str) -> None:
+def test_package_has_no_foreign_files(dev: Package, pattern: str) -> None:
     with zipfile.ZipFile(dev.archive) as archive:
         assert [name for name in archive.namelist() if re.search(pattern, name)] == []
 
@@ -188,16 +188,16 @@ esac
 
     package = Package(tmp_path / "package")
 
-    said = packaged.run_package("dev", package.directory, environment=environment)
+    output = packaged.run_package("dev", package.directory, environment=environment)
 
     assert magic_numbers(package) == set()
     assert {properties["Runtime"] for properties in package.resources(FUNCTION).values()} == {
         "python3.14"
     }
-    assert "Python 3.99 is no Lambda runtime" in said
+    assert "Python 3.99 is not a Lambda runtime" in output
 
 
-def test_package_stays_well_below_what_lambda_takes(dev: Package) -> None:
+def test_package_stays_well_below_the_limit_of_lambda(dev: Package) -> None:
     """250 MB unzipped: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
     with zipfile.ZipFile(dev.archive) as archive:
         assert sum(entry.file_size for entry in archive.infolist()) < 100 * 2**20

@@ -39,10 +39,10 @@ def sending(statements: list[Any]) -> list[Any]:
     ]
 
 
-def test_who_sends_is_known_and_nobody_else_may(functions: dict[str, Any]) -> None:
-    may = {name for name, (_, statements) in functions.items() if sending(statements)}
+def test_only_known_functions_may_send(functions: dict[str, Any]) -> None:
+    allowed = {name for name, (_, statements) in functions.items() if sending(statements)}
 
-    assert may == RECIPIENTS.keys()
+    assert allowed == RECIPIENTS.keys()
 
 
 @pytest.mark.parametrize(("function", "variable"), RECIPIENTS.items())
@@ -71,7 +71,9 @@ def test_mail_may_use_the_configuration_set_of_its_identity(
 
 
 @pytest.mark.parametrize("function", RECIPIENTS)
-def test_who_sends_may_note_it(functions: dict[str, Any], function: str) -> None:
+def test_functions_that_send_may_write_the_mail_log(
+    functions: dict[str, Any], function: str
+) -> None:
     actions = {
         action
         for statement in functions[function][1]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.packaged import Package
-from tests.support.rules import ask_of_package, package_rules
+from tests.support.rules import check_package, package_rules
 from tests.template import (
     test_authorization,
     test_catalogue,
@@ -103,8 +103,8 @@ def allowed(role: str, *actions: str, on: Any) -> Mutation:
     return lambda copy: statements(copy, role).append(statement)
 
 
-def nobody_may(action: str) -> Mutation:
-    """All roles may do one thing less."""
+def forbidden_everywhere(action: str) -> Mutation:
+    """No role may do one thing."""
 
     def mutate(copy: Copy) -> None:
         for role in copy.resources("AWS::IAM::Role"):
@@ -113,8 +113,8 @@ def nobody_may(action: str) -> Mutation:
     return mutate
 
 
-def may(role: str, **fields: Any) -> Mutation:
-    """What a role may do first is different."""
+def first_statement(role: str, **fields: Any) -> Mutation:
+    """The first statement of a role is different."""
     return within(role, "Policies", 0, "PolicyDocument", "Statement", 0, **fields)
 
 
@@ -143,13 +143,13 @@ def trusts(role: str, **fields: Any) -> Mutation:
     return within(role, "AssumeRolePolicyDocument", "Statement", 0, **fields)
 
 
-def answers(method: str, **fields: Any) -> Mutation:
-    """The first answer of a method's integration is different."""
+def first_response(method: str, **fields: Any) -> Mutation:
+    """The first response of a method's integration is different."""
     return within(method, "Integration", "IntegrationResponses", 0, **fields)
 
 
-def answered(method: str, status: int, template: str) -> Mutation:
-    """What a method answers with a status is different."""
+def response_template(method: str, status: int, template: str) -> Mutation:
+    """The template of a method's response with a status is different."""
 
     def mutate(copy: Copy) -> None:
         for response in copy.properties(method)["Integration"]["IntegrationResponses"]:
@@ -172,7 +172,7 @@ def packed(name: str, content: bytes) -> Mutation:
 
 POST = "ApiGatewayMethodDocumentsPost"
 QUEUE = {"Fn::GetAtt": ["MessagesDeadLetterQueue", "Arn"]}
-# What is wrong: (the rule that must notice, how it comes about).
+# What is wrong: (the rule that must fail, how it comes about).
 MUTATIONS = {
     # Functions
     "two functions share a role": (
@@ -183,15 +183,15 @@ MUTATIONS = {
         ),
     ),
     "a role that nothing uses": (
-        "test_every_role_is_somebodys",
+        "test_every_role_is_used",
         added("Forgotten", "AWS::IAM::Role", like="SensorStateMachineRole"),
     ),
     "a function's log is kept for ever": (
-        "test_every_function_has_a_log_group_that_forgets",
+        "test_every_function_has_a_log_group_with_a_retention",
         properties("MoveFileLogGroup", RetentionInDays=None),
     ),
-    "a function that nobody has described": (
-        "test_every_function_says_what_it_does_and_runs_where_the_design_says",
+    "a function without a description": (
+        "test_every_function_has_a_description_an_architecture_and_a_short_name",
         properties("MoveFileLambdaFunction", Description=""),
     ),
     "a traced function that may not write traces": (
@@ -199,18 +199,18 @@ MUTATIONS = {
         forbidden("MoveFileIamRoleLambdaExecution", "xray:"),
     ),
     "a function that outlives its task": (
-        "test_every_function_outlives_nobody_waiting_for_it",
+        "test_every_task_waits_longer_than_its_function_runs",
         properties("SendEmailLambdaFunction", Timeout=900),
     ),
-    "an asynchronous function without a place for failures": (
-        "test_every_function_called_without_waiting_has_a_place_for_what_failed",
+    "an asynchronous function without a failure destination": (
+        "test_every_asynchronous_function_has_a_failure_destination",
         removed("SideEffectLambdaEvConf"),
     ),
-    "a function that may not send its failures away": (
+    "a function that may not send to its failure destination": (
         "test_a_functions_failure_destination_is_one_its_role_may_send_to",
         forbidden("SideEffectIamRoleLambdaExecution", "sqs:SendMessage"),
     ),
-    "a runtime that nobody has tested with": (
+    "a runtime that the tests do not run on": (
         "test_the_runtime_is_the_python_that_packaged_and_tests",
         properties("MoveFileLambdaFunction", Runtime="python3.9"),
     ),
@@ -219,7 +219,7 @@ MUTATIONS = {
         packed("handlers/__init__.pyc", bytes(16)),
     ),
     "compiled code for one kind of processor": (
-        "test_package_holds_nothing_that_does_not_belong",
+        "test_package_has_no_foreign_files",
         packed("some_module/native.so", b""),
     ),
     "byte code that is checked by its time": (
@@ -227,7 +227,7 @@ MUTATIONS = {
         packed("handlers/__init__.pyc", bytes(16)),
     ),
     "a package that is too large": (
-        "test_package_stays_well_below_what_lambda_takes",
+        "test_package_stays_well_below_the_limit_of_lambda",
         packed("large.bin", bytes(101 * 2**20)),
     ),
     # Permissions
@@ -236,7 +236,7 @@ MUTATIONS = {
         allowed("MoveFileIamRoleLambdaExecution", "s3:*", on={"Ref": "SensorSourceBucket"}),
     ),
     "an action on everything": (
-        "test_every_action_names_its_resources_and_none_that_it_has_not",
+        "test_every_action_has_the_resources_that_it_supports",
         allowed("MoveFileIamRoleLambdaExecution", "s3:GetObject", on="*"),
     ),
     "an action that AWS does not have": (
@@ -249,11 +249,13 @@ MUTATIONS = {
     ),
     "a condition that no request can meet": (
         "test_every_condition_is_one_that_the_actions_know",
-        may("CookiesRulesRole", Condition={"StringEquals": {"events:source": "project"}}),
+        first_statement(
+            "CookiesRulesRole", Condition={"StringEquals": {"events:source": "project"}}
+        ),
     ),
     "an exception that nothing needs": (
         "test_every_exception_is_needed",
-        nobody_may("states:SendTaskSuccess"),
+        forbidden_everywhere("states:SendTaskSuccess"),
     ),
     "a machine that may do more than its tasks do": (
         "test_machine_roles_grant_what_their_tasks_use_and_no_more",
@@ -277,10 +279,10 @@ MUTATIONS = {
     ),
     "an address of one partition": (
         "test_no_arn_names_its_partition",
-        may("CookiesRulesRole", Resource="arn:aws:states:us-east-1:1:stateMachine:any"),
+        first_statement("CookiesRulesRole", Resource="arn:aws:states:us-east-1:1:stateMachine:any"),
     ),
     "a function that any bucket may call": (
-        "test_who_may_call_a_function_is_named_by_source",
+        "test_permissions_to_call_a_function_name_the_source",
         properties("ExecuteWorkflowS3Permission", SourceArn=""),
     ),
     "a role's name that does not fit": (
@@ -293,39 +295,39 @@ MUTATIONS = {
         properties(POST, AuthorizationType="NONE"),
     ),
     "a body that nothing validates": (
-        "test_what_starts_a_machine_is_validated_whatever_it_says_it_is",
+        "test_a_body_that_starts_a_machine_is_validated_whatever_its_content_type",
         within(POST, "Integration", PassthroughBehavior="WHEN_NO_MATCH"),
     ),
     "a refusal that looks like a success": (
-        "test_only_what_step_functions_took_is_a_success",
-        answers(POST, StatusCode=200, SelectionPattern="4.."),
+        "test_only_a_started_execution_is_a_success",
+        first_response(POST, StatusCode=200, SelectionPattern="4.."),
     ),
     "the client is blamed for our fault": (
-        "test_an_error_is_blamed_on_whoever_can_mend_it",
-        answered(POST, 400, '{"message":"no"}'),
+        "test_each_error_has_the_status_that_tells_who_can_correct_it",
+        response_template(POST, 400, '{"message":"no"}'),
     ),
-    "the client is blamed for an error that nobody knows": (
-        "test_any_other_error_is_not_the_clients",
-        answered(POST, 400, '{"message":"no"}'),
+    "the client is blamed for an unknown error": (
+        "test_any_other_error_is_a_server_error",
+        response_template(POST, 400, '{"message":"no"}'),
     ),
     "a status that the method does not have": (
-        "test_every_status_that_an_integration_answers_is_declared",
-        answers(POST, StatusCode=418),
+        "test_every_status_that_an_integration_returns_is_declared",
+        first_response(POST, StatusCode=418),
     ),
     "the API may start another machine": (
-        "test_every_machine_is_started_in_a_role_that_may_start_it_and_no_other",
-        may("SignatureApiRole", Resource=[{"Ref": "SignatureStateMachine"}, "*"]),
+        "test_every_machine_is_started_with_a_role_for_it_alone",
+        first_statement("SignatureApiRole", Resource=[{"Ref": "SignatureStateMachine"}, "*"]),
     ),
     "a refusal without its reason": (
-        "test_a_refused_body_is_answered_with_the_reason",
+        "test_a_refused_body_gets_the_reason",
         properties("ApiBadRequestBody", ResponseTemplates={"application/json": "{}"}),
     ),
     "a method that is not deployed": (
-        "test_the_stage_has_all_that_was_made_before_it_was_deployed",
+        "test_the_stage_deploys_all_methods_and_gateway_responses",
         added("ApiGatewayMethodLate", "AWS::ApiGateway::Method", like=POST),
     ),
     "an API at the edge": (
-        "test_there_is_one_api_of_the_region",
+        "test_there_is_one_regional_api",
         properties("ApiGatewayRestApi", EndpointConfiguration={"Types": ["EDGE"]}),
     ),
     "an API without limits": (
@@ -333,15 +335,15 @@ MUTATIONS = {
         within("ApiGatewayStage", "MethodSettings", 0, ThrottlingRateLimit=0),
     ),
     "a log with the secret of a link": (
-        "test_logs_and_traces_hold_no_address_with_a_secret_in_it",
+        "test_logs_and_traces_have_no_url_with_a_secret",
         within("ApiGatewayStage", "AccessLogSetting", Format="$context.resourcePath $context.path"),
     ),
     "the account's role for logs goes with the stack": (
-        "test_the_accounts_role_for_api_logs_stays_when_the_stack_goes",
+        "test_the_accounts_role_for_api_logs_is_retained",
         attributes("ApiLogsRole", DeletionPolicy="Delete"),
     ),
     "a stage that logs before the account can": (
-        "test_the_stage_logs_once_the_account_can",
+        "test_the_stage_depends_on_the_accounts_logging_role",
         attributes("ApiGatewayStage", DependsOn=[]),
     ),
     "an address of another stage": (
@@ -350,34 +352,34 @@ MUTATIONS = {
     ),
     # Rules and machines
     "an event that cannot be delivered is lost": (
-        "test_every_rule_target_has_a_place_for_what_failed_and_ends_its_retries",
+        "test_every_rule_target_has_a_dead_letter_queue_and_bounded_retries",
         within("MessagesRule", "Targets", 0, DeadLetterConfig={"Arn": ""}),
     ),
     "an event is delivered once or never": (
-        "test_every_rule_target_has_a_place_for_what_failed_and_ends_its_retries",
+        "test_every_rule_target_has_a_dead_letter_queue_and_bounded_retries",
         within("MessagesRule", "Targets", 0, "RetryPolicy", MaximumRetryAttempts=0),
     ),
-    "a queue that lets no event in": (
-        "test_every_dead_letter_queue_takes_events_from_its_rules",
+    "a queue that accepts no events": (
+        "test_every_dead_letter_queue_accepts_events_from_its_rules",
         removed("MessagesDeadLetterQueuePolicy"),
     ),
-    "a rule that hears everybody": (
+    "a rule without a source": (
         "test_every_rule_names_the_source_it_listens_to",
         within("MessagesRule", "EventPattern", source=[]),
     ),
-    "a machine that nobody can trace": (
-        "test_every_machine_is_traced_and_logged_for_a_while",
+    "a machine that is not traced": (
+        "test_every_machine_is_traced_and_has_a_log_group_with_a_retention",
         properties("SensorStateMachine", TracingConfiguration={"Enabled": False}),
     ),
     "a machine that logs nothing": (
-        "test_every_machine_is_traced_and_logged_for_a_while",
+        "test_every_machine_is_traced_and_has_a_log_group_with_a_retention",
         within("SensorStateMachine", "LoggingConfiguration", Level="OFF"),
     ),
     "a log with task tokens": (
         "test_no_machine_that_has_task_tokens_logs_its_data",
         within("MessagesStateMachine", "LoggingConfiguration", IncludeExecutionData=True),
     ),
-    "a rule that hears the other stage": (
+    "a rule that accepts another stage's events": (
         "test_no_rule_accepts_what_is_for_another_stage",
         within("TaskGetMultipleRule", EventPattern={"source": ["project"]}),
     ),
@@ -393,8 +395,8 @@ MUTATIONS = {
             ServerSideEncryptionByDefault={"SSEAlgorithm": ""},
         ),
     ),
-    "a bucket that answers without TLS": (
-        "test_buckets_answer_over_tls_only",
+    "a bucket that allows requests without TLS": (
+        "test_buckets_require_tls",
         removed("ImagesBucketPolicy"),
     ),
     "a bucket's name that does not fit": (
@@ -406,7 +408,7 @@ MUTATIONS = {
         properties("ImagesTable", SSESpecification={"SSEEnabled": False}),
     ),
     "a queue that forgets after four days": (
-        "test_queues_are_encrypted_and_keep_what_they_get",
+        "test_queues_are_encrypted_and_keep_messages_long",
         properties("MessagesDeadLetterQueue", MessageRetentionPeriod=345600),
     ),
     "a table that goes with the stack": (
@@ -414,7 +416,7 @@ MUTATIONS = {
         attributes("SensorReadingsTable", DeletionPolicy="Delete"),
     ),
     "a table that a failed deployment leaves behind": (
-        "test_what_is_retained_does_not_outlive_a_first_deployment_that_fails",
+        "test_a_failed_first_deployment_retains_nothing",
         attributes("SensorReadingsTable", DeletionPolicy="Retain"),
     ),
     "an output with another name": (
@@ -422,11 +424,11 @@ MUTATIONS = {
         lambda copy: copy.template["Outputs"].pop("SensorSourceBucket"),
     ),
     # Events
-    "an event that nobody gets": (
-        "test_rules_bring_an_event_to_its_consumers_and_nobody_else",
+    "an event without a consumer": (
+        "test_rules_deliver_an_event_to_its_consumers_only",
         within("TaskGetMultipleRule", "EventPattern", **{"detail-type": ["task.get.many"]}),
     ),
-    "a rule for an event that nobody puts": (
+    "a rule for an event without a producer": (
         "test_no_rule_waits_for_an_event_that_is_not_catalogued",
         within("TaskGetMultipleRule", "EventPattern", **{"detail-type": ["task.get.many"]}),
     ),
@@ -445,17 +447,17 @@ MUTATIONS = {
 def test_a_mutation_breaks_its_rule(
     rule: str, mutate: Mutation, dev: Package, prod: Package, tmp_path: Path
 ) -> None:
-    about = prod if "prod" in inspect.signature(RULES[rule]).parameters else dev
-    copy = Copy(about, tmp_path)
-    ask_of_package(RULES[rule], copy, stages=beside(copy, prod))
+    package = prod if "prod" in inspect.signature(RULES[rule]).parameters else dev
+    copy = Copy(package, tmp_path)
+    check_package(RULES[rule], copy, stages=with_prod(copy, prod))
 
     mutate(copy)
 
     with pytest.raises(AssertionError):
-        ask_of_package(RULES[rule], copy, stages=beside(copy, prod))
+        check_package(RULES[rule], copy, stages=with_prod(copy, prod))
 
 
-def beside(copy: Copy, prod: Package) -> dict[str, Stage]:
+def with_prod(copy: Copy, prod: Package) -> dict[str, Stage]:
     """Two stages in one account."""
     return {"dev": Stage(copy, "dev"), "prod": Stage(prod, "prod")}
 

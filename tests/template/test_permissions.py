@@ -112,7 +112,7 @@ def test_roles_ask_for_this_account_of_every_service_that_names_it(dev: Package)
     assert asked == TRUST
 
 
-def test_who_may_call_a_function_is_named_by_source(template: dict[str, Any]) -> None:
+def test_permissions_to_call_a_function_name_the_source(template: dict[str, Any]) -> None:
     for name, resource in template["Resources"].items():
         if resource["Type"] == "AWS::Lambda::Permission":
             assert text(resource["Properties"]["SourceArn"]), name
@@ -124,6 +124,8 @@ def test_role_names_fit(dev: Package) -> None:
     serverless-iam-roles-per-function leaves its suffix out of a name that would be too long.
     """
     for name, properties in dev.resources("AWS::IAM::Role").items():
-        given = text(properties.get("RoleName", "")).replace("${AWS::Region}", "ap-southeast-1")
-        longest = given.removesuffix("-lambdaRole").replace("-dev-", "-a1234567-")
+        name_pattern = text(properties.get("RoleName", "")).replace(
+            "${AWS::Region}", "ap-southeast-1"
+        )
+        longest = name_pattern.removesuffix("-lambdaRole").replace("-dev-", "-a1234567-")
         assert len(longest) <= 64, name

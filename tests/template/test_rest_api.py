@@ -12,7 +12,7 @@ from local.server import mapping_templates
 from tests.support.packaged import Package, text
 
 GATEWAY = "AWS::ApiGateway::"
-# What the client gets for each error that StartExecution may answer with HTTP 400.
+# What the client gets for each error that StartExecution may return with HTTP 400.
 ERRORS = {
     # Its own errors: https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html
     "ExecutionLimitExceeded": 503,
@@ -55,7 +55,7 @@ def test_machines_are_started_by_signed_requests_only(dev: Package) -> None:
         assert properties["AuthorizationType"] == "AWS_IAM", name
 
 
-def test_what_starts_a_machine_is_validated_whatever_it_says_it_is(dev: Package) -> None:
+def test_a_body_that_starts_a_machine_is_validated_whatever_its_content_type(dev: Package) -> None:
     """A body whose content type has no model is not validated, so no other may have a mapping.
 
     https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-method-request-validation.html
@@ -83,10 +83,10 @@ def response(properties: dict[str, Any], status: int) -> dict[str, Any]:
     return found
 
 
-def answered(
+def rendered(
     properties: dict[str, Any], status: int, body: dict[str, Any]
 ) -> tuple[int, str, dict[str, str]]:
-    """Status, message and headers of the answer to what Step Functions said."""
+    """Status, message and headers of the client's response to a response of Step Functions."""
     selected = response(properties, status)
     template = selected["ResponseTemplates"]["application/json"]
     text, overrides = mapping_templates.render(template, json.dumps(body), {}, {})
@@ -94,7 +94,7 @@ def answered(
     return overrides.status or int(selected["StatusCode"]), message, overrides.headers
 
 
-def test_only_what_step_functions_took_is_a_success(dev: Package) -> None:
+def test_only_a_started_execution_is_a_success(dev: Package) -> None:
     for name, properties in starting(dev).items():
         assert response(properties, 200)["StatusCode"] == 200, name
         for status in (201, 400, 403, 413, 500, 503):
@@ -105,21 +105,21 @@ def test_only_what_step_functions_took_is_a_success(dev: Package) -> None:
 @pytest.mark.parametrize(
     "prefix", ["", "com.amazonaws.swf.service.v2.model#"], ids=["bare", "long"]
 )
-def test_an_error_is_blamed_on_whoever_can_mend_it(
+def test_each_error_has_the_status_that_tells_who_can_correct_it(
     dev: Package, error: str, expected: int, prefix: str
 ) -> None:
     for properties in starting(dev).values():
         body = {"__type": prefix + error, "message": 'it\'s "bad" of role arn:aws:iam::1:role/x'}
-        status, message, headers = answered(properties, 400, body)
+        status, message, headers = rendered(properties, 400, body)
 
         assert status == expected
-        # What only we can mend is none of the client's business.
+        # The client gets no details of errors that only we can correct.
         assert (message == body["message"]) is (expected == 400)
         assert headers.keys() == ({"Retry-After"} if expected in TRANSIENT else set())
         assert all(int(seconds) > 0 for seconds in headers.values())
 
 
-def test_every_error_of_step_functions_has_an_answer() -> None:
+def test_every_error_of_step_functions_has_a_response() -> None:
     model = boto3.client("stepfunctions", region_name="us-east-1").meta.service_model
     named = {error.name for error in model.operation_model("StartExecution").error_shapes}
 
@@ -136,28 +136,28 @@ def test_every_error_of_step_functions_has_an_answer() -> None:
         pytest.param(503, {"__type": "ServiceUnavailable"}, 503, id="Step Functions is not there"),
     ],
 )
-def test_any_other_error_is_not_the_clients(
+def test_any_other_error_is_a_server_error(
     dev: Package, status: int, body: dict[str, Any], expected: int
 ) -> None:
     for properties in starting(dev).values():
-        code, message, headers = answered(properties, status, body)
+        code, message, headers = rendered(properties, status, body)
 
         assert code == expected
         assert message.startswith("The execution could not be started")
         assert bool(headers) is (expected in TRANSIENT)
 
 
-def test_every_status_that_an_integration_answers_is_declared(dev: Package) -> None:
+def test_every_status_that_an_integration_returns_is_declared(dev: Package) -> None:
     for name, properties in dev.resources(f"{GATEWAY}Method").items():
-        answered = {
+        returned = {
             str(response["StatusCode"])
             for response in properties["Integration"].get("IntegrationResponses", [])
         }
         declared = {str(response["StatusCode"]) for response in properties["MethodResponses"]}
-        assert answered <= declared, name
+        assert returned <= declared, name
 
 
-def test_every_machine_is_started_in_a_role_that_may_start_it_and_no_other(dev: Package) -> None:
+def test_every_machine_is_started_with_a_role_for_it_alone(dev: Package) -> None:
     for name, properties in starting(dev).items():
         role = properties["Integration"]["Credentials"]["Fn::GetAtt"][0]
         (statement,) = dev.statements(role)
@@ -166,7 +166,7 @@ def test_every_machine_is_started_in_a_role_that_may_start_it_and_no_other(dev: 
         assert statement.resources[0] != "*", name
 
 
-def test_a_refused_body_is_answered_with_the_reason(dev: Package) -> None:
+def test_a_refused_body_gets_the_reason(dev: Package) -> None:
     (response,) = (
         properties
         for properties in dev.resources(f"{GATEWAY}GatewayResponse").values()
@@ -177,7 +177,7 @@ def test_a_refused_body_is_answered_with_the_reason(dev: Package) -> None:
     assert "$context.error.validationErrorString" in str(response["ResponseTemplates"])
 
 
-def test_the_stage_has_all_that_was_made_before_it_was_deployed(dev: Package) -> None:
+def test_the_stage_deploys_all_methods_and_gateway_responses(dev: Package) -> None:
     ((name, deployment),) = (
         (name, resource)
         for name, resource in dev.template["Resources"].items()
@@ -192,7 +192,7 @@ def test_the_stage_has_all_that_was_made_before_it_was_deployed(dev: Package) ->
     }
 
 
-def test_there_is_one_api_of_the_region(dev: Package) -> None:
+def test_there_is_one_regional_api(dev: Package) -> None:
     assert one(dev, "RestApi")["EndpointConfiguration"] == {"Types": ["REGIONAL"]}
 
 
@@ -203,7 +203,7 @@ def test_requests_are_limited(dev: Package) -> None:
     assert 0 < settings["ThrottlingRateLimit"] <= settings["ThrottlingBurstLimit"]
 
 
-def test_logs_and_traces_hold_no_address_with_a_secret_in_it(dev: Package) -> None:
+def test_logs_and_traces_have_no_url_with_a_secret(dev: Package) -> None:
     """A link's code is in the query of its address; a request's id is in the path."""
     stage = one(dev, "Stage")
     logged = set(re.findall(r"\$context\.[\w.]+", stage["AccessLogSetting"]["Format"]))
@@ -218,7 +218,7 @@ def test_logs_and_traces_hold_no_address_with_a_secret_in_it(dev: Package) -> No
 ACCOUNT_WIDE = {"ApiAccount", "ApiLogsRole"}
 
 
-def test_the_accounts_role_for_api_logs_stays_when_the_stack_goes(dev: Package) -> None:
+def test_the_accounts_role_for_api_logs_is_retained(dev: Package) -> None:
     """Other stages and other services write their logs with it."""
     for name in ACCOUNT_WIDE:
         resource = dev.template["Resources"][name]
@@ -226,7 +226,7 @@ def test_the_accounts_role_for_api_logs_stays_when_the_stack_goes(dev: Package) 
         assert resource["UpdateReplacePolicy"] == "Retain"
 
 
-def test_the_stage_logs_once_the_account_can(dev: Package) -> None:
+def test_the_stage_depends_on_the_accounts_logging_role(dev: Package) -> None:
     ((_, stage),) = dev.all_of(f"{GATEWAY}Stage").items()
 
     assert stage["DependsOn"] == ["ApiAccount"]

@@ -6,14 +6,14 @@ import re
 from tests.support.packaged import Package, text
 
 
-def test_every_rule_target_has_a_place_for_what_failed_and_ends_its_retries(dev: Package) -> None:
+def test_every_rule_target_has_a_dead_letter_queue_and_bounded_retries(dev: Package) -> None:
     for name, properties in dev.resources("AWS::Events::Rule").items():
         for target in properties["Targets"]:
             assert target["DeadLetterConfig"]["Arn"], name
             assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0, name
 
 
-def test_every_dead_letter_queue_takes_events_from_its_rules(dev: Package) -> None:
+def test_every_dead_letter_queue_accepts_events_from_its_rules(dev: Package) -> None:
     """EventBridge has no role for it: the queue's own policy must let it in."""
     queues = {
         text(target["DeadLetterConfig"]["Arn"])
@@ -35,7 +35,7 @@ def test_every_rule_names_the_source_it_listens_to(dev: Package) -> None:
         assert properties["EventPattern"]["source"], name
 
 
-def test_every_machine_is_traced_and_logged_for_a_while(dev: Package) -> None:
+def test_every_machine_is_traced_and_has_a_log_group_with_a_retention(dev: Package) -> None:
     groups = dev.resources("AWS::Logs::LogGroup")
     for name, properties in dev.resources("AWS::StepFunctions::StateMachine").items():
         (destination,) = properties["LoggingConfiguration"]["Destinations"]
@@ -49,7 +49,7 @@ def test_every_machine_is_traced_and_logged_for_a_while(dev: Package) -> None:
 
 
 def test_no_machine_that_has_task_tokens_logs_its_data(dev: Package) -> None:
-    """Who reads the log could answer for the task. Parameters, inputs and outputs are all data."""
+    """Readers of the log could complete the task. Parameters, inputs and outputs are all data."""
     with_tokens = {
         name
         for name, definition in dev.machines().items()

@@ -74,8 +74,12 @@ class Stage:
         resource = self._resources[logical_id]
         kind = resource["Type"].rpartition("::")[2]
         properties = resource.get("Properties", {})
-        given = properties.get("Name", properties.get(f"{kind}Name"))
-        name = self._value(given) if given else f"stepworks-{self._name}-{logical_id}-1A2B3C"
+        explicit_name = properties.get("Name", properties.get(f"{kind}Name"))
+        name = (
+            self._value(explicit_name)
+            if explicit_name
+            else f"stepworks-{self._name}-{logical_id}-1A2B3C"
+        )
         if not arn:
             return str(name)
         service = "states" if kind == "StateMachine" else "any"
@@ -84,16 +88,18 @@ class Stage:
 
 def satisfying(pattern: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every choice of one alternative for each field of a pattern."""
-    fields = [[(name, value) for value in alternatives(wanted)] for name, wanted in pattern.items()]
+    fields = [
+        [(name, value) for value in alternatives(matchers)] for name, matchers in pattern.items()
+    ]
     for choice in itertools.product(*fields):
         yield {name: value for name, value in choice if value is not ABSENT}
 
 
-def alternatives(wanted: Any) -> Iterator[Any]:
-    if isinstance(wanted, dict):
-        yield from satisfying(wanted)
+def alternatives(matchers: Any) -> Iterator[Any]:
+    if isinstance(matchers, dict):
+        yield from satisfying(matchers)
         return
-    for matcher in wanted:
+    for matcher in matchers:
         match matcher:
             case {"prefix": str(prefix)}:
                 yield f"{prefix}x"
@@ -147,9 +153,9 @@ def test_every_rule_accepts_its_own_events(stages: dict[str, Stage]) -> None:
 def test_no_rule_accepts_what_is_for_another_stage(
     stages: dict[str, Stage], own: str, other: str
 ) -> None:
-    for theirs in stages[other].rules:
-        for event in theirs.events():
-            assert stages[own].accepting(event, theirs.bus) == [], (theirs.name, event)
+    for rule in stages[other].rules:
+        for event in rule.events():
+            assert stages[own].accepting(event, rule.bus) == [], (rule.name, event)
 
 
 # -- Tasks of the cookies machine -----------------------------------------------------------------
@@ -175,7 +181,7 @@ def test_a_task_event_is_for_the_stage_whose_execution_it_names(
     ],
 )
 @pytest.mark.parametrize("detail_type", TASK_EVENTS)
-def test_a_task_event_of_a_machine_with_a_similar_name_is_for_nobody_here(
+def test_a_task_event_of_a_machine_with_a_similar_name_matches_no_rule(
     stages: dict[str, Stage], detail_type: str, machine: str
 ) -> None:
     event = task_event(detail_type, execution_of(machine))
@@ -214,7 +220,7 @@ def test_a_start_that_names_a_stage_is_for_that_one(stages: dict[str, Stage], na
     assert accepting == {"dev": [], "prod": [], named: ["CookiesStartRule"]}
 
 
-def test_a_parameter_says_which_stage_that_is(package: Any) -> None:
+def test_a_parameter_selects_the_stage_that_reacts(package: Any) -> None:
     stage = Stage(package("dev", cookiesReactsToStart="true"), "dev")
 
     assert stage.accepting(start({})) == ["CookiesStartRule"]

@@ -23,7 +23,7 @@ def test_buckets_are_encrypted(dev: Package) -> None:
         assert rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"], name
 
 
-def test_buckets_answer_over_tls_only(dev: Package) -> None:
+def test_buckets_require_tls(dev: Package) -> None:
     tls_only = {
         text(properties["Bucket"])
         for properties in dev.resources("AWS::S3::BucketPolicy").values()
@@ -54,7 +54,7 @@ def test_tables_are_on_demand_and_encrypted(dev: Package) -> None:
         assert properties["SSESpecification"]["SSEEnabled"], name
 
 
-def test_queues_are_encrypted_and_keep_what_they_get(dev: Package) -> None:
+def test_queues_are_encrypted_and_keep_messages_long(dev: Package) -> None:
     for name, properties in dev.resources("AWS::SQS::Queue").items():
         assert properties.get("SqsManagedSseEnabled") or properties.get("KmsMasterKeyId"), name
         assert properties["MessageRetentionPeriod"] == 14 * 24 * 3600, name
@@ -69,7 +69,7 @@ def test_nothing_is_deleted_with_the_stack_in_production(prod: Package) -> None:
 
 
 @pytest.mark.parametrize("stage", ["dev", "prod"])
-def test_what_is_retained_does_not_outlive_a_first_deployment_that_fails(
+def test_a_failed_first_deployment_retains_nothing(
     request: pytest.FixtureRequest, stage: str
 ) -> None:
     """`Retain` keeps it through the rollback, and the next attempt finds its name taken."""
@@ -85,9 +85,9 @@ def test_what_is_retained_does_not_outlive_a_first_deployment_that_fails(
 
 
 def test_outputs_are_those_of_the_contract(template: dict[str, Any]) -> None:
-    ours = {name for name in template["Outputs"] if not name.startswith("Serverless")}
+    own_outputs = {name for name in template["Outputs"] if not name.startswith("Serverless")}
 
-    assert ours >= {
+    assert own_outputs >= {
         "SensorSourceBucket",
         "SensorTargetBucket",
         "SensorReadingsTable",

@@ -12,9 +12,9 @@ def test_the_framework_is_the_open_fork_alone() -> None:
 
 
 def test_every_tool_is_pinned() -> None:
-    wanted = json.loads((ROOT / "package.json").read_text())["devDependencies"]
+    dependencies = json.loads((ROOT / "package.json").read_text())["devDependencies"]
 
-    assert all(version[0].isdigit() for version in wanted.values())
+    assert all(version[0].isdigit() for version in dependencies.values())
 
 
 def test_every_python_package_is_pinned() -> None:

@@ -35,7 +35,7 @@ def _with_float_rates(value: dict[str, Any]) -> dict[str, Any]:
     return {key: float(item) if key == "BackoffRate" else item for key, item in value.items()}
 
 
-def judged(*command: str) -> tuple[int, str]:
+def validated(*command: str) -> tuple[int, str]:
     finished = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     return finished.returncode, (finished.stdout + finished.stderr).strip()
 
@@ -45,16 +45,16 @@ def tool(name: str) -> str:
 
 
 def test_statelint_finds_nothing(definition: Path) -> None:
-    code, said = judged(tool("statelint"), str(definition))
+    code, output = validated(tool("statelint"), str(definition))
 
-    assert (code, said) == (0, "")
+    assert (code, output) == (0, "")
 
 
 def test_asl_validator_finds_nothing(definition: Path) -> None:
     validator = str(ROOT / "node_modules" / ".bin" / "asl-validator")
-    code, said = judged(validator, "--json-path", str(definition))
+    code, output = validated(validator, "--json-path", str(definition))
 
-    assert code == 0, said
+    assert code == 0, output
 
 
 @pytest.mark.parametrize("stage", ["dev", "prod"])
@@ -64,12 +64,12 @@ def test_cfn_lint_finds_nothing(request: pytest.FixtureRequest, stage: str) -> N
     # W3005: serverless-iam-roles-per-function says of each function what it depends on, twice.
     # E3601: does not know that a Succeed state may name its query language, as the plugin has it.
     options = ("--regions", "us-east-1", "--ignore-checks", "W3005", "E3601")
-    code, said = judged(tool("cfn-lint"), *options, "--", str(path))
+    code, output = validated(tool("cfn-lint"), *options, "--", str(path))
 
-    assert code == 0, said
+    assert code == 0, output
 
 
-def test_judges_looked_at_every_machine(dev: Package) -> None:
+def test_the_validators_checked_every_machine(dev: Package) -> None:
     assert sorted(dev.machines()) == sorted(MACHINES)
 
 

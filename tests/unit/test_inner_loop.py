@@ -35,7 +35,7 @@ def test_every_suite_is_fast_or_needs_the_framework() -> None:
     assert not fast & set(conftest.WITH_FRAMEWORK)
 
 
-def test_only_these_modules_are_left_out_by_test_fast() -> None:
+def test_only_these_modules_are_left_out_of_test_fast() -> None:
     marked = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "tests").rglob("test_*.py")
@@ -73,13 +73,13 @@ def test_a_change_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert len({str(empty), str(written), str(watch.state())}) == 3
 
 
-def test_watching_nothing_says_what_there_is() -> None:
+def test_watching_without_a_workflow_lists_them() -> None:
     command = [sys.executable, "-m", "tests.watch"]
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
-    assert said.returncode == 2
-    assert "make watch WORKFLOW=sensor" in said.stdout
-    assert "signature" in said.stdout
+    assert result.returncode == 2
+    assert "make watch WORKFLOW=sensor" in result.stdout
+    assert "signature" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_watching_nothing_says_what_there_is() -> None:
         ("tests/integration/sensor/test_faults.py", False),
     ],
 )
-def test_the_framework_is_asked_for_where_it_is_needed(argument: str, needs: bool) -> None:
+def test_suites_that_need_the_framework_check_for_it(argument: str, needs: bool) -> None:
     assert conftest._needs_framework(str(ROOT / argument)) is needs
 
 

@@ -1,4 +1,4 @@
-"""What a page of somebody else can do to the local AWS while a developer has it open: nothing.
+"""What a page of another site can do to the local AWS while a developer has it open: nothing.
 
 Each attack is signed with the root key, whose secret everybody knows, so that only what the browser
 says about the page can stop it.
@@ -40,8 +40,8 @@ class BlankPage(BaseHTTPRequestHandler):
 
 
 @pytest.fixture(params=["127.0.0.1", EVIL], ids=["another port", "another site"])
-def kittens(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """A page of somebody else, on a port of its own."""
+def other_site(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """A page of another site, on a port of its own."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), BlankPage)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with closing(browser.new_context()) as context:
@@ -70,14 +70,14 @@ def queues(aws: Aws, name: str) -> list[str]:
     return found
 
 
-def status_of(page: Page, url: str, act: str, *arguments: Any) -> int:
-    """The status with which the server answers what a script does."""
+def status_of(page: Page, url: str, script: str, *arguments: Any) -> int:
+    """The status with which the server responds to a script."""
     with page.expect_response(lambda response: response.url.startswith(url)) as response:
-        page.evaluate(act, list(arguments))
+        page.evaluate(script, list(arguments))
     return response.value.status
 
 
-def test_a_script_creates_no_function(aws: Aws, kittens: Page) -> None:
+def test_a_script_creates_no_function(aws: Aws, other_site: Page) -> None:
     name = f"evil-{uuid4().hex[:8]}"
     role = aws.client("iam").list_roles()["Roles"][0]["Arn"]
     body = json.dumps(
@@ -93,48 +93,48 @@ def test_a_script_creates_no_function(aws: Aws, kittens: Page) -> None:
     post = """([url, body]) => fetch(url, {method: 'POST', mode: 'no-cors', body,
       headers: {'Content-Type': 'text/plain'}})"""
 
-    assert status_of(kittens, url, post, url, body) == 403
+    assert status_of(other_site, url, post, url, body) == 403
     functions = aws.client("lambda").get_paginator("list_functions").paginate()
     assert name not in [item["FunctionName"] for page in functions for item in page["Functions"]]
 
 
-def test_a_script_does_not_read_the_inbox(aws: Aws, kittens: Page) -> None:
+def test_a_script_does_not_read_the_inbox(aws: Aws, other_site: Page) -> None:
     inbox = aws.settings.endpoint + INBOX
-    read = "url => fetch(url).then(answer => answer.text(), error => `blocked: ${error}`)"
+    read = "url => fetch(url).then(response => response.text(), error => `blocked: ${error}`)"
 
-    assert kittens.evaluate(read, inbox).startswith("blocked")
+    assert other_site.evaluate(read, inbox).startswith("blocked")
     blind = "([url]) => fetch(url, {mode: 'no-cors'})"
-    assert status_of(kittens, inbox, blind, inbox) == 403
+    assert status_of(other_site, inbox, blind, inbox) == 403
 
 
-def test_a_page_under_a_name_that_now_leads_here_reads_nothing(aws: Aws, browser: Browser) -> None:
+def test_a_page_reads_nothing_by_dns_rebinding(aws: Aws, browser: Browser) -> None:
     """DNS rebinding: to the browser the local AWS is the same site as the page."""
     with closing(browser.new_context()) as context:
         page = context.new_page()
-        answer = page.goto(f"http://{EVIL}:{aws.settings.port}{INBOX}")
+        response = page.goto(f"http://{EVIL}:{aws.settings.port}{INBOX}")
         read = "path => fetch(path).then(a => a.text().then(text => [a.status, text]))"
         status, text = page.evaluate(read, INBOX)
 
-    assert answer is not None
-    assert answer.status == status == 403
-    assert f"does not answer for Host {EVIL}" in text
+    assert response is not None
+    assert response.status == status == 403
+    assert f"refuses the Host header {EVIL}" in text
 
 
-@pytest.mark.parametrize("how", ["fetch", "form"])
-def test_a_page_resets_nothing(aws: Aws, kittens: Page, how: str) -> None:
+@pytest.mark.parametrize("element", ["fetch", "form"])
+def test_a_page_cannot_reset_the_local_aws(aws: Aws, other_site: Page, element: str) -> None:
     reset = aws.settings.endpoint + "/_ministack/reset"
-    act = {
+    script = {
         "fetch": "([url]) => fetch(url, {method: 'POST', mode: 'no-cors'})",
         "form": """([url]) => { const form = document.createElement('form');
           form.method = 'POST'; form.action = url; document.body.append(form); form.submit(); }""",
-    }[how]
+    }[element]
 
-    assert status_of(kittens, reset, act, reset) == 403
+    assert status_of(other_site, reset, script, reset) == 403
     assert aws.is_deployed()
 
 
 @pytest.mark.parametrize(
-    ("method", "act"),
+    ("method", "script"),
     [
         (
             "POST",
@@ -160,44 +160,48 @@ def test_a_page_resets_nothing(aws: Aws, kittens: Page, how: str) -> None:
     ],
     ids=["form", "image", "link", "frame", "sandboxed frame"],
 )
-def test_no_element_of_a_page_makes_a_queue(aws: Aws, kittens: Page, method: str, act: str) -> None:
+def test_no_element_of_a_page_creates_a_queue(
+    aws: Aws, other_site: Page, method: str, script: str
+) -> None:
     name = f"evil-{uuid4().hex[:8]}"
     url = signed(
         aws, "sqs", method, "/", Action="CreateQueue", QueueName=name, Version="2012-11-05"
     )
 
-    assert status_of(kittens, url, act, url) == 403
+    assert status_of(other_site, url, script, url) == 403
     assert queues(aws, name) == []
 
 
-def test_the_same_request_of_a_program_makes_one(aws: Aws, browser: Browser) -> None:
-    """So the attacks above would succeed if nobody stopped them."""
+def test_the_same_request_from_a_program_creates_one(aws: Aws, browser: Browser) -> None:
+    """So the attacks above would succeed if nothing stopped them."""
     name = f"mine-{uuid4().hex[:8]}"
     url = signed(
         aws, "sqs", "POST", "/", Action="CreateQueue", QueueName=name, Version="2012-11-05"
     )
     with closing(browser.new_context()) as context:
-        answer = context.request.post(url)
+        response = context.request.post(url)
 
-    assert answer.ok, answer.text()
+    assert response.ok, response.text()
     (queue,) = queues(aws, name)
     aws.client("sqs").delete_queue(QueueUrl=queue)
 
 
-def test_bob_follows_the_link_in_a_web_mailer_and_signs(aws: Aws, kittens: Page) -> None:
+def test_bob_follows_the_link_in_webmail_and_signs(aws: Aws, other_site: Page) -> None:
     signing, document = Signing(aws), f"contract-{uuid4().hex[:8]}"
     execution = signing.start(document)
     link = "([url]) => { document.body.innerHTML = `<a href='${url}'>Sign</a>`; }"
 
-    kittens.evaluate(link, [signing.link(document)])
-    kittens.get_by_role("link").click()
-    kittens.get_by_role("button", name=f"Sign document {document}").click()
+    other_site.evaluate(link, [signing.link(document)])
+    other_site.get_by_role("link").click()
+    other_site.get_by_role("button", name=f"Sign document {document}").click()
 
-    expect(kittens.get_by_role("heading", level=1)).to_have_text(f"You signed document {document}")
+    expect(other_site.get_by_role("heading", level=1)).to_have_text(
+        f"You signed document {document}"
+    )
     assert aws.wait_for_end(execution)["status"] == "SUCCEEDED"
 
 
-def test_another_page_does_not_sign_for_bob(aws: Aws, kittens: Page) -> None:
+def test_another_page_does_not_sign_for_bob(aws: Aws, other_site: Page) -> None:
     """Not even one that knows the link."""
     signing, document = Signing(aws), f"contract-{uuid4().hex[:8]}"
     signing.start(document)
@@ -205,5 +209,5 @@ def test_another_page_does_not_sign_for_bob(aws: Aws, kittens: Page) -> None:
     post = """([url]) => fetch(url, {method: 'POST', mode: 'no-cors',
       body: new URLSearchParams({decision: 'sign'})})"""
 
-    assert status_of(kittens, link, post, link) == 403
+    assert status_of(other_site, link, post, link) == 403
     assert signing.decide(link, "decline").status == 200

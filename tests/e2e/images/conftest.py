@@ -25,7 +25,7 @@ class Images:
     server: Web
     queue: str
 
-    def post(self, body: Any, **options: Any) -> api.Answer:
+    def post(self, body: Any, **options: Any) -> api.Response:
         return api.call(self.aws, "POST", "/downloads", body, **options)
 
     def request(self, paths: list[str], concurrency: int = 8) -> dict[str, Any]:

@@ -9,23 +9,23 @@ import pytest
 from local.aws import Aws
 from local.gaps.lambda_workers import SHARED_WORKERS, WORKERS
 from local.signing import Signing
-from tests.e2e.load import crowds
-from tests.e2e.load.watch import Use, watched
+from tests.e2e.load import many_items
+from tests.e2e.load.usage import Usage, measured
 
 pytestmark = [pytest.mark.xdist_group("load"), pytest.mark.timeout(600)]
 SECONDS = 400  # for all of them, on a busy machine; two idle processors take a quarter of it
 FILES, ROWS = 1000, 100
-MESSAGES, A_SECOND = 1000, 50
+MESSAGES, PER_SECOND = 1000, 50
 DOCUMENTS = 200
 FUNCTIONS = 12  # at most: a few for each workflow that has run so far; each keeps one worker
 
 
-def assert_bounded(use: Use, functions: int) -> None:
+def assert_bounded(usage: Usage, functions: int) -> None:
     """So many functions were at work, and the machine is still a person's."""
-    assert use.workers_of_a_function <= WORKERS, use
-    assert use.workers <= SHARED_WORKERS + functions, use
-    assert use.server_mb < 500, use
-    assert use.close_wait < 100, use
+    assert usage.workers_of_a_function <= WORKERS, usage
+    assert usage.workers <= SHARED_WORKERS + functions, usage
+    assert usage.server_mb < 500, usage
+    assert usage.close_wait < 100, usage
 
 
 def waiting_letters(aws: Aws) -> dict[str, int]:
@@ -57,49 +57,51 @@ class Run:
 
     @classmethod
     def begin(cls, aws: Aws, machine: str, table: str) -> "Run":
-        return cls(aws, aws.outputs[machine], table, time.time(), crowds.count_items(aws, table))
+        return cls(
+            aws, aws.outputs[machine], table, time.time(), many_items.count_items(aws, table)
+        )
 
     def assert_all_succeeded(self, count: int) -> None:
-        statuses = crowds.ended(self.aws, self.machine, count, SECONDS, self.began)
+        statuses = many_items.ended(self.aws, self.machine, count, SECONDS, self.began)
         assert statuses == Counter(SUCCEEDED=count)
         assert waiting_letters(self.aws) == {}
 
     def assert_recorded(self, count: int) -> None:
-        assert crowds.count_items(self.aws, self.table) - self.records == count
+        assert many_items.count_items(self.aws, self.table) - self.records == count
 
 
 def test_a_thousand_files_at_once(aws: Aws) -> None:
     run = Run.begin(aws, "SensorStateMachineArn", "SensorReadingsTable")
-    with watched(aws.settings) as use:
-        folder = crowds.upload(aws, FILES, ROWS)
+    with measured(aws.settings) as usage:
+        folder = many_items.upload(aws, FILES, ROWS)
         run.assert_all_succeeded(FILES)
 
     run.assert_recorded(FILES * ROWS)
-    assert crowds.count_objects(aws, "SensorSourceBucket", folder) == 0
-    assert crowds.count_objects(aws, "SensorTargetBucket", f"processed/{folder}") == FILES
+    assert many_items.count_objects(aws, "SensorSourceBucket", folder) == 0
+    assert many_items.count_objects(aws, "SensorTargetBucket", f"processed/{folder}") == FILES
     assert len(aws.mails(f"{folder}/")) == FILES
     # Its trigger and the tasks Process File, Move File and Send Email.
-    assert_bounded(use, functions=4)
+    assert_bounded(usage, functions=4)
 
 
 def test_a_thousand_messages_at_fifty_a_second(aws: Aws) -> None:
     run = Run.begin(aws, "MessagesStateMachineArn", "MessagesTable")
-    with watched(aws.settings) as use:
-        ids = crowds.post_messages(aws, MESSAGES, A_SECOND)
+    with measured(aws.settings) as usage:
+        ids = many_items.post_messages(aws, MESSAGES, PER_SECOND)
         run.assert_all_succeeded(MESSAGES)
 
     assert len(set(ids)) == MESSAGES
     run.assert_recorded(MESSAGES)
-    assert_bounded(use, functions=FUNCTIONS)
+    assert_bounded(usage, functions=FUNCTIONS)
 
 
 def test_two_hundred_signatures(aws: Aws) -> None:
     signing = Signing(aws)
     run = Run.begin(aws, "SignatureStateMachineArn", "SignatureRequestsTable")
-    with watched(aws.settings) as use:
-        documents = crowds.ask_for_signatures(signing, DOCUMENTS)
-        crowds.decide_all(signing, documents, SECONDS)
+    with measured(aws.settings) as usage:
+        documents = many_items.request_signatures(signing, DOCUMENTS)
+        many_items.decide_all(signing, documents, SECONDS)
         run.assert_all_succeeded(DOCUMENTS)
 
     run.assert_recorded(DOCUMENTS)
-    assert_bounded(use, functions=FUNCTIONS)
+    assert_bounded(usage, functions=FUNCTIONS)

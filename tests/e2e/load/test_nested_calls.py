@@ -1,4 +1,4 @@
-"""Functions that wait for functions, and functions that sleep: nobody waits for ever."""
+"""Functions that wait for functions, and functions that sleep: no call waits for ever."""
 
 import io
 import json
@@ -27,11 +27,11 @@ import boto3
 
 def handler(event, context):
     if event["deeper"]:
-        answer = boto3.client("lambda").invoke(
+        response = boto3.client("lambda").invoke(
             FunctionName=context.function_name,
             Payload=json.dumps({"deeper": event["deeper"] - 1}),
         )
-        return 1 + json.load(answer["Payload"])
+        return 1 + json.load(response["Payload"])
     return 1
 """
 RUNS_A_MACHINE = """
@@ -41,10 +41,10 @@ import boto3
 def handler(event, context):
     if "machine" not in event:
         return "called by the machine"
-    answer = boto3.client("stepfunctions").start_sync_execution(
+    response = boto3.client("stepfunctions").start_sync_execution(
         stateMachineArn=event["machine"], input="{}"
     )
-    return json.loads(answer["output"])
+    return json.loads(response["output"])
 """
 SLEEPS = """
 import time
@@ -112,8 +112,8 @@ def invoke(aws: Aws, function: str, payload: Any) -> Any:
         aws_secret_access_key="test",
         config=Config(read_timeout=120, retries={"total_max_attempts": 1}),
     )
-    answer = client.invoke(FunctionName=function, Payload=json.dumps(payload))
-    return json.load(answer["Payload"])
+    response = client.invoke(FunctionName=function, Payload=json.dumps(payload))
+    return json.load(response["Payload"])
 
 
 def test_functions_that_call_themselves(aws: Aws, create: Create) -> None:
@@ -121,9 +121,9 @@ def test_functions_that_call_themselves(aws: Aws, create: Create) -> None:
     function = create(CALLS_ITSELF)
 
     with ThreadPoolExecutor(CALLERS) as callers:
-        answers = list(callers.map(lambda _: invoke(aws, function, {"deeper": 3}), range(CALLERS)))
+        results = list(callers.map(lambda _: invoke(aws, function, {"deeper": 3}), range(CALLERS)))
 
-    assert answers == [4] * CALLERS
+    assert results == [4] * CALLERS
 
 
 def test_functions_that_wait_for_a_machine_that_calls_them(
@@ -140,15 +140,15 @@ def test_functions_that_wait_for_a_machine_that_calls_them(
     )["stateMachineArn"]
 
     with ThreadPoolExecutor(CALLERS) as callers:
-        answers = list(
+        results = list(
             callers.map(lambda _: invoke(aws, function, {"machine": machine}), range(CALLERS))
         )
 
     states.delete_state_machine(stateMachineArn=machine)
-    assert answers == ["called by the machine"] * CALLERS
+    assert results == ["called by the machine"] * CALLERS
 
 
-def test_a_function_that_sleeps_keeps_nobody_from_working(aws: Aws, create: Create) -> None:
+def test_a_sleeping_function_does_not_block_others(aws: Aws, create: Create) -> None:
     function = create(SLEEPS)
     for _ in range(50):
         aws.client("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=b"{}")

@@ -154,12 +154,12 @@ class Service:
         assert self.aws.wait_for_end(started)["status"] == "SUCCEEDED"
         return str(started).rpartition(":")[2]
 
-    def started(self, machine: str, given: dict[str, Any]) -> str:
+    def started(self, machine: str, input_: dict[str, Any]) -> str:
         """A new execution, started by hand."""
         states = self.aws.client("stepfunctions")
         arn = self.aws.outputs[machine]
         return str(
-            states.start_execution(stateMachineArn=arn, input=json.dumps(given))["executionArn"]
+            states.start_execution(stateMachineArn=arn, input=json.dumps(input_))["executionArn"]
         )
 
     def execution(self, machine: str) -> str:
@@ -318,7 +318,7 @@ class Shell:
 def shell(service: Service, programs: Path) -> Iterator[Shell]:
     shell = Shell(service, programs)
     try:
-        # What every section begins with; and curl is content with any answer, a reader is not.
+        # What every section begins with; and curl accepts any response, a reader does not.
         assert shell.run('eval "$(make -s env)"')[0] == 0
         assert shell.run('curl() { command curl --fail-with-body "$@"; }')[0] == 0
         # Version 1 of the AWS CLI, the one on PyPI, has an endpoint of its own for SQS.
@@ -349,17 +349,17 @@ def test_the_commands_of_a_section_run(shell: Shell, document: str, section: str
 
 def test_a_command_that_needs_values_or_fails_is_noticed(shell: Shell) -> None:
     """So the test above can fail."""
-    for text, said in (
-        ("aws s3 ls s3://<NoSuchOutput>", "Nobody knows what to put for <NoSuchOutput>"),
+    for text, message in (
+        ("aws s3 ls s3://<NoSuchOutput>", "There is no value for <NoSuchOutput>"),
         ("aws s3 ls s3://there-is-no-such-bucket", "ended with"),
         ("curl $AWS_ENDPOINT_URL/nothing", "ended with 22"),
     ):
-        with pytest.raises(AssertionError, match=said):
+        with pytest.raises(AssertionError, match=message):
             shell.type(Command("README.md", "", "sh", text, 0))
 
 
 @pytest.mark.parametrize("table", [NOT_RUN, LAST, VALUES], ids=["NOT_RUN", "LAST", "VALUES"])
-def test_no_exception_is_left_over(table: Any) -> None:
+def test_every_exception_is_needed(table: Any) -> None:
     used = {
         entry
         for entry in table
@@ -377,7 +377,7 @@ def test_the_api_is_called_as_the_user(service: Service) -> None:
 
 
 @pytest.mark.parametrize("pattern", LAST)
-def test_what_takes_the_service_away_comes_last(shell: Shell, pattern: str) -> None:
+def test_commands_that_remove_the_service_come_last(shell: Shell, pattern: str) -> None:
     (command, *_) = [command for command in COMMANDS if is_one_of([pattern], command)]
 
     shell.type(command)

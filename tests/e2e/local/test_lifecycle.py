@@ -64,7 +64,7 @@ def local(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[s
     )
 
 
-def test_it_listens_on_this_machine_alone_and_leaves_nothing(settings: Settings) -> None:
+def test_it_listens_on_localhost_only_and_leaves_nothing_behind(settings: Settings) -> None:
     process.start(settings)
     running = server(settings)
     listening = {c.laddr.ip for c in running.net_connections() if c.status == "LISTEN"}
@@ -97,7 +97,7 @@ def test_it_may_open_as_many_files_as_the_system_allows(settings: Settings) -> N
 
 def test_iam_is_enforced(settings: Settings) -> None:
     process.start(settings)
-    stranger = boto3.client(
+    unknown_user = boto3.client(
         "sqs",
         endpoint_url=settings.endpoint,
         region_name=REGION,
@@ -106,7 +106,7 @@ def test_iam_is_enforced(settings: Settings) -> None:
     )
 
     with pytest.raises(ClientError, match="security token"):
-        stranger.list_queues()
+        unknown_user.list_queues()
 
 
 def test_two_run_side_by_side(settings: Settings) -> None:
@@ -120,7 +120,7 @@ def test_two_run_side_by_side(settings: Settings) -> None:
         process.stop(other)
 
 
-def test_one_that_was_killed_is_recovered_with_its_orphans(settings: Settings) -> None:
+def test_a_killed_server_is_cleaned_up_with_its_orphans(settings: Settings) -> None:
     process.start(settings)
     first = server(settings)
     script = settings.directory / "tmp" / "worker.py"
@@ -161,7 +161,7 @@ def test_a_server_whose_files_are_lost_is_not_used_any_more(settings: Settings) 
     assert not running.is_running()
 
 
-def test_its_files_are_for_the_user_alone(settings: Settings) -> None:
+def test_only_the_user_can_read_its_files(settings: Settings) -> None:
     folder = settings.directory.parent
     folder.mkdir(exist_ok=True)
     folder.chmod(0o755)
@@ -171,7 +171,7 @@ def test_its_files_are_for_the_user_alone(settings: Settings) -> None:
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_two_that_start_it_at_once_both_have_it(settings: Settings) -> None:
+def test_two_commands_that_start_it_at_once_share_it(settings: Settings) -> None:
     command = [sys.executable, "-m", "local", "up"]
     environment = os.environ | {"STEPWORKS_PORT": str(settings.port)}
     both = [
@@ -180,12 +180,12 @@ def test_two_that_start_it_at_once_both_have_it(settings: Settings) -> None:
         )
         for _ in range(2)
     ]
-    said = [starting.communicate(timeout=240)[0].decode() for starting in both]
+    outputs = [starting.communicate(timeout=240)[0].decode() for starting in both]
 
-    assert [starting.returncode for starting in both] == [0, 0], said
-    assert sum("Started the local AWS" in text for text in said) == 1
-    assert sum("waiting for it" in text for text in said) == 1
-    assert all("ApiUrl" in text for text in said)
+    assert [starting.returncode for starting in both] == [0, 0], outputs
+    assert sum("Started the local AWS" in text for text in outputs) == 1
+    assert sum("waiting for it" in text for text in outputs) == 1
+    assert all("ApiUrl" in text for text in outputs)
 
 
 def test_it_is_not_stopped_while_it_is_started(settings: Settings) -> None:
@@ -209,29 +209,29 @@ def test_a_process_of_another_folder_is_not_ended(settings: Settings, tmp_path: 
     (tmp_path / "local").mkdir()
     (tmp_path / "local" / "server.py").write_text("import time; time.sleep(600)")
     command = [sys.executable, "-m", "local.server", str(settings.port), "1"]
-    stranger = subprocess.Popen(command, cwd=tmp_path)
+    other_process = subprocess.Popen(command, cwd=tmp_path)
     try:
         process.stop(settings)
 
-        assert stranger.poll() is None
+        assert other_process.poll() is None
     finally:
-        stranger.kill()
-        stranger.wait()
+        other_process.kill()
+        other_process.wait()
 
 
-def test_a_port_in_use_is_said_in_a_sentence(settings: Settings) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", settings.port))
-        taken.listen()
-        answer = local("up", STEPWORKS_PORT=str(settings.port))
+def test_a_port_in_use_is_reported_in_a_sentence(settings: Settings) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", settings.port))
+        listener.listen()
+        result = local("up", STEPWORKS_PORT=str(settings.port))
 
-    assert answer.returncode == 1
-    assert f"Port {settings.port} is in use" in answer.stderr
-    assert "STEPWORKS_PORT=" in answer.stderr
-    assert "Traceback" not in answer.stdout + answer.stderr
+    assert result.returncode == 1
+    assert f"Port {settings.port} is in use" in result.stderr
+    assert "STEPWORKS_PORT=" in result.stderr
+    assert "Traceback" not in result.stdout + result.stderr
 
 
-def test_a_server_that_dies_says_its_last_words(
+def test_the_log_of_a_server_that_does_not_start_is_shown(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/ls")  # exits at once, with a complaint
@@ -242,12 +242,12 @@ def test_a_server_that_dies_says_its_last_words(
     assert not settings.directory.exists()
 
 
-def test_a_server_that_dies_without_a_word_says_how(
+def test_the_exit_code_of_a_server_that_does_not_start_is_shown(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
 
-    with pytest.raises(LocalError, match=r"did not start: it ended at once \(exit code 1\)"):
+    with pytest.raises(LocalError, match=r"did not start: the process ended with exit code 1"):
         process.start(settings)
 
 
@@ -262,24 +262,24 @@ def test_a_server_that_dies_without_a_word_says_how(
         ("STEPWORKS_WAIT_SCALE", "2"),
     ],
 )
-def test_a_wrong_setting_is_said_in_a_sentence(variable: str, value: str) -> None:
-    answer = local("env", **{variable: value})
+def test_a_wrong_setting_is_reported_in_a_sentence(variable: str, value: str) -> None:
+    result = local("env", **{variable: value})
 
-    assert answer.returncode == 1
-    assert f"{variable} is '{value}'" in answer.stderr
-    assert "Traceback" not in answer.stderr
+    assert result.returncode == 1
+    assert f"{variable} is '{value}'" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_env_makes_any_client_talk_to_the_local_aws() -> None:
-    answer = local("env", STEPWORKS_PORT="4999")
+    result = local("env", STEPWORKS_PORT="4999")
 
-    assert answer.returncode == 0
-    assert "export AWS_ENDPOINT_URL=http://127.0.0.1:4999\n" in answer.stdout
-    assert "export STEPWORKS_STAGE=local\n" in answer.stdout
+    assert result.returncode == 0
+    assert "export AWS_ENDPOINT_URL=http://127.0.0.1:4999\n" in result.stdout
+    assert "export STEPWORKS_STAGE=local\n" in result.stdout
 
 
 @pytest.mark.parametrize(
-    ("tool", "version", "said"),
+    ("tool", "version", "message"),
     [
         ("python", "3.10.1", "Python 3.11 or later"),
         ("node", "v18.0.0", "Node.js 20.19 or later is needed, and this is v18.0.0"),
@@ -287,8 +287,8 @@ def test_env_makes_any_client_talk_to_the_local_aws() -> None:
     ],
     ids=["old Python", "old Node", "no Node"],
 )
-def test_a_missing_tool_is_said_in_a_sentence(
-    tmp_path: Path, tool: str, version: str | None, said: str
+def test_a_missing_tool_is_reported_in_a_sentence(
+    tmp_path: Path, tool: str, version: str | None, message: str
 ) -> None:
     for name in ("head", "sh"):
         (tmp_path / name).symlink_to(f"/bin/{name}" if name == "sh" else "/usr/bin/head")
@@ -297,7 +297,7 @@ def test_a_missing_tool_is_said_in_a_sentence(
         (tmp_path / name).write_text(fake)
         (tmp_path / name).chmod(0o755)
 
-    answer = subprocess.run(
+    result = subprocess.run(
         [str(ROOT / "local" / "tools.sh"), tool],
         env={"PATH": str(tmp_path)},
         capture_output=True,
@@ -305,6 +305,6 @@ def test_a_missing_tool_is_said_in_a_sentence(
         check=False,
     )
 
-    assert answer.returncode == 1
-    assert said in answer.stderr
-    assert len(answer.stderr.strip().splitlines()) == 1
+    assert result.returncode == 1
+    assert message in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1

@@ -20,10 +20,8 @@ ROLE = "arn:aws:iam::000000000000:role/any"
 LIBRARY = "library.py"
 
 
-def handler(answer: str) -> str:
-    return (
-        f"import library\n\ndef handler(event, context):\n    return [{answer!r}, library.NAME]\n"
-    )
+def handler(name: str) -> str:
+    return f"import library\n\ndef handler(event, context):\n    return [{name!r}, library.NAME]\n"
 
 
 def function(name: str) -> dict[str, Any]:
@@ -82,18 +80,18 @@ def deploy(aws: Aws, checkout: Path) -> None:
     )
 
 
-def answers(aws: Aws) -> list[Any]:
+def results(aws: Aws) -> list[Any]:
     return [aws.invoke(name, {}) for name in FUNCTIONS]
 
 
 def test_functions_run_the_changed_code(aws: Aws, checkout: Path) -> None:
-    assert answers(aws) == [["old", "library"]] * 2  # so that their workers run
+    assert results(aws) == [["old", "library"]] * 2  # so that their workers run
     for name in FUNCTIONS:
         (checkout / "handlers" / f"{name}.py").write_text(handler("new"))
 
     redeploy_handlers.update(aws)
 
-    assert answers(aws) == [["new", "library"]] * 2
+    assert results(aws) == [["new", "library"]] * 2
 
 
 def test_the_package_in_the_bucket_is_the_one_that_runs(aws: Aws, checkout: Path) -> None:

@@ -26,22 +26,22 @@ def serverless(*arguments: str, **environment: str) -> "subprocess.CompletedProc
 
 
 @pytest.mark.parametrize(
-    ("stage", "environment", "said"),
+    ("stage", "environment", "message"),
     [
         ("local", {}, "AWS_ENDPOINT_URL is not set"),
         ("dev", {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, "Unset AWS_ENDPOINT_URL"),
         ("dev", {}, "set STEPWORKS_EMAIL_FROM"),
     ],
-    ids=["local to an account", "an account's to the local AWS", "nobody to send mail as"],
+    ids=["local to an account", "an account's to the local AWS", "no sender of mails"],
 )
 def test_a_deployment_to_the_wrong_place_is_refused(
-    stage: str, environment: dict[str, str], said: str
+    stage: str, environment: dict[str, str], message: str
 ) -> None:
-    answer = serverless("deploy", "--stage", stage, **environment)
+    result = serverless("deploy", "--stage", stage, **environment)
 
-    assert answer.returncode == 1
-    assert said in answer.stdout + answer.stderr
-    assert "at StepworksPlugin" not in answer.stdout + answer.stderr
+    assert result.returncode == 1
+    assert message in result.stdout + result.stderr
+    assert "at StepworksPlugin" not in result.stdout + result.stderr
 
 
 def test_process_file_runs_in_this_process_on_a_sample_event(aws: Aws) -> None:
@@ -53,21 +53,21 @@ def test_process_file_runs_in_this_process_on_a_sample_event(aws: Aws) -> None:
         Body=(ROOT / "events" / "sensor" / "sensor_sample.csv").read_bytes(),
     )
 
-    answer = serverless(
+    result = serverless(
         *("invoke", "local", "-f", "processFile", "-p", "events/sensor/process-file.json"),
         **aws.settings.client_environment(),
     )
 
-    assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert '"stored": 7' in answer.stdout
-    assert '"duplicates": 1' in answer.stdout
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert '"stored": 7' in result.stdout
+    assert '"duplicates": 1' in result.stdout
 
 
 def test_a_failed_deployment_says_why(aws: Aws) -> None:
     with pytest.raises(LocalError, match=r"failed: .*noSuchFunction") as failed:
         deploy.run_serverless(aws.settings, "deploy", "function", "-f", "noSuchFunction")
 
-    assert "All that it printed: .stepworks" in str(failed.value)
+    assert "Its whole output: .stepworks" in str(failed.value)
 
 
 def test_an_unchanged_service_is_not_deployed_again(aws: Aws) -> None:

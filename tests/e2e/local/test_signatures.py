@@ -1,4 +1,4 @@
-"""Every request is signed by somebody who exists, as AWS asks for it."""
+"""Every request needs a valid signature by an existing key, as on AWS."""
 
 import datetime
 import hashlib
@@ -90,11 +90,11 @@ def test_a_root_key_with_a_wrong_secret_has_no_effect(aws: Aws, bucket: str) -> 
     assert "Contents" not in aws.client("s3").list_objects_v2(Bucket=bucket)
 
 
-def test_the_api_takes_no_wrong_secret(aws: Aws) -> None:
-    answer = api.call(aws, "GET", "/signatures", credentials=NOT_ROOT)
+def test_the_api_refuses_a_wrong_secret(aws: Aws) -> None:
+    response = api.call(aws, "GET", "/signatures", credentials=NOT_ROOT)
 
-    assert answer.status == 403
-    assert "signature" in answer.json["message"]
+    assert response.status == 403
+    assert "signature" in response.json["message"]
     assert api.call(aws, "GET", "/signatures").status == 200
 
 
@@ -119,10 +119,10 @@ def test_a_request_without_a_signature_is_refused(
     aws: Aws, path: str, query: str, headers: dict[str, str]
 ) -> None:
     for method in ("GET", "POST", "PUT"):
-        answer = requests.request(
+        response = requests.request(
             method, f"{aws.settings.endpoint}{path}?{query}", headers=headers, data="x"
         )
-        assert answer.status_code in (400, 403), (method, answer.text)
+        assert response.status_code in (400, 403), (method, response.text)
 
 
 @pytest.mark.parametrize(
@@ -133,10 +133,10 @@ def test_a_request_without_a_signature_is_refused(
 def test_the_api_is_not_opened_by_a_key_alone(
     aws: Aws, query: str, headers: dict[str, str]
 ) -> None:
-    answer = requests.get(f"{aws.outputs['ApiUrl']}/signatures?{query}", headers=headers)
+    response = requests.get(f"{aws.outputs['ApiUrl']}/signatures?{query}", headers=headers)
 
-    assert answer.status_code in (400, 403), answer.text
-    assert "requests" not in answer.text
+    assert response.status_code in (400, 403), response.text
+    assert "requests" not in response.text
 
 
 @pytest.mark.parametrize(
@@ -150,11 +150,11 @@ def test_the_api_is_not_opened_by_a_key_alone(
         ("GET", "/_ministack/lambda-code/"),
     ],
 )
-def test_what_nobody_needs_is_off(aws: Aws, method: str, path: str) -> None:
-    answer = requests.request(method, aws.settings.endpoint + path)
+def test_unused_endpoints_are_disabled(aws: Aws, method: str, path: str) -> None:
+    response = requests.request(method, aws.settings.endpoint + path)
 
-    assert answer.status_code == 403
-    assert "switched off" in answer.text
+    assert response.status_code == 403
+    assert "disabled" in response.text
     assert aws.is_deployed()
 
 
@@ -186,18 +186,18 @@ def test_an_object_is_stored_and_read_under_any_key(
     assert s3.list_objects_v2(Bucket=bucket, Prefix="ordner/a b+c")["KeyCount"] == 1
 
 
-def test_a_virtual_host_is_answered(aws: Aws, bucket: str) -> None:
+def test_a_virtual_host_is_served(aws: Aws, bucket: str) -> None:
     """What clients call that know the server as `localhost`."""
     aws.client("s3").put_object(Bucket=bucket, Key="x", Body=b"virtual")
     host = f"{bucket}.s3.{REGION}.localhost:{aws.settings.port}"
     request = AWSRequest("GET", f"http://{host}/x")
     auth.S3SigV4Auth(ROOT, "s3", REGION).add_auth(request)
 
-    answer = requests.get(
+    response = requests.get(
         f"{aws.settings.endpoint}/x", headers={**dict(request.headers.items()), "Host": host}
     )
 
-    assert answer.content == b"virtual"
+    assert response.content == b"virtual"
 
 
 def chunked(aws: Aws, bucket: str, tamper: bool) -> requests.Response:
@@ -253,7 +253,7 @@ def test_an_upload_in_signed_chunks_is_checked_chunk_by_chunk(aws: Aws, bucket: 
     assert stored == b"a" * 65536 + b"b" * 1000
 
 
-def test_an_upload_with_a_trailing_checksum_is_taken(aws: Aws, bucket: str) -> None:
+def test_an_upload_with_a_trailing_checksum_is_accepted(aws: Aws, bucket: str) -> None:
     """What the SDK for JavaScript sends for a stream of unknown length."""
     body = b"5\r\nhello\r\n0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n"
     request = AWSRequest(
@@ -272,9 +272,9 @@ def test_an_upload_with_a_trailing_checksum_is_taken(aws: Aws, bucket: str) -> N
             return "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
 
     Trailing(ROOT, "s3", REGION).add_auth(request)
-    answer = requests.put(request.url, headers=dict(request.headers.items()), data=body)
+    response = requests.put(request.url, headers=dict(request.headers.items()), data=body)
 
-    assert answer.status_code == 200, answer.text
+    assert response.status_code == 200, response.text
     stored = aws.client("s3").get_object(Bucket=bucket, Key="trailer")["Body"].read()
     assert stored == b"hello"
 
@@ -285,7 +285,7 @@ def presigned(aws: Aws, bucket: str, credentials: Credentials, method: str = "ge
     return url
 
 
-def test_a_presigned_url_is_good_for_what_it_was_signed_for(aws: Aws, bucket: str) -> None:
+def test_a_presigned_url_allows_only_the_signed_request(aws: Aws, bucket: str) -> None:
     aws.client("s3").put_object(Bucket=bucket, Key=KEY, Body=b"hello")
     url = presigned(aws, bucket, ROOT)
 
@@ -299,9 +299,7 @@ def test_a_presigned_url_is_good_for_what_it_was_signed_for(aws: Aws, bucket: st
     assert requests.get(url, headers=both).status_code in (400, 403)
 
 
-def test_a_presigned_url_is_good_for_its_time(
-    aws: Aws, bucket: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_presigned_url_expires(aws: Aws, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
     aws.client("s3").put_object(Bucket=bucket, Key=KEY, Body=b"hello")
 
     def signed(ago: datetime.timedelta) -> int:
@@ -378,7 +376,7 @@ def test_another_body_than_the_signed_one_is_refused(aws: Aws) -> None:
         assert requests.post(url, data=signed, headers=headers).status_code == 202
 
 
-def test_a_presigned_request_to_the_api_is_taken(aws: Aws) -> None:
+def test_a_presigned_request_to_the_api_is_accepted(aws: Aws) -> None:
     for credentials, status in ((ROOT, 200), (NOT_ROOT, 403)):
         request = AWSRequest("GET", f"{aws.outputs['ApiUrl']}/signatures", params={"limit": "5"})
         auth.SigV4QueryAuth(credentials, "execute-api", REGION).add_auth(request)
@@ -390,5 +388,5 @@ def test_a_user_may_do_what_the_policy_says(aws: Aws) -> None:
     with invoked(aws, "GET/signatures") as user:
         assert api.call(aws, "GET", "/signatures", credentials=user).status == 200
         assert api.call(aws, "GET", "/messages/x", credentials=user).status == 403
-        stranger = Credentials(user.access_key, "guessed")
-        assert api.call(aws, "GET", "/signatures", credentials=stranger).status == 403
+        other_user = Credentials(user.access_key, "guessed")
+        assert api.call(aws, "GET", "/signatures", credentials=other_user).status == 403

@@ -5,7 +5,7 @@ import uuid
 from typing import Any
 
 from local import api
-from local.api import Answer
+from local.api import Response
 from local.aws import Aws, until
 from ops.dead_letters import DeadLetter, DeadLetterQueue
 
@@ -26,7 +26,7 @@ class Messages:
         assert response.status == 202, response.text
         return str(response.json["messageId"])
 
-    def get(self, message_id: str) -> Answer:
+    def get(self, message_id: str) -> Response:
         return api.call(self.aws, "GET", f"/messages/{message_id}")
 
     def put(self, detail: Any, source: str = SOURCE) -> str:
@@ -89,7 +89,7 @@ class Messages:
         """The dead letter that holds the event with this id."""
 
         def look() -> DeadLetter | None:
-            letters = self.dead_letters.look()
+            letters = self.dead_letters.read()
             return next((one for one in letters if holds(one, message_id)), None)
 
         return until(f"the dead letter of {message_id}", look)

@@ -286,7 +286,7 @@ class TestFailures:
         assert undelivered["id"] in shown
         assert "started an execution: SUCCEEDED" in redriven
         assert messages.wait_for_record(undelivered["id"])["event"] == MESSAGE
-        assert letter_id not in {letter.id for letter in messages.dead_letters.look()}
+        assert letter_id not in {letter.id for letter in messages.dead_letters.read()}
 
     def test_a_redriven_event_that_fails_again_is_back_in_the_queue(
         self, messages: Messages

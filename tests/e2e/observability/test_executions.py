@@ -14,7 +14,7 @@ from tests.support import asl
 MACHINE = "arn:aws:states:us-east-1:000000000000:stateMachine:"
 
 
-def get(aws: Aws, execution_arn: str) -> api.Answer:
+def get(aws: Aws, execution_arn: str) -> api.Response:
     return api.call(aws, "GET", f"/executions/{quote(execution_arn, safe='')}")
 
 

@@ -26,7 +26,7 @@ def dlq(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str
 
 
 def silent(connection: socket.socket) -> None:
-    """Takes a request and never answers."""
+    """Accepts a request and never responds."""
 
 
 def mail(connection: socket.socket) -> None:
@@ -39,7 +39,7 @@ def web(connection: socket.socket) -> None:
 
 @pytest.mark.parametrize("program", [None, silent, mail, web])
 @pytest.mark.parametrize("action", [["list"], ["show", "--queue", "MessagesDeadLetterQueueUrl"]])
-def test_dead_letters_of_no_aws_are_said_in_a_sentence(
+def test_a_missing_local_aws_is_reported_in_a_sentence(
     action: list[str], program: Callable[[socket.socket], None] | None
 ) -> None:
     with socket.socket() as taken:
@@ -48,14 +48,14 @@ def test_dead_letters_of_no_aws_are_said_in_a_sentence(
         if program:
             taken.listen()
             threading.Thread(target=serve, args=(taken, program), daemon=True).start()
-        answer = dlq(*action, STEPWORKS_PORT=str(port))
+        result = dlq(*action, STEPWORKS_PORT=str(port))
         taken.close()
 
-    assert answer.returncode == 1
-    assert f"No local AWS answers at http://127.0.0.1:{port}" in answer.stderr
-    assert "make up" in answer.stderr
-    assert len(answer.stderr.strip().splitlines()) == 1
-    assert answer.stdout == ""
+    assert result.returncode == 1
+    assert f"No local AWS responds at http://127.0.0.1:{port}" in result.stderr
+    assert "make up" in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert result.stdout == ""
 
 
 def serve(listening: socket.socket, program: Callable[[socket.socket], None]) -> None:

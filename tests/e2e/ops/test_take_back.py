@@ -89,12 +89,12 @@ def remove(aws: Aws, stack: str) -> None:
     )
 
 
-def test_what_was_retained_is_taken_back_and_the_rest_deployed(
+def test_retained_resources_are_taken_back_and_the_rest_deployed(
     aws: Aws, stage: str, template: dict[str, Any], removed: dict[str, str]
 ) -> None:
     stack, cloudformation = f"stepworks-{stage}", aws.client("cloudformation")
 
-    # The local CloudFormation forgets what was in a removed stack, so the names are given.
+    # The local CloudFormation forgets what was in a removed stack, so the names are parameters.
     taken = take_back.take_back(cloudformation, stack, removed)
 
     assert taken == removed
@@ -111,6 +111,6 @@ def test_what_was_retained_is_taken_back_and_the_rest_deployed(
     assert item["Item"] == {"id": {"S": "kept"}}
 
 
-def test_a_stack_that_never_was_has_nothing_to_take_back(aws: Aws, stage: str) -> None:
+def test_an_unknown_stack_has_nothing_to_take_back(aws: Aws, stage: str) -> None:
     with pytest.raises(OpsError, match="no removed stack stepworks-kept"):
         take_back.take_back(aws.client("cloudformation"), f"stepworks-{stage}", {})

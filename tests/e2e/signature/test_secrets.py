@@ -53,7 +53,7 @@ class Traces:
     def _add_code(self, link: str, subject: str) -> None:
         self.codes[subject] = parse_qs(urlsplit(link).query)["code"][0]
 
-    def _add_responses(self, *responses: api.Answer) -> None:
+    def _add_responses(self, *responses: api.Response) -> None:
         self.responses += [f"{dict(response.headers)}{response.text}" for response in responses]
 
 

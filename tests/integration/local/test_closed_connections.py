@@ -71,23 +71,23 @@ def request(port: int) -> socket.socket:
     connection = socket.create_connection(("127.0.0.1", port))
     connection.settimeout(10)
     connection.sendall(REQUEST)
-    read_answer(connection)
+    read_response(connection)
     return connection
 
 
-def read_answer(connection: socket.socket) -> None:
-    answer = b""
-    while not answer.endswith(b"ok"):
+def read_response(connection: socket.socket) -> None:
+    response = b""
+    while not response.endswith(b"ok"):
         received = connection.recv(1000)
         assert received, "the server has closed the connection"
-        answer += received
+        response += received
 
 
-def test_upstream_still_keeps_what_the_client_has_closed(port: int) -> None:
+def test_upstream_still_keeps_a_closed_connection(port: int) -> None:
     """When this fails, hypercorn closes at once: local/gaps/closed_connections.py can go."""
     request(port).close()
 
-    with pytest.raises(LocalError, match="did not come"):
+    with pytest.raises(LocalError, match="without success"):
         until("its end", lambda: not open_sockets(port), seconds=1)
 
 
@@ -98,7 +98,9 @@ def test_a_closed_connection_is_closed_at_once(filled: None, port: int) -> None:
     until("their end", lambda: not open_sockets(port), seconds=10)
 
 
-def test_one_that_is_closed_before_the_answer_is_closed_after_it(filled: None, port: int) -> None:
+def test_a_connection_closed_before_the_response_is_closed_after_it(
+    filled: None, port: int
+) -> None:
     connection = socket.create_connection(("127.0.0.1", port))
     connection.sendall(REQUEST.replace(b" / ", b" /slow "))
     until("the request", lambda: open_sockets(port) == 1)
@@ -111,4 +113,4 @@ def test_an_open_connection_is_kept_for_the_next_request(filled: None, port: int
     with request(port) as connection:
         connection.sendall(REQUEST)
 
-        read_answer(connection)
+        read_response(connection)

@@ -66,7 +66,9 @@ def test_error_type_is_the_class_name(monkeypatch: pytest.MonkeyPatch, error: Ex
     ],
     ids=["success", "timeout", "nothing"],
 )
-def test_all_else_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch, result: dict[str, Any]) -> None:
+def test_other_results_are_unchanged(
+    monkeypatch: pytest.MonkeyPatch, result: dict[str, Any]
+) -> None:
     monkeypatch.setattr(error_names, "_execute_upstream", lambda *_: dict(result))
 
     assert error_names.execute({}, {}, "request") == result
@@ -85,7 +87,7 @@ def broken() -> Iterator[dict[str, Any]]:
     lambda_runtime.invalidate_worker("raiseError")
 
 
-def test_a_function_in_a_process_of_its_own_is_named_too(broken: dict[str, Any]) -> None:
+def test_an_error_in_a_worker_process_is_named(broken: dict[str, Any]) -> None:
     body = error_names.execute(broken, {}, "request")["body"]
 
     assert (body["errorType"], body["errorMessage"]) == ("BrokenError", "it broke")
@@ -98,7 +100,7 @@ def test_upstream_still_lacks_it(broken: dict[str, Any]) -> None:
     assert (body["errorType"], body["errorMessage"]) == ("Runtime.HandlerError", "it broke")
 
 
-def test_a_refused_call_is_named_as_machines_know_it() -> None:
+def test_a_refused_call_has_the_error_name_of_step_functions() -> None:
     """https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html"""
     body = error_names.throttled("ConcurrentInvocationLimitExceeded", "Rate Exceeded")["body"]
 

@@ -24,7 +24,7 @@ WORKERS = 3
 
 
 class Lambda:
-    """Answers each invocation with the next result that it was given; DONE when there is none."""
+    """Returns one of the given results for each invocation, and DONE after the last."""
 
     def __init__(self) -> None:
         self.results: deque[dict[str, Any]] = deque()
@@ -55,9 +55,9 @@ def lambda_(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lambda]:
     wait_for(lambda: not lambda_events._queue._threads)
 
 
-def wait_for(look: Callable[[], Any]) -> None:
+def wait_for(condition: Callable[[], Any]) -> None:
     deadline = time.monotonic() + 20
-    while not look():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.005)
 
@@ -105,7 +105,7 @@ def test_an_event_fails_for_good_after_two_retries(lambda_: Lambda) -> None:
     assert lambda_.invoked == ["event"] * 3
 
 
-def test_a_function_says_how_often_it_is_retried(lambda_: Lambda) -> None:
+def test_a_functions_setting_limits_its_retries(lambda_: Lambda) -> None:
     lambda_.results.append(BROKEN)
     settings = {**FUNCTION["event_invoke_config"], "MaximumRetryAttempts": 0}
 
@@ -124,7 +124,7 @@ def test_an_event_that_is_too_old_is_not_tried_again(lambda_: Lambda) -> None:
     wait_for(lambda: lambda_.dead_letters == [(DEAD_LETTERS, "event")])
 
 
-def test_waiting_for_the_first_attempt_makes_no_event_old(
+def test_waiting_for_the_first_attempt_does_not_count_as_age(
     lambda_: Lambda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     event = lambda_events.Event(FUNCTION, "event")
@@ -135,7 +135,7 @@ def test_waiting_for_the_first_attempt_makes_no_event_old(
     assert event.attempt() is not None
 
 
-def test_events_take_turns_on_as_many_threads_as_there_may_be_workers(lambda_: Lambda) -> None:
+def test_a_function_has_as_many_event_threads_as_workers(lambda_: Lambda) -> None:
     lambda_.free.clear()
     before = threading.active_count()
 
@@ -156,6 +156,6 @@ def test_an_event_that_breaks_the_runtime_does_not_stop_the_others(
     monkeypatch.setattr(lambda_events, "_queue", lambda_events.EventQueue(1))
 
     for function in ({"config": {"FunctionArn": "no ARN"}}, FUNCTION):
-        lambda_events._queue.put("lane", lambda_events.Event(function, "event"))
+        lambda_events._queue.put("key", lambda_events.Event(function, "event"))
 
     wait_for(lambda: lambda_.invoked == ["event"])

@@ -1,4 +1,4 @@
-"""As many processes for Lambda functions as the machine has use for; the other calls wait."""
+"""A bounded number of processes for Lambda functions; further calls wait."""
 
 import contextvars
 import threading
@@ -12,24 +12,24 @@ from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
 from local.gaps import lambda_workers
-from local.gaps.lambda_queue import InvocationQueue
+from local.gaps.lambda_queue import InvocationQueues
 from tests.integration.local.functions import Functions
 
-NAPPING = """
+SHORT_SLEEP = """
     import time
 
     def handler(event, context):
         time.sleep(0.1)
         return event
 """
-CAP = 2
+LIMIT = 2
 
 
 @pytest.fixture
 def filled(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gap filled, for a machine of two workers a function and two that all share."""
-    monkeypatch.setattr(lambda_workers, "WORKERS", CAP)
-    monkeypatch.setattr(lambda_workers, "_queue", InvocationQueue(shared=2))
+    monkeypatch.setattr(lambda_workers, "WORKERS", LIMIT)
+    monkeypatch.setattr(lambda_workers, "_queues", InvocationQueues(shared=2))
     monkeypatch.setattr(lambda_svc, "_execute_function", lambda_workers.execute_function)
     monkeypatch.setattr(lambda_svc, "acquire_worker", lambda_workers.acquire_worker)
 
@@ -40,31 +40,31 @@ def at_once(count: int, call: Callable[[int], Any]) -> list[Any]:
 
 
 def test_upstream_still_starts_a_process_for_every_call(functions: Functions) -> None:
-    """When this fails, ministack keeps to a number by itself: lambda_workers.py can go."""
-    arn = functions.create(NAPPING)
+    """When this fails, ministack bounds their number itself: lambda_workers.py can go."""
+    arn = functions.create(SHORT_SLEEP)
 
-    at_once(2 * CAP, lambda number: functions.call(arn, number))
+    at_once(2 * LIMIT, lambda number: functions.call(arn, number))
 
-    assert functions.processes(arn) > CAP
+    assert functions.processes(arn) > LIMIT
 
 
 @pytest.mark.usefixtures("filled")
 def test_calls_wait_for_a_free_process(functions: Functions) -> None:
-    arn = functions.create(NAPPING)
+    arn = functions.create(SHORT_SLEEP)
 
     results = at_once(10, lambda number: functions.call(arn, number))
 
     assert [result["body"] for result in results] == list(range(10))
-    assert functions.processes(arn) == CAP
+    assert functions.processes(arn) == LIMIT
 
 
 @pytest.mark.usefixtures("filled")
-def test_who_waits_does_not_count_as_running(
+def test_a_waiting_call_does_not_count_as_running(
     functions: Functions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """ministack refuses calls beyond the account's limit."""
-    monkeypatch.setattr(lambda_svc, "_ACCOUNT_CONCURRENCY_CAP", CAP)
-    arn = functions.create(NAPPING)
+    monkeypatch.setattr(lambda_svc, "_ACCOUNT_CONCURRENCY_CAP", LIMIT)
+    arn = functions.create(SHORT_SLEEP)
 
     results = at_once(6, lambda number: functions.call(arn, number))
 
@@ -72,8 +72,8 @@ def test_who_waits_does_not_count_as_running(
 
 
 @pytest.mark.usefixtures("filled")
-def test_a_reserved_concurrency_is_kept_to_by_waiting(functions: Functions) -> None:
-    arn = functions.create(NAPPING)
+def test_calls_beyond_the_reserved_concurrency_wait(functions: Functions) -> None:
+    arn = functions.create(SHORT_SLEEP)
     functions.record(arn)["concurrency"] = 1
 
     results = at_once(4, lambda number: functions.call(arn, number))
@@ -84,14 +84,14 @@ def test_a_reserved_concurrency_is_kept_to_by_waiting(functions: Functions) -> N
 
 @pytest.mark.usefixtures("filled")
 def test_a_function_that_is_switched_off_is_throttled_at_once(functions: Functions) -> None:
-    arn = functions.create(NAPPING)
+    arn = functions.create(SHORT_SLEEP)
     functions.record(arn)["concurrency"] = 0
 
     assert functions.call(arn)["throttle"]
 
 
 @pytest.mark.usefixtures("filled")
-def test_a_failed_call_gives_its_place_back(functions: Functions) -> None:
+def test_a_failed_call_releases_its_slot(functions: Functions) -> None:
     arn = functions.create("def handler(event, context): raise ValueError(event)")
 
     results = at_once(6, lambda number: functions.call(arn, number))
@@ -100,11 +100,11 @@ def test_a_failed_call_gives_its_place_back(functions: Functions) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-def test_functions_that_call_themselves_do_not_wait_for_themselves(
+def test_functions_that_call_themselves_do_not_deadlock(
     functions: Functions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three calls deep, from more callers than there are workers."""
-    arn = functions.create(NAPPING)
+    arn = functions.create(SHORT_SLEEP)
 
     def calls_itself(function: dict[str, Any], event: int) -> dict[str, Any]:
         if event:
@@ -116,11 +116,11 @@ def test_functions_that_call_themselves_do_not_wait_for_themselves(
     monkeypatch.setattr(lambda_workers, "_execute_upstream", calls_itself)
     done = threading.Event()
 
-    def crowd() -> None:
-        at_once(4 * CAP, lambda _: functions.call(arn, 3))
+    def call_deep() -> None:
+        at_once(4 * LIMIT, lambda _: functions.call(arn, 3))
         done.set()
 
-    threading.Thread(target=crowd, daemon=True).start()
+    threading.Thread(target=call_deep, daemon=True).start()
 
     assert done.wait(20)
 
@@ -129,18 +129,18 @@ def test_functions_that_call_themselves_do_not_wait_for_themselves(
 
 
 class Starts:
-    """What starts of processes do instead of starting one: each takes its time."""
+    """Replaces the start of a process: a start that takes a given time."""
 
     def __init__(self) -> None:
-        self.at_once = self.most = 0
-        self.go_on = threading.Event()
+        self.at_once = self.max_at_once = 0
+        self.may_end = threading.Event()
         self._lock = threading.Lock()
 
     def __call__(self, worker: Any) -> None:
         with self._lock:
             self.at_once += 1
-            self.most = max(self.most, self.at_once)
-        self.go_on.wait(worker)
+            self.max_at_once = max(self.max_at_once, self.at_once)
+        self.may_end.wait(worker)
         with self._lock:
             self.at_once -= 1
 
@@ -148,21 +148,21 @@ class Starts:
 def test_few_processes_start_at_the_same_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lambda_workers, "_starts", threading.Semaphore(2))
     starts = Starts()
-    spawn = lambda_workers.a_few_at_a_time(starts)
+    spawn = lambda_workers.limit_starts(starts)
 
     at_once(8, lambda _: spawn(0.05))
 
-    assert starts.most == 2
+    assert starts.max_at_once == 2
 
 
-def test_one_that_takes_long_to_start_does_not_keep_the_others_from_it(
+def test_a_slow_start_does_not_block_other_starts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     slots = threading.Semaphore(1)
     monkeypatch.setattr(lambda_workers, "_starts", slots)
     monkeypatch.setattr(lambda_workers, "START_SECONDS", 0.1)
     starts = Starts()
-    spawn = lambda_workers.a_few_at_a_time(starts)
+    spawn = lambda_workers.limit_starts(starts)
     slow = threading.Thread(target=spawn, args=(20,))
     slow.start()
 
@@ -170,14 +170,14 @@ def test_one_that_takes_long_to_start_does_not_keep_the_others_from_it(
     spawn(0)
 
     assert time.monotonic() - began < 15
-    assert starts.at_once == 1, "the slow one is starting still"
-    starts.go_on.set()
+    assert starts.at_once == 1, "the slow one is still starting"
+    starts.may_end.set()
     slow.join(20)
     assert slots.acquire(blocking=False)
-    assert not slots.acquire(blocking=False), "the slow one has given its place back once"
+    assert not slots.acquire(blocking=False), "the slow one has released its slot once"
 
 
-def test_a_start_that_fails_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_start_releases_its_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     slots = threading.Semaphore(1)
     monkeypatch.setattr(lambda_workers, "_starts", slots)
 
@@ -185,12 +185,12 @@ def test_a_start_that_fails_gives_its_place_back(monkeypatch: pytest.MonkeyPatch
         raise RuntimeError("no such module")
 
     with pytest.raises(RuntimeError):
-        lambda_workers.a_few_at_a_time(fails)(None)
+        lambda_workers.limit_starts(fails)(None)
 
     assert slots.acquire(blocking=False)
 
 
-# -- Processes that nobody needs -------------------------------------------------------------------
+# -- Surplus processes ----------------------------------------------------------------------------
 
 
 class FakeWorker:
@@ -222,7 +222,7 @@ def test_all_functions_together_keep_a_bounded_number(
     functions: Functions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lambda_workers, "SHARED_WORKERS", 1)
-    arns = [functions.create(NAPPING) for _ in range(3)]
+    arns = [functions.create(SHORT_SLEEP) for _ in range(3)]
 
     for arn in arns:
         at_once(4, lambda number, arn=arn: functions.call(arn, number))  # type: ignore[misc]

@@ -64,10 +64,10 @@ def test_upstream_still_begins_at_zero(machine: str, depths: list[int]) -> None:
 @pytest.mark.parametrize("action", ["StartExecution", "StartSyncExecution"])
 @pytest.mark.parametrize(
     ("headers", "depth"),
-    [({}, 0), (CALLED, 3), ({"x-ministack-invoke-depth": "40"}, machine_depth.DEEPEST)],
-    ids=["by a person", "by a function", "by one that is called for ever"],
+    [({}, 0), (CALLED, 3), ({"x-ministack-invoke-depth": "40"}, machine_depth.MAX_DEPTH)],
+    ids=["by a person", "by a function", "by a chain that is too deep"],
 )
-def test_a_machine_is_as_deep_as_who_starts_it(
+def test_an_execution_is_one_call_deeper_than_the_function_that_starts_it(
     machine: str, depths: list[int], action: str, headers: dict[str, str], depth: int
 ) -> None:
     start(machine_depth.handle_request, action, machine, **headers)

@@ -65,7 +65,7 @@ def test_an_execution_in_time_is_left_alone(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-def test_what_ended_does_not_end_again(run: Run) -> None:
+def test_an_ended_execution_does_not_end_again(run: Run) -> None:
     execution = run(SLOW)
 
     sfn._fail_execution(execution, "TooLateError", "came after the timeout")

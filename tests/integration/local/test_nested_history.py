@@ -76,7 +76,7 @@ def test_states_of_every_branch_enter_and_exit(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-def test_events_say_which_one_they_come_after(run: Run) -> None:
+def test_each_event_names_the_previous_one(run: Run) -> None:
     execution = run(PARALLEL)
     events = {event["id"]: event for event in execution["events"]}
     entered = {

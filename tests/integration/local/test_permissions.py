@@ -39,7 +39,7 @@ def test_a_mail_acts_on_the_identity_it_is_sent_from() -> None:
     assert permissions.resource(*SENT) == "arn:aws:ses:us-east-1:1:identity/stepworks@example.com"
 
 
-def test_a_schedule_is_one_of_its_group() -> None:
+def test_a_schedule_belongs_to_its_group() -> None:
     deleted = (
         "scheduler",
         "DELETE",

@@ -155,10 +155,10 @@ def stack(aws: Aws) -> Iterator[Aws]:
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 def test_a_request_starts_an_execution_with_its_body_as_input(stack: Aws, text: str) -> None:
-    answer = api.call(stack, "POST", "/texts", {"text": text})
+    response = api.call(stack, "POST", "/texts", {"text": text})
 
-    assert answer.status == 200, answer.text
-    started = answer.json
+    assert response.status == 200, response.text
+    started = response.json
     assert started["startDate"] > 0
     execution = stack.wait_for_end(started["executionArn"])
     assert execution["stateMachineArn"] == stack.outputs["Machine"]
@@ -183,32 +183,30 @@ BAD_BODIES = {
 
 
 @pytest.mark.parametrize(("body", "reason"), BAD_BODIES.values(), ids=BAD_BODIES)
-def test_a_body_that_the_schema_refuses_is_answered_with_the_reason(
-    stack: Aws, body: Any, reason: str
-) -> None:
+def test_a_body_that_the_schema_refuses_gets_the_reason(stack: Aws, body: Any, reason: str) -> None:
     before = len(stack.executions(stack.outputs["Machine"]))
 
-    answer = api.call(stack, "POST", "/texts", body)
+    response = api.call(stack, "POST", "/texts", body)
 
-    assert answer.status == 400, answer.text
-    assert reason in answer.json["reason"]
+    assert response.status == 400, response.text
+    assert reason in response.json["reason"]
     assert len(stack.executions(stack.outputs["Machine"])) == before
 
 
 @pytest.mark.parametrize("content_type", ["application/x-www-form-urlencoded", "text/plain"])
 def test_a_body_of_another_type_starts_nothing(stack: Aws, content_type: str) -> None:
-    answer = api.call(
+    response = api.call(
         stack, "POST", "/texts", '{"text": "3"}', headers={"Content-Type": content_type}
     )
 
-    assert answer.status == 415
+    assert response.status == 415
 
 
-def test_an_error_of_step_functions_is_answered_by_its_name(stack: Aws) -> None:
-    answer = api.call(stack, "PUT", "/texts", {"text": "3"})
+def test_an_error_of_step_functions_selects_the_response(stack: Aws) -> None:
+    response = api.call(stack, "PUT", "/texts", {"text": "3"})
 
-    assert answer.status == 500
-    assert answer.json["message"].startswith("The execution could not be started")
+    assert response.status == 500
+    assert response.json["message"].startswith("The execution could not be started")
 
 
 def test_a_template_overrides_status_and_headers() -> None:
@@ -256,23 +254,23 @@ def user(stack: Aws) -> Iterator[Credentials]:
     iam.delete_user(UserName=name)
 
 
-def test_whoever_has_the_right_may_call(stack: Aws, user: Credentials) -> None:
-    answer = api.call(stack, "POST", "/texts", {"text": "3"}, credentials=user)
+def test_a_user_with_permission_may_call(stack: Aws, user: Credentials) -> None:
+    response = api.call(stack, "POST", "/texts", {"text": "3"}, credentials=user)
 
-    assert answer.status == 200, answer.text
+    assert response.status == 200, response.text
 
 
 def test_an_unsigned_request_is_forbidden(stack: Aws) -> None:
-    answer = api.call(stack, "POST", "/texts", {"text": "3"}, credentials=None)
+    response = api.call(stack, "POST", "/texts", {"text": "3"}, credentials=None)
 
-    assert answer.status == 403
+    assert response.status == 403
 
 
 @pytest.mark.parametrize(
     ("verb", "key", "secret"),
     [
         pytest.param("POST", None, "wrong", id="signed with a wrong secret"),
-        pytest.param("POST", "AKIANOBODYHASTHISKEY", None, id="of nobody"),
+        pytest.param("POST", "AKIANOBODYHASTHISKEY", None, id="of no user"),
         pytest.param("PUT", None, None, id="without the right"),
     ],
 )
@@ -281,6 +279,6 @@ def test_a_request_is_forbidden(
 ) -> None:
     credentials = Credentials(key or user.access_key, secret or user.secret_key)
 
-    answer = api.call(stack, verb, "/texts", {"text": "3"}, credentials=credentials)
+    response = api.call(stack, verb, "/texts", {"text": "3"}, credentials=credentials)
 
-    assert answer.status == 403, answer.text
+    assert response.status == 403, response.text

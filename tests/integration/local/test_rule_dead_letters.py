@@ -10,7 +10,7 @@ from ministack.services import eventbridge, sqs
 from ministack.services import stepfunctions as sfn
 
 from local.gaps import rule_dead_letters, start_input_limit
-from local.gaps.start_input_limit import MOST
+from local.gaps.start_input_limit import MAX_BYTES
 
 DONE = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}
 RULE = {"Name": "a-rule", "Arn": "arn:aws:events:us-east-1:000000000000:rule/a-rule"}
@@ -71,18 +71,18 @@ def kept(queue: str) -> list[dict[str, Any]]:
 
 def test_upstream_still_loses_it(queue: str, machine: str) -> None:
     """When this fails, ministack keeps it: local/gaps/rule_dead_letters.py can go."""
-    rule_dead_letters._invoke_upstream(target(machine), event("x" * MOST), RULE)
+    rule_dead_letters._invoke_upstream(target(machine), event("x" * MAX_BYTES), RULE)
 
     assert kept(queue) == []
 
 
 @pytest.mark.usefixtures("filled")
 def test_an_event_that_is_too_large_is_kept_with_the_reason(queue: str, machine: str) -> None:
-    rule_dead_letters.invoke_target(target(machine), event("é" * (MOST // 2)), RULE)
+    rule_dead_letters.invoke_target(target(machine), event("é" * (MAX_BYTES // 2)), RULE)
 
     (letter,) = kept(queue)
     attributes = {name: a["StringValue"] for name, a in letter["MessageAttributes"].items()}
-    assert json.loads(letter["Body"])["detail"] == {"text": "é" * (MOST // 2)}
+    assert json.loads(letter["Body"])["detail"] == {"text": "é" * (MAX_BYTES // 2)}
     assert "\\u" not in letter["Body"]
     assert (attributes["RULE_ARN"], attributes["TARGET_ARN"]) == (RULE["Arn"], machine)
     assert attributes["ERROR_CODE"] == "ERROR_FROM_TARGET"
@@ -90,7 +90,7 @@ def test_an_event_that_is_too_large_is_kept_with_the_reason(queue: str, machine:
 
 
 @pytest.mark.usefixtures("filled")
-def test_an_event_for_a_machine_that_is_not_there_is_kept(queue: str) -> None:
+def test_an_event_for_a_missing_machine_is_kept(queue: str) -> None:
     missing = "arn:aws:states:us-east-1:000000000000:stateMachine:none"
 
     rule_dead_letters.invoke_target(target(missing), event("x"), RULE)

@@ -26,7 +26,7 @@ def test_a_rule_invokes_asynchronously(monkeypatch: pytest.MonkeyPatch) -> None:
     assert invoked == [(FUNCTION, EVENT)]
 
 
-def test_a_function_that_is_not_there_is_left_to_upstream(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_function_is_left_to_upstream(monkeypatch: pytest.MonkeyPatch) -> None:
     passed_on = []
     monkeypatch.setattr(lambda_svc, "_get_func_record_for_ref", lambda arn: (None, None, "none"))
     monkeypatch.setattr(

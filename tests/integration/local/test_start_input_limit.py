@@ -8,7 +8,7 @@ import pytest
 from ministack.services import stepfunctions as sfn
 
 from local.gaps import start_input_limit
-from local.gaps.start_input_limit import MOST
+from local.gaps.start_input_limit import MAX_BYTES
 
 DONE = {"StartAt": "Done", "States": {"Done": {"Type": "Succeed"}}}
 
@@ -40,24 +40,24 @@ def started(start: Any, machine: str, size: int) -> tuple[int, dict[str, Any]]:
 
 def test_upstream_still_lacks_it(machine: str) -> None:
     """When this fails, ministack limits inputs: local/gaps/start_input_limit.py can go."""
-    assert started(start_input_limit._start_upstream, machine, MOST + 1)[0] == 200
+    assert started(start_input_limit._start_upstream, machine, MAX_BYTES + 1)[0] == 200
 
 
-def test_as_much_as_is_allowed_is_taken(machine: str) -> None:
-    assert started(start_input_limit.start_execution, machine, MOST)[0] == 200
+def test_the_maximum_is_accepted(machine: str) -> None:
+    assert started(start_input_limit.start_execution, machine, MAX_BYTES)[0] == 200
 
 
 def test_a_byte_more_is_refused_with_the_limit(machine: str) -> None:
-    status, answer = started(start_input_limit.start_execution, machine, MOST + 1)
+    status, error = started(start_input_limit.start_execution, machine, MAX_BYTES + 1)
 
     assert status == 400
-    assert answer["__type"] == "ValidationException"
-    assert answer["message"].endswith("less than or equal to 262144")
+    assert error["__type"] == "ValidationException"
+    assert error["message"].endswith("less than or equal to 262144")
 
 
-def test_escapes_of_what_is_not_ascii_count_as_what_they_stand_for(machine: str) -> None:
-    escaped = json.dumps(json.loads(document(MOST)))
-    assert len(escaped) > MOST
+def test_escaped_characters_count_unescaped(machine: str) -> None:
+    escaped = json.dumps(json.loads(document(MAX_BYTES)))
+    assert len(escaped) > MAX_BYTES
 
     status, _, _ = start_input_limit.start_execution({"stateMachineArn": machine, "input": escaped})
 

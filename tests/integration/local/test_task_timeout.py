@@ -9,7 +9,7 @@ from ministack.services import lambda_svc
 from ministack.services import stepfunctions as sfn
 
 from local.gaps import lambda_workers, task_timeout
-from local.gaps.lambda_queue import InvocationQueue
+from local.gaps.lambda_queue import InvocationQueues
 from tests.integration.local.conftest import Run
 from tests.integration.local.functions import Functions
 
@@ -26,13 +26,13 @@ SLEEPING = """
 def queued(monkeypatch: pytest.MonkeyPatch) -> None:
     """One worker a function: the second call waits for the first."""
     monkeypatch.setattr(lambda_workers, "WORKERS", 1)
-    monkeypatch.setattr(lambda_workers, "_queue", InvocationQueue(shared=0))
+    monkeypatch.setattr(lambda_workers, "_queues", InvocationQueues(shared=0))
     monkeypatch.setattr(lambda_svc, "_execute_function", lambda_workers.execute_function)
     monkeypatch.setattr(lambda_svc, "acquire_worker", lambda_workers.acquire_worker)
     monkeypatch.setattr(
         lambda_runtime.Worker,
         "_spawn",
-        lambda_workers.a_few_at_a_time(lambda_runtime.Worker._spawn),
+        lambda_workers.limit_starts(lambda_runtime.Worker._spawn),
     )
 
 
@@ -102,10 +102,10 @@ def test_a_function_that_takes_too_long_is_timed_out(run: Run, functions: Functi
 
 
 @pytest.mark.usefixtures("filled")
-def test_it_keeps_its_place_until_it_ends(run: Run, functions: Functions) -> None:
+def test_it_keeps_its_slot_until_it_ends(run: Run, functions: Functions) -> None:
     arn = functions.create(SLEEPING)
     run(machine(arn, timeout=1), {"seconds": 2})
-    assert lambda_workers._queue._lanes, "it runs still"
+    assert lambda_workers._queues._queues, "it still runs"
 
     assert functions.call(arn, {"seconds": 0})["body"] == "slept"
 

@@ -1,4 +1,4 @@
-"""Task tokens: whose they are, one answer each, and functions that fail instead of answering."""
+"""Task tokens: the machine they belong to, one callback for each, and functions that fail."""
 
 import json
 import threading
@@ -31,21 +31,21 @@ WAITING = {
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[Function]:
-    """What the function does that the machine calls."""
-    does: list[Function] = []
+def behaviours(monkeypatch: pytest.MonkeyPatch) -> list[Function]:
+    """What the function does that the machine calls; the first of the list."""
+    behaviours: list[Function] = []
 
     def call(_: str, event: dict[str, Any]) -> Any:
-        return does[0](event)
+        return behaviours[0](event)
 
     monkeypatch.setattr(sfn, "_resolve_lambda_function_ref", lambda value, **_: value)
     monkeypatch.setattr(sfn, "_call_lambda", call)
     monkeypatch.setattr(task_tokens, "_call_upstream", call)
-    return does
+    return behaviours
 
 
 @pytest.fixture
-def filled(asked: list[Function], monkeypatch: pytest.MonkeyPatch) -> None:
+def filled(behaviours: list[Function], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sfn, "_execute_task", task_tokens.execute_task)
     monkeypatch.setattr(sfn, "_invoke_with_callback", task_tokens.invoke_with_callback)
     monkeypatch.setattr(sfn, "_call_lambda", task_tokens.call_lambda)
@@ -66,17 +66,17 @@ def request_for(
 
 
 def test_upstream_still_waits_for_a_function_that_has_failed(
-    run: Run, asked: list[Function]
+    run: Run, behaviours: list[Function]
 ) -> None:
     """When this fails, ministack fails the task: `call_lambda` in task_tokens.py can go."""
-    asked.append(fail)
+    behaviours.append(fail)
 
     assert run(WAITING)["error"] == "States.Timeout"
 
 
 @pytest.mark.usefixtures("filled")
-def test_a_function_that_fails_fails_its_task(run: Run, asked: list[Function]) -> None:
-    asked.append(fail)
+def test_a_function_that_fails_fails_its_task(run: Run, behaviours: list[Function]) -> None:
+    behaviours.append(fail)
 
     execution = run(WAITING)
 
@@ -84,45 +84,47 @@ def test_a_function_that_fails_fails_its_task(run: Run, asked: list[Function]) -
 
 
 @pytest.mark.usefixtures("filled")
-def test_an_answer_before_the_failure_counts(run: Run, asked: list[Function]) -> None:
-    def answer_and_fail(event: dict[str, Any]) -> None:
+def test_a_callback_before_the_failure_counts(run: Run, behaviours: list[Function]) -> None:
+    def complete_and_fail(event: dict[str, Any]) -> None:
         task_tokens.send_task_success({"taskToken": event["token"], "output": '{"done": true}'})
         fail(event)
 
-    asked.append(answer_and_fail)
+    behaviours.append(complete_and_fail)
 
     execution = run(WAITING)
 
     assert (execution["status"], json.loads(execution["output"])) == ("SUCCEEDED", {"done": True})
 
 
-# -- One answer -----------------------------------------------------------------------------------
+# -- One callback ---------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("filled")
-def test_the_first_answer_counts_and_the_second_is_refused(run: Run, asked: list[Function]) -> None:
-    answers = []
+def test_the_first_callback_counts_and_the_second_is_refused(
+    run: Run, behaviours: list[Function]
+) -> None:
+    responses = []
 
-    def answer_twice(event: dict[str, Any]) -> None:
-        answers.append(task_tokens.send_task_success({"taskToken": event["token"]}))
-        answers.append(task_tokens.send_task_failure({"taskToken": event["token"]}))
+    def call_back_twice(event: dict[str, Any]) -> None:
+        responses.append(task_tokens.send_task_success({"taskToken": event["token"]}))
+        responses.append(task_tokens.send_task_failure({"taskToken": event["token"]}))
 
-    asked.append(answer_twice)
+    behaviours.append(call_back_twice)
 
     execution = run(WAITING)
 
     assert execution["status"] == "SUCCEEDED"
-    assert [status for status, _, _ in answers] == [200, 400]
-    assert json.loads(answers[1][2])["__type"] == "TaskTimedOut"
+    assert [status for status, _, _ in responses] == [200, 400]
+    assert json.loads(responses[1][2])["__type"] == "TaskTimedOut"
 
 
-def test_an_answer_to_an_unknown_token_is_refused() -> None:
+def test_a_callback_for_an_unknown_token_is_refused() -> None:
     status, _, body = task_tokens.send_task_success({"taskToken": "unknown", "output": "{}"})
 
     assert (status, json.loads(body)["__type"]) == (400, "TaskTimedOut")
 
 
-def test_upstream_still_takes_a_second_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_upstream_still_accepts_a_second_callback(monkeypatch: pytest.MonkeyPatch) -> None:
     """When this fails, ministack refuses it: `send_task_success` and `_failure` here can go."""
     waiting = {"event": threading.Event(), "result": None, "error": None}
     monkeypatch.setitem(sfn._task_tokens, "token", waiting)
@@ -133,26 +135,26 @@ def test_upstream_still_takes_a_second_answer(monkeypatch: pytest.MonkeyPatch) -
     assert (status, waiting["error"]["Error"]) == (200, "E")
 
 
-# -- Whose it is ----------------------------------------------------------------------------------
+# -- The machine of a token -----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "most"), [("error", 256), ("cause", 32_768)])
+@pytest.mark.parametrize(("name", "max_length"), [("error", 256), ("cause", 32_768)])
 def test_a_failure_that_is_too_long_is_refused(
-    monkeypatch: pytest.MonkeyPatch, name: str, most: int
+    monkeypatch: pytest.MonkeyPatch, name: str, max_length: int
 ) -> None:
     waiting = {"event": threading.Event(), "result": None, "error": None}
     monkeypatch.setitem(sfn._task_tokens, "token", waiting)
     failure = {"taskToken": "token", "error": "E", "cause": "c"}
 
-    too_long = task_tokens.send_task_failure(failure | {name: "x" * (most + 1)})
-    longest = task_tokens.send_task_failure(failure | {name: "x" * most})
+    too_long = task_tokens.send_task_failure(failure | {name: "x" * (max_length + 1)})
+    longest = task_tokens.send_task_failure(failure | {name: "x" * max_length})
 
     assert (too_long[0], json.loads(too_long[2])["__type"]) == (400, "ValidationException")
     assert longest[0] == 200
 
 
-def test_upstream_still_takes_a_failure_of_any_length(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When this fails, ministack refuses it: `_LONGEST` in task_tokens.py can go."""
+def test_upstream_still_accepts_a_failure_of_any_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When this fails, ministack refuses it: `_MAX_LENGTHS` in task_tokens.py can go."""
     waiting = {"event": threading.Event(), "result": None, "error": None}
     monkeypatch.setitem(sfn._task_tokens, "token", waiting)
     failure = {"taskToken": "token", "error": "E" * 257, "cause": "c"}
@@ -161,14 +163,16 @@ def test_upstream_still_takes_a_failure_of_any_length(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.usefixtures("filled")
-def test_an_answer_acts_on_the_machine_that_waits_for_it(run: Run, asked: list[Function]) -> None:
+def test_a_callback_acts_on_the_machine_that_waits_for_it(
+    run: Run, behaviours: list[Function]
+) -> None:
     seen = []
 
-    def look(event: dict[str, Any]) -> None:
+    def record_machine(event: dict[str, Any]) -> None:
         seen.append(permissions.resource(*request_for(event["token"])))
         task_tokens.send_task_success({"taskToken": event["token"], "output": "{}"})
 
-    asked.append(look)
+    behaviours.append(record_machine)
 
     execution = run(WAITING)
 
@@ -176,11 +180,9 @@ def test_an_answer_acts_on_the_machine_that_waits_for_it(run: Run, asked: list[F
 
 
 @pytest.mark.usefixtures("filled")
-def test_an_answer_that_comes_too_late_is_late_not_forbidden(
-    run: Run, asked: list[Function]
-) -> None:
+def test_a_late_callback_is_late_not_forbidden(run: Run, behaviours: list[Function]) -> None:
     tokens = []
-    asked.append(lambda event: tokens.append(event["token"]))
+    behaviours.append(lambda event: tokens.append(event["token"]))
 
     execution = run(WAITING)
 
@@ -190,10 +192,10 @@ def test_an_answer_that_comes_too_late_is_late_not_forbidden(
     assert json.loads(body)["__type"] == "TaskTimedOut"
 
 
-def test_upstream_still_does_not_know_whose_a_token_is() -> None:
+def test_upstream_still_does_not_know_the_machine_of_a_token() -> None:
     """When this fails, ministack knows: `owner` in task_tokens.py can go."""
     assert iam_actions.extract_resource_arn(*request_for("token")) == "*"
 
 
-def test_nobody_owns_an_unknown_token() -> None:
+def test_an_unknown_token_has_no_machine() -> None:
     assert permissions.resource(*request_for("unknown")) == "*"

@@ -47,7 +47,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        until("ministack to answer", lambda: answers(seen.settings.endpoint))
+        until("a response of ministack", lambda: responds(seen.settings.endpoint))
         seen.outputs = created(seen)
         yield seen
     finally:
@@ -55,12 +55,12 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
         server.wait(20)
 
 
-def answers(endpoint: str) -> bool:
+def responds(endpoint: str) -> bool:
     with (
         suppress(urllib.error.URLError, ConnectionError),
-        urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=5) as answer,
+        urllib.request.urlopen(f"{endpoint}/_ministack/health", timeout=5) as response,
     ):
-        return bool(answer.status == 200)
+        return bool(response.status == 200)
     return False
 
 
@@ -85,9 +85,9 @@ def method_of(aws: Aws) -> dict[str, str]:
 
 
 def test_it_starts_no_execution(bare: Aws) -> None:
-    answer = api.call(bare, "POST", "/texts", {"text": "3"})
+    response = api.call(bare, "POST", "/texts", {"text": "3"})
 
-    assert answer.status != 200
+    assert response.status != 200
     assert bare.executions(bare.outputs["Machine"]) == []
 
 
@@ -101,7 +101,7 @@ def test_a_templates_method_has_no_validator(bare: Aws) -> None:
     assert "requestValidatorId" not in bare.client("apigateway").get_method(**method_of(bare))
 
 
-def test_a_refused_body_is_answered_without_the_reason(bare: Aws) -> None:
+def test_a_refused_body_gets_no_reason(bare: Aws) -> None:
     # Given a validator that was not made by a template
     gateway, method = bare.client("apigateway"), method_of(bare)
     validator = gateway.create_request_validator(
@@ -111,11 +111,11 @@ def test_a_refused_body_is_answered_without_the_reason(bare: Aws) -> None:
     gateway.update_method(**method, patchOperations=[operation])
     try:
         # When it refuses a body
-        answer = api.call(bare, "POST", "/texts", {})
+        response = api.call(bare, "POST", "/texts", {})
     finally:
         gateway.update_method(**method, patchOperations=[{**operation, "value": ""}])
     # Then the variable is still a variable
-    assert answer.json == {"reason": "$context.error.validationErrorString"}
+    assert response.json == {"reason": "$context.error.validationErrorString"}
 
 
 def test_a_template_does_not_quote_its_input() -> None:

@@ -1,4 +1,4 @@
-"""Dead letters of every kind: seen, understood and sent again."""
+"""DeadLetterAccount letters of every kind: read, shown and redriven."""
 
 import json
 import threading
@@ -42,7 +42,7 @@ class FakeLambda:
         self.calls.append((FunctionName, InvocationType, json.loads(Payload)))
 
 
-class Dead:
+class DeadLetterAccount:
     """An account with a dead-letter queue in it."""
 
     def __init__(self) -> None:
@@ -63,7 +63,7 @@ class Dead:
         return self.replaced.get(service) or boto3.client(service, region_name=REGION)
 
     def another_reader(self) -> AbstractContextManager[Any]:
-        """Somebody who holds all letters that are there now."""
+        """A reader that holds all letters of the queue."""
         return DeadLetterQueue(self.url, self.clients).held()
 
     def put(self, body: Any, **attributes: str) -> str:
@@ -108,8 +108,8 @@ class Dead:
         """Run the command for stage dev; returns whether all went well, and what it printed."""
         out = StringIO()
         with patch.object(boto3, "Session", lambda: Session(self)):
-            well = run(["dlq", *words, "--stage", "dev"], Console(file=out, width=200))
-        return well, out.getvalue()
+            succeeded = run(["dlq", *words, "--stage", "dev"], Console(file=out, width=200))
+        return succeeded, out.getvalue()
 
 
 class Session:
@@ -117,7 +117,7 @@ class Session:
 
     region_name = REGION
 
-    def __init__(self, dead: Dead) -> None:
+    def __init__(self, dead: DeadLetterAccount) -> None:
         self._dead = dead
 
     def client(self, service: str, region_name: str) -> Any:
@@ -125,22 +125,22 @@ class Session:
 
 
 @pytest.fixture
-def dead(monkeypatch: pytest.MonkeyPatch) -> Iterator[Dead]:
+def dead(monkeypatch: pytest.MonkeyPatch) -> Iterator[DeadLetterAccount]:
     monkeypatch.setattr(dead_letters, "WAIT_SECONDS", 0.5)
     monkeypatch.setattr(dead_letters, "LONG_POLL_SECONDS", 0)  # one server has all there is
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     with mock_aws():
-        yield Dead()
+        yield DeadLetterAccount()
 
 
 # -- What they say --------------------------------------------------------------------------------
 
 
-def test_an_undelivered_event_says_why_and_for_whom(dead: Dead) -> None:
+def test_an_undelivered_event_has_a_reason_and_a_target(dead: DeadLetterAccount) -> None:
     dead.put(EVENT, ERROR_CODE="NO_PERMISSIONS", ERROR_MESSAGE="may not", TARGET_ARN=dead.machine)
 
-    (letter,) = dead.queue.look()
+    (letter,) = dead.queue.read()
 
     assert (letter.error, letter.reason, letter.origin) == (
         "NO_PERMISSIONS",
@@ -150,17 +150,17 @@ def test_an_undelivered_event_says_why_and_for_whom(dead: Dead) -> None:
     assert letter.content == EVENT
 
 
-def test_a_functions_error_is_told_without_its_trace(dead: Dead) -> None:
+def test_a_functions_error_is_shown_without_its_trace(dead: DeadLetterAccount) -> None:
     cause = json.dumps({"errorMessage": "it broke", "errorType": "E", "stackTrace": ["line 1"]})
     dead.put(EVENT, ERROR_CODE="E", ERROR_MESSAGE=cause, TARGET_ARN=dead.machine)
 
-    assert dead.queue.look()[0].reason == "it broke"
+    assert dead.queue.read()[0].reason == "it broke"
 
 
-def test_lambdas_record_says_why_and_for_whom(dead: Dead) -> None:
+def test_a_record_of_lambda_has_a_reason_and_a_target(dead: DeadLetterAccount) -> None:
     dead.put(LAMBDA_RECORD)
 
-    (letter,) = dead.queue.look()
+    (letter,) = dead.queue.read()
 
     assert (letter.error, letter.reason) == ("BrokenError", "it [/broke]")
     assert letter.origin == f"{FUNCTION}:$LATEST"
@@ -172,7 +172,7 @@ WRAPPED = json.dumps(
 
 
 @pytest.mark.parametrize(
-    ("said", "reason"),
+    ("message", "reason"),
     [
         (WRAPPED, "it broke"),
         (json.dumps({"Error": "E", "Cause": WRAPPED}), "it broke"),
@@ -183,52 +183,52 @@ WRAPPED = json.dumps(
         ("plain words", "plain words"),
     ],
 )
-def test_a_wrapped_reason_is_unwrapped(dead: Dead, said: str, reason: str) -> None:
-    dead.put(EVENT, ERROR_CODE="E", ERROR_MESSAGE=said, TARGET_ARN=dead.machine)
+def test_a_wrapped_reason_is_unwrapped(dead: DeadLetterAccount, message: str, reason: str) -> None:
+    dead.put(EVENT, ERROR_CODE="E", ERROR_MESSAGE=message, TARGET_ARN=dead.machine)
 
-    assert dead.queue.look()[0].reason == reason
+    assert dead.queue.read()[0].reason == reason
 
 
-def test_a_record_without_a_message_shows_no_trace(dead: Dead) -> None:
+def test_a_record_without_a_message_shows_no_trace(dead: DeadLetterAccount) -> None:
     response = {"errorType": "BrokenError", "stackTrace": ["  File x, line 1\n"]}
     dead.put({**LAMBDA_RECORD, "responsePayload": response})
 
-    assert dead.queue.look()[0].reason == '{"errorType": "BrokenError"}'
+    assert dead.queue.read()[0].reason == '{"errorType": "BrokenError"}'
 
 
 @pytest.mark.parametrize(
     "body", ["text", "{", "[]", '"x"', {"a": 1}, {"requestContext": 1, "requestPayload": 2}]
 )
-def test_any_other_letter_has_no_origin(dead: Dead, body: Any) -> None:
+def test_any_other_letter_has_no_origin(dead: DeadLetterAccount, body: Any) -> None:
     dead.put(body)
 
-    (letter,) = dead.queue.look()
+    (letter,) = dead.queue.read()
 
     assert (letter.error, letter.reason, letter.origin) == ("", "", "")
 
 
-def test_looking_takes_nothing_away_and_hides_nothing(dead: Dead) -> None:
+def test_reading_removes_and_hides_nothing(dead: DeadLetterAccount) -> None:
     ids = [dead.put(EVENT) for _ in range(23)]
 
     for _ in range(2):
-        assert sorted(letter.id for letter in dead.queue.look()) == sorted(ids)
+        assert sorted(letter.id for letter in dead.queue.read()) == sorted(ids)
     assert dead.queue.count() == 23
 
 
-# -- Sent again -----------------------------------------------------------------------------------
+# -- Redriving ------------------------------------------------------------------------------------
 
 
-def test_a_machine_gets_its_event_again_as_it_was(dead: Dead) -> None:
+def test_a_machine_gets_its_event_again_as_it_was(dead: DeadLetterAccount) -> None:
     dead.put(EVENT, TARGET_ARN=dead.machine, RULE_ARN=dead.rule(dead.machine, "a-bus"))
 
     (result,) = dead.redrive()
 
     assert result.done
     assert dead.executions() == [EVENT]
-    assert dead.queue.look() == []
+    assert dead.queue.read() == []
 
 
-def test_a_machines_own_letter_starts_it_again(dead: Dead) -> None:
+def test_a_machines_own_letter_starts_it_again(dead: DeadLetterAccount) -> None:
     letter = dead.put(EVENT, TARGET_ARN=dead.machine, ERROR_CODE="E")
 
     (result,) = dead.redrive()
@@ -237,7 +237,7 @@ def test_a_machines_own_letter_starts_it_again(dead: Dead) -> None:
     assert dead.executions() == [EVENT]
 
 
-def test_a_letter_that_could_not_be_deleted_starts_nothing_twice(dead: Dead) -> None:
+def test_a_letter_that_could_not_be_deleted_starts_nothing_twice(dead: DeadLetterAccount) -> None:
     letter = dead.put(EVENT, TARGET_ARN=dead.machine)
     dead.clients("stepfunctions").start_execution(
         stateMachineArn=dead.machine, name=f"redrive-{letter}", input='{"the": "first time"}'
@@ -245,22 +245,22 @@ def test_a_letter_that_could_not_be_deleted_starts_nothing_twice(dead: Dead) -> 
 
     (result,) = dead.redrive()
 
-    assert (result.done, result.what) == (True, "had been started before")
+    assert (result.done, result.result) == (True, "the execution was started before")
     assert dead.executions() == [{"the": "first time"}]
-    assert dead.queue.look() == []
+    assert dead.queue.read() == []
 
 
-def test_a_function_gets_the_event_that_it_failed_on(dead: Dead) -> None:
+def test_a_function_gets_the_event_that_it_failed_on(dead: DeadLetterAccount) -> None:
     dead.put(LAMBDA_RECORD)
 
     (result,) = dead.redrive()
 
     assert result.done
     assert dead.functions.calls == [(f"{FUNCTION}:$LATEST", "Event", EVENT)]
-    assert dead.queue.look() == []
+    assert dead.queue.read() == []
 
 
-def test_a_rules_function_gets_the_event(dead: Dead) -> None:
+def test_a_rules_function_gets_the_event(dead: DeadLetterAccount) -> None:
     dead.put(EVENT, TARGET_ARN=FUNCTION, RULE_ARN=dead.rule(FUNCTION))
 
     dead.redrive()
@@ -268,7 +268,7 @@ def test_a_rules_function_gets_the_event(dead: Dead) -> None:
     assert dead.functions.calls == [(FUNCTION, "Event", EVENT)]
 
 
-def test_a_queue_gets_its_message_back(dead: Dead) -> None:
+def test_a_queue_gets_its_message_back(dead: DeadLetterAccount) -> None:
     source = dead.sqs.create_queue(QueueName="source")["QueueUrl"]
     dead.put("hello", color="blue")
     # As SQS marks a message that it has moved; moto does not.
@@ -278,47 +278,52 @@ def test_a_queue_gets_its_message_back(dead: Dead) -> None:
         marked = [replace(letter, system=letter.system | moved) for letter in letters]
         (result,) = dead.queue.redrive(marked)
 
-    assert result.done, result.what
+    assert result.done, result.result
     received = dead.sqs.receive_message(QueueUrl=source, MessageAttributeNames=["All"])
     (message,) = received["Messages"]
     assert message["Body"] == "hello"
     assert message["MessageAttributes"]["color"]["StringValue"] == "blue"
-    assert dead.queue.look() == []
+    assert dead.queue.read() == []
 
 
 @pytest.mark.parametrize(
-    ("attributes", "why"),
+    ("attributes", "reason"),
     [
-        ({}, "where it came from"),
-        ({"TARGET_ARN": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:x"}, "can be redriven to"),
+        ({}, "original target"),
+        ({"TARGET_ARN": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:x"}, "be redriven"),
         ({"TARGET_ARN": "somewhere"}, "'somewhere'"),
         ({"TARGET_ARN": "arn:aws"}, "'arn:aws'"),
-        ({"TARGET_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:gone"}, "AWS refused"),
+        (
+            {"TARGET_ARN": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:gone"},
+            "request to AWS failed",
+        ),
     ],
     ids=["no origin", "unknown kind", "no ARN", "half an ARN", "gone"],
 )
-def test_what_cannot_be_sent_again_stays(dead: Dead, attributes: dict[str, str], why: str) -> None:
+def test_a_letter_that_cannot_be_redriven_stays(
+    dead: DeadLetterAccount, attributes: dict[str, str], reason: str
+) -> None:
     dead.put(EVENT, **attributes)
 
     (result,) = dead.redrive()
 
     assert not result.done
-    assert why in result.what
-    assert len(dead.queue.look()) == 1
+    assert reason in result.result
+    assert len(dead.queue.read()) == 1
 
 
-def test_an_event_that_its_rule_rewrites_stays(dead: Dead) -> None:
+def test_an_event_that_its_rule_rewrites_stays(dead: DeadLetterAccount) -> None:
     rule = dead.rule(FUNCTION, InputPath="$.detail")
     dead.put(EVENT, TARGET_ARN=FUNCTION, RULE_ARN=rule)
 
     (result,) = dead.redrive()
 
     assert not result.done
-    assert "rewrites" in result.what
+    assert "rewrites" in result.result
     assert not dead.functions.calls
 
 
-def test_an_event_whose_rule_has_no_such_target_any_more_stays(dead: Dead) -> None:
+def test_an_event_whose_rule_has_no_such_target_any_more_stays(dead: DeadLetterAccount) -> None:
     dead.put(EVENT, TARGET_ARN=dead.machine, RULE_ARN=dead.rule(FUNCTION))
 
     (result,) = dead.redrive()
@@ -329,35 +334,35 @@ def test_an_event_whose_rule_has_no_such_target_any_more_stays(dead: Dead) -> No
 # -- The command ----------------------------------------------------------------------------------
 
 
-def test_the_list_has_every_letter_and_why(dead: Dead) -> None:
+def test_the_list_has_every_letter_and_its_reason(dead: DeadLetterAccount) -> None:
     first = dead.put(EVENT, TARGET_ARN=dead.machine, ERROR_CODE="FirstError", ERROR_MESSAGE="[/x]")
     second = dead.put(LAMBDA_RECORD)
 
-    well, printed = dead.run("list", "--queue", dead.url)
+    succeeded, printed = dead.run("list", "--queue", dead.url)
 
-    assert well
+    assert succeeded
     for words in (first[:8], "FirstError", "[/x]", second[:8], "BrokenError", "it [/broke]"):
         assert words in printed
     assert "stepworks-dev-machine" in printed
 
 
-def test_an_empty_queue_is_said_to_be_empty(dead: Dead) -> None:
+def test_an_empty_queue_is_reported_as_empty(dead: DeadLetterAccount) -> None:
     for words in (["list"], ["redrive", "--all"]):
         assert dead.run(*words, "--queue", dead.url) == (True, "There are no dead letters.\n")
 
 
-def test_one_letter_is_shown_with_all_that_is_in_it(dead: Dead) -> None:
+def test_one_letter_is_shown_with_all_that_is_in_it(dead: DeadLetterAccount) -> None:
     dead.put("another")
-    wanted = dead.put(EVENT, TARGET_ARN=dead.machine, ERROR_CODE="E", EXECUTION_ARN="arn:of:it")
+    chosen = dead.put(EVENT, TARGET_ARN=dead.machine, ERROR_CODE="E", EXECUTION_ARN="arn:of:it")
 
-    _, printed = dead.run("show", "--queue", dead.url, "--message", wanted[:10])
+    _, printed = dead.run("show", "--queue", dead.url, "--message", chosen[:10])
 
-    for words in (wanted, dead.machine, "arn:of:it", "[/not] [bold]markup, 🙂"):
+    for words in (chosen, dead.machine, "arn:of:it", "[/not] [bold]markup, 🙂"):
         assert words in printed
     assert "another" not in printed
 
 
-def test_what_opens_doors_is_not_shown_and_is_sent_again_all_the_same(dead: Dead) -> None:
+def test_secrets_are_not_shown_but_redriven(dead: DeadLetterAccount) -> None:
     url = "https://bucket.s3.amazonaws.com/key?X-Amz-Expires=900&X-Amz-Signature=abc123&x=y"
     secret = {"detail": {"TaskToken": "a-token", "MyTaskToken": "a-token", "urls": [url]}}
     dead.put(secret, TARGET_ARN=dead.machine)
@@ -371,42 +376,42 @@ def test_what_opens_doors_is_not_shown_and_is_sent_again_all_the_same(dead: Dead
     assert dead.executions() == [secret]
 
 
-def test_chosen_letters_are_sent_again_and_the_others_stay(dead: Dead) -> None:
+def test_chosen_letters_are_redriven_and_the_others_stay(dead: DeadLetterAccount) -> None:
     ids = [dead.put({"n": n}, TARGET_ARN=dead.machine) for n in range(4)]
 
-    well, printed = dead.run(
+    succeeded, printed = dead.run(
         *("redrive", "--queue", dead.url, "--message", ids[1], "--message", ids[3], "--wait", "0")
     )
 
-    assert well
-    assert "2 of 2 sent again" in printed
+    assert succeeded
+    assert "2 of 2 redriven" in printed
     assert sorted(event["n"] for event in dead.executions()) == [1, 3]
-    assert {letter.id for letter in dead.queue.look()} == {ids[0], ids[2]}
+    assert {letter.id for letter in dead.queue.read()} == {ids[0], ids[2]}
 
 
-def test_all_are_sent_again_and_what_could_not_be_is_told(dead: Dead) -> None:
+def test_all_are_redriven_and_failures_are_reported(dead: DeadLetterAccount) -> None:
     dead.put(EVENT, TARGET_ARN=dead.machine)
-    dead.put("nobody knows")
+    dead.put("unknown origin")
 
-    well, printed = dead.run("redrive", "--queue", dead.url, "--all", "--wait", "0")
+    succeeded, printed = dead.run("redrive", "--queue", dead.url, "--all", "--wait", "0")
 
-    assert not well
-    assert "1 of 2 sent again" in printed
-    assert [letter.body for letter in dead.queue.look()] == ["nobody knows"]
+    assert not succeeded
+    assert "1 of 2 redriven" in printed
+    assert [letter.body for letter in dead.queue.read()] == ["unknown origin"]
 
 
-def test_a_letter_without_a_usable_target_does_not_stop_the_others(dead: Dead) -> None:
+def test_a_letter_without_a_usable_target_does_not_stop_the_others(dead: DeadLetterAccount) -> None:
     dead.put("first", TARGET_ARN="no-arn")
     dead.put(EVENT, TARGET_ARN=dead.machine)
 
-    well, printed = dead.run("redrive", "--queue", dead.url, "--all", "--wait", "0")
+    succeeded, printed = dead.run("redrive", "--queue", dead.url, "--all", "--wait", "0")
 
-    assert not well
-    assert "1 of 2 sent again" in printed
+    assert not succeeded
+    assert "1 of 2 redriven" in printed
     assert dead.executions() == [EVENT]
 
 
-def test_a_long_reason_takes_one_line_of_the_list(dead: Dead) -> None:
+def test_a_long_reason_takes_one_line_of_the_list(dead: DeadLetterAccount) -> None:
     dead.put(EVENT, ERROR_CODE="E", ERROR_MESSAGE="first\nsecond", TARGET_ARN=dead.machine)
     dead.put(EVENT, ERROR_CODE="E", ERROR_MESSAGE="x" * 5000, TARGET_ARN=dead.machine)
 
@@ -439,19 +444,19 @@ def refused(operation: str) -> ClientError:
     return ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, operation)
 
 
-def test_an_express_machine_is_started_and_not_asked_how_it_ended(dead: Dead) -> None:
+def test_an_express_execution_is_started_but_not_described(dead: DeadLetterAccount) -> None:
     dead.replaced["stepfunctions"] = ExpressStates()
     dead.put(EVENT, TARGET_ARN=dead.machine)
 
-    well, printed = dead.run("redrive", "--queue", dead.url, "--all")
+    succeeded, printed = dead.run("redrive", "--queue", dead.url, "--all")
 
-    assert well
+    assert succeeded
     assert "started an execution: Express execution, see its log" in printed
     assert "AccessDenied" not in printed
-    assert dead.queue.look() == []
+    assert dead.queue.read() == []
 
 
-def test_an_execution_that_cannot_be_described_is_still_reported(dead: Dead) -> None:
+def test_an_execution_that_cannot_be_described_is_still_reported(dead: DeadLetterAccount) -> None:
     dead.put(EVENT, TARGET_ARN=dead.machine)
     states = dead.clients("stepfunctions")
     states.meta.events.register(
@@ -459,11 +464,11 @@ def test_an_execution_that_cannot_be_described_is_still_reported(dead: Dead) -> 
     )
     dead.replaced["stepfunctions"] = states
 
-    well, printed = dead.run("redrive", "--queue", dead.url, "--all")
+    succeeded, printed = dead.run("redrive", "--queue", dead.url, "--all")
 
-    assert well
-    assert "1 of 1 sent again" in printed
-    assert "its end is not known" in printed
+    assert succeeded
+    assert "1 of 1 redriven" in printed
+    assert "status unknown" in printed
     assert "AccessDenied" in printed
 
 
@@ -474,43 +479,45 @@ def raise_(error: Exception) -> None:
 # -- Several readers of one queue -----------------------------------------------------------------
 
 
-def test_letters_that_somebody_else_holds_are_counted(dead: Dead) -> None:
+def test_letters_that_another_reader_holds_are_counted(dead: DeadLetterAccount) -> None:
     held = dead.put(EVENT)
     with dead.another_reader():
         seen = dead.put(EVENT)
-        letters = dead.queue.look()
+        letters = dead.queue.read()
         _, printed = dead.run("list", "--queue", dead.url)
 
     assert [letter.id for letter in letters] == [seen]
     assert letters.held_elsewhere == 1
     assert seen[:8] in printed
     assert held[:8] not in printed
-    assert "About 1 dead letter is being read by somebody else" in printed
+    assert "About 1 dead letter is hidden by another reader" in printed
 
 
-def test_a_queue_whose_letters_somebody_else_holds_is_not_called_empty(dead: Dead) -> None:
+def test_a_queue_whose_letters_another_reader_holds_is_not_called_empty(
+    dead: DeadLetterAccount,
+) -> None:
     dead.put(EVENT)
     with dead.another_reader():
         listed = dead.run("list", "--queue", dead.url)
-        well, redriven = dead.run("redrive", "--queue", dead.url, "--all", "--wait", "0")
+        succeeded, redriven = dead.run("redrive", "--queue", dead.url, "--all", "--wait", "0")
 
-    assert not well
+    assert not succeeded
     for printed in (listed[1], redriven):
         assert "There are no dead letters" not in printed
-        assert "being read by somebody else" in printed
+        assert "hidden by another reader" in printed
 
 
-def test_an_id_that_somebody_else_holds_is_not_called_unknown(dead: Dead) -> None:
+def test_an_id_that_another_reader_holds_is_not_called_unknown(dead: DeadLetterAccount) -> None:
     held = dead.put(EVENT)
     with (
         dead.another_reader(),
-        pytest.raises(OpsError, match=rf"begins with {held[:8]}\. About 1 dead letter is being"),
+        pytest.raises(OpsError, match=rf"begins with {held[:8]}\. About 1 dead letter is hidden"),
     ):
         dead.run("show", "--queue", dead.url, "--message", held[:8])
 
 
-def test_letters_that_somebody_else_holds_are_waited_for(
-    dead: Dead, monkeypatch: pytest.MonkeyPatch
+def test_letters_that_another_reader_holds_are_waited_for(
+    dead: DeadLetterAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(dead_letters, "WAIT_SECONDS", 60)
     held = dead.put(EVENT, TARGET_ARN=dead.machine)
@@ -519,41 +526,43 @@ def test_letters_that_somebody_else_holds_are_waited_for(
     leaving = threading.Timer(1, reader.__exit__, (None, None, None))
     leaving.start()
 
-    well, _ = dead.run("redrive", "--queue", dead.url, "--message", held, "--wait", "0")
+    succeeded, _ = dead.run("redrive", "--queue", dead.url, "--message", held, "--wait", "0")
 
     leaving.join()
-    assert well
+    assert succeeded
     assert dead.executions() == [EVENT]
 
 
-def test_a_command_that_wants_one_letter_leaves_the_others_to_be_read(dead: Dead) -> None:
-    wanted, other = dead.put(EVENT), dead.put(EVENT)
+def test_a_command_for_one_letter_leaves_the_others_visible(dead: DeadLetterAccount) -> None:
+    chosen, other = dead.put(EVENT), dead.put(EVENT)
 
-    with dead.queue.held(wanted) as letters:
-        meanwhile = dead.queue.look()
+    with dead.queue.held(chosen) as letters:
+        meanwhile = dead.queue.read()
 
-    assert [letter.id for letter in letters] == [wanted]
+    assert [letter.id for letter in letters] == [chosen]
     assert [letter.id for letter in meanwhile] == [other]
-    assert {letter.id for letter in dead.queue.look()} == {wanted, other}
+    assert {letter.id for letter in dead.queue.read()} == {chosen, other}
 
 
-@pytest.mark.parametrize("beginning", ["zzz", ""], ids=["nothing", "several"])
-def test_an_id_that_means_no_letter_or_several_is_refused(dead: Dead, beginning: str) -> None:
+@pytest.mark.parametrize("prefix", ["zzz", ""], ids=["nothing", "several"])
+def test_an_id_that_matches_no_letter_or_several_is_refused(
+    dead: DeadLetterAccount, prefix: str
+) -> None:
     dead.put(EVENT)
     dead.put(EVENT)
 
-    with pytest.raises(OpsError, match="dead letter whose id"):
-        dead.run("redrive", "--queue", dead.url, "--message", beginning)
+    with pytest.raises(OpsError, match="dead letter has an id"):
+        dead.run("redrive", "--queue", dead.url, "--message", prefix)
 
-    assert len(dead.queue.look()) == 2
+    assert len(dead.queue.read()) == 2
 
 
-def test_redriving_needs_a_choice(dead: Dead) -> None:
+def test_redriving_needs_a_choice(dead: DeadLetterAccount) -> None:
     with pytest.raises(SystemExit):
         dead.run("redrive", "--queue", dead.url)
 
 
-def test_a_queue_is_found_by_the_stacks_output_and_logical_id(dead: Dead) -> None:
+def test_a_queue_is_found_by_the_stacks_output_and_logical_id(dead: DeadLetterAccount) -> None:
     template = {
         "Resources": {"DeadLetterQueue": {"Type": "AWS::SQS::Queue"}},
         "Outputs": {"DeadLetterQueueUrl": {"Value": {"Ref": "DeadLetterQueue"}}},
@@ -564,15 +573,15 @@ def test_a_queue_is_found_by_the_stacks_output_and_logical_id(dead: Dead) -> Non
 
     for name in ("DeadLetterQueueUrl", "DeadLetterQueue"):
         assert dead.run("list", "--queue", name) == (True, "There are no dead letters.\n")
-    well, printed = dead.run("list")
-    assert well
+    succeeded, printed = dead.run("list")
+    assert succeeded
     assert printed.split() == ["Queue", "Dead", "letters", "DeadLetterQueue", "0"]
     with pytest.raises(OpsError, match=r"There is no queue nope.*DeadLetterQueue"):
         dead.run("list", "--queue", "nope")
 
 
-def test_an_account_is_not_looked_for_at_the_local_address(
-    dead: Dead, monkeypatch: pytest.MonkeyPatch
+def test_an_aws_account_is_not_reached_through_the_local_endpoint(
+    dead: DeadLetterAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
 
@@ -580,8 +589,8 @@ def test_an_account_is_not_looked_for_at_the_local_address(
         dead.run("list", "--queue", dead.url)
 
 
-def test_what_aws_says_is_told_in_a_sentence(dead: Dead) -> None:
-    with pytest.raises(OpsError, match="AWS refused"):
+def test_an_error_from_aws_is_reported_in_a_sentence(dead: DeadLetterAccount) -> None:
+    with pytest.raises(OpsError, match="request to AWS failed"):
         dead.run("list", "--queue", dead.url + "-gone")
 
 

@@ -12,7 +12,7 @@ from local import demo
 from local.demo.summary import Summary
 from local.errors import LocalError
 
-LONGEST = [  # the longest summaries that the scenes return
+LONGEST_SUMMARIES = [  # the longest summaries that the scenes return
     Summary(
         "3 files: 49,957 readings stored, 51 rows rejected, an empty file refused; each file moved "
         "and reported by mail",
@@ -70,7 +70,7 @@ def played(
 def test_it_fits_a_screen_of_80_by_40_with_words_unbroken(
     monkeypatch: pytest.MonkeyPatch, terminal: bool
 ) -> None:
-    text, failure = played(monkeypatch, LONGEST, terminal=terminal)
+    text, failure = played(monkeypatch, LONGEST_SUMMARIES, terminal=terminal)
 
     assert terminal or not set("\x1b\r") & set(text)
     lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text).splitlines()
@@ -79,19 +79,19 @@ def test_it_fits_a_screen_of_80_by_40_with_words_unbroken(
     assert len(lines) <= 40
     assert max(map(len, shown)) <= 80
     words = set(" ".join(lines).split())
-    for summary in LONGEST:
-        wanted = f"{summary.did} {summary.where} {summary.next_step}".split()
-        assert not set(wanted) - words
+    for summary in LONGEST_SUMMARIES:
+        expected = f"{summary.did} {summary.where} {summary.next_step}".split()
+        assert not set(expected) - words
     for scene in demo.SCENES:
         assert set(scene.TITLE.partition(": ")[2].split()) <= words
 
 
-def test_steps_are_shown_on_demand_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    short, _ = played(monkeypatch, LONGEST, terminal=False)
-    long, _ = played(monkeypatch, LONGEST, terminal=False, verbose=True)
+def test_steps_are_shown_only_if_verbose(monkeypatch: pytest.MonkeyPatch) -> None:
+    short, _ = played(monkeypatch, LONGEST_SUMMARIES, terminal=False)
+    long, _ = played(monkeypatch, LONGEST_SUMMARIES, terminal=False, verbose=True)
 
     assert "a step" not in short
-    assert long.count("a step") == len(LONGEST)
+    assert long.count("a step") == len(LONGEST_SUMMARIES)
     assert "CookiesBucket" in long
 
 
@@ -100,7 +100,10 @@ def test_a_failed_scene_ends_it_and_says_why(
     monkeypatch: pytest.MonkeyPatch, verbose: bool
 ) -> None:
     text, failure = played(
-        monkeypatch, [LONGEST[0], None, *LONGEST[2:]], terminal=False, verbose=verbose
+        monkeypatch,
+        [LONGEST_SUMMARIES[0], None, *LONGEST_SUMMARIES[2:]],
+        terminal=False,
+        verbose=verbose,
     )
 
     assert "a file is missing" in str(failure)

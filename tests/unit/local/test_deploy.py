@@ -15,7 +15,7 @@ HANDLER = "handlers/sensor/move_file.py"
 
 
 class FakeAws:
-    """A local AWS that notes what is deployed to it."""
+    """A local AWS that records what is deployed to it."""
 
     def __init__(self) -> None:
         self.deployed = False
@@ -64,9 +64,9 @@ def run(
     """Deploy; what was called before is forgotten."""
     monkeypatch.setattr(Settings, "directory", tmp_path)
 
-    def run(say: Callable[[str], None] = pytest.fail) -> Outcome:
+    def run(report: Callable[[str], None] = pytest.fail) -> Outcome:
         aws.calls.clear()
-        return deploy.deploy(Settings(), say)
+        return deploy.deploy(Settings(), report)
 
     assert run() is Outcome.ALL
     return run
@@ -124,7 +124,7 @@ def test_a_removed_stack_is_deployed_by_the_framework(
 
 
 @pytest.mark.parametrize("record", ["", "{", "[]", "0123abcd"])
-def test_a_record_that_cannot_be_read_is_no_record(
+def test_an_unreadable_record_counts_as_none(
     run: Callable[..., Outcome], tmp_path: Path, record: str
 ) -> None:
     (tmp_path / "deployed.json").write_text(record)
@@ -134,16 +134,16 @@ def test_a_record_that_cannot_be_read_is_no_record(
 
 
 @pytest.mark.parametrize("error", [LocalError("too slow"), LookupError("too slow")])
-def test_everything_is_deployed_where_the_handlers_alone_cannot_be(
+def test_everything_is_deployed_if_deploying_the_handlers_fails(
     run: Callable[..., Outcome], aws: FakeAws, checkout: Path, error: Exception
 ) -> None:
     write(checkout)
     aws.fails = error
-    said: list[str] = []
+    reports: list[str] = []
 
-    assert run(said.append) is Outcome.ALL
+    assert run(reports.append) is Outcome.ALL
     assert aws.calls == ["update the handlers", "deploy --stage local --force"]
-    assert "too slow" in said[0]
+    assert "too slow" in reports[0]
 
 
 def test_after_a_failed_deployment_nothing_counts_as_deployed(

@@ -1,4 +1,4 @@
-"""Which requests pass the guard of the local AWS, and what it takes from the answers."""
+"""Which requests pass the guard of the local AWS, and what it removes from responses."""
 
 import asyncio
 from typing import Any
@@ -13,8 +13,8 @@ PAGE = "/_aws/execute-api/0123abcd/local/signatures/1"
 NAVIGATION = {"sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
 
 
-async def wide_open(scope: Any, receive: Any, send: Any) -> None:
-    """An app that answers everything, to everybody."""
+async def accepts_everything(scope: Any, receive: Any, send: Any) -> None:
+    """An app that accepts every request."""
     headers = [(b"Access-Control-Allow-Origin", b"*"), (b"access-control-max-age", b"1")]
     headers.append((b"content-type", b"text/plain"))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
@@ -24,7 +24,7 @@ async def wide_open(scope: Any, receive: Any, send: Any) -> None:
 def sent(
     headers: list[tuple[str, str]], method: str = "GET", path: str = "/", type_: str = "http"
 ) -> list[dict[str, Any]]:
-    """What the guarded app sends in answer to a request."""
+    """What the guarded app sends in response to a request."""
     messages: list[dict[str, Any]] = []
 
     async def send(message: Any) -> None:
@@ -39,14 +39,14 @@ def sent(
         "path": path,
         "headers": [(name.encode(), value.encode()) for name, value in headers],
     }
-    asyncio.run(Guard(wide_open, PORT)(scope, receive, send))
+    asyncio.run(Guard(accepts_everything, PORT)(scope, receive, send))
     return messages
 
 
 def status(host: str = HOME, method: str = "GET", path: str = "/", **headers: str) -> int:
     pairs = [(name.replace("_", "-"), value) for name, value in headers.items()]
-    answered: int = sent([("host", host), *pairs], method, path)[0]["status"]
-    return answered
+    code: int = sent([("host", host), *pairs], method, path)[0]["status"]
+    return code
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def status(host: str = HOME, method: str = "GET", path: str = "/", **headers: st
         f"0123abcd.execute-api.{HOME}",
     ],
 )
-def test_this_machine_and_its_virtual_hosts_are_answered(host: str) -> None:
+def test_this_machine_and_its_virtual_hosts_are_served(host: str) -> None:
     assert status(host) == 200
 
 
@@ -107,7 +107,7 @@ def test_a_request_has_one_host(hosts: list[str]) -> None:
     ids=["a program", "typed", "own image", "own form", "old browser", "own form, no referrer"],
 )
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_programs_and_own_pages_are_answered(method: str, headers: dict[str, str]) -> None:
+def test_programs_and_own_pages_are_served(method: str, headers: dict[str, str]) -> None:
     assert status(method=method, path=PAGE, **headers) == 200
 
 
@@ -156,7 +156,7 @@ def test_a_link_opens_a_page_of_the_api_and_nothing_else(site: str) -> None:
     assert status(path=PAGE, origin="http://evil.example", **link) == 403
 
 
-def test_no_answer_has_a_cors_header() -> None:
+def test_no_response_has_a_cors_header() -> None:
     start = sent([("host", HOME)])[0]
 
     assert start["headers"] == [(b"content-type", b"text/plain")]
@@ -171,5 +171,5 @@ def test_a_websocket_of_another_page_is_closed() -> None:
 def test_a_refusal_says_what_to_do() -> None:
     body = sent([("host", "my-laptop:4566")])[1]["body"].decode()
 
-    assert "Host my-laptop:4566" in body
+    assert "Host header my-laptop:4566" in body
     assert "make env" in body

@@ -25,7 +25,7 @@ class Job:
         return self.looks == 0
 
 
-def look(unfinished: Sequence[Job]) -> None:
+def update(unfinished: Sequence[Job]) -> None:
     for job in unfinished:
         job.looks -= 1
 
@@ -39,23 +39,23 @@ def table(jobs: Sequence[Job]) -> Table:
 
 @pytest.fixture
 def console(monkeypatch: pytest.MonkeyPatch) -> Console:
-    monkeypatch.setattr(progress, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(progress, "POLL_SECONDS", 0)
     return Console(file=StringIO())
 
 
-def test_only_what_has_not_ended_is_looked_at(console: Console) -> None:
+def test_only_unfinished_items_are_updated(console: Console) -> None:
     jobs = [Job("short", 1), Job("long", 3), Job("over", 0)]
 
-    progress.watch(console, jobs, look, table, seconds=60)
+    progress.watch(console, jobs, update, table, seconds=60)
 
     assert all(job.looks == 0 for job in jobs)
 
 
-def test_what_has_not_ended_in_time_is_named(console: Console) -> None:
+def test_items_that_are_not_finished_in_time_are_named(console: Console) -> None:
     jobs = [Job("over", 0), Job("slow", 1_000_000)]
 
     with pytest.raises(LocalError, match="after 0 s: slow"):
-        progress.watch(console, jobs, look, table, seconds=0)
+        progress.watch(console, jobs, update, table, seconds=0)
 
 
 def test_the_time_an_execution_took_is_known_when_it_has_ended() -> None:

@@ -45,9 +45,7 @@ def test_an_unknown_id_is_a_404(dynamodb: FakeDynamoDb, context: FakeContext) ->
 def test_an_invalid_id_is_not_looked_up(
     dynamodb: FakeDynamoDb, context: FakeContext, message_id: str
 ) -> None:
-    dynamodb.fails_with = [
-        client_error("ValidationException")
-    ]  # DynamoDB's response
+    dynamodb.fails_with = [client_error("ValidationException")]  # DynamoDB's response
 
     response = handler(get(message_id), context)
 

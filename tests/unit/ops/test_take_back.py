@@ -66,8 +66,8 @@ class Pages:
     def __init__(self, operation: Any) -> None:
         self.operation = operation
 
-    def paginate(self, **given: Any) -> list[dict[str, Any]]:
-        return [self.operation(**given)]
+    def paginate(self, **parameters: Any) -> list[dict[str, Any]]:
+        return [self.operation(**parameters)]
 
 
 def summary(name: str, stack_id: str, day: int) -> dict[str, Any]:
@@ -75,29 +75,29 @@ def summary(name: str, stack_id: str, day: int) -> dict[str, Any]:
     return {"StackName": name, "StackId": stack_id, "CreationTime": created}
 
 
-def test_a_failed_attempt_since_then_is_passed_over() -> None:
-    resources, names = take_back.left_behind(Removed("Bucket", "Role"), STACK, {})
+def test_a_later_failed_attempt_is_skipped() -> None:
+    resources, names = take_back.retained_resources(Removed("Bucket", "Role"), STACK, {})
 
     assert resources.keys() == {"Bucket"}  # deploying makes a new role
     assert names["Bucket"] == "bucket-1"
 
 
 def test_a_name_may_be_given() -> None:
-    resources, names = take_back.left_behind(Removed(), STACK, {"Bucket": "mine"})
+    resources, names = take_back.retained_resources(Removed(), STACK, {"Bucket": "mine"})
 
     assert resources.keys() == {"Bucket"}
     assert names == {"Bucket": "mine"}
 
 
-def test_where_nothing_was_retained_it_says_what_to_do() -> None:
-    with pytest.raises(OpsError, match="Name what there is: --resource"):
-        take_back.left_behind(Removed("Role"), STACK, {})
+def test_without_retained_resources_the_error_says_what_to_do() -> None:
+    with pytest.raises(OpsError, match="Name each one: --resource"):
+        take_back.retained_resources(Removed("Role"), STACK, {})
 
 
 def test_a_resource_is_imported_without_what_refers_to_others() -> None:
     bucket = TEMPLATE["Resources"]["Bucket"]
 
-    assert take_back.standing_alone({"Bucket": bucket}) == {
+    assert take_back.without_references({"Bucket": bucket}) == {
         "Bucket": {
             "Type": "AWS::S3::Bucket",
             "DeletionPolicy": "RetainExceptOnCreate",

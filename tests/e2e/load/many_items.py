@@ -1,4 +1,4 @@
-"""Many items at once: what a test sends, and what became of every one of them."""
+"""Many items at once: what a test sends, and the outcome of each."""
 
 import re
 import time
@@ -43,28 +43,28 @@ def outcomes(aws: Aws, machine: str, since: float) -> Counter[str]:
 def ended(aws: Aws, machine: str, count: int, seconds: float, since: float) -> Counter[str]:
     """The statuses of a machine's executions, once `count` of them have ended."""
 
-    def look() -> Counter[str] | None:
+    def all_ended() -> Counter[str] | None:
         found = outcomes(aws, machine, since)
-        time.sleep(2)  # a look at a thousand executions costs the server some time
+        time.sleep(2)  # reading a thousand executions costs the server some time
         return found if found.total() >= count and not found["RUNNING"] else None
 
-    return until(f"the end of {count} executions of {machine}", look, seconds)
+    return until(f"the end of {count} executions of {machine}", all_ended, seconds)
 
 
-def paced(count: int, a_second: float, act: Callable[[int], Any]) -> list[Any]:
-    """Call `act` so many times at a rate, on time even when it takes its time; its results."""
+def paced(count: int, per_second: float, call: Callable[[int], Any]) -> list[Any]:
+    """Start `count` calls at a rate, even if earlier ones are slow. Returns the results."""
     start = time.monotonic()
     with ThreadPoolExecutor(64) as senders:
-        acting = []
+        calls = []
         for number in range(count):
-            time.sleep(max(0.0, start + number / a_second - time.monotonic()))
-            acting.append(senders.submit(act, number))
-        return [one.result() for one in acting]
+            time.sleep(max(0.0, start + number / per_second - time.monotonic()))
+            calls.append(senders.submit(call, number))
+        return [future.result() for future in calls]
 
 
-def at_once(count: int, act: Callable[[int], Any]) -> list[Any]:
+def at_once(count: int, call: Callable[[int], Any]) -> list[Any]:
     with ThreadPoolExecutor(SENDERS) as senders:
-        return list(senders.map(act, range(count)))
+        return list(senders.map(call, range(count)))
 
 
 # -- Files -----------------------------------------------------------------------------------------
@@ -91,21 +91,21 @@ def upload(aws: Aws, count: int, rows: int) -> str:
 # -- Messages --------------------------------------------------------------------------------------
 
 
-def post_messages(aws: Aws, count: int, a_second: float) -> list[str]:
+def post_messages(aws: Aws, count: int, per_second: float) -> list[str]:
     """Post messages through the API at a rate; returns their ids."""
 
     def post(number: int) -> str:
-        answer = api.call(aws, "POST", "/messages", {"message": {"number": number}})
-        assert answer.status == 202, answer.text
-        return str(answer.json["messageId"])
+        response = api.call(aws, "POST", "/messages", {"message": {"number": number}})
+        assert response.status == 202, response.text
+        return str(response.json["messageId"])
 
-    return paced(count, a_second, post)
+    return paced(count, per_second, post)
 
 
 # -- Signatures ------------------------------------------------------------------------------------
 
 
-def ask_for_signatures(signing: Signing, count: int) -> list[str]:
+def request_signatures(signing: Signing, count: int) -> list[str]:
     """Start so many documents through the API; returns their ids."""
     run = uuid.uuid4().hex[:8]
     documents = [f"load-{run}-{number}" for number in range(count)]
@@ -115,20 +115,20 @@ def ask_for_signatures(signing: Signing, count: int) -> list[str]:
 
 def decide_all(signing: Signing, documents: list[str], seconds: float) -> None:
     """Bob signs each document as soon as he has its mail."""
-    open_, deadline = set(documents), time.monotonic() + seconds
+    unsigned, deadline = set(documents), time.monotonic() + seconds
     with ThreadPoolExecutor(SENDERS) as senders:
-        deciding = []
-        while open_ and time.monotonic() < deadline:
+        decisions = []
+        while unsigned and time.monotonic() < deadline:
             mails = {
                 mail["Subject"].removeprefix("Please sign document "): mail
                 for mail in signing.aws.mails("Please sign document load-")
             }
-            for document in open_ & mails.keys():
+            for document in unsigned & mails.keys():
                 link = re.search(r"https?://\S+\?code=\S+", mails[document]["BodyText"])
                 assert link
-                deciding.append(senders.submit(signing.decide, link[0], "sign"))
-                open_.remove(document)
+                decisions.append(senders.submit(signing.decide, link[0], "sign"))
+                unsigned.remove(document)
             time.sleep(0.5)
-        answers = [one.result() for one in deciding]
-    assert not open_, f"{len(open_)} of {len(documents)} documents never reached Bob"
-    assert {answer.status for answer in answers} == {200}
+        responses = [future.result() for future in decisions]
+    assert not unsigned, f"{len(unsigned)} of {len(documents)} documents never reached Bob"
+    assert {response.status for response in responses} == {200}

@@ -13,11 +13,11 @@ from local import process
 from local.settings import Settings
 
 MB = 1024 * 1024
-EVERY_SECONDS = 0.5
+INTERVAL_SECONDS = 0.5
 
 
 @dataclass
-class Use:
+class Usage:
     """The most that was seen of each, and the server's memory before and after."""
 
     workers: int = 0
@@ -33,37 +33,37 @@ class Use:
         workers = server.children()
         own = server.memory_info().rss
         total = own + sum(memory for worker in workers if (memory := _memory(worker)))
-        left = [c for c in server.net_connections("tcp") if c.status == psutil.CONN_CLOSE_WAIT]
+        waiting = [c for c in server.net_connections("tcp") if c.status == psutil.CONN_CLOSE_WAIT]
         functions = Counter(map(_function, workers))
         self.workers = max(self.workers, len(workers))
         self.workers_of_a_function = max([self.workers_of_a_function, *functions.values()])
         self.server_mb = max(self.server_mb, own // MB)
         self.total_mb = max(self.total_mb, total // MB)
         self.threads = max(self.threads, server.num_threads())
-        self.close_wait = max(self.close_wait, len(left))
+        self.close_wait = max(self.close_wait, len(waiting))
 
 
 @contextmanager
-def watched(settings: Settings) -> Iterator[Use]:
+def measured(settings: Settings) -> Iterator[Usage]:
     """Look at the server again and again until the block ends."""
     server = process._server(settings)
     assert server
-    use = Use(before_mb=server.memory_info().rss // MB)
+    usage = Usage(before_mb=server.memory_info().rss // MB)
     done = threading.Event()
 
-    def look() -> None:
-        while not done.wait(EVERY_SECONDS):
-            use.add(server)
+    def sample() -> None:
+        while not done.wait(INTERVAL_SECONDS):
+            usage.add(server)
 
-    thread = threading.Thread(target=look)
+    thread = threading.Thread(target=sample)
     thread.start()
     try:
-        yield use
+        yield usage
     finally:
         done.set()
         thread.join()
-        use.add(server)
-        use.after_mb = server.memory_info().rss // MB
+        usage.add(server)
+        usage.after_mb = server.memory_info().rss // MB
 
 
 def _function(worker: psutil.Process) -> str:
