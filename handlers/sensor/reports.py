@@ -13,11 +13,10 @@ from handlers.shared import settings
 from handlers.shared.clock import iso
 from handlers.shared.events import field
 from handlers.shared.mail import Mail, send_once
-from handlers.shared.observability import logger_for, metrics_for
+from handlers.shared.observability import logger_for
 from handlers.shared.text import one_line
 
 logger = logger_for("sensor")
-metrics = metrics_for("sensor")
 
 _MAX_CAUSE = 1000  # characters of a cause, which may be a stack trace
 _MAX_FACT = 3000  # characters; enough for a key of 1,024 and a cause
@@ -95,7 +94,7 @@ class Report:
 
 
 def send(report: Report, event: Mapping[str, Any]) -> dict[str, str]:
-    """Send a report at most once for an execution (see `send_once`), and count it."""
+    """Send a report at most once for an execution (see `send_once`)."""
     mail = Mail(
         sender=settings.text("EMAIL_FROM"),
         recipient=settings.text("EMAIL_TO"),
@@ -106,7 +105,6 @@ def send(report: Report, event: Mapping[str, Any]) -> dict[str, str]:
     # A function invoked by hand has no execution; the object identifies the mail instead.
     subject = event.get("execution") or repr(ObjectRef.from_event(event))
     outcome = send_once(mail, key=f"{report.subject}#{subject}")
-    metrics.add_metric("EmailsSent", "Count", int(outcome["status"] == "sent"))
     logger.info("outcome of the mail", subject=report.subject, outcome=outcome)
     return outcome
 

@@ -6,14 +6,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.sensor.errors import EmailOutcomeUnknownError
 from handlers.sensor.reports import processed_report, send
-from handlers.shared.observability import logger_for, metrics_for
+from handlers.shared.observability import logger_for
 
 logger = logger_for("sensor")
-metrics = metrics_for("sensor")
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
-@metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     """Event: {"execution", "source", "ingestion", "moved"}, results of the earlier states.
     Result: {"status": "sent", "messageId"}.

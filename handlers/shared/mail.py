@@ -14,7 +14,7 @@ from handlers.shared import settings
 from handlers.shared.clients import client
 from handlers.shared.email_log import Claim, EarlierAttempt, EmailLog
 from handlers.shared.errors import AwsUnavailableError, http_status, translate_aws_errors
-from handlers.shared.observability import logger_for
+from handlers.shared.observability import logger_for, measure
 from handlers.shared.text import one_line
 
 logger = logger_for("mail")
@@ -96,6 +96,7 @@ def _send(mail: Mail, key: str) -> dict[str, str]:
             )
             return {"status": "unknown"}
         raise
+    measure("MailsSent", "Count", 1, service="mail")
     return {"status": "sent", "messageId": response["MessageId"]}
 
 

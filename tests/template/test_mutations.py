@@ -22,9 +22,11 @@ from tests.template import (
     test_stages,
     test_storage,
 )
+from tests.template.observability import test_alarms
 from tests.template.test_stages import Stage
 
 RULES = package_rules(
+    test_alarms,
     test_authorization,
     test_catalogue,
     test_functions,
@@ -439,6 +441,56 @@ MUTATIONS = {
     "a machine that may not put its events": (
         "test_machines_may_put_events_of_the_sources_they_produce_and_no_others",
         forbidden("CookiesStateMachineRole", "events:PutEvents"),
+    ),
+    # Alarms
+    "a function without an alarm": (
+        "test_every_resource_has_its_alarms",
+        removed("ProcessFileErrorsAlarm"),
+    ),
+    "a dead-letter queue without an alarm": (
+        "test_every_queue_that_no_function_reads_raises_an_alarm_at_the_first_message",
+        removed("MessagesDeadLetterQueueMessagesAlarm"),
+    ),
+    "an alarm that is raised after the task has timed out": (
+        "test_every_machine_that_waits_for_callbacks_has_an_alarm_that_can_be_raised",
+        properties("SignatureCallbackLateAlarm", Threshold=604800),
+    ),
+    "a machine whose callbacks are not measured": (
+        "test_measured_machines_are_those_with_an_alarm",
+        within(
+            "MeasureCallbacksLambdaFunction",
+            *("Environment", "Variables"),
+            CALLBACK_MACHINES="arn:aws:states:us-east-1:123456789012:stateMachine:another",
+        ),
+    ),
+    "an alarm without a section of its own": (
+        "test_every_alarm_notifies_the_topic_and_names_its_section_of_the_operations_page",
+        properties("ApiServerErrorsAlarm", AlarmDescription="The API failed."),
+    ),
+    "an alarm that another stage could have": (
+        "test_alarms_have_names_of_their_stage",
+        properties("ApiServerErrorsAlarm", AlarmName="stepworks-ApiServerErrors"),
+    ),
+    "an alarm on the metric of all stages": (
+        "test_metrics_of_our_own_are_those_of_the_stage",
+        properties("SignatureCallbackLateAlarm", Dimensions=[]),
+    ),
+    "a queue that is not on the dashboard": (
+        "test_every_resource_is_on_the_dashboard",
+        added("AnotherQueue", "AWS::SQS::Queue", "MessagesDeadLetterQueue"),
+    ),
+    "a metric on the dashboard that nobody publishes": (
+        "test_every_metric_of_our_own_on_the_dashboard_is_published_by_the_code",
+        lambda copy: put(
+            copy.properties("Dashboard"),
+            {
+                "DashboardBody": {
+                    "Fn::Sub": copy.properties("Dashboard")["DashboardBody"]["Fn::Sub"].replace(
+                        "MessagesRecorded", "MessagesKept"
+                    )
+                }
+            },
+        ),
     ),
 }
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from aws_lambda_powertools import Logger
 
-from handlers.shared.observability import logger_for, metrics_for
+from handlers.shared.observability import logger_for, measure, metrics_for
 from tests.unit.fakes import FakeContext
 
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:machine:name"
@@ -45,7 +45,7 @@ def test_text_from_outside_stays_in_one_log_line(capsys: pytest.CaptureFixture[s
     assert line["cause"].endswith("x…")
 
 
-def test_metrics_have_the_service_as_namespace_and_the_workflow(
+def test_metrics_have_the_dimensions_stage_and_service(
     context: FakeContext, capsys: pytest.CaptureFixture[str]
 ) -> None:
     metrics = metrics_for("observability-test")
@@ -54,7 +54,22 @@ def test_metrics_have_the_service_as_namespace_and_the_workflow(
     def handler(event: dict[str, Any], context: FakeContext) -> None:
         metrics.add_metric("FilesStarted", "Count", 2)
 
-    handler({}, context)
+    for _ in range(2):  # a Lambda instance handles one event after the other
+        handler({}, context)
+        published = json.loads(capsys.readouterr().out)
+        (metric,) = published["_aws"]["CloudWatchMetrics"]
+        assert metric["Namespace"] == "Stepworks"
+        assert set(metric["Dimensions"][0]) == {"stage", "service"}
+        assert (published["stage"], published["service"]) == ("test", "observability-test")
+        assert published["FilesStarted"] == [2]
+
+
+def test_a_single_metric_is_published_at_once(capsys: pytest.CaptureFixture[str]) -> None:
+    measure("MailsSent", "Count", 1, service="mail")
+
     published = json.loads(capsys.readouterr().out)
-    assert published["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Stepworks"
-    assert (published["service"], published["FilesStarted"]) == ("observability-test", [2])
+    assert published["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["stage", "service"]]
+    assert (published["stage"], published["service"], published["MailsSent"]) == (
+        *("test", "mail"),
+        [1],
+    )

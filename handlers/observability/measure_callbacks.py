@@ -1,0 +1,38 @@
+"""Measure how long the tasks of each machine have waited for their callbacks."""
+
+from typing import Any
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from handlers.observability.callbacks import oldest_callback
+from handlers.shared import settings
+from handlers.shared.clock import now
+from handlers.shared.errors import AwsUnavailableError
+from handlers.shared.observability import logger_for, measure
+
+logger = logger_for("observability")
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, float]:
+    """Event: not read; EventBridge Scheduler sends it every few minutes.
+    Result: {<machine's name>: seconds}, the age of its oldest callback, 0 if none is open; the same
+    as metric OldestCallbackSeconds by stage and machine.
+    Errors: AwsUnavailableError, after all machines that could be measured are measured.
+    """
+    measured: dict[str, float] = {}
+    failures = []
+    for machine in settings.text("CALLBACK_MACHINES").split():
+        name = machine.rpartition(":")[2]
+        try:
+            seconds = oldest_callback(machine, now=now())
+        except AwsUnavailableError as error:
+            failures.append(error)
+            logger.warning("callbacks not measured", machine=name, reason=str(error))
+            continue
+        measure("OldestCallbackSeconds", "Seconds", seconds, machine=name)
+        measured[name] = round(seconds, 3)
+    logger.info("callbacks measured", oldest=measured)
+    if failures:
+        raise failures[0]
+    return measured
