@@ -338,7 +338,6 @@ class _Derivation:
     def __init__(
         self, events: list[Event], catalogue: _Catalogue, invocations: Iterable[Invocation]
     ) -> None:
-        self._events = events
         self._catalogue = catalogue
         self._producers = {event.id: catalogue.producer(event) for event in events}
         self._invocations: dict[str, list[Invocation]] = defaultdict(list)
@@ -350,6 +349,7 @@ class _Derivation:
         self._started_at = min(map(_execution_start, changes), default=None)
         self._ended_at = last.at if last and self._status in TERMINAL else None
         self._first_change = changes[0] if changes else None
+        self._events = sorted(events, key=self._place)
 
     def timeline(self) -> Timeline:
         functions = list(self._function_spans())
@@ -359,8 +359,7 @@ class _Derivation:
             *self._state_spans(functions),
             *functions,
         ]
-        order = {kind: number for number, kind in enumerate(Kind)}
-        spans.sort(key=lambda s: (s.started_at, order[s.kind], s.name, s.took or "", s.gave or ""))
+        spans.sort(key=_span_place)
         return Timeline(
             status=self._status,
             started_at=self._started_at,
@@ -368,6 +367,16 @@ class _Derivation:
             events=tuple(self._events),
             spans=tuple(spans),
         )
+
+    def _time_of(self, event: Event) -> int:
+        """When an event happened: not later than the execution that it started."""
+        if self._started_at is None or self._catalogue.starts(event) is None:
+            return event.at
+        return _not_after(event, self._started_at)
+
+    def _place(self, event: Event) -> tuple[int, bool, str]:
+        """An event's place in the order of time; what started the execution comes before it."""
+        return self._time_of(event), self._catalogue.starts(event) is None, event.id
 
     # -- The execution, and what started it -----------------------------------------------------
 
@@ -390,13 +399,14 @@ class _Derivation:
             if self._catalogue.starts(event) is None:
                 continue
             for consumer in self._catalogue.consumers(event):
-                started = _not_before(event.at, self._started_at)
+                begun = self._time_of(event)
+                ended = _not_before(begun, self._started_at)
                 yield Span(
                     kind=Kind.MACHINE,
                     name=consumer.partition(" ")[2],
-                    started_at=event.at,
-                    ended_at=started,
-                    outcome=self._open() if started is None else Outcome.COMPLETED,
+                    started_at=begun,
+                    ended_at=ended,
+                    outcome=self._open() if ended is None else Outcome.COMPLETED,
                     took=event.id,
                     gave=self._first_change.id if self._first_change else None,
                 )
@@ -417,18 +427,19 @@ class _Derivation:
             if not producer.startswith("state ") or not event.token:
                 continue
             completion = completions.get(event.token)
-            ended = _not_before(event.at, completion.at) if completion else None
+            begun = _not_after(event, completion.at) if completion else event.at
+            ended = _not_before(begun, completion.at) if completion else None
             worked = _worked(event, completion, working[event.token])
             yield Span(
                 kind=Kind.STATE,
                 name=producer.removeprefix("state "),
-                started_at=event.at,
+                started_at=begun,
                 ended_at=ended,
                 outcome=self._outcome_of_task(completion),
                 took=event.id,
                 gave=completion.id if completion else None,
                 token=event.token,
-                waiting=None if worked is None or ended is None else ended - event.at - worked,
+                waiting=None if worked is None or ended is None else max(0, ended - begun - worked),
                 working=worked,
             )
 
@@ -477,19 +488,20 @@ class _Derivation:
             elif self._catalogue.is_silent(function):
                 outcome = Outcome.UNOBSERVABLE
         name = function.removeprefix("function ")
-        ended = _not_before(taken.at, given.at) if given else None
+        started = _not_after(taken, given.at) if given else taken.at
+        ended = _not_before(started, given.at) if given else None
         begun = self._begun(name, taken, ended)
         return Span(
             kind=Kind.FUNCTION,
             name=name,
-            started_at=taken.at,
+            started_at=started,
             ended_at=ended,
             outcome=outcome,
             took=taken.id,
             gave=given.id if given else None,
             side_effect=side_effect,
             token=taken.token,
-            waiting=None if begun is None else begun - taken.at,
+            waiting=None if begun is None else begun - started,
             working=None if begun is None or ended is None else ended - begun,
         )
 
@@ -510,15 +522,26 @@ class _Derivation:
             for invocation in self._invocations[function]
             if taken.time <= invocation.started_at <= given
         ]
-        return max(possible[0], taken.at) if len(possible) == 1 else None
+        return min(max(possible[0], taken.at), given) if len(possible) == 1 else None
 
     def _open(self) -> Outcome:
         return Outcome.WAITING if self._ended_at is None else Outcome.UNFINISHED
 
 
+def _span_place(span: Span) -> tuple[int, int, str, str, float, str]:
+    ended = float("inf") if span.ended_at is None else span.ended_at
+    kind = [*Kind].index(span.kind)
+    return span.started_at, kind, span.name, span.took or "", ended, span.gave or ""
+
+
 def _execution_start(change: Event) -> int:
     start = change.detail.get("startDate")
     return start if isinstance(start, int) else change.at
+
+
+def _not_after(cause: Event, effect: int) -> int:
+    """When a cause happened; the estimate `at` may be later than the time of its effect."""
+    return max(cause.time, min(cause.at, effect))
 
 
 def _not_before(start: int, end: int | None) -> int | None:
