@@ -10,6 +10,7 @@ import hmac
 import json
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from handlers.observability.catalogue import REMOVED_FIELDS, TOKENS
@@ -21,18 +22,16 @@ _SECRET_NAME = re.compile(
     r"|(pre)?signed[_-]?ur[il]",
     re.IGNORECASE,
 )
-# The query of a URL that someone may use because of what the query holds.
-_SECRET_QUERY = re.compile(
-    r"(https?://[^\s\"'<>?]*)\?[^\s\"'<>]*?"
-    r"\b(?:x-amz-[a-z-]+|[a-z_-]*(?:signature|token|code|secret|password|key|sig))=[^\s\"'<>]*",
-    re.IGNORECASE,
+# The parameters of a URL that let everyone who has it use it.
+_SECRET_PARAMETER = re.compile(
+    r"x-amz-[a-z-]{1,40}|[a-z_-]{0,40}(signature|token|code|secret|password|key|sig)", re.IGNORECASE
 )
-# Access key ids, JSON Web Tokens, and the credentials of an Authorization header.
+# Access key ids, and the credentials of an Authorization header.
 _SECRET_TEXT = re.compile(
-    r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
-    r"|\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"
-    r"|\b(?:Bearer|Basic) [\w+/=.~-]{8,}"
+    r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\b(?:Bearer|Basic) [\w+/=.~-]{8,}",
 )
+# The words of a text: URLs are among them.
+_WORD = re.compile(r"[^\s\"'<>]+")
 # How task tokens of Step Functions begin, in a text such as an error's cause.
 _TOKEN_TEXT = re.compile(r"\b(?:AQC|AAAAK)[A-Za-z0-9+/=_-]{60,}")
 
@@ -73,11 +72,27 @@ def _text(text: str, hashed: Callable[[str], str]) -> str:
     if text.lstrip()[:1] in ("{", "["):
         try:
             parsed = json.loads(text)
+            shown = without_secrets(parsed, hashed)
+        except RecursionError:  # nested too deep to look through
+            return REMOVED
         except ValueError:
             pass  # no JSON
         else:
-            shown = without_secrets(parsed, hashed)
             return text if shown == parsed else json.dumps(shown)
-    text = _SECRET_QUERY.sub(rf"\1?{REMOVED}", text)
     text = _SECRET_TEXT.sub(REMOVED, text)
-    return _TOKEN_TEXT.sub(lambda found: hashed(found[0]), text)
+    text = _TOKEN_TEXT.sub(lambda found: hashed(found[0]), text)
+    return _WORD.sub(lambda found: _word(found[0]), text)
+
+
+def _word(word: str) -> str:
+    """A word, without the query of a URL if it has a secret, or without a JSON Web Token."""
+    address, _, query = word.partition("?")
+    if "://" in address and any(
+        _SECRET_PARAMETER.fullmatch(parameter.partition("=")[0])
+        for parameter in re.split("[&;]", query)
+    ):
+        return f"{address}?{REMOVED}"
+    parts = word.split(".")
+    # Two JSON objects in base64, one after the other.
+    is_token = any("eyJ" in one and two.startswith("eyJ") for one, two in pairwise(parts))
+    return REMOVED if is_token else word
