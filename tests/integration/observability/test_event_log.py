@@ -114,7 +114,7 @@ def test_an_event_is_tied_to_the_execution_it_started(log: Log, first: str) -> N
 
     found = body(log.job(f"stepworks-test-cookies:{START_ID}"))
     assert found["startedBy"] == START_ID
-    assert [event["detailType"] for event in found["events"]][0] == "start"
+    assert found["events"][0]["detailType"] == "start"
     (machine,) = (span for span in found["spans"] if span["kind"] == "machine")
     assert (machine["name"], machine["outcome"]) == ("cookies-starter", "completed")
     assert listed(log, status="NO_EXECUTION") == []

@@ -6,12 +6,14 @@ from tests.support import asl, catalogue
 
 
 def test_the_functions_know_every_event_as_the_catalogue_has_it() -> None:
-    assert CATALOGUE == tuple(
+    catalogued = tuple(
         CataloguedEvent(
             event.source, event.detail_type, event.producers, event.consumers, event.starts
         )
         for event in catalogue.events()
     )
+
+    assert catalogued == CATALOGUE
 
 
 def test_the_functions_know_every_field_that_a_schema_marks_as_secret() -> None:
