@@ -101,7 +101,7 @@ def test_a_cookies_execution_leaves_every_event_and_every_hop(aws: Aws, log: Eve
         ("function", "sideEffect", "completed"),
         ("function", "postProcessAll", "completed"),
     }
-    assert len(found["spans"]) == 15
+    assert len(found["spans"]) == 14
     assert found["startedBy"] == started_by
     assert job in {one["id"] for one in log.listed(workflow="cookies", status="SUCCEEDED")}
     assert not [one for one in log.listed(status="NO_EXECUTION") if one["id"].endswith(started_by)]

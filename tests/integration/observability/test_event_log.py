@@ -268,6 +268,18 @@ def test_a_page_may_be_empty_although_there_are_more(
     assert [job["id"].partition(":")[2] for page in found for job in page] == ["x9", "x3"]
 
 
+def test_pages_are_in_order_although_each_status_is_read_in_part(
+    many: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_log, "_SUMMARIES_PER_PAGE", 1)
+    monkeypatch.setattr(event_log, "_MAX_PAGES", 1)
+    found = pages(many.jobs, "jobs", workflow="images")
+
+    assert [job["id"].partition(":")[2] for page in found for job in page] == [
+        f"x{number}" for number in (11, 9, 7, 5, 3, 1)
+    ]
+
+
 @pytest.mark.parametrize(
     ("query", "says"),
     [

@@ -352,6 +352,27 @@ def test_a_retried_task_has_hops_of_its_own() -> None:
     }
 
 
+def test_tasks_of_the_same_form_are_told_apart_by_their_tokens() -> None:
+    """The second task is completed before the first."""
+
+    def event(name: str, kind: str, number: int, time: int, **more: Any) -> Event:
+        detail = {"execution": ARN, "stateName": "Get Multiple", "TaskToken": token(number)}
+        return Event(name, JOB, "project", kind, EPOCH + time, {**detail, **more})
+
+    meta = {"fn": "getMultiple", "incoming": "task.get.multiple"}
+    events = [
+        event("ask 1", "task.get.multiple", 1, 0),
+        event("ask 2", "task.get.multiple", 2, 10),
+        event("done 2", "task.finished", 2, 20, meta=meta),
+        event("done 1", "task.finished", 1, 30, meta=meta),
+    ]
+
+    assert hops(derive(events, CATALOGUE)) == {
+        ("getMultiple", "ask 1", "done 1"),
+        ("getMultiple", "ask 2", "done 2"),
+    }
+
+
 def test_a_producer_that_the_catalogue_does_not_know_is_anyone() -> None:
     """Everyone who may put events can claim to be a function."""
     event = Event(
