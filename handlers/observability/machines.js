@@ -1,29 +1,29 @@
 "use strict";
 
-// For serverless.yml: ARNs of all machines of one kind, so that a new machine needs no entry.
+// For serverless.yml: all machines of one kind, so that a new machine needs no entry.
 //
-// executions: the executions of every Standard machine; Step Functions does not describe those of
-//   Express machines.
+// arns, executions: every Standard machine, and its executions. Step Functions neither describes
+//   executions of Express machines nor publishes their changes of status.
 // callbackMachines, callbackExecutions: the machines with tasks that wait for a task token, and
 //   their executions.
 // callbackMachineList: the ARNs of these machines as one text, separated by spaces.
 
 const ARN = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}";
 
+const reference = ([key]) => ({ Ref: `${key[0].toUpperCase()}${key.slice(1)}StateMachine` });
+const machine = ([, { name }]) => `${ARN}:stateMachine:${name}`;
+const executions = ([, { name }]) => `${ARN}:execution:${name}:*`;
+const sub = (text) => ({ "Fn::Sub": text });
+
 module.exports = async ({ resolveConfigurationProperty }) => {
-  const machines = Object.values(
-    await resolveConfigurationProperty(["stepFunctions", "stateMachines"]),
-  );
-  const standard = machines.filter(({ type }) => type === "STANDARD");
-  const callbacks = machines.filter(({ callbackAlarmSeconds }) => callbackAlarmSeconds);
-  const arns = (list, kind, end) =>
-    list.map(({ name }) => ({ "Fn::Sub": `${ARN}:${kind}:${name}${end}` }));
+  const machines = await resolveConfigurationProperty(["stepFunctions", "stateMachines"]);
+  const standard = Object.entries(machines).filter(([, { type }]) => type === "STANDARD");
+  const waiting = standard.filter(([, { callbackAlarmSeconds }]) => callbackAlarmSeconds);
   return {
-    executions: arns(standard, "execution", ":*"),
-    callbackMachines: arns(callbacks, "stateMachine", ""),
-    callbackExecutions: arns(callbacks, "execution", ":*"),
-    callbackMachineList: {
-      "Fn::Sub": callbacks.map(({ name }) => `${ARN}:stateMachine:${name}`).join(" "),
-    },
+    arns: standard.map(reference),
+    executions: standard.map(executions).map(sub),
+    callbackMachines: waiting.map(machine).map(sub),
+    callbackExecutions: waiting.map(executions).map(sub),
+    callbackMachineList: sub(waiting.map(machine).join(" ")),
   };
 };

@@ -104,7 +104,7 @@ def test_rules_deliver_an_event_to_its_consumers_only(event: CataloguedEvent, de
         for target in rule["Targets"]
     )
 
-    assert targets == sorted(event.consumers)
+    assert targets == sorted([*event.consumers, *catalogue.consumers_of_all()])
 
 
 def test_no_rule_waits_for_an_event_that_is_not_catalogued(dev: Package) -> None:
