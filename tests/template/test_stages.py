@@ -172,7 +172,7 @@ def test_no_rule_accepts_what_is_for_another_stage(
     for rule in stages[other].rules:
         for event in rule.events():
             accepting = stages[own].accepting(event, rule.bus)
-            recording = stages[own].recorded_by(event, theirs.bus)
+            recording = stages[own].recorded_by(event, rule.bus)
             assert accepting + recording == [], (rule.name, event)
 
 

@@ -24,7 +24,7 @@ from tests.integration.observability.conftest import (
     log,
     status_change,
 )
-from tests.unit.fakes import answer
+from tests.unit.fakes import client_error
 
 __all__ = ["context", "fresh_clients", "log"]
 
@@ -175,7 +175,7 @@ def test_what_dynamodb_does_not_take_now_is_tried_again(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def throttled(**_: Any) -> None:
-        raise answer("ThrottlingException")
+        raise client_error("ThrottlingException")
 
     log.track(event("task.finished", {"execution": COOKIES}))
     monkeypatch.setattr(client("dynamodb"), "update_item", throttled)
@@ -190,7 +190,7 @@ def test_an_attempt_that_was_cut_off_is_completed_by_the_next(
     """The event is stored, and the function ends before it has updated the summary."""
 
     def killed(**_: Any) -> None:
-        raise answer("InternalServerError", 500)
+        raise client_error("InternalServerError", 500)
 
     with monkeypatch.context() as patch:
         patch.setattr(client("dynamodb"), "update_item", killed)
@@ -380,7 +380,7 @@ def test_a_passing_fault_of_dynamodb_is_a_503(
     log: Log, monkeypatch: pytest.MonkeyPatch, handler: str
 ) -> None:
     def throttled(**_: Any) -> None:
-        raise answer("ThrottlingException")
+        raise client_error("ThrottlingException")
 
     for operation in ("query", "get_item"):
         monkeypatch.setattr(client("dynamodb"), operation, throttled)
@@ -391,7 +391,7 @@ def test_a_passing_fault_of_dynamodb_is_a_503(
 
 def test_other_errors_are_errors(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
     def denied(**_: Any) -> None:
-        raise answer("AccessDeniedException")
+        raise client_error("AccessDeniedException")
 
     monkeypatch.setattr(client("dynamodb"), "query", denied)
 
