@@ -4,19 +4,21 @@ Each session of botocore reads them again, and tests on moto begin with a new se
 took a quarter of the CPU time of these tests.
 """
 
+from collections import defaultdict
 from typing import Any
 
-import botocore.loaders
+import botocore.session
 
-
-class _Loader(botocore.loaders.Loader):  # type: ignore[misc] # botocore has no types
-    _read: dict[Any, Any] = {}  # noqa: RUF012 - of all sessions, on purpose
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._cache = self._read
+_create_loader = botocore.session.create_loader
+_read: dict[str | None, dict[Any, Any]] = defaultdict(dict)
 
 
 def share() -> None:
     """Let all sessions of this process share what one of them has read."""
-    botocore.loaders.Loader = _Loader
+    botocore.session.create_loader = _sharing_loader
+
+
+def _sharing_loader(search_path: str | None = None) -> Any:
+    loader = _create_loader(search_path)
+    loader._cache = _read[search_path]
+    return loader
