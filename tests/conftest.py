@@ -83,22 +83,25 @@ def _needs_framework(argument: str) -> bool:
 
 
 @pytest.fixture(scope="session")
-def aws() -> Aws:
-    """The deployed service on a local AWS of this test run's own."""
+def server() -> Aws:
+    """A local AWS of this test run's own; the service need not be deployed on it."""
     directory = Path(os.environ[RUN_DIRECTORY])
-    with _locked(directory / "lock"):
-        if (directory / "failed").exists():
-            pytest.fail((directory / "failed").read_text())
+    with _locked(directory / "lock"), _fails_once(directory / "server-failed"):
         if not (directory / "stack.json").exists():
-            port = _free_port()
-            (directory / "stack.json").write_text(json.dumps({"port": port}))
-            try:
-                process.start(_settings(directory))
-                deploy.deploy(_settings(directory))
-            except LocalError as error:
-                (directory / "failed").write_text(str(error))
-                raise
+            (directory / "stack.json").write_text(json.dumps({"port": _free_port()}))
+            process.start(_settings(directory))
     return Aws(_settings(directory))
+
+
+@pytest.fixture(scope="session")
+def aws(server: Aws) -> Aws:
+    """The deployed service on the local AWS of this test run."""
+    directory = Path(os.environ[RUN_DIRECTORY])
+    with _locked(directory / "deploy-lock"), _fails_once(directory / "deployment-failed"):
+        if not (directory / "deployed").exists():
+            deploy.deploy(server.settings)
+            (directory / "deployed").touch()
+    return Aws(server.settings)
 
 
 @pytest.fixture(scope="session")
@@ -108,10 +111,22 @@ def package() -> Callable[..., Package]:
 
     def of_stage(stage: str, **parameters: str) -> Package:
         name = "-".join(("package", stage, *parameters))
-        with _locked(directory / "lock"):
+        with _locked(directory / "package-lock"):
             return packaged.package(stage, directory / name, **parameters)
 
     return of_stage
+
+
+@contextmanager
+def _fails_once(note: Path) -> Iterator[None]:
+    """What failed for one worker is not tried again for the next test, but fails as it did."""
+    if note.exists():
+        pytest.fail(note.read_text())
+    try:
+        yield
+    except LocalError as error:
+        note.write_text(str(error))
+        raise
 
 
 def _settings(directory: Path) -> Settings:
