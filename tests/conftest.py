@@ -42,12 +42,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Leave what is imported out of garbage collections: it stays, and there is very much of it.
+    """Spend less on garbage collection: a third of the CPU time of tests on moto went into it.
 
-    Without this a fifth of the CPU time of tests on moto goes into looking through it.
+    What is imported stays, and there is very much of it: collections need not look through it. What
+    a test leaves behind may wait until there is more of it than after one call to moto.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
