@@ -10,6 +10,8 @@ PYTEST := $(PYTHON) -m pytest
 DEMO_OPTIONS := $(if $(QUICK),--quick) $(if $(VERBOSE),--verbose)
 # The suites that need neither the local AWS nor Node.js.
 FAST_SUITES := tests/unit tests/integration tests/statemachines tests/docs
+# The tests of `make check`. `make test` runs them too, so CI leaves them out here: `make check RULES=`.
+RULES := tests/statemachines/test_*.py tests/template
 
 .PHONY: help setup setup-tests demo up down env test test-fast watch check bench deploy clean
 
@@ -46,7 +48,7 @@ check: setup-tests ## check lint, types, state machine rules and template rules
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
-	@$(PYTEST) tests/statemachines/test_*.py tests/template
+	@$(if $(RULES),$(PYTEST) $(RULES))
 
 bench: setup-tests ## run benchmarks: a table, and JSON in bench/results/
 	@$(PYTHON) -m bench

@@ -17,7 +17,7 @@ from local import deploy, process
 from local.aws import Aws
 from local.errors import LocalError
 from local.settings import ROOT, Settings
-from tests.support import packaged
+from tests.support import packaged, service_models
 from tests.support.packaged import Package
 
 RUN_DIRECTORY = "STEPWORKS_TEST_RUN"
@@ -35,18 +35,21 @@ def pytest_configure(config: pytest.Config) -> None:
             "`make setup-tests`. `make test-fast` runs the suites that do not need it."
         )
     _forget_the_terminals_settings()
+    service_models.share()
     if RUN_DIRECTORY not in os.environ:  # workers inherit it
         os.environ[RUN_DIRECTORY] = tempfile.mkdtemp(prefix="stepworks-tests-")
         config.stash[_owner] = True
 
 
 def pytest_collection_finish() -> None:
-    """Leave what is imported out of garbage collections: it stays, and there is very much of it.
+    """Spend less on garbage collection: a third of the CPU time of tests on moto went into it.
 
-    Without this a fifth of the CPU time of tests on moto goes into looking through it.
+    What is imported stays, and there is very much of it: collections need not look through it. What
+    a test leaves behind may wait until there is more of it than after one call to moto.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -83,22 +86,25 @@ def _needs_framework(argument: str) -> bool:
 
 
 @pytest.fixture(scope="session")
-def aws() -> Aws:
-    """The deployed service on a local AWS of this test run's own."""
+def server() -> Aws:
+    """A local AWS of this test run's own; the service need not be deployed on it."""
     directory = Path(os.environ[RUN_DIRECTORY])
-    with _locked(directory / "lock"):
-        if (directory / "failed").exists():
-            pytest.fail((directory / "failed").read_text())
+    with _locked(directory / "lock"), _fails_once(directory / "server-failed"):
         if not (directory / "stack.json").exists():
-            port = _free_port()
-            (directory / "stack.json").write_text(json.dumps({"port": port}))
-            try:
-                process.start(_settings(directory))
-                deploy.deploy(_settings(directory))
-            except LocalError as error:
-                (directory / "failed").write_text(str(error))
-                raise
+            (directory / "stack.json").write_text(json.dumps({"port": _free_port()}))
+            process.start(_settings(directory))
     return Aws(_settings(directory))
+
+
+@pytest.fixture(scope="session")
+def aws(server: Aws) -> Aws:
+    """The deployed service on the local AWS of this test run."""
+    directory = Path(os.environ[RUN_DIRECTORY])
+    with _locked(directory / "deploy-lock"), _fails_once(directory / "deployment-failed"):
+        if not (directory / "deployed").exists():
+            deploy.deploy(server.settings)
+            (directory / "deployed").touch()
+    return Aws(server.settings)
 
 
 @pytest.fixture(scope="session")
@@ -108,10 +114,22 @@ def package() -> Callable[..., Package]:
 
     def of_stage(stage: str, **parameters: str) -> Package:
         name = "-".join(("package", stage, *parameters))
-        with _locked(directory / "lock"):
+        with _locked(directory / "package-lock"):
             return packaged.package(stage, directory / name, **parameters)
 
     return of_stage
+
+
+@contextmanager
+def _fails_once(note: Path) -> Iterator[None]:
+    """What failed for one worker is not tried again for the next test, but fails as it did."""
+    if note.exists():
+        pytest.fail(note.read_text())
+    try:
+        yield
+    except LocalError as error:
+        note.write_text(str(error))
+        raise
 
 
 def _settings(directory: Path) -> Settings:

@@ -1,5 +1,6 @@
 """The state machines as written: loaded from their YAML, with parameters and references filled."""
 
+import copy
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -103,7 +104,13 @@ class Machine:
 
 
 def machine(name: str, stage: str = "dev") -> Machine:
-    return Machine(name, text(name), _with_files(yaml.load(text(name), Loader)), stage)
+    return Machine(name, text(name), copy.deepcopy(_written_machine(name)), stage)
+
+
+@cache
+def _written_machine(name: str) -> dict[str, Any]:
+    written: dict[str, Any] = _with_files(yaml.load(text(name), Loader))
+    return written
 
 
 def machines() -> list[str]:

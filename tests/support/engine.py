@@ -13,19 +13,29 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from unittest.mock import patch
 
-import boto3
+from antlr4 import ParserRuleContext
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
     state_task_service_events,
 )
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function import wait_function
-from moto.stepfunctions.parser.models import stepfunctions_parser_backends
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
+from moto.stepfunctions.parser.asl.utils import json_path
+from moto.stepfunctions.parser.backend.execution import Execution
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
+from moto.stepfunctions.parser.models import (
+    StepFunctionsParserBackend,
+    stepfunctions_parser_backends,
+)
 
 from tests.support import asl
 
@@ -111,33 +121,56 @@ def run(machine: str, input_: dict[str, Any], tasks: dict[str, Task], stage: str
 @contextmanager
 def engine() -> Iterator["Engine"]:
     """moto with its engine on; use it to prepare tables, topics or buses for a machine."""
-    with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
+    with (
+        mock_aws(config={"stepfunctions": {"execute_state_machine": True}}),
+        patch.object(AmazonStateLanguageParser, "parse", staticmethod(_components)),
+        patch.object(StepFunctionsParserBackend, "_validate_definition", staticmethod(_validate)),
+        patch.object(json_path, "parse", _json_path),
+    ):
         yield Engine()
 
 
+# moto parses a definition twice for each execution, and a path each time it is evaluated. That took
+# most of the time. What is parsed once is kept here; what is invalid fails each time.
+_parse = AmazonStateLanguageParser.parse
+_validate = cache(StepFunctionsParserBackend._validate_definition)
+_json_path = cache(json_path.parse)
+
+
+@cache
+def _syntax_tree(definition: str) -> ParserRuleContext:
+    return _parse(definition)[1]
+
+
+def _components(definition: str) -> tuple[EvalComponent, ParserRuleContext]:
+    """What `parse` returns; the components belong to one execution, because they hold its state."""
+    tree = _syntax_tree(definition)
+    return Preprocessor().visit(tree), tree
+
+
 class Engine:
+    """moto's engine itself. Its API in front of it takes longer than most executions."""
+
     def __init__(self) -> None:
-        self.states = boto3.client("stepfunctions", region_name=asl.REGION)
+        self._states = stepfunctions_parser_backends[DEFAULT_ACCOUNT_ID][asl.REGION]
 
     def run(
         self, definition: dict[str, Any], input_: dict[str, Any], tasks: dict[str, Task]
     ) -> Run:
         result = Run("RUNNING")
-        machine = self.states.create_state_machine(
+        machine = self._states.create_state_machine(
             name=f"machine-{time.monotonic_ns()}",
             definition=json.dumps(definition),
             roleArn=f"arn:aws:iam::{asl.ACCOUNT}:role/machine",
-        )["stateMachineArn"]
+        ).arn
         bus = Bus(tasks, result)
         with _with_fakes(tasks, result), _on_bus(bus), _without_delays(result):
-            execution = self.states.start_execution(
-                stateMachineArn=machine, input=json.dumps(input_)
-            )["executionArn"]
-            described = self._wait_for(execution)
+            execution = self._execute(machine, json.dumps(input_))
+        described = execution.to_describe_output()
         result.status = described["status"]
         result.output = json.loads(described["output"]) if "output" in described else None
         result.error, result.cause = described.get("error"), described.get("cause")
-        for event in self._history(execution):
+        for event in execution.to_history_output()["events"]:
             if "stateEnteredEventDetails" in event:
                 result.visited.append(event["stateEnteredEventDetails"]["name"])
             elif "stateExitedEventDetails" in event:
@@ -146,18 +179,20 @@ class Engine:
                 result.sizes[exited["name"]] = max(size, result.sizes.get(exited["name"], 0))
         return result
 
-    def _wait_for(self, execution: str) -> dict[str, Any]:
-        deadline = time.monotonic() + RUN_SECONDS
-        while time.monotonic() < deadline:
-            described: dict[str, Any] = self.states.describe_execution(executionArn=execution)
-            if described["status"] != "RUNNING":
-                return described
-            time.sleep(0.02)
-        raise AssertionError(f"the execution did not end within {RUN_SECONDS} s")
+    def _execute(self, machine: str, input_: str) -> Execution:
+        """Start an execution and wait for the end of its thread."""
+        threads: list[threading.Thread] = []
 
-    def _history(self, execution: str) -> list[dict[str, Any]]:
-        pages = self.states.get_paginator("get_execution_history").paginate(executionArn=execution)
-        return [event for page in pages for event in page["events"]]
+        def start(worker: ExecutionWorker) -> None:
+            threads.append(threading.Thread(target=worker._execution_logic, daemon=True))
+            threads[0].start()
+
+        with patch.object(ExecutionWorker, "start", start):
+            name = f"execution-{time.monotonic_ns()}"
+            execution = self._states.start_execution(machine, name, input_)
+        threads[0].join(RUN_SECONDS)
+        assert execution.status != "RUNNING", f"the execution did not end within {RUN_SECONDS} s"
+        return execution
 
 
 @contextmanager

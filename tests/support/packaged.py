@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NewType
 
 from local.locks import one_at_a_time
 
@@ -82,6 +82,10 @@ class Package:
         """The logical id of the role of a function or a machine."""
         reference = properties.get("Role") or properties["RoleArn"]
         return str(reference["Fn::GetAtt"][0])
+
+
+# A package with other values of parameters. The rules are about packages without them.
+ChangedPackage = NewType("ChangedPackage", Package)
 
 
 def package(stage: str, directory: Path, **parameters: str) -> Package:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.packaged import Package
+from tests.support.packaged import ChangedPackage, Package
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +16,20 @@ def dev(package: Callable[..., Package]) -> Package:
 @pytest.fixture(scope="session")
 def prod(package: Callable[..., Package]) -> Package:
     return package("prod")
+
+
+@pytest.fixture(scope="session")
+def changed(package: Callable[..., Package]) -> ChangedPackage:
+    """Stage dev with other values of parameters, given on the command line."""
+    made = package(
+        "dev",
+        apiAccountRole="false",
+        cookiesMaxConcurrency="5",
+        cookiesTaskTimeoutSeconds="1200",
+        cookiesToleratedFailureShare="0.1",
+        cookiesBusName="another",
+    )
+    return ChangedPackage(made)
 
 
 @pytest.fixture(scope="session")

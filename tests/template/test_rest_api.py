@@ -2,14 +2,13 @@
 
 import json
 import re
-from collections.abc import Callable
 from typing import Any
 
 import boto3
 import pytest
 
 from local.server import mapping_templates
-from tests.support.packaged import Package, text
+from tests.support.packaged import ChangedPackage, Package, text
 
 GATEWAY = "AWS::ApiGateway::"
 # What the client gets for each error that StartExecution may return with HTTP 400.
@@ -233,12 +232,11 @@ def test_the_stage_depends_on_the_accounts_logging_role(dev: Package) -> None:
     assert one(dev, "Account")["CloudWatchRoleArn"] == {"Fn::GetAtt": ["ApiLogsRole", "Arn"]}
 
 
-def test_a_parameter_leaves_the_accounts_settings_alone(package: Callable[..., Package]) -> None:
-    without = package("dev", apiAccountRole="false")
-    ((_, stage),) = without.all_of(f"{GATEWAY}Stage").items()
+def test_a_parameter_leaves_the_accounts_settings_alone(changed: ChangedPackage) -> None:
+    ((_, stage),) = changed.all_of(f"{GATEWAY}Stage").items()
 
-    assert ACCOUNT_WIDE & without.template["Resources"].keys() == set()
-    assert [name for name in ACCOUNT_WIDE if name in json.dumps(without.template)] == []
+    assert ACCOUNT_WIDE & changed.template["Resources"].keys() == set()
+    assert [name for name in ACCOUNT_WIDE if name in json.dumps(changed.template)] == []
     assert "DependsOn" not in stage
     assert stage["Properties"]["AccessLogSetting"]["DestinationArn"]  # by the account's own role
 

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator, Set
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ def packages(names: Set[str]) -> set[str]:
     return {".".join(name.split(".")[: 2 if name.startswith("handlers.") else 1]) for name in names}
 
 
+@cache
 def shared_modules(path: Path) -> set[str]:
     return {
         name.split(".")[2] for name in imported(path) if name.startswith("handlers.shared.")

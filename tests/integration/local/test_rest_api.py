@@ -134,9 +134,9 @@ TEMPLATE = {
 
 
 @pytest.fixture(scope="module")
-def stack(aws: Aws) -> Iterator[Aws]:
+def stack(server: Aws) -> Iterator[Aws]:
     """A stack with one machine that a method starts; its outputs are those of the client."""
-    cloudformation = aws.client("cloudformation")
+    cloudformation = server.client("cloudformation")
     name = f"rest-api-{uuid4().hex[:8]}"
     cloudformation.create_stack(
         StackName=name, TemplateBody=json.dumps(TEMPLATE), Capabilities=["CAPABILITY_IAM"]
@@ -146,8 +146,8 @@ def stack(aws: Aws) -> Iterator[Aws]:
     )
     described = cloudformation.describe_stacks(StackName=name)["Stacks"][0]
     outputs = {item["OutputKey"]: item["OutputValue"] for item in described["Outputs"]}
-    outputs["ApiUrl"] = f"{aws.settings.endpoint}/_aws/execute-api/{outputs['Api']}/v1"
-    seen = Aws(aws.settings)
+    outputs["ApiUrl"] = f"{server.settings.endpoint}/_aws/execute-api/{outputs['Api']}/v1"
+    seen = Aws(server.settings)
     seen.outputs = outputs
     yield seen
     cloudformation.delete_stack(StackName=name)

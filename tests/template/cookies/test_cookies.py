@@ -1,13 +1,12 @@
 """The cookies workflow in the packaged template."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.support import asl
-from tests.support.packaged import Package, text
+from tests.support.packaged import ChangedPackage, Package, text
 
 RULE, FUNCTION = "AWS::Events::Rule", "AWS::Lambda::Function"
 RULES = {
@@ -169,15 +168,7 @@ def test_parameters_reach_the_machine_and_its_functions(dev: Package) -> None:
     assert str(variables["TOLERATED_FAILURE_SHARE"]) == "0"
 
 
-def test_parameters_can_be_set_on_the_command_line(package: Callable[..., Package]) -> None:
-    changed = package(
-        "dev",
-        cookiesMaxConcurrency="5",
-        cookiesTaskTimeoutSeconds="1200",
-        cookiesToleratedFailureShare="0.1",
-        cookiesBusName="another",
-    )
-
+def test_parameters_can_be_set_on_the_command_line(changed: ChangedPackage) -> None:
     states = changed.machines()["CookiesStateMachine"]["States"]
     variables = function(changed, "postProcessAll")["Environment"]["Variables"]
     assert states["Process Multiple"]["MaxConcurrency"] == 5
