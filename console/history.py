@@ -314,7 +314,7 @@ class History:
         return _Place(inside, visit)
 
     def _destination(self, name: str, place: _Place, at: int) -> tuple[Inside, Node] | None:
-        """Where a state was entered: in a branch or item that begins, in the same scope, or outside."""
+        """Where a state was entered: in a branch or item that begins, here, or further out."""
         if place.visit is not None and place.visit.open and place.visit.node.type in CLUSTERS:
             inside = self._begin(place.visit, name, at)
             if inside is not None:

@@ -17,6 +17,7 @@ from console.runs import Runs
 FASTEST = 1.0  # seconds between polls while something happens
 SLOWEST = 5.0  # while nothing does
 SLOWEST_IF_WOKEN = 30.0  # while nothing does, if changes wake the poller
+PATIENCE = 0.4  # seconds after a wake: more may follow
 SLOWING = 1.25  # factor from one idle poll to the next
 ALIVE = 15.0  # seconds between comments that keep a connection open
 DETAILED = 30  # runs of which a poll reads label, error or states
@@ -45,16 +46,25 @@ class Listener:
 class Poller:
     """Polls while there are listeners."""
 
-    def __init__(self, runs: Callable[[], Runs], executor: ThreadPoolExecutor) -> None:
+    def __init__(
+        self,
+        runs: Callable[[], Runs],
+        clean: Callable[[Any], Any],
+        executor: ThreadPoolExecutor,
+    ) -> None:
         self._runs = runs
+        self._known: Runs | None = None  # those of the last poll
+        self._clean = clean
         self._executor = executor
         self._listeners: set[Listener] = set()
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken: asyncio.Event | None = None
         self._wakes_come = False
+        self._changed: set[str | None] = set()  # ARNs of executions; None: any
         self.state: dict[str, Any] = {"connected": True, "since": now(), "message": None}
-        self.counters: list[Callable[[], dict[str, int | None]]] = []  # of other pages
+        # What other pages count. They must answer at once, from what they have read before.
+        self.counters: list[Callable[[], dict[str, int | None]]] = []
 
     # -- Waking -----------------------------------------------------------------------------------
 
@@ -63,8 +73,9 @@ class Poller:
         self._wakes_come = True
         loop, woken = self._loop, self._woken
         if self._listeners and loop is not None and woken is not None:
-            self._runs().look_now(execution_arn)
-            loop.call_soon_threadsafe(woken.set)
+            self._changed.add(execution_arn)
+            if not woken.is_set():
+                loop.call_soon_threadsafe(woken.set)
 
     # -- Listening --------------------------------------------------------------------------------
 
@@ -109,7 +120,7 @@ class Poller:
                 self._tell("summary", summary)
             try:
                 await asyncio.wait_for(self._woken.wait(), pause)
-                await asyncio.sleep(0.15)  # more may follow at once
+                await asyncio.sleep(PATIENCE)
             except TimeoutError:
                 pass
 
@@ -119,7 +130,9 @@ class Poller:
     def _poll(self) -> bool:
         """Read what is new and tell the listeners. Returns whether there was anything."""
         try:
-            runs = self._runs()
+            runs = self._known = self._runs()
+            woken, self._changed = self._changed, set()
+            runs.look_now(woken)
             changed = {run.id: run for run in runs.refresh()}
             newest = sorted(runs.by_id.values(), key=lambda run: run.started_at, reverse=True)
             changed |= {run.id: run for run in runs.detail(newest, DETAILED)}
@@ -166,12 +179,10 @@ class Poller:
     def summary(self) -> dict[str, Any]:
         counts: dict[str, int | None] = {"running": 0, "waiting": 0, "runs": 0}
         counts |= {"mails": None, "deadLetters": None, "events": None}
-        try:
-            counts |= self._runs().counts()
-            for counter in self.counters:
-                counts |= counter()
-        except ConsoleError:
-            pass
+        if self._known is not None:
+            counts |= self._known.counts()
+        for counter in self.counters:
+            counts |= counter()
         return {"at": now(), "counts": counts}
 
     def _tell(self, name: str, data: dict[str, Any]) -> None:
@@ -179,7 +190,7 @@ class Poller:
             listener.put(name, data)
 
     def _tell_soon(self, name: str, data: dict[str, Any]) -> None:
-        self._soon(self._tell, name, data)
+        self._soon(self._tell, name, self._clean(data))
 
     def _soon(self, do: Callable[..., None], *arguments: Any) -> None:
         if self._loop is not None:

@@ -166,7 +166,7 @@ class Runs:
         return [one for one in self.inventory.machines if one.arn not in self._without_list]
 
     def refresh(self, older_than: float = 0.0) -> list[Run]:
-        """Read what is new, unless that was done within `older_than` seconds. Returns changed runs."""
+        """Read what is new, unless done in the last `older_than` seconds. Returns changed runs."""
         with self._refreshing:
             if time.monotonic() - self._refreshed < older_than:
                 return []
@@ -375,12 +375,12 @@ class Runs:
             run.error = history.error
             run.failed_state = failed.node.name if failed else None
 
-    def look_now(self, execution_arn: str | None = None) -> None:
-        """Something has happened to a run, or to any: read its history at the next opportunity."""
-        with self._lock:
-            run = self.by_id.get(run_id(execution_arn)) if execution_arn else None
-            for one in [run] if run else self.by_id.values():
-                one.next_look = 0.0
+    def look_now(self, arns: Iterable[str | None]) -> None:
+        """Something has happened to these runs (None: to any): read their histories next."""
+        for arn in arns:
+            for run in self._of(None) if arn is None else [self.by_id.get(run_id(arn))]:
+                if run is not None:
+                    run.next_look = 0.0
 
     # -- One run ----------------------------------------------------------------------------------
 

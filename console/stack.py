@@ -143,7 +143,7 @@ def _absent(aws: Aws, stack: str) -> NotFoundError:
     where = f"{aws.region} at {aws.endpoint}" if aws.endpoint else aws.region
     return NotFoundError(
         f"There is no stack {stack} in {where}.",
-        "Deploy it, or choose another stack (--stack), region (AWS_REGION) or profile (AWS_PROFILE).",
+        "Deploy it, or choose another stack (--stack), AWS_REGION or AWS_PROFILE.",
     )
 
 
