@@ -32,6 +32,7 @@ _COUNTED = {
     "TIMED_OUT": "timedOut",
     "ABORTED": "aborted",
 }
+_NO_LABEL = ("arn:", "{", "[", "http://", "https://")
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -348,7 +349,7 @@ class Runs:
                 described = self.describe(run.arn)
                 run.label = label(described.get("input"), run.name)
             if status != "SUCCEEDED":
-                self._read_states(run)
+                self.recording(run)
         except NotFoundError:  # AWS deletes histories after 90 days
             pass
         run.detailed_for = status
@@ -357,8 +358,8 @@ class Runs:
         run.revision += 1
         return run
 
-    def _read_states(self, run: Run) -> None:
-        recording = self.recording(run)
+    def _observe(self, run: Run, recording: Recording) -> None:
+        """Take over what the history says about the run as a whole."""
         history = recording.history
         if history.count != run.events:
             run.events = history.count
@@ -416,8 +417,10 @@ class Runs:
             for visit in recording.history.visits:
                 if visit.node.callback:
                     self.redaction.learn(token_values(visit))
+        self._observe(run, recording)
         with self._lock:
-            self._recordings.move_to_end(run.arn)
+            if run.arn in self._recordings:  # another thread may have dropped it
+                self._recordings.move_to_end(run.arn)
             total = sum(kept.size for kept in self._recordings.values())
             while total > HISTORY_BYTES and len(self._recordings) > 1:
                 _, dropped = self._recordings.popitem(last=False)
@@ -456,7 +459,10 @@ def label(text: Any, name: str) -> str:
     if not isinstance(text, str) or len(text) > SMALL_INPUT:
         return name
     try:
-        values = sorted(_texts(json.loads(text)), key=len)
+        given = json.loads(text)
+        if isinstance(given, dict) and "detail-type" in given:  # an event: not its envelope
+            given = given.get("detail")
+        values = sorted(_texts(given), key=len)
     except (ValueError, RecursionError):
         return name
     return values[0] if values else name
@@ -464,7 +470,7 @@ def label(text: Any, name: str) -> str:
 
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
-        if 2 < len(value) <= LABEL_LENGTH and "\n" not in value and not value.startswith("arn:"):
+        if 2 < len(value) <= LABEL_LENGTH and not value.startswith(_NO_LABEL):
             yield value
     elif isinstance(value, dict):
         for key, item in value.items():
