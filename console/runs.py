@@ -22,6 +22,7 @@ from console.stack import Inventory, Machine
 KEPT = 1_000  # runs of a machine that are read at first; older ones when somebody asks
 HISTORY_BYTES = 96 * 1024 * 1024  # of texts in the histories that are kept
 LABEL_LENGTH = 60
+NEWEST = 100  # runs whose labels and states are read before anybody lists them
 SMALL_INPUT = 4_096  # characters of an input in which a label is looked for
 STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE")
 _COUNTED = {
@@ -57,6 +58,7 @@ class Run:
     waiting: bool = False
     detailed_for: str | None = None  # the status for which label, error and states were read
     events: int = 0  # in its history, when that was last read
+    wanted: bool = False  # a page lists it, so its label and states are worth reading
     next_look: float = 0.0  # time.monotonic() at which the history of a running one is read again
 
     @property
@@ -330,6 +332,11 @@ class Runs:
         }
 
     # -- More about runs --------------------------------------------------------------------------
+
+    def worth_detail(self) -> list[Run]:
+        """The newest runs, and older ones that a page lists."""
+        runs = sorted(self._of(None), key=_order, reverse=True)
+        return runs[:NEWEST] + [run for run in runs[NEWEST:] if run.wanted]
 
     def detail(self, runs: Iterable[Run], most: int) -> list[Run]:
         """Read labels, errors and current states where they are missing. Returns changed runs."""
