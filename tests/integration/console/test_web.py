@@ -56,7 +56,11 @@ class FakeAws(Aws):
             found = [run for run in self.runs if wanted in (None, run["status"])]
             return {"executions": sorted(found, key=lambda run: run["startDate"], reverse=True)}
         if operation == "describe_execution":
-            return next(run for run in self.runs if run["executionArn"] == given["executionArn"])
+            for run in self.runs:
+                if run["executionArn"] == given["executionArn"]:
+                    return run
+            absent = {"Error": {"Code": "ExecutionDoesNotExist", "Message": "It does not exist"}}
+            raise ClientError(absent, operation)  # type: ignore[arg-type]
         if operation == "describe_state_machine_for_execution":
             return {"definition": '{"StartAt": "A", "States": {"A": {"Type": "Wait"}}}'}
         if operation == "get_execution_history":
@@ -264,6 +268,24 @@ def test_a_wake_brings_the_news_at_once(aws: FakeAws, monkeypatch: pytest.Monkey
         return await reading
 
     assert b'"name": "news"' in b"".join(asyncio.run(change()))
+
+
+def test_a_run_that_is_no_more_is_no_outage(aws: FakeAws) -> None:
+    poller = Page(aws).poller
+
+    async def watch() -> list[bytes]:
+        got: list[bytes] = []
+
+        async def read() -> None:
+            async for chunk in poller.listen("other-sorter:gone"):
+                got.append(chunk)
+
+        reading = asyncio.create_task(read())
+        await asyncio.sleep(1.5)
+        reading.cancel()
+        return got
+
+    assert b'"connected": false' not in b"".join(asyncio.run(watch()))
 
 
 def test_pages_are_told_when_aws_stops_answering_and_when_it_is_back(aws: FakeAws) -> None:
