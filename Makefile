@@ -13,7 +13,7 @@ FAST_SUITES := tests/unit tests/integration tests/statemachines tests/docs
 # The tests of `make check`. `make test` runs them too, so CI leaves them out here: `make check RULES=`.
 RULES := tests/statemachines/test_*.py tests/template
 
-.PHONY: help setup setup-tests demo up down env test test-fast watch check bench deploy clean
+.PHONY: help setup setup-tests demo up down env test test-fast watch check bench deploy console clean
 
 help: ## list all commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ bench: setup-tests ## run benchmarks: a table, and JSON in bench/results/
 
 deploy: setup ## deploy to your AWS account: make deploy STAGE=dev
 	@npx serverless deploy --stage $(STAGE)
+
+console: setup ## serve the console of a deployed stage, read-only: make console STAGE=dev (ALLOW_WRITES=1)
+	@$(PYTHON) -m console --stage $(STAGE) $(if $(ALLOW_WRITES),--allow-writes)
 
 clean: ## stop every local AWS of this checkout and remove what was installed or built
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m local down --all; fi
