@@ -44,7 +44,7 @@ class WithConsole:
 def _is_for_console(scope: Scope) -> bool:
     path = scope["path"]
     # A signed request is for AWS: a bucket may be called `console`.
-    return (path == PATH or path.startswith(f"{PATH}/")) and not Request.of(scope).is_signed
+    return (path == PATH or path.startswith(f"{PATH}/")) and not Request.from_scope(scope).is_signed
 
 
 def wake_on_changes(poller: Poller) -> None:
