@@ -11,7 +11,7 @@ DEMO_OPTIONS := $(if $(QUICK),--quick) $(if $(VERBOSE),--verbose)
 # The suites that need neither the local AWS nor Node.js.
 FAST_SUITES := tests/unit tests/integration tests/statemachines tests/docs
 
-.PHONY: help setup setup-tests demo up down env test test-fast watch check bench deploy clean
+.PHONY: help setup setup-tests demo up down env test test-fast watch check bench deploy console clean
 
 help: ## list all commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ bench: setup-tests ## run benchmarks: a table, and JSON in bench/results/
 
 deploy: setup ## deploy to your AWS account: make deploy STAGE=dev
 	@npx serverless deploy --stage $(STAGE)
+
+console: setup ## serve the console of a deployed stage, read-only: make console STAGE=dev (ALLOW_WRITES=1)
+	@$(PYTHON) -m console --stage $(STAGE) $(if $(ALLOW_WRITES),--allow-writes)
 
 clean: ## stop all of this checkout's local AWSs and remove what was installed or built
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m local down --all; fi

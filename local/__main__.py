@@ -19,6 +19,7 @@ def up(settings: Settings, _: argparse.Namespace) -> None:
     """start the local AWS and deploy what has changed"""
     bring_up(settings)
     print_outputs(settings)
+    print_console(settings)
 
 
 def down(settings: Settings, given: argparse.Namespace) -> None:
@@ -44,6 +45,7 @@ def demo(settings: Settings, arguments: argparse.Namespace) -> None:
 
     bring_up(settings)
     run(Aws(settings), console, quick=arguments.quick, verbose=arguments.verbose)
+    print_console(settings)
 
 
 def bring_up(settings: Settings) -> None:
@@ -80,6 +82,10 @@ def print_outputs(settings: Settings) -> None:
     width = max(map(len, outputs))
     for key, value in sorted(outputs.items()):
         console.print(f"{key:{width}}  {value}", soft_wrap=True, highlight=False)
+
+
+def print_console(settings: Settings) -> None:
+    console.print(f"The console: {settings.console}", soft_wrap=True, highlight=False)
 
 
 COMMANDS: dict[str, Callable[[Settings, argparse.Namespace], None]] = {

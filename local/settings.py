@@ -54,6 +54,11 @@ class Settings:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def console(self) -> str:
+        """The address of the console."""
+        return f"{self.endpoint}/console/"
+
+    @property
     def directory(self) -> Path:
         """The folder of everything this local AWS writes. `make down` deletes it."""
         return ROOT / ".stepworks" / str(self.port)

@@ -14,6 +14,7 @@ from ministack.app import app
 
 from local import gaps
 from local.server.authentication import Authentication
+from local.server.console import WithConsole
 from local.server.guard import Guard
 
 OPEN_FILES = 65_536
@@ -29,7 +30,7 @@ def main() -> None:
     config.bind = [f"127.0.0.1:{port}"]
     config.keep_alive_timeout = 20  # more than the few seconds between a client's polls
     config.graceful_timeout = 1
-    asyncio.run(serve(Guard(Authentication(app), port), config))
+    asyncio.run(serve(Guard(WithConsole(Authentication(app), port), port), config))
 
 
 def _allow_open_files() -> None:

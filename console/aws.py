@@ -1,0 +1,159 @@
+"""AWS through boto3: clients, pages, and errors that say what to do."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+
+_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError")
+_EXPIRED = (
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "UnrecognizedClientException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+)
+_ABSENT = (
+    "ExecutionDoesNotExist",
+    "StateMachineDoesNotExist",
+    "ResourceNotFoundException",
+    "ResourceNotFound",
+    "NotFound",
+    "404",
+)
+T = TypeVar("T")
+
+
+class ConsoleError(Exception):
+    """What is wrong, and what to do."""
+
+    status = 502
+
+    def __init__(self, message: str, action: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.action = action
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"message": self.message} | ({"action": self.action} if self.action else {})
+
+
+class NotFoundError(ConsoleError):
+    status = 404
+
+
+class NotAllowedError(ConsoleError):
+    """The credentials lack a permission."""
+
+    status = 403
+
+
+class BadRequestError(ConsoleError):
+    status = 400
+
+
+class UnreachableError(ConsoleError):
+    """AWS does not answer."""
+
+    status = 503
+
+
+class Aws:
+    """Clients of one account and region."""
+
+    def __init__(self, session: boto3.Session, endpoint: str | None = None) -> None:
+        self.session = session
+        self.endpoint = endpoint
+        self.region: str = session.region_name or ""
+        self._clients: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def client(self, service: str) -> Any:
+        with self._lock:  # creating a client is not thread-safe, using it is
+            if service not in self._clients:
+                try:
+                    self._clients[service] = self.session.client(
+                        service,
+                        endpoint_url=self.endpoint,
+                        config=Config(
+                            connect_timeout=3,
+                            read_timeout=20,
+                            max_pool_connections=16,
+                            retries={"mode": "standard", "total_max_attempts": 3},
+                        ),
+                    )
+                except NoRegionError:
+                    raise ConsoleError(
+                        "No AWS region is set.", "Set AWS_REGION, or a region in your AWS profile."
+                    ) from None
+            return self._clients[service]
+
+    def call(self, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
+        """The response. Raises ConsoleError."""
+        client = self.client(service)
+        return translated(service, operation, lambda: getattr(client, operation)(**arguments))
+
+    def pages(
+        self, service: str, operation: str, key: str, most: int = 100_000, **arguments: Any
+    ) -> Iterator[Any]:
+        """The items of all pages. Raises ConsoleError."""
+        client = self.client(service)
+        paginator = client.get_paginator(operation)
+        pages = iter(paginator.paginate(**arguments))
+        count = 0
+        while True:
+            page = translated(service, operation, lambda: next(pages, None))
+            if page is None:
+                return
+            for item in page.get(key, []):
+                yield item
+                count += 1
+                if count >= most:
+                    return
+
+
+def translated(service: str, operation: str, call: Callable[[], T]) -> T:
+    """The call's result, or a ConsoleError that a person understands."""
+    try:
+        return call()
+    except ClientError as error:
+        raise _of_client_error(service, operation, error) from error
+    except NoCredentialsError:
+        raise NotAllowedError(
+            "There are no AWS credentials.",
+            "Log in (for example `aws sso login`) or set AWS_PROFILE, then reload.",
+        ) from None
+    except BotoCoreError as error:
+        raise UnreachableError(f"AWS does not answer: {error}", "Retrying.") from error
+
+
+def _of_client_error(service: str, operation: str, error: ClientError) -> ConsoleError:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    message = str(error.response.get("Error", {}).get("Message", "")) or str(error)
+    action = f"{_IAM_PREFIX.get(service, service)}:{_api_name(operation)}"
+    if code in _DENIED:
+        return NotAllowedError(
+            f"No permission for {action}.",
+            f"Ask for a policy that allows {action}. AWS said: {message}",
+        )
+    if code in _EXPIRED:
+        return NotAllowedError(
+            f"AWS does not accept the credentials: {message}",
+            "Log in again (for example `aws sso login`), then reload.",
+        )
+    if code in _ABSENT:
+        return NotFoundError(message)
+    if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
+        return UnreachableError(f"{action} fails: {message}", "Retrying.")
+    return BadRequestError(f"{action}: {message}" + (f" ({code})" if code else ""))
+
+
+_IAM_PREFIX = {"stepfunctions": "states"}
+
+
+def _api_name(operation: str) -> str:
+    return "".join(word.capitalize() for word in operation.split("_"))

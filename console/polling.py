@@ -1,0 +1,206 @@
+"""One poller for all pages: it reads from AWS what is new and tells every page that listens.
+
+It polls once, however many pages are open. It slows down while nothing happens, and ends when
+nobody listens.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from console.aws import ConsoleError
+from console.runs import Runs
+
+FASTEST = 1.0  # seconds between polls while something happens
+SLOWEST = 5.0  # while nothing does
+SLOWEST_IF_WOKEN = 30.0  # while nothing does, if changes wake the poller
+PATIENCE = 0.4  # seconds after a wake: more may follow
+SLOWING = 1.25  # factor from one idle poll to the next
+ALIVE = 15.0  # seconds between comments that keep a connection open
+DETAILED = 30  # runs of which a poll reads label, error or states
+QUEUE = 200  # events for a page that does not read them; then it starts anew
+
+Event = tuple[str, dict[str, Any]]
+
+
+class Listener:
+    """One open page."""
+
+    def __init__(self, run: str | None) -> None:
+        self.run = run
+        self.revision = -1
+        self.queue: asyncio.Queue[Event | None] = asyncio.Queue(QUEUE)
+
+    def put(self, name: str, data: dict[str, Any]) -> None:
+        if self.queue.full():
+            while not self.queue.empty():
+                self.queue.get_nowait()
+            self.queue.put_nowait(None)  # ends the stream: the page connects again and reloads
+        else:
+            self.queue.put_nowait((name, data))
+
+
+class Poller:
+    """Polls while there are listeners."""
+
+    def __init__(
+        self,
+        runs: Callable[[], Runs],
+        clean: Callable[[Any], Any],
+        executor: ThreadPoolExecutor,
+    ) -> None:
+        self._runs = runs
+        self._known: Runs | None = None  # those of the last poll
+        self._clean = clean
+        self._executor = executor
+        self._listeners: set[Listener] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._woken: asyncio.Event | None = None
+        self._wakes_come = False
+        self._changed: set[str | None] = set()  # ARNs of executions; None: any
+        self.state: dict[str, Any] = {"connected": True, "since": now(), "message": None}
+        # What other pages count. They must answer at once, from what they have read before.
+        self.counters: list[Callable[[], dict[str, int | None]]] = []
+
+    # -- Waking -----------------------------------------------------------------------------------
+
+    def wake(self, execution_arn: str | None = None) -> None:
+        """Poll at once: something has changed. May be called from any thread, and often."""
+        self._wakes_come = True
+        loop, woken = self._loop, self._woken
+        if self._listeners and loop is not None and woken is not None:
+            self._changed.add(execution_arn)
+            if not woken.is_set():
+                loop.call_soon_threadsafe(woken.set)
+
+    # -- Listening --------------------------------------------------------------------------------
+
+    async def listen(self, run: str | None) -> AsyncIterator[bytes]:
+        """Server-sent events for one page."""
+        listener = Listener(run)
+        self._listeners.add(listener)
+        self._start()
+        try:
+            yield sent("summary", self.summary())
+            yield sent("state", self.state)
+            while True:
+                try:
+                    event = await asyncio.wait_for(listener.queue.get(), ALIVE)
+                except TimeoutError:
+                    yield b": alive\n\n"
+                    continue
+                if event is None:
+                    return
+                yield sent(*event)
+        finally:
+            self._listeners.discard(listener)
+
+    def _start(self) -> None:
+        if self._task is None or self._task.done():
+            self._loop = asyncio.get_running_loop()
+            self._woken = asyncio.Event()
+            self._task = self._loop.create_task(self._poll_while_heard())
+
+    async def _poll_while_heard(self) -> None:
+        assert self._loop is not None
+        assert self._woken is not None
+        pause = FASTEST
+        last_summary: dict[str, Any] = {}
+        while self._listeners:
+            self._woken.clear()
+            changed = await self._loop.run_in_executor(self._executor, self._poll)
+            pause = FASTEST if changed else min(pause * SLOWING, self._slowest())
+            summary = self.summary()
+            if summary["counts"] != last_summary.get("counts"):
+                last_summary = summary
+                self._tell("summary", summary)
+            try:
+                await asyncio.wait_for(self._woken.wait(), pause)
+                await asyncio.sleep(PATIENCE)
+            except TimeoutError:
+                pass
+
+    def _slowest(self) -> float:
+        return SLOWEST_IF_WOKEN if self._wakes_come else SLOWEST
+
+    def _poll(self) -> bool:
+        """Read what is new and tell the listeners. Returns whether there was anything."""
+        try:
+            runs = self._known = self._runs()
+            woken, self._changed = self._changed, set()
+            runs.look_now(woken)
+            changed = {run.id: run for run in runs.refresh()}
+            newest = sorted(runs.by_id.values(), key=lambda run: run.started_at, reverse=True)
+            changed |= {run.id: run for run in runs.detail(newest, DETAILED)}
+            watched = {listener.run for listener in self._listeners if listener.run}
+            for run_id in watched:
+                run = runs.get(run_id)
+                if run.running and time.monotonic() >= run.next_look:
+                    changed |= {run.id: run for run in runs.detail([run], 1)}
+        except ConsoleError as error:
+            self._say_state(False, error)
+            return False
+        self._say_state(True, None)
+        if changed:
+            self._tell_soon("runs", {"runs": [run.summary() for run in changed.values()]})
+        self._tell_watchers(runs, watched)
+        return bool(changed)
+
+    def _tell_watchers(self, runs: Runs, watched: set[str]) -> None:
+        for run_id in watched:
+            run = runs.by_id.get(run_id)
+            if run is None:
+                continue
+            for listener in list(self._listeners):
+                if listener.run == run_id and listener.revision != run.revision:
+                    first = listener.revision < 0
+                    listener.revision = run.revision
+                    if not first:
+                        self._soon(listener.put, "run", {"id": run_id, "revision": run.revision})
+
+    def _say_state(self, connected: bool, error: ConsoleError | None) -> None:
+        if connected == self.state["connected"] and connected:
+            return
+        since = now() if connected != self.state["connected"] else self.state["since"]
+        before = self.state
+        self.state = {"connected": connected, "since": since, "message": None}
+        if error is not None:
+            self.state["message"] = error.message
+            self.state["action"] = error.action
+        if self.state != before:
+            self._tell_soon("state", self.state)
+
+    # -- Telling ----------------------------------------------------------------------------------
+
+    def summary(self) -> dict[str, Any]:
+        counts: dict[str, int | None] = {"running": 0, "waiting": 0, "runs": 0}
+        counts |= {"mails": None, "deadLetters": None, "events": None}
+        if self._known is not None:
+            counts |= self._known.counts()
+        for counter in self.counters:
+            counts |= counter()
+        return {"at": now(), "counts": counts}
+
+    def _tell(self, name: str, data: dict[str, Any]) -> None:
+        for listener in list(self._listeners):
+            listener.put(name, data)
+
+    def _tell_soon(self, name: str, data: dict[str, Any]) -> None:
+        self._soon(self._tell, name, self._clean(data))
+
+    def _soon(self, do: Callable[..., None], *arguments: Any) -> None:
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(do, *arguments)
+
+
+def sent(name: str, data: dict[str, Any]) -> bytes:
+    """One server-sent event."""
+    return f"event: {name}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+
+
+def now() -> int:
+    return round(time.time() * 1000)

@@ -1,0 +1,482 @@
+"""All runs of a stack's machines, and the histories of those that somebody looks at.
+
+AWS is asked for what is new only. What cannot change any more, the history of a run that has
+ended, is kept while there is room.
+"""
+
+import json
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from console.aws import Aws, BadRequestError, ConsoleError, NotFoundError
+from console.definition import Definition, parse
+from console.history import History, millis, token_values
+from console.redaction import Redaction
+from console.stack import Inventory, Machine
+
+KEPT = 1_000  # runs of a machine that are read at first; older ones when somebody asks
+HISTORY_BYTES = 96 * 1024 * 1024  # of texts in the histories that are kept
+LABEL_LENGTH = 60
+SMALL_INPUT = 4_096  # characters of an input in which a label is looked for
+STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE")
+_COUNTED = {
+    "RUNNING": "running",
+    "PENDING_REDRIVE": "running",
+    "SUCCEEDED": "succeeded",
+    "FAILED": "failed",
+    "TIMED_OUT": "timedOut",
+    "ABORTED": "aborted",
+}
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass
+class Run:
+    """One execution, as far as it is known."""
+
+    id: str
+    arn: str
+    machine: str  # name
+    title: str
+    name: str
+    status: str
+    started_at: int
+    stopped_at: int | None
+    revision: int = 0  # grows with every change
+    label: str = ""
+    error: str | None = None
+    failed_state: str | None = None
+    states: list[str] = field(default_factory=list)
+    waiting: bool = False
+    detailed_for: str | None = None  # the status for which label, error and states were read
+    events: int = 0  # in its history, when that was last read
+    next_look: float = 0.0  # time.monotonic() at which the history of a running one is read again
+
+    @property
+    def running(self) -> bool:
+        return self.status in ("RUNNING", "PENDING_REDRIVE")
+
+    def summary(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "workflow": self.machine,
+            "title": self.title,
+            "name": self.name,
+            "label": self.label or self.name,
+            "status": self.status,
+            "startedAt": self.started_at,
+            "stoppedAt": self.stopped_at,
+            "states": self.states,
+            "waiting": self.waiting,
+            "error": self.error,
+            "failedState": self.failed_state,
+        }
+
+
+class Recording:
+    """The history of one run: its events, and the states they add up to."""
+
+    def __init__(self, arn: str, definition: Definition) -> None:
+        self.arn = arn
+        self.definition = definition
+        self.events: list[dict[str, Any]] = []
+        self.history = History(definition)
+        self.size = 0
+        self.complete_for: str | None = None  # status after which nothing can follow
+        self.lock = threading.Lock()
+
+    def read(self, aws: Aws, status: str) -> bool:
+        """Fetch what is new. Returns whether there was anything."""
+        with self.lock:
+            if self.complete_for is not None and self.complete_for == status:
+                return False
+            known = len(self.events)
+            self._take(list(self._since(aws, self.events[-1]["id"] if self.events else 0)))
+            ended = self.history.status
+            self.complete_for = ended if ended == status and ended != "RUNNING" else None
+            return len(self.events) > known
+
+    def _since(self, aws: Aws, last: int) -> Iterable[dict[str, Any]]:
+        """The events after the last one that is known."""
+        if not last:
+            return aws.pages(
+                "stepfunctions",
+                "get_execution_history",
+                "events",
+                executionArn=self.arn,
+                PaginationConfig={"PageSize": 1000},
+            )
+        new: list[dict[str, Any]] = []
+        for event in aws.pages(
+            "stepfunctions",
+            "get_execution_history",
+            "events",
+            executionArn=self.arn,
+            reverseOrder=True,
+            PaginationConfig={"PageSize": 100},
+        ):
+            if event["id"] <= last:
+                break
+            new.append(event)
+        new.reverse()
+        return new
+
+    def _take(self, events: list[dict[str, Any]]) -> None:
+        self.events += events
+        self.history.extend(events)
+        for event in events:
+            self.size += 400 + sum(
+                len(text)
+                for details in event.values()
+                if isinstance(details, dict)
+                for text in details.values()
+                if isinstance(text, str)
+            )
+
+
+class Runs:
+    """The runs of a stack. May be used by several threads."""
+
+    def __init__(self, aws: Aws, inventory: Inventory, redaction: Redaction) -> None:
+        self.aws = aws
+        self.inventory = inventory
+        self.redaction = redaction
+        self.by_id: dict[str, Run] = {}
+        self._older: dict[str, str | None] = {}  # machine ARN → token of the page after the last
+        self._read: set[str] = set()  # machine ARNs whose first page has been read
+        self._without_list: set[str] = set()  # machine ARNs
+        self._definitions: dict[str, Definition] = {}
+        self._recordings: OrderedDict[str, Recording] = OrderedDict()
+        self._refreshed = 0.0
+        self._lock = threading.RLock()
+        self._refreshing = threading.Lock()
+        self._pool = ThreadPoolExecutor(8, thread_name_prefix="console-aws")
+
+    # -- The list ---------------------------------------------------------------------------------
+
+    @property
+    def machines(self) -> list[Machine]:
+        """Those whose executions AWS lists: not Express machines."""
+        return [one for one in self.inventory.machines if one.arn not in self._without_list]
+
+    def refresh(self, older_than: float = 0.0) -> list[Run]:
+        """Read what is new, unless done in the last `older_than` seconds. Returns changed runs."""
+        with self._refreshing:
+            if time.monotonic() - self._refreshed < older_than:
+                return []
+            changed = [
+                run for found in self.parallel(self._refresh, self.machines) for run in found
+            ]
+            self._refreshed = time.monotonic()
+            return changed
+
+    def _refresh(self, machine: Machine) -> list[Run]:
+        changed = []
+        with self._lock:
+            open_before = {run.arn for run in self._of(machine.name) if run.running}
+        seen: set[str] = set()
+        try:
+            newest = list(self._newest(machine))
+        except ConsoleError as error:
+            if machine.type != "EXPRESS" or not isinstance(error, BadRequestError):
+                raise
+            self._without_list.add(machine.arn)
+            return []
+        for item in newest:
+            seen.add(item["executionArn"])
+            if (run := self._note(item)) is not None:
+                changed.append(run)
+        for arn in open_before - seen:
+            described = self.describe(arn)
+            if (run := self._note(described)) is not None:
+                changed.append(run)
+        return changed
+
+    def _newest(self, machine: Machine) -> Iterator[dict[str, Any]]:
+        """Runs that may have changed: new ones, and those that run."""
+        arn = machine.arn
+        first = arn not in self._read
+        page = self._list(arn, maxResults=KEPT if first else 20)
+        yield from page["executions"]
+        if first:
+            self._older[arn] = page.get("nextToken")
+            self._read.add(arn)
+            return
+        while page.get("nextToken") and all(
+            self._known(item) is None for item in page["executions"]
+        ):
+            page = self._list(arn, maxResults=100, nextToken=page["nextToken"])
+            yield from page["executions"]
+        if any(run.running for run in self._of(machine.name)) and page.get("nextToken"):
+            yield from self._list(arn, statusFilter="RUNNING", maxResults=1000)["executions"]
+
+    def _list(self, machine: str, **arguments: Any) -> dict[str, Any]:
+        return self.aws.call(
+            "stepfunctions", "list_executions", stateMachineArn=machine, **arguments
+        )
+
+    def _known(self, item: dict[str, Any]) -> Run | None:
+        return self.by_id.get(run_id(item["executionArn"]))
+
+    def _note(self, item: dict[str, Any]) -> Run | None:
+        """Record a run as AWS lists it. Returns it if that is news."""
+        arn, status = item["executionArn"], item["status"]
+        stopped = millis(item["stopDate"]) if item.get("stopDate") else None
+        with self._lock:
+            run = self.by_id.get(run_id(arn))
+            if run is None:
+                machine = machine_name(arn)
+                found = self.inventory.machine(machine)
+                run = Run(
+                    run_id(arn),
+                    arn,
+                    machine,
+                    found.title if found else machine,
+                    item["name"],
+                    status,
+                    millis(item["startDate"]),
+                    stopped,
+                )
+                self.by_id[run.id] = run
+            elif (run.status, run.stopped_at) == (status, stopped):
+                return None
+            else:
+                run.status, run.stopped_at = status, stopped
+                run.next_look = 0.0
+            run.revision += 1
+            if not run.running:
+                run.states, run.waiting = [], False
+            return run
+
+    def _of(self, machine: str | None) -> list[Run]:
+        with self._lock:
+            return [run for run in self.by_id.values() if machine in (None, run.machine)]
+
+    def page(
+        self, workflow: str, status: str, text: str, before: str, limit: int
+    ) -> tuple[list[Run], str | None]:
+        """Runs, newest first, that match, and the cursor of the next page."""
+        names = {machine.name for machine in self.machines}
+        while True:
+            runs = [
+                run
+                for run in self._of(workflow or None)
+                if run.machine in names
+                and (not status or run.status in status.split(","))
+                and (not text or _matches(run, text))
+            ]
+            runs.sort(key=_order, reverse=True)
+            if before:
+                at, _, name = before.partition("-")
+                cursor = (int(at) if at.isdigit() else 0, name)
+                runs = [run for run in runs if _order(run) < cursor]
+            if len(runs) > limit or not self._read_older(workflow):
+                break
+        page = runs[:limit]
+        more = f"{page[-1].started_at}-{page[-1].id}" if len(runs) > limit else None
+        return page, more
+
+    def _read_older(self, workflow: str) -> bool:
+        """Read one more page of old runs. False if there are none."""
+        for machine in self.machines:
+            token = self._older.get(machine.arn)
+            if token and workflow in ("", machine.name):
+                try:
+                    page = self._list(machine.arn, maxResults=KEPT, nextToken=token)
+                except ConsoleError:  # the token has expired
+                    page = {"executions": []}
+                for item in page["executions"]:
+                    self._note(item)
+                self._older[machine.arn] = page.get("nextToken")
+                return True
+        return False
+
+    def workflows(self, now: int) -> list[dict[str, Any]]:
+        """Counts by status for each machine, and what ended in each minute of the last hour."""
+        found = {
+            machine.name: {
+                "name": machine.name,
+                "title": machine.title,
+                "counts": dict.fromkeys(_COUNTED.values(), 0),
+                "spark": [{"ok": 0, "bad": 0} for _ in range(60)],
+            }
+            for machine in self.inventory.machines
+        }
+        for run in self._of(None):
+            if (row := found.get(run.machine)) is None:
+                continue
+            counts: Any = row["counts"]
+            counts[_COUNTED.get(run.status, "running")] += 1
+            if run.stopped_at is not None:
+                minute = 59 - (now - run.stopped_at) // 60_000
+                if 0 <= minute < 60:
+                    spark: Any = row["spark"]
+                    spark[minute]["ok" if run.status == "SUCCEEDED" else "bad"] += 1
+        return list(found.values())
+
+    def counts(self) -> dict[str, int]:
+        runs = self._of(None)
+        return {
+            "running": sum(run.running for run in runs),
+            "waiting": sum(run.waiting for run in runs),
+            "runs": len(runs),
+        }
+
+    # -- More about runs --------------------------------------------------------------------------
+
+    def detail(self, runs: Iterable[Run], most: int) -> list[Run]:
+        """Read labels, errors and current states where they are missing. Returns changed runs."""
+        now = time.monotonic()
+        wanted = [
+            run
+            for run in runs
+            if run.detailed_for != run.status or (run.running and now >= run.next_look)
+        ][:most]
+        return [run for run in self.parallel(self._detail, wanted) if run is not None]
+
+    def _detail(self, run: Run) -> Run | None:
+        before = json.dumps(run.summary())
+        status = run.status
+        try:
+            if not run.label:
+                described = self.describe(run.arn)
+                run.label = label(described.get("input"), run.name)
+            if status != "SUCCEEDED":
+                self._read_states(run)
+        except NotFoundError:  # AWS deletes histories after 90 days
+            pass
+        run.detailed_for = status
+        if json.dumps(run.summary()) == before:
+            return None
+        run.revision += 1
+        return run
+
+    def _read_states(self, run: Run) -> None:
+        recording = self.recording(run)
+        history = recording.history
+        if history.count != run.events:
+            run.events = history.count
+            run.revision += 1
+        if run.running:
+            current = history.current()
+            run.states = list(dict.fromkeys(visit.node.name for visit in current))[:20]
+            run.waiting = any(v.node.callback and v.status == "waiting" for v in current)
+            last = millis(recording.events[-1]["timestamp"]) if recording.events else run.started_at
+            silence = time.time() - last / 1000
+            run.next_look = time.monotonic() + min(30.0, max(0.8, silence / 10))
+        else:
+            failed = history.failed_visit()
+            run.error = history.error
+            run.failed_state = failed.node.name if failed else None
+
+    def look_now(self, arns: Iterable[str | None]) -> None:
+        """Something has happened to these runs (None: to any): read their histories next."""
+        for arn in arns:
+            for run in self._of(None) if arn is None else [self.by_id.get(run_id(arn))]:
+                if run is not None:
+                    run.next_look = 0.0
+
+    # -- One run ----------------------------------------------------------------------------------
+
+    def get(self, identifier: str) -> Run:
+        """The run with this id. Raises NotFoundError."""
+        run = self.by_id.get(identifier)
+        if run is None:
+            run = self._note(self.describe(self.arn(identifier))) or self.by_id[identifier]
+        return run
+
+    def arn(self, identifier: str) -> str:
+        """The ARN of a run, by its id."""
+        machine, _, name = identifier.partition(":")
+        if not machine or not name or not self.inventory.machines:
+            raise NotFoundError(f"There is no run {identifier}.")
+        prefix = self.inventory.machines[0].arn.partition(":stateMachine:")[0]
+        return f"{prefix}:execution:{machine.replace('~', '/')}:{name}"
+
+    def describe(self, arn: str) -> dict[str, Any]:
+        described = self.aws.call("stepfunctions", "describe_execution", executionArn=arn)
+        self.redaction.learn_from(described.get("input"))
+        return described
+
+    def recording(self, run: Run) -> Recording:
+        """The run's history, up to date."""
+        with self._lock:
+            recording = self._recordings.get(run.arn)
+        if recording is None:
+            definition = self.definition(run.arn)
+            with self._lock:
+                recording = self._recordings.setdefault(run.arn, Recording(run.arn, definition))
+        if recording.read(self.aws, run.status):
+            for visit in recording.history.visits:
+                if visit.node.callback:
+                    self.redaction.learn(token_values(visit))
+        with self._lock:
+            self._recordings.move_to_end(run.arn)
+            total = sum(kept.size for kept in self._recordings.values())
+            while total > HISTORY_BYTES and len(self._recordings) > 1:
+                _, dropped = self._recordings.popitem(last=False)
+                total -= dropped.size
+        return recording
+
+    def definition(self, execution_arn: str) -> Definition:
+        """The definition that the run was started with."""
+        described = self.aws.call(
+            "stepfunctions", "describe_state_machine_for_execution", executionArn=execution_arn
+        )
+        text = described["definition"]
+        with self._lock:
+            if text not in self._definitions:
+                if len(self._definitions) > 200:
+                    self._definitions.clear()
+                self._definitions[text] = parse(text)
+            return self._definitions[text]
+
+    def parallel(self, do: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        return list(self._pool.map(do, items))
+
+
+def run_id(arn: str) -> str:
+    """`<machine>:<execution>`. In the name of a Map Run, `machine/label`, the slash is a tilde."""
+    machine, _, name = arn.partition(":execution:")[2].partition(":")
+    return f"{machine.replace('/', '~')}:{name}"
+
+
+def machine_name(arn: str) -> str:
+    return arn.partition(":execution:")[2].partition(":")[0]
+
+
+def label(text: Any, name: str) -> str:
+    """The best name of a run for people: the shortest text in a small input, else its own name."""
+    if not isinstance(text, str) or len(text) > SMALL_INPUT:
+        return name
+    try:
+        values = sorted(_texts(json.loads(text)), key=len)
+    except (ValueError, RecursionError):
+        return name
+    return values[0] if values else name
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        if 2 < len(value) <= LABEL_LENGTH and "\n" not in value and not value.startswith("arn:"):
+            yield value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if "token" not in str(key).lower() and "secret" not in str(key).lower():
+                yield from _texts(item)
+
+
+def _order(run: Run) -> tuple[int, str]:
+    return run.started_at, run.id
+
+
+def _matches(run: Run, text: str) -> bool:
+    said = [run.title, run.name, run.label, run.error or "", run.failed_state or "", *run.states]
+    searched = " ".join(said).lower()
+    return all(word in searched for word in text.lower().split())

@@ -1,0 +1,310 @@
+"""The console's web server: routes, security headers, static files.
+
+Each page's module has a function `routes` that is listed in `_pages`. Its functions are ordinary
+ones that take the console and the request and return JSON. They run in threads, because boto3
+waits for AWS.
+"""
+
+import asyncio
+import json
+import re
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from console.aws import ConsoleError
+from console.core import Console
+from console.polling import Poller
+
+PAGE = Path(__file__).parent / "page"
+PACKAGES = Path(__file__).parent.parent / "node_modules"
+# Libraries of the page: name below lib/ → file of the npm package.
+LIBRARIES = {
+    "preact.js": "preact/dist/preact.mjs",
+    "hooks.js": "preact/hooks/dist/hooks.mjs",
+    "htm.js": "htm/dist/htm.mjs",
+    "dagre.js": "@dagrejs/dagre/dist/dagre.esm.js",
+}
+# A browser does not resolve the names of packages without an import map, and an import map would
+# have to be inline.
+_IMPORTS = {b'from"preact"': b'from"./preact.js"'}
+_STATIC = re.compile(r"[a-z][a-z0-9-]*\.(js|css|svg|png|woff2)")
+_TYPES = {
+    ".js": "text/javascript",
+    ".css": "text/css",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".woff2": "font/woff2",
+}
+TOKEN_HEADER = "x-console-token"
+MOST_BODY = 1_048_576  # bytes of a request
+
+_HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "connect-src 'self'; img-src 'self' data:; font-src 'self'; frame-src 'self'; "
+    "base-uri 'self'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+}
+
+Endpoint = Callable[[Console, Request], Any]
+
+
+class Server:
+    """Turns the functions of the pages into routes, and knows who may do what."""
+
+    def __init__(self, console: Console, base: str) -> None:
+        self.console = console
+        self.base = base
+        self.token = secrets.token_urlsafe(32)
+        self.executor = ThreadPoolExecutor(8, thread_name_prefix="console")
+        self.poller = Poller(lambda: console.runs, console.redaction.clean, self.executor)
+
+    # -- Routes -----------------------------------------------------------------------------------
+
+    def get(self, path: str, endpoint: Endpoint) -> Route:
+        """A route that reads. The function's result is sent as JSON, without secrets."""
+
+        async def answer(request: Request) -> Response:
+            return await self._answer(endpoint, request)
+
+        return Route(f"/{path}", answer, methods=["GET"])
+
+    def post(self, path: str, endpoint: Endpoint) -> Route:
+        """A route that changes something: for pages of this server, if writing is allowed.
+
+        The function finds the request's JSON in `request.state.body`.
+        """
+
+        async def answer(request: Request) -> Response:
+            if not self.console.writable:
+                return failure(
+                    403,
+                    "This console only reads.",
+                    "Start it with --allow-writes to change things.",
+                )
+            given = request.headers.get(TOKEN_HEADER, "")
+            if not secrets.compare_digest(given.encode(), self.token.encode()):
+                return failure(
+                    403, "The request does not come from this console's page.", "Reload the page."
+                )
+            body = await _body(request)
+            if isinstance(body, Response):
+                return body
+            request.state.body = body
+            return await self._answer(endpoint, request)
+
+        return Route(f"/{path}", answer, methods=["POST"])
+
+    async def _answer(self, endpoint: Endpoint, request: Request) -> Response:
+        def work() -> Response:
+            try:
+                return answered(self.console.redaction.clean(endpoint(self.console, request)))
+            except ConsoleError as error:
+                return failure(
+                    error.status,
+                    self.console.redaction.text(error.message),
+                    self.console.redaction.text(error.action) if error.action else None,
+                )
+
+        return await asyncio.get_running_loop().run_in_executor(self.executor, work)
+
+    # -- What is not a page's own -----------------------------------------------------------------
+
+    async def stack(self, request: Request) -> Response:
+        """What the page needs to know first."""
+
+        def work() -> Response:
+            console = self.console
+            try:
+                inventory = console.inventory
+            except ConsoleError as error:
+                return failure(error.status, error.message, error.action)
+            return answered(
+                {
+                    "name": console.stack,
+                    "region": console.aws.region,
+                    "account": inventory.account,
+                    "endpoint": console.aws.endpoint,
+                    "local": console.local,
+                    "writable": console.writable,
+                    "hasEventLog": inventory.event_log is not None,
+                    "hasInbox": console.local,
+                    "workflows": [machine.as_dict() for machine in inventory.machines],
+                }
+                | ({"token": self.token} if console.writable else {})
+            )
+
+        return await asyncio.get_running_loop().run_in_executor(self.executor, work)
+
+    async def live(self, request: Request) -> Response:
+        """Server-sent events."""
+        stream = self.poller.listen(request.query_params.get("run"))
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+
+    async def index(self, request: Request) -> Response:
+        """The page itself, at every address that is a page's."""
+        path = PAGE / "index.html"
+        if not path.is_file():
+            return failure(404, f"There is no {path}.")
+        text = path.read_text(encoding="utf-8")
+        text = re.sub(r'<base href="[^"]*"', f'<base href="{self.base}"', text, count=1)
+        return Response(text, media_type="text/html", headers={"cache-control": "no-cache"})
+
+    async def static(self, request: Request) -> Response:
+        """A file of the page."""
+        name = request.path_params["name"]
+        path = PAGE / name
+        if not _STATIC.fullmatch(name) or not path.is_file():
+            return failure(404, f"There is no file page/{name}.")
+        return _file(request, path)
+
+    async def library(self, request: Request) -> Response:
+        """A library of the page, from its npm package."""
+        name = request.path_params["name"]
+        if name not in LIBRARIES:
+            return failure(404, f"There is no library {name}.")
+        path = PACKAGES / LIBRARIES[name]
+        if not path.is_file():
+            return failure(404, f"{LIBRARIES[name]} is not installed.", "Run `make setup`.")
+        return _file(request, path, _IMPORTS)
+
+
+def _file(request: Request, path: Path, replaced: dict[bytes, bytes] | None = None) -> Response:
+    found = path.stat()
+    etag = f'"{found.st_mtime_ns:x}-{found.st_size:x}"'
+    headers = {"etag": etag, "cache-control": "no-cache"}
+    if request.headers.get("if-none-match", "").removeprefix("W/") == etag:
+        return Response(status_code=304, headers=headers)
+    if replaced is None:
+        return FileResponse(path, media_type=_TYPES[path.suffix], headers=headers)
+    content = path.read_bytes()
+    for old, new in replaced.items():
+        content = content.replace(old, new)
+    return Response(content, media_type=_TYPES[".js"], headers=headers)
+
+
+async def _body(request: Request) -> Any:
+    """The request's JSON object, or the response that refuses it."""
+    text = b""
+    async for chunk in request.stream():
+        text += chunk
+        if len(text) > MOST_BODY:
+            return failure(413, f"The request is larger than {MOST_BODY} bytes.")
+    try:
+        body = json.loads(text or b"{}")
+    except (ValueError, RecursionError):
+        return failure(400, "The request is not JSON.")
+    return body if isinstance(body, dict) else failure(400, "The request is no JSON object.")
+
+
+def answered(value: Any) -> Response:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    return Response(text, media_type="application/json", headers={"cache-control": "no-store"})
+
+
+def failure(status: int, message: str, action: str | None = None) -> Response:
+    error = {"message": message} | ({"action": action} if action else {})
+    return Response(
+        json.dumps({"error": error}, ensure_ascii=False),
+        status,
+        media_type="application/json",
+        headers={"cache-control": "no-store"},
+    )
+
+
+class Guard:
+    """Adds the security headers, and refuses requests of other web pages.
+
+    A page elsewhere can send requests to this machine, also under a host name of its own that its
+    DNS server resolves to 127.0.0.1. So `Host` and `Origin` must be this server's.
+    """
+
+    def __init__(self, app: ASGIApp, port: int) -> None:
+        self.app = app
+        self.hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost", "[::1]")}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                added = [(name.encode(), text.encode()) for name, text in _HEADERS.items()]
+                message = {**message, "headers": [*message.get("headers", []), *added]}
+            await send(message)
+
+        app = self.app if self._accepts(Request(scope)) else failure(403, "Not from another page.")
+        await app(scope, receive, send_with_headers)
+
+    def _accepts(self, request: Request) -> bool:
+        hosts = request.headers.getlist("host")
+        if len(hosts) != 1 or hosts[0].lower() not in self.hosts:
+            return False
+        site = request.headers.get("sec-fetch-site", "none")
+        for origin in request.headers.getlist("origin"):
+            hidden = origin == "null" and site == "same-origin"  # Referrer-Policy: no-referrer
+            if origin.lower() != f"http://{hosts[0].lower()}" and not hidden:
+                return False
+        return site in ("same-origin", "none") or _follows_a_link(request)
+
+
+def _follows_a_link(request: Request) -> bool:
+    """A link to the page, for example in a note. Reading it gives the other site nothing."""
+    return (
+        request.method == "GET"
+        and request.headers.get("sec-fetch-mode") == "navigate"
+        and request.headers.get("sec-fetch-dest") == "document"
+        and "/api/" not in request.url.path
+    )
+
+
+def _pages(server: Server) -> list[Route]:
+    """The routes of all pages below api/."""
+    from console import run
+
+    return [route for page in (run,) for route in page.routes(server)]
+
+
+def create(console: Console, port: int, base: str = "/console/") -> tuple[ASGIApp, Poller]:
+    """The app, and its poller, which others may wake."""
+    server = Server(console, base)
+
+    async def absent(request: Request) -> Response:
+        return failure(404, f"There is no {request.url.path}.")
+
+    async def to_base(request: Request) -> Response:
+        return RedirectResponse(base)
+
+    prefix = base.rstrip("/")
+    routes = [
+        Mount(
+            f"{prefix}/api",
+            routes=[
+                Route("/stack", server.stack),
+                Route("/live", server.live),
+                *_pages(server),
+                Route("/{rest:path}", absent, methods=["GET", "POST"]),
+            ],
+        ),
+        Route(f"{prefix}/page/{{name}}", server.static),
+        Route(f"{prefix}/lib/{{name}}", server.library),
+        Route(f"{prefix}/{{rest:path}}", server.index),
+        *([Route(prefix, to_base), Route("/", to_base)] if prefix else []),
+    ]
+    app = Starlette(routes=routes, middleware=[Middleware(GZipMiddleware, minimum_size=1000)])
+    return Guard(app, port), server.poller
