@@ -6,7 +6,7 @@ import { Duration } from "./time.js";
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./view.js";
 
 const MARGIN = 12;
-const SMALLEST = 0.6; // smaller, a fitted graph could not be read: one scrolls instead
+const SMALLEST = 0.7; // smaller, a fitted graph could not be read: one scrolls instead
 
 /** `states` by node id; without them the graph is a plain drawing. `active`: what to follow. */
 export function Graph({ graph, states = {}, selected, onSelect, active = null, title = "Graph" }) {

@@ -1,9 +1,10 @@
 // A run: its graph, its timeline, and whatever one selects in either.
 
 import { connection, onLive, path, useData, watchRun } from "./api.js";
+import { ErrorNote } from "./errors.js";
 import { Graph } from "./graph.js";
 import { History } from "./history.js";
-import { Icon, Pill, statusOf, StatusIcon } from "./icons.js";
+import { Pill, statusOf, StatusIcon } from "./icons.js";
 import { JsonView } from "./json-view.js";
 import { useKeys } from "./keyboard.js";
 import { LinkList } from "./links.js";
@@ -112,7 +113,7 @@ function Header({ data, reload }) {
       <${Pill} of=${run}>${where ? `${word} in ${where}` : word}<//>
       <${RunActions} data=${data} onChange=${reload} />
     </div>
-    ${run.error && html`<p class=${`note run-error is-${status}`}><${Icon} shape=${status} /><span><b>${run.error}</b>${run.cause && `: ${run.cause}`}</span></p>`}
+    ${run.error && html`<${ErrorNote} error=${run.error} cause=${run.cause} status=${status} />`}
     <div class="meta">
       <span>Started <b class="number" title=${exact(run.startedAt)}>${clock(run.startedAt)}</b>${run.stoppedAt && html`, <${Time} at=${run.startedAt} />`}</span>
       <span>${run.stoppedAt ? "Took" : "Running for"} <b><${Duration} from=${run.startedAt} to=${run.stoppedAt} /></b></span>

@@ -5,7 +5,7 @@ import { Dialog } from "./dialog.js";
 import { currentKeys, useKeys } from "./keyboard.js";
 import { pages } from "./pages.js";
 import { address, go, useRoute } from "./router.js";
-import { Empty, Failure, Loading } from "./states.js";
+import { Empty, Failure, Guard, Loading } from "./states.js";
 import { useStore } from "./store.js";
 import { counting, useTimeText } from "./time.js";
 import { html, useEffect, useRef, useState } from "./view.js";
@@ -40,7 +40,7 @@ export function Shell({ failed, retry }) {
           : !about
             ? html`<${Loading} what="the stack" />`
             : page
-              ? html`<${LazyPage} key=${`${page.path} ${rest.length > 0}`} page=${page} segments=${rest} query=${query} />`
+              ? html`<${Guard} key=${`${page.path} ${rest.length > 0}`}><${LazyPage} page=${page} segments=${rest} query=${query} /><//>`
               : html`<${Empty} title="There is no such page"><p><a href=${address([pages[0].path])}>Go to the runs</a></p><//>`}
       </main>
     </div>

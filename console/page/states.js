@@ -1,7 +1,7 @@
 // What a page shows when it has no data to show: each state says what is the case and what to do.
 
 import { stack } from "./api.js";
-import { html, useEffect, useState } from "./view.js";
+import { Component, html, useEffect, useState } from "./view.js";
 
 /** Nothing is there. `children` say how to get some, or clear the filter. */
 export function Empty({ title, children }) {
@@ -34,4 +34,20 @@ export function Failure({ error, retry, what = "this" }) {
     <p>${error.message}</p>
     ${retry && html`<button onClick=${retry}>Try again</button>`}
   <//>`;
+}
+
+/** Around a page: if its code fails, the rest of the console stays. */
+export class Guard extends Component {
+  componentDidCatch(error) {
+    console.error(error);
+    this.setState({ error });
+  }
+
+  render({ children }, { error }) {
+    if (!error) return children;
+    return html`<${Empty} title="This page has failed">
+      <p>${error.message}</p>
+      <button onClick=${() => this.setState({ error: null })}>Try again</button>
+    <//>`;
+  }
 }
