@@ -147,9 +147,9 @@ function Node({ place, state, selected, onSelect, onMove }) {
     <title>${describe(node, state)}</title>
     <rect width=${width} height=${height} rx="8" />
     ${status !== "none" && status !== "notReached" && html`<path class="shape" transform="translate(9 9)" d=${SHAPES[status]} />`}
-    <text x=${status === "none" || status === "notReached" ? 20 : 29} y="20.5">${name}${sub && html`<tspan class="sub" dx="8">${sub}</tspan>`}</text>
+    <text aria-hidden="true" x=${status === "none" || status === "notReached" ? 20 : 29} y="20.5">${name}${sub && html`<tspan class="sub" dx="8">${sub}</tspan>`}</text>
     ${retried &&
-    html`<g class="badge" transform=${`translate(${width - 6} 0)`}><rect x="-15" y="-8" width="30" height="16" rx="8" /><text y="4" text-anchor="middle">${retried}</text></g>`}
+    html`<g class="badge" aria-hidden="true" transform=${`translate(${width - 6} 0)`}><rect x="-15" y="-8" width="30" height="16" rx="8" /><text y="4" text-anchor="middle">${retried}</text></g>`}
   </g>`;
 }
 
