@@ -14,13 +14,14 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from local.aws import Aws, until
 from local.settings import ROOT
 from tests.browser.console.machines import MACHINES, template
 from tests.conftest import WAIT_SCALE
 
+expect.set_options(timeout=20_000)  # the machine may be busy
 DESKTOP = {"width": 1440, "height": 900}
 NARROW = {"width": 400, "height": 860}
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
