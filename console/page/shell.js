@@ -52,7 +52,7 @@ function LazyPage({ page, segments, query }) {
   const [state, setState] = useState({});
   useEffect(() => {
     page.load(segments).then(
-      (module) => setState({ Page: module.Page }),
+      (module) => setTimeout(setState, 0, { Page: module.Page }), // a task of its own: what was evaluated may be much
       () => setState({ error: new Error("The page's code could not be loaded. Reload the page.") }),
     );
   }, []);
