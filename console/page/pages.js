@@ -1,0 +1,17 @@
+// Every page of the console, and how to add one.
+//
+// path   the first part of the address below the base
+// load   imports the page's module, given the parts of the address after `path`. Its `Page` gets
+//        { segments, query }: these parts, decoded, and the query as an object
+// nav    its place in the navigation: title, key (pressed after "g"), count and hot, which take the
+//        live counts of `summary`: the number beside the title, and whether it asks for attention
+//
+// A stylesheet of a page's own is named in index.html.
+
+export const pages = [
+  {
+    path: "runs",
+    load: ({ length }) => (length ? import("./run.js") : import("./runs.js")),
+    nav: { title: "Runs", key: "r", count: (counts) => counts.runs },
+  },
+];
