@@ -390,7 +390,7 @@ class Logs:
             for attempt in visit.attempts
             if (function := function_of(visit, attempt))
         }
-        others = {one.name for one in inventory.of_kind("function")} - called
+        others = {one.name for one in inventory.of_kind("function")} - called - inventory.observers
         jobs = [(name, start - SLACK, end, "") for name in sorted(called)]
         jobs += [(name, start - BEFORE, end, run.name) for name in sorted(others)]
         found: list[Invocation] = []

@@ -7,7 +7,7 @@ ended, is kept while there is room.
 import json
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,14 +16,13 @@ from typing import Any, TypeVar
 from console.aws import Aws, BadRequestError, ConsoleError, NotFoundError
 from console.definition import Definition, parse, processor
 from console.history import History, millis, token_values
+from console.labels import Labels, texts
 from console.redaction import Redaction
 from console.stack import Inventory, Machine
 
 KEPT = 1_000  # runs of a machine that are read at first; older ones when somebody asks
 HISTORY_BYTES = 96 * 1024 * 1024  # of texts in the histories that are kept
-LABEL_LENGTH = 60
 NEWEST = 100  # runs whose labels and states are read before anybody lists them
-SMALL_INPUT = 4_096  # characters of an input in which a label is looked for
 STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE")
 _COUNTED = {
     "RUNNING": "running",
@@ -33,7 +32,6 @@ _COUNTED = {
     "TIMED_OUT": "timedOut",
     "ABORTED": "aborted",
 }
-_NO_LABEL = ("arn:", "{", "[", "http://", "https://")
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -51,7 +49,8 @@ class Run:
     started_at: int
     stopped_at: int | None
     revision: int = 0  # grows with every change
-    label: str = ""
+    texts: tuple[str, ...] | None = None  # of its input, each perhaps its label; None: not read yet
+    labels: Labels = field(default_factory=Labels)  # of all runs of its machine
     error: str | None = None
     failed_state: str | None = None
     states: list[str] = field(default_factory=list)
@@ -60,6 +59,10 @@ class Run:
     events: int = 0  # in its history, when that was last read
     wanted: bool = False  # a page lists it, so its label and states are worth reading
     next_look: float = 0.0  # time.monotonic() at which the history of a running one is read again
+
+    @property
+    def label(self) -> str:
+        return self.labels.of(self.texts or (), self.name)
 
     @property
     def running(self) -> bool:
@@ -71,7 +74,7 @@ class Run:
             "workflow": self.machine,
             "title": self.title,
             "name": self.name,
-            "label": self.label or self.name,
+            "label": self.label,
             "status": self.status,
             "startedAt": self.started_at,
             "stoppedAt": self.stopped_at,
@@ -151,6 +154,7 @@ class Runs:
         self.inventory = inventory
         self.redaction = redaction
         self.by_id: dict[str, Run] = {}
+        self._labels: defaultdict[str, Labels] = defaultdict(Labels)  # by machine
         self._older: dict[str, str | None] = {}  # machine ARN → token of the page after the last
         self._read: set[str] = set()  # machine ARNs whose first page has been read
         self._without_list: set[str] = set()  # machine ARNs
@@ -245,6 +249,7 @@ class Runs:
                     status,
                     millis(item["startDate"]),
                     stopped,
+                    labels=self._labels[machine],
                 )
                 self.by_id[run.id] = run
             elif (run.status, run.stopped_at) == (status, stopped):
@@ -353,9 +358,9 @@ class Runs:
         before = json.dumps(run.summary())
         status = run.status
         try:
-            if not run.label:
-                described = self.describe(run.arn)
-                run.label = label(described.get("input"), run.name)
+            if run.texts is None:
+                run.texts = texts(self.describe(run.arn).get("input"))
+                run.labels.add(run.texts)
             if status != "SUCCEEDED":
                 self.recording(run)
         except NotFoundError:  # AWS deletes histories after 90 days
@@ -477,30 +482,6 @@ def run_id(arn: str) -> str:
 
 def machine_name(arn: str) -> str:
     return arn.partition(":execution:")[2].partition(":")[0]
-
-
-def label(text: Any, name: str) -> str:
-    """The best name of a run for people: the shortest text in a small input, else its own name."""
-    if not isinstance(text, str) or len(text) > SMALL_INPUT:
-        return name
-    try:
-        given = json.loads(text)
-        if isinstance(given, dict) and "detail-type" in given:  # an event: not its envelope
-            given = given.get("detail")
-        values = sorted(_texts(given), key=len)
-    except (ValueError, RecursionError):
-        return name
-    return values[0] if values else name
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        if 2 < len(value) <= LABEL_LENGTH and not value.startswith(_NO_LABEL):
-            yield value
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            if "token" not in str(key).lower() and "secret" not in str(key).lower():
-                yield from _texts(item)
 
 
 def _order(run: Run) -> tuple[int, str]:

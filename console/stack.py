@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from console.aws import Aws, NotFoundError
+from console.aws import Aws, ConsoleError, NotFoundError
 
 _KINDS = {
     "AWS::StepFunctions::StateMachine": "machine",
@@ -62,6 +62,8 @@ class Inventory:
     outputs: dict[str, str]
     machines: tuple[Machine, ...]
     resources: dict[str, tuple[Resource, ...]] = field(default_factory=dict)  # by kind
+    # Functions that write or read the event log. They see every run and are part of none.
+    observers: frozenset[str] = frozenset()
 
     @property
     def event_log(self) -> str | None:
@@ -115,16 +117,32 @@ def discover(aws: Aws, stack: str) -> Inventory:
         for one in resources.get("machine", [])
     ]
     stack_id = str(described[0].get("StackId", ""))
+    outputs = {one["OutputKey"]: one["OutputValue"] for one in described[0].get("Outputs", [])}
     return Inventory(
         stack,
         stack_id.split(":")[4] if stack_id.count(":") >= 5 else "",
-        {one["OutputKey"]: one["OutputValue"] for one in described[0].get("Outputs", [])},
+        outputs,
         tuple(sorted(machines, key=lambda machine: machine.title)),
         {
             kind: tuple(sorted(found, key=lambda one: one.title))
             for kind, found in resources.items()
         },
+        _observers(aws, outputs.get(EVENT_LOG_OUTPUT)),
     )
+
+
+def _observers(aws: Aws, event_log: str | None) -> frozenset[str]:
+    """The functions that have the event log in their environment."""
+    if event_log is None:
+        return frozenset()
+    try:
+        return frozenset(
+            function["FunctionName"]
+            for function in aws.pages("lambda", "list_functions", "Functions")
+            if event_log in function.get("Environment", {}).get("Variables", {}).values()
+        )
+    except ConsoleError:  # without this permission, their lines are among a run's
+        return frozenset()
 
 
 def _resources(aws: Aws, stack: str, seen: set[str]) -> Any:

@@ -1,13 +1,12 @@
 """What runs left behind, and their labels, from inputs and results alone."""
 
-import json
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from console.links import left_behind, objects
-from console.runs import label, run_id
+from console.runs import run_id
 from tests.unit.console.recorded import recorded
 
 
@@ -44,22 +43,6 @@ def kinds(name: str) -> set[str]:
 )
 def test_what_a_run_left_behind(name: str, left: set[str]) -> None:
     assert kinds(name) == left
-
-
-@pytest.mark.parametrize(
-    ("given", "shown"),
-    [
-        ({"documentId": "contract-7", "comment": "a much longer text"}, "contract-7"),
-        ({"detail-type": "start", "source": "project", "detail": {"name": "nightly"}}, "nightly"),
-        ({"url": "http://127.0.0.1:1/", "arn": "arn:aws:s3:::b", "n": 1}, "the-name"),
-        ({"taskToken": "short", "id": "longer-than-it"}, "longer-than-it"),
-        ({"text": "x" * 5000}, "the-name"),
-        ([], "the-name"),
-    ],
-    ids=str,
-)
-def test_the_label_is_the_shortest_text_of_a_small_input(given: Any, shown: str) -> None:
-    assert label(json.dumps(given), "the-name") == shown
 
 
 def test_an_id_has_no_slash() -> None:
