@@ -1,15 +1,21 @@
 """What all pages share: AWS, the stack, its runs, and what is hidden."""
 
+import json
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from urllib.parse import urlsplit
 
-from console.aws import Aws
+from console.aws import Aws, BadRequestError, NotFoundError
+from console.links import Cached
+from console.logs import Logs
 from console.redaction import Redaction
 from console.runs import Runs
 from console.stack import Inventory, discover
 
 REDISCOVERED = 30.0  # seconds after which the stack is looked at again: it may have been deployed
+SELDOM = 120.0  # seconds after which rules and methods are read again
 
 
 class Console:
@@ -20,6 +26,9 @@ class Console:
         self.stack = stack
         self.writable = writable
         self.redaction = Redaction()
+        self.logs = Logs(aws)
+        self._rule_targets = Cached(SELDOM)
+        self._api_methods = Cached(SELDOM)
         self._runs: Runs | None = None
         self._discovered = 0.0
         self._lock = threading.Lock()
@@ -50,3 +59,40 @@ class Console:
         else:
             self._runs.inventory = inventory
         self._discovered = time.monotonic()
+
+    # -- What sets machines off -------------------------------------------------------------------
+
+    def rule_targets(self) -> list[tuple[str, str]]:
+        """(title of a rule, ARNs of its targets) for each rule of the stack."""
+        return self._rule_targets.get(self._read_rule_targets)
+
+    def _read_rule_targets(self) -> Iterator[tuple[str, str]]:
+        for rule in self.inventory.of_kind("rule"):
+            # The physical id is `bus|rule`; on the default bus the rule's name alone.
+            bus, _, name = rule.physical_id.rpartition("|")
+            with suppress(NotFoundError):
+                targets = self.aws.call(
+                    "events",
+                    "list_targets_by_rule",
+                    Rule=name.rpartition("/")[2],
+                    **({"EventBusName": bus} if bus else {}),
+                )["Targets"]
+                yield rule.title.rpartition("|")[2], " ".join(one["Arn"] for one in targets)
+
+    def api_methods(self) -> list[tuple[str, str]]:
+        """(method and path, its integration) for each method of the stack's REST APIs."""
+        return self._api_methods.get(self._read_api_methods)
+
+    def _read_api_methods(self) -> Iterator[tuple[str, str]]:
+        for api in self.inventory.of_kind("api"):
+            with suppress(NotFoundError, BadRequestError):
+                for item in self.aws.pages(
+                    "apigateway",
+                    "get_resources",
+                    "items",
+                    restApiId=api.physical_id,
+                    embed=["methods"],
+                ):
+                    for method, details in item.get("resourceMethods", {}).items():
+                        integration = details.get("methodIntegration", {})
+                        yield f"{method} {item['path']}", json.dumps(integration, default=str)

@@ -61,7 +61,7 @@ _ENDS = {
 }
 
 
-@dataclass
+@dataclass(eq=False)
 class Attempt:
     """One try of a task."""
 
@@ -80,7 +80,7 @@ class Attempt:
     request_id: str | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class Inside:
     """One pass through the states of a scope: the machine, a branch, or a Map's item."""
 
@@ -103,7 +103,7 @@ class Inside:
         return [*outer, (self.owner.node.id, self.index)] if self.owner else []
 
 
-@dataclass
+@dataclass(eq=False)
 class Visit:
     """One time that a run was in a state."""
 
@@ -305,8 +305,7 @@ class History:
         visit.status = WAITING if node.type == "Wait" else RUNNING
         if node.type == "Fail":
             visit.status, visit.exited_at = FAILED, at
-            visit.error = text(node.definition.get("Error"))
-            visit.cause = text(node.definition.get("Cause"))
+            visit.error, visit.cause = _stated(visit, "Error"), _stated(visit, "Cause")
             if inside.owner is not None:
                 self._finish(inside, FAILED, at, visit.error, visit.cause)
         inside.visits.append(visit)
@@ -461,6 +460,7 @@ class History:
         attempt = visit.attempts[-1]
         attempt.stopped_at, attempt.status = at, FAILED
         attempt.error, attempt.cause = error, cause
+        attempt.request_id = _string_in(cause, "requestId") or attempt.request_id
         visit.error, visit.cause, visit.failed_once = error, cause, True
         if visit.open:
             visit.status = RUNNING
@@ -814,6 +814,21 @@ def request_id(output: Any) -> str | None:
     return found if isinstance(found, str) else None
 
 
+def message(cause: str | None) -> str | None:
+    """The message in a cause. Lambda makes JSON of an exception: message, type, stack trace."""
+    return _string_in(cause, "errorMessage") or cause
+
+
+def _string_in(value: str | None, name: str) -> str | None:
+    """A text in JSON that is an object."""
+    if value is None or not value.startswith("{"):
+        return None
+    try:
+        return text(json.loads(value).get(name))
+    except (ValueError, RecursionError):
+        return None
+
+
 def millis(value: Any) -> int:
     """Epoch milliseconds of a timestamp as boto3 or JSON has it."""
     if isinstance(value, datetime):
@@ -834,6 +849,13 @@ def text(value: Any) -> str | None:
 
 def number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _stated(visit: Visit, name: str) -> str | None:
+    """`Error` or `Cause` of a Fail state, or the text at `ErrorPath` or `CausePath`."""
+    definition = visit.node.definition
+    found = definition.get(name)
+    return text(found if found is not None else at_path(definition.get(f"{name}Path"), visit.input))
 
 
 def _integer(value: Any, default: int | None) -> int | None:

@@ -101,6 +101,11 @@ class Redaction:
             text = pattern.sub(rf"\1{HIDDEN}", text)
         return _WORD.sub(self._without_known, text) if self._known else text
 
+    @staticmethod
+    def is_redacted(text: str) -> bool:
+        """Whether a text has a place where something was hidden."""
+        return HIDDEN in text or json.dumps(HIDDEN)[1:-1] in text
+
     def _without_known(self, match: re.Match[str]) -> str:
         word = match[0]
         if word in self._known:

@@ -1,27 +1,69 @@
 """The page of one run, and the list of all runs."""
 
 import json
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYetError
+from contextlib import suppress
 from typing import Any
 
 from starlette.requests import Request
 from starlette.routing import Route
 
-from console.aws import BadRequestError
+from console import copy_as_test, timeline
+from console.aws import BadRequestError, ConsoleError, NotFoundError
 from console.core import Console
+from console.definition import Node
+from console.history import (
+    CAUGHT,
+    FAILED,
+    RUNNING,
+    Attempt,
+    History,
+    Inside,
+    Visit,
+    at_path,
+    details_of,
+    message,
+    millis,
+    text,
+)
+from console.links import Link, left_behind, trigger
+from console.logs import Invocation, RunLog, selected
 from console.polling import now
+from console.runs import Recording, Run, machine_name, run_id
 from console.web import Server
 
 LARGEST_PAYLOAD = 262_144  # bytes of a state's input or output, on AWS
 LONGEST_HISTORY = 25_000  # events
 PAGE = 100
 MOST = 1_000
+MOST_LOG_LINES = 5_000
+LOG_PATIENCE = 0.12  # seconds that a run's page waits for logs; then they come with the next update
+CHILDREN = 200
+
+# What other pages know of a run: events, mails. Each returns rows of the timeline and links.
+Contribution = Callable[[Console, Run, History], tuple[list[dict[str, Any]], list[Link]]]
+CONTRIBUTIONS: list[Contribution] = []
 
 
 def routes(server: Server) -> list[Route]:
     return [
         server.get("runs", listed),
-        server.get("runs/{id}", page),
+        server.get("runs/{id}", Page(server).answer),
+        server.get("runs/{id}/states/{node:path}", state),
+        server.get("runs/{id}/map/{node:path}", items),
+        server.get("runs/{id}/log", log),
+        server.get("runs/{id}/history", history),
+        server.get("runs/{id}/raw", raw),
+        server.get("runs/{id}/test", test),
+        server.post("runs/{id}/stop", stop),
+        server.post("runs/{id}/redrive", redrive),
+        server.post("runs/{id}/rerun", rerun),
     ]
+
+
+# -- All runs -------------------------------------------------------------------------------------
 
 
 def listed(console: Console, request: Request) -> dict[str, Any]:
@@ -43,48 +85,543 @@ def listed(console: Console, request: Request) -> dict[str, Any]:
     }
 
 
-def page(console: Console, request: Request) -> dict[str, Any]:
-    """A run with its graph and states."""
-    runs = console.runs
-    run = runs.get(request.path_params["id"])
-    described = runs.describe(run.arn)
-    runs._note(described)
-    recording = runs.recording(run)
-    history = recording.history
-    runs.detail([run], 1)
+# -- One run --------------------------------------------------------------------------------------
+
+
+class Page:
+    """A run with its graph, states and timeline. Its logs are read at the same time."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+
+    def answer(self, console: Console, request: Request) -> dict[str, Any]:
+        runs = console.runs
+        run = runs.get(request.path_params["id"])
+        described = runs.describe(run.arn)
+        runs.note(described)
+        recording = runs.recording(run)
+        seen = recording.history
+        runs.detail([run], 1)
+        found, complete = self._log(console, run, seen)
+        titles = _titles(console)
+        drawn = timeline.build(seen, found.invocations, titles, now())
+        links: list[Link] = []
+        for contribute in CONTRIBUTIONS:
+            rows, more = contribute(console, run, seen)
+            drawn["rows"] += rows
+            links += more
+        return {
+            "run": run.summary()
+            | {
+                "arn": run.arn,
+                "revision": run.revision,
+                "input": value(described.get("input")),
+                "output": value(described.get("output")) if run.status == "SUCCEEDED" else None,
+                "error": described.get("error") or seen.error,
+                "cause": described.get("cause") or seen.cause,
+                "parent": parent(console, described),
+            },
+            "graph": recording.definition.graph(),
+            "states": seen.summaries(now()),
+            "timeline": drawn,
+            "trigger": [link.as_dict() for link in trigger(console, described, found)],
+            "leftBehind": [link.as_dict() for link in [*left_behind(console, seen), *links]],
+            "payload": payload(seen),
+            "history": {"count": len(recording.events), "limit": LONGEST_HISTORY},
+            "children": [child.summary() for child in children(console, seen)],
+            "canStop": run.running and console.writable,
+            "canRedrive": described.get("redriveStatus") == "REDRIVABLE" and console.writable,
+            "stale": not self.server.poller.state["connected"],
+            "logComplete": complete,
+            "problems": found.problems,
+        }
+
+    def _log(self, console: Console, run: Run, seen: History) -> tuple[RunLog, bool]:
+        """The run's log, or what is known of it if reading takes longer than a page should."""
+        known = console.logs.known(run)
+
+        def read() -> RunLog:
+            return console.logs.of(run, seen, console.inventory, now())
+
+        reading: Future[RunLog] = self.server.background.submit(read)
+        try:
+            return reading.result(LOG_PATIENCE), True
+        except NotYetError:
+            before = len(known.lines()) if known else -1
+
+            def tell(done: Future[RunLog]) -> None:
+                with suppress(Exception):
+                    if len(done.result().lines()) != before:
+                        run.revision += 1  # pages that show the run fetch it again
+                        self.server.poller.wake(run.arn)
+
+            reading.add_done_callback(tell)
+            return known or RunLog(), False
+
+
+def payload(seen: History) -> dict[str, Any]:
+    """The largest input or output of a state."""
+    largest, name = 0, None
+    for visit in seen.visits:
+        for payload_text in (visit.input, visit.output):
+            if payload_text is not None and len(payload_text) * 4 > largest:
+                size = len(payload_text.encode())
+                if size > largest:
+                    largest, name = size, visit.node.name
+    return {"bytes": largest, "limit": LARGEST_PAYLOAD, "state": name}
+
+
+def parent(console: Console, described: dict[str, Any]) -> dict[str, Any] | None:
+    """The run that started this one."""
+    arn = at_path("$.AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID", described.get("input"))
+    if not isinstance(arn, str) and described.get("mapRunArn"):
+        with suppress(ConsoleError):
+            arn = console.aws.call(
+                "stepfunctions", "describe_map_run", mapRunArn=described["mapRunArn"]
+            )["executionArn"]
+    if not isinstance(arn, str) or ":execution:" not in arn:
+        return None
+    machine = console.inventory.machine(machine_name(arn))
     return {
-        "run": run.summary()
-        | {
-            "arn": run.arn,
-            "revision": run.revision,
-            "input": value(described.get("input")),
-            "output": value(described.get("output")) if run.status == "SUCCEEDED" else None,
-            "error": described.get("error") or history.error,
-            "cause": described.get("cause") or history.cause,
-            "parent": None,
-        },
-        "graph": recording.definition.graph(),
-        "states": history.summaries(now()),
-        "history": {"count": len(recording.events), "limit": LONGEST_HISTORY},
-        "canStop": run.running,
-        "canRedrive": False,
+        "id": run_id(arn),
+        "title": machine.title if machine else machine_name(arn),
+        "name": arn.rpartition(":")[2],
     }
 
 
-def value(text: str | None) -> Any:
-    """JSON as a value; a text that is none as it is."""
-    if text is None:
+def children(console: Console, seen: History) -> list[Run]:
+    """Executions that tasks of this run started, and those of Distributed Maps."""
+    runs = console.runs
+    arns: dict[str, None] = {}
+    found: list[Run] = []
+    for visit in seen.visits:
+        if visit.map_run is not None:
+            with suppress(ConsoleError):
+                for item in console.aws.pages(
+                    "stepfunctions",
+                    "list_executions",
+                    "executions",
+                    most=CHILDREN,
+                    mapRunArn=visit.map_run,
+                ):
+                    runs.note(item)
+                    found.append(runs.by_id[run_id(item["executionArn"])])
+        for attempt in visit.attempts:
+            if arn := started_execution(attempt):
+                arns[arn] = None
+    for arn in list(arns)[:CHILDREN]:
+        with suppress(ConsoleError):
+            found.append(runs.get(run_id(arn)))
+    runs.detail(found, 20)
+    return found
+
+
+def started_execution(attempt: Attempt) -> str | None:
+    """ARN of the execution that a task started."""
+    if "startExecution" not in attempt.resource or not attempt.output:
         return None
+    arn = at_path("$.ExecutionArn", attempt.output) or at_path("$.executionArn", attempt.output)
+    return arn if isinstance(arn, str) else None
+
+
+# -- One state ------------------------------------------------------------------------------------
+
+
+def state(console: Console, request: Request) -> dict[str, Any]:
+    """What one visit of a state did."""
+    run, recording = _recording(console, request)
+    seen = recording.history
+    node = _node(recording, request)
+    query = request.query_params
+    item = whole(query.get("item"), 0, 1 << 31) if query.get("item") else None
+    visits = seen.visits_of(node.id, item)
+    definition = json.dumps(node.definition, ensure_ascii=False, indent=2)
+    if not visits:
+        return {
+            "node": node.id,
+            "name": node.name,
+            "type": node.type,
+            "status": "notReached",
+            "visits": 0,
+            "facts": _facts_of_node(console, node),
+            "note": None,
+            "input": None,
+            "output": None,
+            "parameters": None,
+            "definition": definition,
+            "attempts": [],
+            "log": [],
+            "map": None,
+        }
+    number = min(whole(query.get("visit"), len(visits) - 1, MOST * MOST), len(visits) - 1)
+    visit = visits[number]
+    found = console.logs.of(run, seen, console.inventory, now())
+    titles = _titles(console)
+    mine = [one for a in visit.attempts if (one := found.of_attempt(a)) is not None]
+    return {
+        "node": node.id,
+        "name": node.name,
+        "type": node.type,
+        "status": visit.status,
+        "visits": len(visits),
+        "visit": number,
+        "facts": [*_facts_of_node(console, node), *_facts(console, seen, visit, mine)],
+        "note": note(visit, now()),
+        "input": value(visit.input),
+        "output": value(visit.output),
+        "parameters": value(visit.attempts[-1].parameters) if visit.attempts else None,
+        "definition": definition,
+        "attempts": [_attempt(a, found.of_attempt(a)) for a in visit.attempts],
+        "log": [
+            line.as_dict(titles.get(line.function, line.function))
+            for one in mine
+            for line in one.lines
+        ],
+        "map": seen.map_counts(visit) if node.type == "Map" else None,
+    }
+
+
+def _node(recording: Recording, request: Request) -> Node:
+    node_id = request.path_params["node"]
+    node = recording.definition.nodes.get(node_id)
+    if node is None:
+        raise NotFoundError(f"The machine has no state {node_id}.")
+    return node
+
+
+def _attempt(attempt: Attempt, one: Invocation | None) -> dict[str, Any]:
+    return {
+        "n": attempt.n,
+        "startedAt": attempt.scheduled_at,
+        "stoppedAt": attempt.stopped_at,
+        "status": attempt.status,
+        "error": attempt.error,
+        "cause": attempt.cause,
+        "output": value(attempt.output),
+        "requestId": (one.request_id if one else None) or attempt.request_id,
+        "coldStartMs": one.init_ms if one else None,
+        "cold": one.cold if one else None,
+        "durationMs": one.duration_ms if one else None,
+    }
+
+
+def _fact(term: str, text: str, link: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"term": term, "text": text, "link": link}
+
+
+def _facts_of_node(console: Console, node: Node) -> list[dict[str, Any]]:
+    kind = f"{node.type}, waits for a task token" if node.callback else node.type
+    facts = [_fact("Type", kind)]
+    if node.type == "Map":
+        most = node.definition.get("MaxConcurrency")
+        if node.distributed:
+            facts = [_fact("Type", "Map, each item is an execution of its own")]
+        if most:
+            facts.append(_fact("Concurrency", f"{most} at once"))
+    comment = node.definition.get("Comment")
+    if isinstance(comment, str) and comment:
+        facts.append(_fact("Comment", comment))
+    return facts
+
+
+def _facts(
+    console: Console, seen: History, visit: Visit, mine: list[Invocation]
+) -> list[dict[str, Any]]:
+    facts = []
+    if visit.node.resource:
+        said = visit.node.short_resource() or ""
+        said = console.inventory.title("function", said)
+        if mine:
+            last = mine[-1]
+            if last.duration_ms is not None:
+                said += f" · {duration(last.duration_ms)}"
+            if last.init_ms is not None:
+                said += f", cold start {duration(last.init_ms)}"
+            elif last.cold:
+                said += ", cold start"
+        facts.append(_fact("Resource", said))
+    if len(visit.attempts) > 1:
+        facts.append(_fact("Attempts", str(len(visit.attempts))))
+    if visit.exited_at is not None and visit.exited_at > visit.entered_at:
+        facts.append(_fact("Took", duration(visit.exited_at - visit.entered_at)))
+    facts += [
+        _fact(f"Item of {node_id.rpartition('/')[2]}", str(index))
+        for node_id, index in visit.inside.path()
+        if seen.definition.nodes[node_id].type == "Map"
+    ]
+    for attempt in visit.attempts:
+        if arn := started_execution(attempt):
+            link = Link("execution", arn.rpartition(":")[2], f"runs/{run_id(arn)}").as_dict()
+            facts.append(_fact("Started", arn.rpartition(":")[2], link))
+    return facts
+
+
+def note(visit: Visit, at: int) -> dict[str, Any] | None:
+    """What one wants to know first: why it waits, what its error is."""
+    status = visit.status
+    if status == "waiting":
+        since = visit.waiting_since or visit.entered_at
+        what = "Waiting" if visit.node.type == "Wait" else "Waiting for a callback"
+        times_out = visit.times_out_at()
+        if visit.node.type == "Wait":
+            return {"status": status, "text": what, "since": since, "timesOutAt": None}
+        said = what if times_out else f"{what}. It has no timeout of its own"
+        return {"status": status, "text": said, "since": since, "timesOutAt": times_out}
+    if status in (FAILED, CAUGHT) and visit.error:
+        cause = message(visit.cause)
+        said = f"{visit.error}: {cause}" if cause else visit.error
+        return {"status": status, "text": said, "since": visit.exited_at, "timesOutAt": None}
+    if status == RUNNING and visit.attempts and visit.attempts[-1].status == FAILED:
+        last = visit.attempts[-1]
+        said = f"Attempt {last.n} failed: {last.error}. Another one follows"
+        return {"status": status, "text": said, "since": last.stopped_at, "timesOutAt": None}
+    return None
+
+
+# -- Items of a Map -------------------------------------------------------------------------------
+
+
+def items(console: Console, request: Request) -> dict[str, Any]:
+    """The items of a Map's last visit."""
+    _, recording = _recording(console, request)
+    node = _node(recording, request)
+    if node.type != "Map":
+        raise BadRequestError(f"{node.name} is no Map.")
+    query = request.query_params
+    visits = recording.history.visits_of(node.id)
+    found = sorted(visits[-1].current().items()) if visits else []
+    words = query.get("text", "").lower().split()
+    wanted = query.get("status", "").split(",") if query.get("status") else []
+    rows = [
+        row
+        for index, inside in found
+        if (not wanted or inside.status in wanted)
+        and all(
+            text in (inside.input or "").lower() + (inside.error or "").lower() for text in texts
+        )
+        and (row := _item(index, inside)) is not None
+    ]
+    offset = whole(query.get("offset"), 0, 1 << 31)
+    limit = whole(query.get("limit"), PAGE, MOST)
+    return {
+        "items": rows[offset : offset + limit],
+        "total": len(rows),
+        "counts": recording.history.map_counts(visits[-1]) if visits else None,
+    }
+
+
+def _item(index: int, inside: Inside) -> dict[str, Any]:
+    last = inside.visits[-1] if inside.visits else None
+    return {
+        "index": index,
+        "status": inside.status,
+        "startedAt": inside.started_at,
+        "stoppedAt": inside.stopped_at,
+        "error": inside.error,
+        "state": last.node.name if last else None,
+        "label": short_value(inside.input),
+    }
+
+
+def short_value(given: str | None) -> str:
+    """An item's input in one line."""
+    found = value(given)
+    if isinstance(found, str):
+        return found[:80]
+    if isinstance(found, dict):
+        plain = {key: one for key, one in found.items() if isinstance(one, str | int | float)}
+        kept = {key: one for key, one in plain.items() if not str(one).startswith("arn:")}
+        return ", ".join(f"{key} {one}" for key, one in kept.items())[:80]
+    return json.dumps(found, ensure_ascii=False)[:80]
+
+
+# -- Log, history, raw ----------------------------------------------------------------------------
+
+
+def log(console: Console, request: Request) -> dict[str, Any]:
+    """All lines of the run, of every function, in one stream."""
+    run, recording = _recording(console, request)
+    found = console.logs.of(run, recording.history, console.inventory, now())
+    query = request.query_params
+    lines = selected(
+        found.lines(),
+        query.get("text", ""),
+        query.get("level", ""),
+        query.get("function", ""),
+        query.getlist("field"),
+    )
+    titles = _titles(console)
+    return {
+        "lines": [
+            line.as_dict(titles.get(line.function, line.function))
+            for line in lines[:MOST_LOG_LINES]
+        ],
+        "truncated": found.truncated or len(lines) > MOST_LOG_LINES,
+        "functions": sorted({titles.get(one.function, one.function) for one in found.invocations}),
+        "problems": found.problems,
+    }
+
+
+def history(console: Console, request: Request) -> dict[str, Any]:
+    """The events of the run's history, as a table."""
+    _, recording = _recording(console, request)
+    query = request.query_params
+    offset = whole(query.get("offset"), 0, 1 << 31)
+    limit = whole(query.get("limit"), 500, MOST)
+    events = recording.events[offset : offset + limit]
+    return {
+        "events": [_event(event, recording.history) for event in events],
+        "total": len(recording.events),
+    }
+
+
+def _event(event: dict[str, Any], seen: History) -> dict[str, Any]:
+    details = details_of(event)
+    return {
+        "id": event["id"],
+        "previous": event.get("previousEventId", 0),
+        "at": millis(event.get("timestamp")),
+        "type": event["type"],
+        "state": details.get("name") or _name_of(seen, event["id"]),
+        "node": seen.name_of_event.get(event["id"]),
+        "summary": summary_of(details),
+        "details": {key: value(one) for key, one in details.items()},
+    }
+
+
+def _name_of(seen: History, event_id: int) -> str | None:
+    node = seen.definition.nodes.get(seen.name_of_event.get(event_id, ""))
+    return node.name if node else None
+
+
+def summary_of(details: dict[str, Any]) -> str:
+    """An event in one line."""
+    if details.get("error"):
+        said = message(text(details.get("cause")))
+        return f"{details['error']}: {said}"[:200] if said else str(details["error"])
+    for name in ("resource", "index", "length"):
+        if details.get(name) is not None:
+            return f"{name} {details[name]}" if name != "resource" else str(details[name])
+    for name in ("output", "input"):
+        if isinstance(details.get(name), str):
+            return details[name][:200]  # type: ignore[no-any-return]
+    return ""
+
+
+def raw(console: Console, request: Request) -> dict[str, Any]:
+    """The execution and its history as AWS returns them."""
+    run, recording = _recording(console, request)
+    described = {
+        key: one for key, one in console.runs.describe(run.arn).items() if key != "ResponseMetadata"
+    }
+    return {
+        "execution": _json(described),
+        "definition": recording.definition.source,
+        "events": [_json(event) for event in recording.events],
+    }
+
+
+def _json(described: dict[str, Any]) -> dict[str, Any]:
+    dates = {key: one.isoformat() for key, one in described.items() if hasattr(one, "isoformat")}
+    return described | dates
+
+
+def test(console: Console, request: Request) -> dict[str, Any]:
+    """The run as a pytest case."""
+    run, recording = _recording(console, request)
+    return copy_as_test.of(
+        console.redaction, run.name, run.arn, recording.definition, recording.history
+    )
+
+
+# -- Writing --------------------------------------------------------------------------------------
+
+
+def stop(console: Console, request: Request) -> dict[str, Any]:
+    """Stop a run."""
+    run = console.runs.get(request.path_params["id"])
+    console.aws.call(
+        "stepfunctions",
+        "stop_execution",
+        executionArn=run.arn,
+        error="Stopped",
+        cause="Stopped by a person in the console",
+    )
+    console.runs.note(console.runs.describe(run.arn))
+    return {"id": run.id}
+
+
+def redrive(console: Console, request: Request) -> dict[str, Any]:
+    """Continue a failed run from the state that failed."""
+    run = console.runs.get(request.path_params["id"])
+    console.aws.call("stepfunctions", "redrive_execution", executionArn=run.arn)
+    console.runs.note(console.runs.describe(run.arn))
+    return {"id": run.id}
+
+
+def rerun(console: Console, request: Request) -> dict[str, Any]:
+    """Start the machine again with the same input, or an edited one."""
+    run = console.runs.get(request.path_params["id"])
+    machine = console.inventory.machine(run.machine)
+    if machine is None:
+        raise BadRequestError(f"The machine {run.title} is not part of this stack.")
+    body = request.state.body
+    given = (
+        json.dumps(body["input"], ensure_ascii=False)
+        if "input" in body
+        else console.runs.describe(run.arn).get("input", "{}")
+    )
+    if "input" in body and console.redaction.is_redacted(given):
+        raise BadRequestError(
+            "The input has a secret that is hidden.", "Replace it, or re-run with the same input."
+        )
+    started = console.aws.call(
+        "stepfunctions", "start_execution", stateMachineArn=machine.arn, input=given
+    )
+    console.runs.note(console.runs.describe(started["executionArn"]))
+    return {"id": run_id(started["executionArn"])}
+
+
+# -- Small things ---------------------------------------------------------------------------------
+
+
+def _recording(console: Console, request: Request) -> tuple[Run, Recording]:
+    runs = console.runs
+    run = runs.get(request.path_params["id"])
+    if run.running:
+        runs.note(runs.describe(run.arn))
+    return run, runs.recording(run)
+
+
+def _titles(console: Console) -> dict[str, str]:
+    return {one.name: one.title for one in console.inventory.of_kind("function")}
+
+
+def duration(ms: float) -> str:
+    if ms < 1_000:
+        return f"{ms:.0f} ms"
+    if ms < 60_000:
+        return f"{ms / 1000:.1f} s"
+    minutes, seconds = divmod(round(ms / 1000), 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds:02d} s"
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def value(given: Any) -> Any:
+    """JSON as a value; what is none as it is."""
+    if not isinstance(given, str):
+        return given
     try:
-        return json.loads(text)
+        return json.loads(given)
     except (ValueError, RecursionError):
-        return text
+        return given
 
 
-def whole(text: str | None, default: int, most: int) -> int:
+def whole(given: str | None, default: int, most: int) -> int:
     """A whole number from a query. Raises BadRequestError."""
-    if not text:
+    if not given:
         return default
-    if not (text.isascii() and text.isdigit()):
-        raise BadRequestError(f"{text!r} is not a whole number.")
-    return min(int(text), most)
+    if not (given.isascii() and given.isdigit() and len(given) < 16):
+        raise BadRequestError(f"{given!r} is not a whole number.")
+    return min(int(given), most)

@@ -36,7 +36,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-@dataclass
+@dataclass(eq=False)
 class Run:
     """One execution, as far as it is known."""
 
@@ -190,11 +190,11 @@ class Runs:
             return []
         for item in newest:
             seen.add(item["executionArn"])
-            if (run := self._note(item)) is not None:
+            if (run := self.note(item)) is not None:
                 changed.append(run)
         for arn in open_before - seen:
             described = self.describe(arn)
-            if (run := self._note(described)) is not None:
+            if (run := self.note(described)) is not None:
                 changed.append(run)
         return changed
 
@@ -224,7 +224,7 @@ class Runs:
     def _known(self, item: dict[str, Any]) -> Run | None:
         return self.by_id.get(run_id(item["executionArn"]))
 
-    def _note(self, item: dict[str, Any]) -> Run | None:
+    def note(self, item: dict[str, Any]) -> Run | None:
         """Record a run as AWS lists it. Returns it if that is news."""
         arn, status = item["executionArn"], item["status"]
         stopped = millis(item["stopDate"]) if item.get("stopDate") else None
@@ -292,7 +292,7 @@ class Runs:
                 except ConsoleError:  # the token has expired
                     page = {"executions": []}
                 for item in page["executions"]:
-                    self._note(item)
+                    self.note(item)
                 self._older[machine.arn] = page.get("nextToken")
                 return True
         return False
@@ -388,7 +388,7 @@ class Runs:
         """The run with this id. Raises NotFoundError."""
         run = self.by_id.get(identifier)
         if run is None:
-            run = self._note(self.describe(self.arn(identifier))) or self.by_id[identifier]
+            run = self.note(self.describe(self.arn(identifier))) or self.by_id[identifier]
         return run
 
     def arn(self, identifier: str) -> str:

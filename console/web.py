@@ -70,6 +70,7 @@ class Server:
         self.base = base
         self.token = secrets.token_urlsafe(32)
         self.executor = ThreadPoolExecutor(8, thread_name_prefix="console")
+        self.background = ThreadPoolExecutor(4, thread_name_prefix="console-background")
         self.poller = Poller(lambda: console.runs, console.redaction.clean, self.executor)
 
     # -- Routes -----------------------------------------------------------------------------------
