@@ -419,6 +419,9 @@ class History:
         if not visit.open:  # redriven
             visit.status, visit.exited_at = RUNNING, None
         resource = text(details.get("resource")) or visit.node.resource
+        kind = text(details.get("resourceType"))
+        if kind and ":" not in resource:  # AWS has the two parts of `sns:publish` apart
+            resource = f"{kind}:{resource}"
         visit.attempts.append(
             Attempt(
                 n=len(visit.attempts) + 1,
@@ -574,7 +577,7 @@ class History:
             if visit.node.id == node_id and (item is None or _item(visit) == item)
         ]
 
-    def summaries(self, now: int) -> dict[str, dict[str, Any]]:
+    def summaries(self) -> dict[str, dict[str, Any]]:
         """StateSummary of every node, by id (docs: the console's API)."""
         by_node: dict[str, list[Visit]] = {}
         for visit in self.visits:

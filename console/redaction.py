@@ -47,6 +47,10 @@ _WORD = re.compile(rf"[\w+/=.~%-]{{{SHORTEST},}}")
 _START = re.compile(r"(?:^|(?<=[^A-Za-z0-9]))[A-Za-z0-9]")
 
 
+class Keyed(dict[str, Any]):
+    """A dictionary whose keys are ids, of states for example, and no names of fields."""
+
+
 class Redaction:
     """Hides secrets. It remembers the task tokens that it has seen."""
 
@@ -76,8 +80,12 @@ class Redaction:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, dict):
+            if isinstance(value, Keyed):
+                return {key: self.clean(item) for key, item in value.items()}
             return {
-                key: _hidden(item) if _is_secret(key) else self.clean(item)
+                key: _hidden(item)
+                if _is_secret(key)
+                else self.clean(Keyed(item) if key == "States" and isinstance(item, dict) else item)
                 for key, item in value.items()
             }
         if isinstance(value, list | tuple):

@@ -31,6 +31,7 @@ from console.history import (
 from console.links import Link, left_behind, trigger
 from console.logs import Invocation, RunLog, selected
 from console.polling import now
+from console.redaction import Keyed
 from console.runs import Recording, Run, machine_name, run_id
 from console.web import Server
 
@@ -122,7 +123,7 @@ class Page:
                 "parent": parent(console, described),
             },
             "graph": recording.definition.graph(),
-            "states": seen.summaries(now()),
+            "states": Keyed(seen.summaries()),
             "timeline": drawn,
             "trigger": [link.as_dict() for link in trigger(console, described, found)],
             "leftBehind": [link.as_dict() for link in [*left_behind(console, seen), *links]],
@@ -393,13 +394,10 @@ def items(console: Console, request: Request) -> dict[str, Any]:
     words = query.get("text", "").lower().split()
     wanted = query.get("status", "").split(",") if query.get("status") else []
     rows = [
-        row
+        _item(index, inside)
         for index, inside in found
         if (not wanted or inside.status in wanted)
-        and all(
-            text in (inside.input or "").lower() + (inside.error or "").lower() for text in texts
-        )
-        and (row := _item(index, inside)) is not None
+        and all(word in f"{inside.input} {inside.error}".lower() for word in words)
     ]
     offset = whole(query.get("offset"), 0, 1 << 31)
     limit = whole(query.get("limit"), PAGE, MOST)

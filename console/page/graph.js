@@ -6,7 +6,7 @@ import { Duration } from "./time.js";
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./view.js";
 
 const MARGIN = 12;
-const SMALLEST = 0.5;
+const SMALLEST = 0.6; // smaller, a fitted graph could not be read: one scrolls instead
 
 /** `states` by node id; without them the graph is a plain drawing. `active`: what to follow. */
 export function Graph({ graph, states = {}, selected, onSelect, active = null, title = "Graph" }) {
@@ -78,8 +78,8 @@ export function Graph({ graph, states = {}, selected, onSelect, active = null, t
             ${placed.edges
               .filter((edge) => edge.from === selected && edge.label)
               .map((edge) => {
-                const [a, b] = [edge.points[0], edge.points[1]];
-                return html`<text key=${edge.to} class="edge-label" x=${(a.x + b.x) / 2} y=${(a.y + b.y) / 2 + 4} text-anchor="middle">${clip(edge.label, 36)}</text>`;
+                const end = edge.points.at(-1);
+                return html`<text key=${`${edge.to} ${edge.kind}`} class="edge-label" x=${end.x} y=${end.y - 5} text-anchor="middle">${clip(edge.label, 26)}</text>`;
               })}
           </svg>
         </div>`}
@@ -146,8 +146,8 @@ function Node({ place, state, selected, onSelect, onMove }) {
   >
     <title>${describe(node, state)}</title>
     <rect width=${width} height=${height} rx="8" />
-    ${state && html`<path class="shape" transform="translate(10 9)" d=${SHAPES[status]} />`}
-    <text x=${state ? 30 : 14} y="20.5">${name}${sub && html`<tspan class="sub" dx="8">${sub}</tspan>`}</text>
+    ${status !== "none" && status !== "notReached" && html`<path class="shape" transform="translate(9 9)" d=${SHAPES[status]} />`}
+    <text x=${status === "none" || status === "notReached" ? 20 : 29} y="20.5">${name}${sub && html`<tspan class="sub" dx="8">${sub}</tspan>`}</text>
     ${retried &&
     html`<g class="badge" transform=${`translate(${width - 6} 0)`}><rect x="-15" y="-8" width="30" height="16" rx="8" /><text y="4" text-anchor="middle">${retried}</text></g>`}
   </g>`;

@@ -7,7 +7,7 @@ export const SHAPES = {
   succeeded: "M2.5 7.5l3 3 6-7",
   failed: "M3 3l8 8M11 3l-8 8",
   running: "M4.2 2.4v9.2l7.2-4.6z",
-  waiting: "M3 1h8M3 13h8M4 1c0 4 6 4 6 6s-6 2-6 6M10 1c0 4-6 4-6 6",
+  waiting: "M3 1.5h8M3 12.5h8M4 1.5v1.9L7 7l3-3.6V1.5M4 12.5v-1.9L7 7l3 3.6v1.9",
   caught: "M5.2 2.2L2 5.4l3.2 3.2M2.4 5.4h5.9a3.3 3.3 0 0 1 0 6.6H6",
   cancelled: "M2.5 7h9",
   notReached: "M4 7h.01M7 7h.01M10 7h.01",

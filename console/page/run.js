@@ -67,7 +67,7 @@ function Run({ data, query, reload }) {
 
   return html`<div class="run">
     <${Header} data=${data} reload=${reload} />
-    <div class="two">
+    <div class=${`two ${graph.nodes.length > 14 ? "wide" : ""}`}>
       <${Graph} graph=${graph} states=${states} selected=${selected} onSelect=${select} active=${run.status === "RUNNING" ? active : null} />
       <${Panel} data=${data} query=${query} selected=${selected} />
     </div>
@@ -114,7 +114,7 @@ function Header({ data, reload }) {
     </div>
     ${run.error && html`<p class=${`note run-error is-${status}`}><${Icon} shape=${status} /><span><b>${run.error}</b>${run.cause && `: ${run.cause}`}</span></p>`}
     <div class="meta">
-      <span>Started <b class="number" title=${exact(run.startedAt)}>${clock(run.startedAt)}</b>, <${Time} at=${run.startedAt} /></span>
+      <span>Started <b class="number" title=${exact(run.startedAt)}>${clock(run.startedAt)}</b>${run.stoppedAt && html`, <${Time} at=${run.startedAt} />`}</span>
       <span>${run.stoppedAt ? "Took" : "Running for"} <b><${Duration} from=${run.startedAt} to=${run.stoppedAt} /></b></span>
       ${trigger.length > 0 && html`<span>Started by <${Chain} links=${trigger} /></span>`}
       ${leftBehind.length > 0 && html`<span>Left behind <${LinkList} links=${leftBehind} /></span>`}

@@ -1,6 +1,6 @@
 // The timeline's axis: time → 0…1, with long silences cut out. Pure.
 
-const CUT_WIDTH = 0.07; // of the axis, for each silence
+const CUT_WIDTH = 0.11; // of the axis, for each silence
 const CUT_MOST = 0.4; // of the axis, for all of them
 const SILENCE = 2000; // ms: nothing shorter is cut
 const FACTOR = 3; // a silence is cut if it is this much longer than all that happens

@@ -49,11 +49,7 @@ export function Timeline({ timeline, selected, onSelect, frozen = false }) {
       <div class="timeline-row axis">
         <div class="timeline-label"></div>
         <div class="timeline-bars">
-          ${ticks(scale, view, narrow ? 3 : 8).map(({ unit, elapsed, step }) => {
-            const left = ((unit - view[0]) / (view[1] - view[0])) * 100;
-            return html`<span key=${elapsed} class=${`tick ${left > 94 ? "last" : ""}`} style=${{ left: `${left}%` }}>${tickText(elapsed, step)}</span>`;
-          })}
-          ${scale.cuts.map((cut) => html`<span key=${cut.from} class="tick cut" title=${`${duration(cut.to - cut.from)} in which nothing changed`} style=${{ left: `${(place(cut.from) + place(cut.to)) / 2}%` }}>· · ·</span>`)}
+          <${Axis} scale=${scale} view=${view} place=${place} count=${narrow ? 3 : 8} />
         </div>
       </div>
       ${groups.map(([group, rows]) => {
@@ -69,6 +65,22 @@ export function Timeline({ timeline, selected, onSelect, frozen = false }) {
       </div>
     </div>
   </section>`;
+}
+
+/** Round times, the silences that were cut out, and the end. */
+function Axis({ scale, view, place, count }) {
+  const cuts = scale.cuts.map((cut) => ({ cut, left: place(cut.from) }));
+  const room = 60 / count; // per cent that a text takes
+  const end = place(scale.end);
+  const free = ({ unit }) => {
+    const left = ((unit - view[0]) / (view[1] - view[0])) * 100;
+    return left < 100 - room && (end > 101 || left < end - 2 * room) && !cuts.some((cut) => left > cut.left - room && left < cut.left + 4);
+  };
+  return html`${ticks(scale, view, count)
+      .filter(free)
+      .map(({ unit, elapsed, step }) => html`<span key=${elapsed} class="tick" style=${{ left: `${((unit - view[0]) / (view[1] - view[0])) * 100}%` }}>${tickText(elapsed, step)}</span>`)}
+    ${cuts.map(({ cut, left }) => html`<span key=${cut.from} class="tick cut" title=${`${duration(cut.to - cut.from)} in which nothing changed`} style=${{ left: `${left}%` }}>· · ·</span>`)}
+    ${end < 101 && html`<span class="tick last" style=${{ left: `${end}%` }}>${duration(scale.end - scale.start)}</span>`}`;
 }
 
 function Row({ row, scale, place, end, view, selected, onSelect }) {

@@ -21,6 +21,7 @@ from local.gaps import (
     rule_invocations,
     sdk_error_names,
     start_input_limit,
+    task_parameters,
     task_timeout,
     task_tokens,
 )
@@ -42,5 +43,6 @@ def install() -> None:
     rule_invocations.install()
     sdk_error_names.install()
     start_input_limit.install()
+    task_parameters.install()
     task_timeout.install()
     task_tokens.install()
