@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import os
 import sys
+from pathlib import Path
 
 import boto3
 from hypercorn.asyncio import serve as serve_forever
@@ -41,13 +42,19 @@ def main() -> int:
     parser.add_argument(
         "--allow-writes", action="store_true", help="allow the page to change things"
     )
+    parser.add_argument(
+        "--event-catalogue",
+        type=Path,
+        metavar="FILE",
+        help="a catalogue of events, with samples and schemas of what one may send",
+    )
     parser.add_argument("command", nargs="?", choices=["serve"], default="serve")
     arguments = parser.parse_args()
     endpoint = os.environ.get("AWS_ENDPOINT_URL") or None
     aws = Aws(boto3.Session(), endpoint)
     name = arguments.stack or f"{SERVICE}-{arguments.stage}"
     try:
-        serve(Console(aws, name, arguments.allow_writes), arguments)
+        serve(Console(aws, name, arguments.allow_writes, arguments.event_catalogue), arguments)
     except ConsoleError as error:
         print(f"console: {error.message} {error.action or ''}".rstrip(), file=sys.stderr)
         return 1
