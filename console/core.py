@@ -98,21 +98,26 @@ class Console:
 
     def _read_rules(self) -> Iterator[Rule]:
         for resource in self.inventory.of_kind("rule"):
-            # The physical id is `bus|rule`; on the default bus the rule's name alone.
             bus, _, name = resource.physical_id.rpartition("|")
-            named = {"EventBusName": bus} if bus else {}
-            with suppress(NotFoundError):
-                name = name.rpartition("/")[2]
-                described = self.aws.call("events", "describe_rule", Name=name, **named)
-                targets = self.aws.call("events", "list_targets_by_rule", Rule=name, **named)
-                yield Rule(
-                    name,
-                    resource.title.rpartition("|")[2],
-                    bus.rpartition("/")[2] or DEFAULT_BUS,
-                    described.get("State", "ENABLED") != "DISABLED",
-                    described.get("EventPattern"),
-                    targets["Targets"],
-                )
+            # The physical id is `bus|rule`; on the default bus the rule's name alone. An emulator
+            # may leave the bus out, or give the rule's ARN.
+            own = [one.name for one in self.inventory.of_kind("bus")]
+            for place in [bus.rpartition("/")[2]] if bus else [DEFAULT_BUS, *own]:
+                with suppress(NotFoundError):
+                    yield self._read_rule(name.rpartition("/")[2], place, resource.title)
+                    break
+
+    def _read_rule(self, name: str, bus: str, title: str) -> Rule:
+        described = self.aws.call("events", "describe_rule", Name=name, EventBusName=bus)
+        targets = self.aws.call("events", "list_targets_by_rule", Rule=name, EventBusName=bus)
+        return Rule(
+            name,
+            title.rpartition("|")[2],
+            bus,
+            described.get("State", "ENABLED") != "DISABLED",
+            described.get("EventPattern"),
+            targets["Targets"],
+        )
 
     def api_methods(self) -> list[tuple[str, str]]:
         """(method and path, its integration) for each method of the stack's REST APIs."""

@@ -43,7 +43,7 @@ SETTLING = 10.0  # seconds in which a job's late events are looked for after a c
 OVERLAP = 60_000  # milliseconds before a job's newest event in which a late one is found
 KEPT_BYTES = 64 * 1024 * 1024  # of details; older ones are read again when somebody asks
 PREVIEW = 160  # characters of a detail in the list
-LOOKED_THROUGH = 4_000  # characters of a detail in which secrets are hidden for the preview
+LOOKED_THROUGH = 10_000  # characters of a detail of which the list shows a part
 PAGE, MOST = 100, 500
 LARGEST_EVENT = 1_048_576  # bytes, PutEvents
 
@@ -351,6 +351,21 @@ class EventLog:
             )
 
 
+def preview(detail: str) -> str:
+    """The beginning of a detail for the list: simple values, without ARNs."""
+    if len(detail) > LOOKED_THROUGH:
+        return ""
+    fields = json.loads(detail)
+    shown = [
+        f"{name}: {value}"
+        for name, value in fields.items()
+        if isinstance(value, str | int | float)
+        and not (isinstance(value, str) and (value.startswith("arn:") or value[:1] in ("{", "[")))
+        and value not in ("", None)
+    ]
+    return ", ".join(shown)
+
+
 def _order(entry: Entry) -> str:
     return entry.order
 
@@ -418,15 +433,18 @@ class Events:
 
     def shown(self, log: EventLog, entry: Entry) -> dict[str, Any]:
         """An event in the list."""
-        preview = self.console.redaction.text(entry.detail[:LOOKED_THROUGH])
+        run = log.run_of(entry)
+        runs = self.console.known_runs
+        known = runs.by_id.get(run) if runs is not None and run else None
         return {
             "id": entry.id,
             "at": entry.at,
             "order": entry.order,
             "source": entry.source,
             "type": entry.type,
-            "preview": preview[:PREVIEW],
-            "run": log.run_of(entry),
+            "preview": self.console.redaction.text(preview(entry.detail))[:PREVIEW],
+            "run": run,
+            "runTitle": f"{known.title} · {known.label or known.name}" if known else None,
             "secretsHidden": entry.secrets_hidden,
         }
 

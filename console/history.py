@@ -14,6 +14,7 @@ https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.
 """
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -441,6 +442,7 @@ class History:
         attempt = visit.attempts[-1]
         if kind == "TaskSubmitted":
             attempt.submitted_at = at
+            attempt.output = text(details.get("output"))
             attempt.request_id = request_id(details.get("output")) or attempt.request_id
         else:
             attempt.started_at = at
@@ -644,7 +646,9 @@ class History:
             if open_ones
             else max((visit.exited_at or visit.entered_at) for visit in visits),
             "taken": list(taken),
-            "map": self.map_counts(visits[-1]) if node.type == "Map" else None,
+            "map": self.map_counts(visits[-1])
+            if node.type == "Map" and not node.distributed
+            else None,
             "error": next((visit.error for visit in of_status if visit.error), None),
             "waitingSince": min(
                 (since for visit in open_ones if (since := visit.waiting_since) is not None),
@@ -837,11 +841,13 @@ def millis(value: Any) -> int:
     if isinstance(value, datetime):
         return round(value.timestamp() * 1000)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return round(value * 1000) if value < 1e11 else round(value)
+        if not math.isfinite(value):
+            return 0
+        return round(value * 1000) if abs(value) < 1e11 else round(value)
     if isinstance(value, str):
         try:
             return round(datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp() * 1000)
-        except ValueError:
+        except (ValueError, OverflowError):
             return 0
     return 0
 

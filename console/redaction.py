@@ -12,6 +12,7 @@ import json
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 from urllib.parse import quote
@@ -25,7 +26,8 @@ _SECRET_NAME = re.compile(
     r"|(set-)?cookie|x-amz-(signature|credential)",
     re.IGNORECASE | re.DOTALL,
 )
-_VALUE = r"[^&\s\"'<>\\,]+"
+# What is hidden already stays as it is: a text may come through here twice.
+_VALUE = r"(?!•{6})[^&\s\"'<>\\,]+"
 # No pattern begins with a repetition, and those inside are bounded where they can begin at every
 # letter: otherwise a word of 200,000 letters takes minutes.
 _IN_TEXT = (
@@ -41,11 +43,16 @@ _IN_TEXT = (
     # A field in a text that is not JSON as a whole: a log line, the `repr` of an event.
     re.compile(
         r"(?i)((?:token|secret|password|authorization)[\w-]{0,64}\\{0,8}[\"']?\s{0,8}[:=]\s{0,8}\\{0,8}[\"'])"
-        r"[^\"'\\]+"
+        r"(?!•{6})[^\"'\\]+"
     ),
     re.compile(rf"(?i)((?:token|password|secret)\s*=\s*)(?![\"'\\]){_VALUE}"),
 )
 _HASH_OF_TOKEN = re.compile("token:[0-9a-f]{16}")
+# Every text that a pattern above finds something in has one of these. It is quicker to look first.
+_HINTS = (
+    *("token", "secret", "password", "authorization", "signature", "credential", "accesskey"),
+    *("bearer", "basic", "?", "&", "#"),
+)
 _WORD = re.compile(rf"[\w+/=.~%-]{{{SHORTEST},}}")
 _START = re.compile(r"(?:^|(?<=[^A-Za-z0-9]))[A-Za-z0-9]")
 
@@ -108,8 +115,10 @@ class Redaction:
                     if cleaned == value:
                         return text
                     return json.dumps(cleaned, ensure_ascii=False)
-        for pattern in _IN_TEXT:
-            text = pattern.sub(rf"\1{HIDDEN}", text)
+        lower = text.lower()
+        if any(hint in lower for hint in _HINTS):
+            for pattern in _IN_TEXT:
+                text = pattern.sub(rf"\1{HIDDEN}", text)
         return _WORD.sub(self._without_known, text) if self._known else text
 
     @staticmethod
@@ -134,6 +143,7 @@ class Redaction:
         return "".join([*parts, word[end:]])
 
 
+@lru_cache(4096)
 def _is_secret(name: Any) -> bool:
     return isinstance(name, str) and _SECRET_NAME.fullmatch(name) is not None
 

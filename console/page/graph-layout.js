@@ -12,16 +12,18 @@ const PADDING = 11;
 const MAX_WIDTH = 260;
 const CLUSTER_PADDING = 16;
 const BRANCH_GAP = 20;
-const HEAD_GAP = 26;
+const HEAD_GAP = 20;
 const COUNTS_WIDTH = 210; // room for a Map's counts
 const WEIGHT = { next: 8, default: 4, choice: 3, leave: 2, catch: 1 };
 const EXIT = "$exit"; // where a branch ends
 
 const canvas = document.createElement("canvas").getContext("2d");
+const widths = new Map();
 
 function textWidth(text) {
-  canvas.font = `500 12.5px ${getComputedStyle(document.body).fontFamily}`;
-  return canvas.measureText(text).width;
+  if (!widths.size) canvas.font = `500 13px ${getComputedStyle(document.body).fontFamily}`;
+  if (!widths.has(text)) widths.set(text, canvas.measureText(text).width);
+  return widths.get(text);
 }
 
 export const nodeWidth = (name) => Math.min(MAX_WIDTH, Math.max(96, Math.ceil(textWidth(name)) + ICON + PADDING));
@@ -42,7 +44,7 @@ export function layout(graph) {
     const boxes = new Map(nodes.map((node) => [node.id, clusterIds.has(node.id) ? placeCluster(node) : placeNode(node)]));
     const inner = edges.filter(({ from, to, kind }) => kind !== "branch" && boxes.has(from) && boxes.has(to));
     const scope = new dagre.graphlib.Graph({ multigraph: true });
-    scope.setGraph({ rankdir: "TB", nodesep: 16, ranksep: 34, edgesep: 12 });
+    scope.setGraph({ rankdir: "TB", nodesep: 16, ranksep: 26, edgesep: 12 });
     for (const [id, { width, height }] of boxes) scope.setNode(id, { width, height });
     if (within !== null) {
       scope.setNode(EXIT, { width: 1, height: 1 });

@@ -58,10 +58,24 @@ function Node({ name, value, depth, last }) {
 
 function Scalar({ value }) {
   const [whole, setWhole] = useState(false);
+  const [parsed, setParsed] = useState(undefined);
   if (typeof value !== "string") return html`<span class="json-scalar">${String(value)}</span>`;
+  if (parsed !== undefined) {
+    return html`<span class="json-inner"><button class="json-more" onClick=${() => setParsed(undefined)}>as text</button><${Node} value=${parsed} depth=${0} last=${true} /></span>`;
+  }
   const cut = value.length > LONG && !whole;
-  return html`<span class="json-string">${JSON.stringify(cut ? value.slice(0, LONG) : value)}</span>${cut &&
-  html` <button class="json-more" onClick=${() => setWhole(true)}>${value.length - LONG} more characters…</button>`}`;
+  return html`<span class="json-string">${JSON.stringify(cut ? value.slice(0, LONG) : value)}</span>
+    ${cut && html`<button class="json-more" onClick=${() => setWhole(true)}>${value.length - LONG} more characters…</button>`}
+    ${/^\s*[[{]/.test(value) && html`<button class="json-more" onClick=${() => setParsed(parse(value))}>as JSON</button>`}`;
+}
+
+/** JSON within a string, such as the cause of a failed function. */
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** A text that is JSON is shown as such, any other as it is. */

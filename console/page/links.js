@@ -4,10 +4,10 @@ import { clock, exact } from "./time.js";
 import { html } from "./view.js";
 
 export function Link({ link }) {
-  const title = link.at ? exact(link.at) : undefined;
+  const title = [link.label, link.at && exact(link.at)].filter(Boolean).join("\n");
   return link.href
-    ? html`<a href=${link.href} title=${title}>${link.label}</a>`
-    : html`<span title=${title}>${link.label}</span>`;
+    ? html`<a class="link-label" href=${link.href} title=${title}>${link.label}</a>`
+    : html`<span class="link-label" title=${title}>${link.label}</span>`;
 }
 
 /** "1 mail, 2 rows": many of a kind are folded into one that opens. */

@@ -8,6 +8,8 @@ import { clockWithMillis, exact } from "./time.js";
 import { html, useEffect, useRef, useState } from "./view.js";
 
 const TONES = { ERROR: "failed", CRITICAL: "failed", FATAL: "failed", WARNING: "waiting", WARN: "waiting" };
+const PLATFORM = /^(INIT_START|START|END|REPORT)\b/; // what Lambda itself writes
+const SHOWN = new Set(["level", "message", "timestamp", "location", "function_request_id"]); // elsewhere in the line, or of no use
 const LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR"];
 
 export function LogLines({ lines, functions = true, rest }) {
@@ -16,7 +18,7 @@ export function LogLines({ lines, functions = true, rest }) {
     label="Log lines"
     rows=${rows}
     rest=${rest}
-    rowClass=${({ line }) => `log-line is-${TONES[line.level] ?? "plain"}`}
+    rowClass=${({ line }) => `log-line is-${TONES[line.level] ?? (!line.level && PLATFORM.test(line.message) ? "platform" : "plain")}`}
     summary=${({ line }) => html`<span class="number log-at" title=${exact(line.at)}>${clockWithMillis(line.at)}</span>
       <span class="log-level">${line.level ?? ""}</span>
       ${functions && html`<span class="log-function">${line.function}</span>`}
@@ -28,7 +30,7 @@ export function LogLines({ lines, functions = true, rest }) {
 
 function preview(fields) {
   return Object.entries(fields ?? {})
-    .filter(([, value]) => value === null || typeof value !== "object")
+    .filter(([name, value]) => !SHOWN.has(name) && (value === null || typeof value !== "object"))
     .slice(0, 5)
     .map(([name, value]) => `${name}=${value}`)
     .join("  ");

@@ -2,6 +2,7 @@
 
 import { get, path, useData } from "./api.js";
 import { statusOf, StatusIcon } from "./icons.js";
+import { grouped } from "./numbers.js";
 import { Empty, Failure, Loading } from "./states.js";
 import { Table } from "./table.js";
 import { Duration } from "./time.js";
@@ -62,7 +63,7 @@ export function MapItems({ id, node, revision, item, onSelect }) {
       <select aria-label="Status of the items" value=${filter.status} onChange=${change("status", 0)}>
         ${STATUSES.map((status) => html`<option key=${status} value=${status}>${status ? statusOf(status).word : "Any status"}</option>`)}
       </select>
-      ${shown && html`<span class="muted number" role="status">${shown.total.toLocaleString("en")} items</span>`}
+      ${shown && html`<span class="muted number" role="status">${grouped(shown.total)} items</span>`}
     </div>
     ${error && !data
       ? html`<${Failure} error=${error} retry=${reload} what="the items" />`

@@ -2,6 +2,7 @@
 
 import { path, useData } from "./api.js";
 import { CopyButton } from "./dialog.js";
+import { ErrorNote, ErrorText } from "./errors.js";
 import { Icon, Pill, StatusIcon } from "./icons.js";
 import { JsonView } from "./json-view.js";
 import { LinkList, Link } from "./links.js";
@@ -36,7 +37,7 @@ function RunPanel({ data, query }) {
   const tab = tabs.some(([key]) => key === query.tab) ? query.tab : "facts";
   return html`<${Frame} tabs=${tabs} tab=${tab} label="This run">
     ${tab === "facts" &&
-    html`${run.error && html`<p class="note is-failed"><${Icon} shape="failed" /><span>${[run.error, run.cause].filter(Boolean).join(": ")}</span></p>`}
+    html`${run.error && html`<${ErrorNote} error=${run.error} cause=${run.cause} />`}
       <dl class="facts">
         <dt>Name</dt><dd>${run.name}</dd>
         <dt>Started</dt><dd class="number">${exact(run.startedAt)}</dd>
@@ -148,7 +149,7 @@ function Attempts({ attempts }) {
           ${attempt.coldStartMs !== null && attempt.coldStartMs !== undefined && html`<span class="muted">cold start ${duration(attempt.coldStartMs)}</span>`}
           ${attempt.durationMs !== null && attempt.durationMs !== undefined && html`<span class="muted">function ${duration(attempt.durationMs)}</span>`}
         </p>
-        ${attempt.error && html`<p class="attempt-error">${[attempt.error, attempt.cause].filter(Boolean).join(": ")}</p>`}
+        ${attempt.error && html`<div class="attempt-error"><${ErrorText} error=${attempt.error} cause=${attempt.cause} /></div>`}
         ${attempt.requestId && html`<p class="muted attempt-id">Request <code>${attempt.requestId}</code></p>`}
       </li>`,
     )}

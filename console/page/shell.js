@@ -5,7 +5,7 @@ import { Dialog } from "./dialog.js";
 import { currentKeys, useKeys } from "./keyboard.js";
 import { pages } from "./pages.js";
 import { address, go, useRoute } from "./router.js";
-import { Empty, Failure, Loading } from "./states.js";
+import { Empty, Failure, Guard, Loading } from "./states.js";
 import { useStore } from "./store.js";
 import { counting, useTimeText } from "./time.js";
 import { html, useEffect, useRef, useState } from "./view.js";
@@ -40,7 +40,7 @@ export function Shell({ failed, retry }) {
           : !about
             ? html`<${Loading} what="the stack" />`
             : page
-              ? html`<${LazyPage} key=${`${page.path} ${rest.length > 0}`} page=${page} segments=${rest} query=${query} />`
+              ? html`<${Guard} key=${`${page.path} ${rest.length > 0}`}><${LazyPage} page=${page} segments=${rest} query=${query} /><//>`
               : html`<${Empty} title="There is no such page"><p><a href=${address([pages[0].path])}>Go to the runs</a></p><//>`}
       </main>
     </div>
@@ -52,7 +52,7 @@ function LazyPage({ page, segments, query }) {
   const [state, setState] = useState({});
   useEffect(() => {
     page.load(segments).then(
-      (module) => setState({ Page: module.Page }),
+      (module) => setTimeout(setState, 0, { Page: module.Page }), // a task of its own: what was evaluated may be much
       () => setState({ error: new Error("The page's code could not be loaded. Reload the page.") }),
     );
   }, []);
@@ -64,7 +64,7 @@ const short = (count) => (count >= 10_000 ? `${Math.round(count / 1000)}k` : cou
 
 function Navigation({ current, about }) {
   const counts = useStore(summary)?.counts;
-  return html`<div class="side">
+  return html`<header class="side">
     <div class="brand">
       <p class="brand-name">Stepworks</p>
       <p class="brand-stack">${about ? `${about.name} · ${about.local ? "this machine" : about.region}` : " "}</p>
@@ -81,7 +81,7 @@ function Navigation({ current, about }) {
         })}
     </nav>
     <${Live} />
-  </div>`;
+  </header>`;
 }
 
 function Live() {

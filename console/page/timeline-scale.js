@@ -100,3 +100,20 @@ export function thin(bars, scale, last, smallest) {
   }
   return merged;
 }
+
+const MOST_LANES = 6;
+
+/** Bars that overlap go side by side, each in a lane: [lanes, [lane of each bar]]. Too many share one. */
+export function lanes(bars, last) {
+  const ends = [];
+  const order = bars.map((_, index) => index).sort((a, b) => bars[a].start - bars[b].start);
+  const found = new Array(bars.length).fill(0);
+  for (const index of order) {
+    const { start, end } = bars[index];
+    let lane = ends.findIndex((free) => free <= start);
+    if (lane < 0) lane = ends.length;
+    ends[lane] = Math.max(end ?? last, start + 1);
+    found[index] = lane;
+  }
+  return ends.length > MOST_LANES ? [1, found.fill(0)] : [Math.max(1, ends.length), found];
+}

@@ -2,7 +2,7 @@
 
 import { statusOf } from "./icons.js";
 import { clock, clockWithMillis, duration, useNow } from "./time.js";
-import { buildScale, thin, ticks } from "./timeline-scale.js";
+import { buildScale, lanes, thin, ticks } from "./timeline-scale.js";
 import { html, useEffect, useMemo, useRef, useState } from "./view.js";
 
 const WHOLE = [0, 1];
@@ -86,6 +86,8 @@ function Axis({ scale, view, place, count }) {
 function Row({ row, scale, place, end, view, selected, onSelect }) {
   const choose = row.node === null ? null : () => onSelect(row.node);
   const bars = thin(row.bars, scale, end, (view[1] - view[0]) / 400);
+  const [count, lane] = lanes(bars, end);
+  const stack = count > 1 ? { height: `${15 + count * 6}px` } : undefined;
   return html`<div class=${`timeline-row ${selected ? "selected" : ""}`}>
     <div class="timeline-label">
       ${choose
@@ -94,13 +96,13 @@ function Row({ row, scale, place, end, view, selected, onSelect }) {
           ? html`<a href=${row.link.href} title=${row.label}>${row.label}</a>`
           : html`<span title=${row.label}>${row.label}</span>`}
     </div>
-    <div class="timeline-bars" onClick=${(event) => event.target.closest(".bar") && choose?.()}>
+    <div class=${`timeline-bars ${count > 1 ? "stacked" : ""}`} style=${stack} onClick=${(event) => event.target.closest(".bar") && choose?.()}>
       ${bars.map((bar, index) => {
         const left = place(bar.start);
         const right = place(bar.end ?? end);
-        if (right < 0 || left > 100) return null;
-        const [from, to] = [Math.max(-1, left), Math.min(101, right)];
-        return html`<i key=${index} class=${`bar ${bar.kind} is-${bar.status}`} role="img" title=${barText(row, bar, end)} aria-label=${barText(row, bar, end)} style=${{ left: `${from}%`, width: `${to - from}%` }}></i>`;
+        if (right < 0 || left > 100.01) return null;
+        const [from, to] = [Math.max(-1, Math.min(left, 99.7)), Math.min(101, right)];
+        return html`<i key=${index} class=${`bar ${bar.kind} is-${bar.status}`} role="img" title=${barText(row, bar, end)} aria-label=${barText(row, bar, end)} style=${{ left: `${from}%`, width: `${Math.max(0, to - from)}%`, ...(count > 1 ? { top: `${8 + lane[index] * 6}px` } : {}) }}></i>`;
       })}
       ${row.marks.map((mark, index) => {
         const left = place(mark.at);

@@ -1,8 +1,8 @@
 // The view library in one import: `html` builds elements, and what it interpolates is always text.
 
-import { Fragment, h, render } from "../lib/preact.js";
+import { Component, Fragment, h, render } from "../lib/preact.js";
 import htm from "../lib/htm.js";
 
-export { Fragment, render };
+export { Component, Fragment, render };
 export * from "../lib/hooks.js";
 export const html = htm.bind(h);
