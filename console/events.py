@@ -86,6 +86,11 @@ class Entry:
         )
 
     @property
+    def place(self) -> str:
+        """Its place in the list: by the best estimate of its time."""
+        return f"{_moment(self.at)}#{self.id}"
+
+    @property
     def secrets_hidden(self) -> bool:
         """Whether something of the detail was removed before it was stored."""
         return bool(_REMOVED.search(self.detail))
@@ -284,22 +289,24 @@ class EventLog:
                     (one.latest for one in self._older.values() if not one.ended), default=""
                 )
                 floor = max(floor, self._forgotten_from)
+                # The log orders by whole seconds; the list is more precise within a second.
+                known_from = _moment(_milliseconds(floor) + 1000) if floor else ""
                 found = sorted(
                     (
                         entry
                         for entry in self._entries.values()
-                        if entry.order >= floor
-                        and (not before or entry.order < before)
+                        if entry.place >= known_from
+                        and (not before or entry.place < before)
                         and (not source or entry.source == source)
                         and (not kind or entry.type == kind)
                         and (not text or self._matches(entry, text))
                     ),
-                    key=_order,
+                    key=_place,
                     reverse=True,
                 )
                 if len(found) > limit or self._forgotten_from or not self._read_older():
                     break
-            return found[:limit], found[limit - 1].order if len(found) > limit else None
+            return found[:limit], found[limit - 1].place if len(found) > limit else None
 
     def _matches(self, entry: Entry, text: str) -> bool:
         said = f"{entry.source} {entry.type} {entry.job} {entry.id} {entry.detail}".lower()
@@ -370,6 +377,10 @@ def _order(entry: Entry) -> str:
     return entry.order
 
 
+def _place(entry: Entry) -> str:
+    return entry.place
+
+
 def _milliseconds(order: str) -> int:
     """The time in a place in the log's order."""
     text = order.partition("#")[0]
@@ -426,7 +437,7 @@ class Events:
     def news(self) -> Iterator[Told]:
         log = self.log()
         if log is not None and (found := log.refresh()):
-            newest = sorted(found, key=_order)[-MOST:]
+            newest = sorted(found, key=_place)[-MOST:]
             yield "events", {"events": [self.shown(log, entry) for entry in newest]}
 
     # -- Reading ----------------------------------------------------------------------------------
@@ -439,7 +450,7 @@ class Events:
         return {
             "id": entry.id,
             "at": entry.at,
-            "order": entry.order,
+            "order": entry.place,
             "source": entry.source,
             "type": entry.type,
             "preview": self.console.redaction.text(preview(entry.detail))[:PREVIEW],
