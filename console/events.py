@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.routing import Route
@@ -23,6 +24,8 @@ from console.event_catalogue import Catalogue, Sample
 from console.event_patterns import Pattern
 from console.links import Link
 from console.polling import Event as Told
+from console.runs import Run
+from console.timeline import EVENTS
 from console.web import Server
 from handlers.observability import timeline
 
@@ -346,6 +349,7 @@ class EventLog:
     def of_run(self, run: str) -> list[Entry]:
         """A run's events, oldest first."""
         with self._lock:
+            self.refresh()
             self._read_entries(run, self._jobs.get(run, _Job()))
             started_by = self._jobs[run].started_by if run in self._jobs else None
             return sorted(
@@ -568,6 +572,28 @@ class Events:
             json.loads(rule.pattern), event, lambda pattern: self._test(pattern, event)
         ) | {"secretsHidden": entry.secrets_hidden}
 
+    def on_timeline(self, console: Console, run: Run) -> list[dict[str, Any]]:
+        """Rows of a run's timeline: its events by type, each a mark."""
+        log = self.log()
+        if log is None:
+            return []
+        by_kind: dict[tuple[str, str], list[Entry]] = {}
+        for entry in log.of_run(run.id):
+            if (entry.source, entry.type) != timeline.STATUS_CHANGE:
+                by_kind.setdefault((entry.source, entry.type), []).append(entry)
+        return [
+            {
+                "id": f"{EVENTS}/{source}/{kind}",
+                "group": EVENTS,
+                "label": kind,
+                "node": None,
+                "link": _link_to(entries, run).as_dict(),
+                "bars": [],
+                "marks": [{"at": one.at, "label": kind} for one in entries[:MOST]],
+            }
+            for (source, kind), entries in by_kind.items()
+        ]
+
     # -- Sending ----------------------------------------------------------------------------------
 
     def buses(self) -> list[str]:
@@ -676,10 +702,19 @@ class Events:
         return str(result["EventId"])
 
 
+def _link_to(entries: list[Entry], run: Run) -> Link:
+    """To one event, or to the list of several."""
+    first = entries[0]
+    several = urlencode({"text": run.name, "source": first.source, "type": first.type})
+    href = f"events?{several}" if len(entries) > 1 else f"events/{first.id}"
+    return Link("event", first.type, href, first.at)
+
+
 def routes(server: Server) -> list[Route]:
     events = Events(server, Catalogue.read(server.console.catalogue))
     server.poller.counters.append(events.count)
     server.poller.readers.append(events.news)
+    server.contributions.append(events.on_timeline)
     return [
         server.get("events", events.listed),
         server.get("events/samples", events.samples),

@@ -55,7 +55,7 @@ export function Graph({ graph, states = {}, selected, onSelect, active = null, t
         ${!table &&
         html`${active !== null && html`<button class="quiet small" aria-pressed=${follow} title="Keep the current state in sight" onClick=${() => setFollow(!follow)}>Follow</button>`}
           <button class="quiet small" aria-label="Zoom out" onClick=${() => setZoom(Math.max(LEAST, scale / 1.2))}>−</button>
-          <button class="quiet small percent" title="Show the whole graph" aria-label=${`Show the whole graph, now ${Math.round(scale * 100)} %`} aria-pressed=${zoom === "whole"} onClick=${() => setZoom(zoom === "whole" ? "readable" : "whole")}>
+          <button class="quiet small percent" title="Show the whole graph" aria-pressed=${zoom === "whole"} onClick=${() => setZoom(zoom === "whole" ? "readable" : "whole")}>
             ${zoom === "whole" || scale === whole ? "Fit" : `${Math.round(scale * 100)} %`}
           </button>
           <button class="quiet small" aria-label="Zoom in" onClick=${() => setZoom(Math.min(MOST, scale * 1.2))}>+</button>`}
@@ -100,7 +100,7 @@ function sortedEdges(edges, states) {
 function isTaken(edge, states) {
   const from = states[edge.from];
   if (!from) return false;
-  if (edge.kind === "leave") return ["succeeded", "caught"].includes(from.status);
+  if (edge.kind === "leave") return from.status === "succeeded"; // what is caught goes elsewhere
   if (!from.taken.includes(edge.to)) return false;
   return edge.kind === "catch" ? from.status === "caught" : from.status !== "caught" || !from.error || edge.kind === "branch";
 }

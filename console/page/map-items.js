@@ -14,8 +14,8 @@ const STATUSES = ["", "failed", "caught", "running", "waiting", "succeeded", "ca
 const COLUMNS = [
   { key: "status", title: html`<span class="visually-hidden">Status</span>`, width: "14px", cell: (item) => html`<${StatusIcon} of=${item.status} />` },
   { key: "index", title: "Item", width: "48px", align: "right", cell: (item) => html`<span class="number">${item.index}</span>` },
-  { key: "label", title: "Input", width: "minmax(0, 2fr)", action: true, cell: (item) => html`<span title=${item.label}>${item.label || `Item ${item.index}`}</span>` },
-  { key: "error", title: "Error", width: "minmax(0, 1fr)", cell: (item) => item.error && html`<span class="is-failed where" title=${item.error}>${item.error}</span>` },
+  { key: "label", title: "Input", width: "minmax(0, 3fr)", action: true, cell: (item) => html`<span title=${item.label}>${item.label || `Item ${item.index}`}</span>` },
+  { key: "error", title: "Error", width: "minmax(0, 2fr)", cell: (item) => item.error && html`<span class="is-failed where" title=${item.error}>${item.error}</span>` },
   { key: "took", title: "Took", width: "64px", align: "right", cell: (item) => item.startedAt && html`<${Duration} from=${item.startedAt} to=${item.stoppedAt} />` },
 ];
 

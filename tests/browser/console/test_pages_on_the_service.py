@@ -132,6 +132,23 @@ def test_the_filter_of_events_is_in_the_address(
     expect(page.locator(".row")).to_have_count(2)
 
 
+def test_a_run_s_timeline_has_its_events(aws: Aws, console: str, opened: Opened, tag: str) -> None:
+    put(aws, {"message": json.dumps(tag)})
+
+    def started() -> str | None:
+        for run in got(console, "runs?workflow=stepworks-local-messages&limit=20")["runs"]:
+            if run["label"] == tag or tag in json.dumps(got(console, f"runs/{run['id']}")["run"]):
+                return str(run["id"])
+        return None
+
+    page = opened(f"{console}runs/{until('the run of the message', started)}")
+
+    event = page.locator(".timeline").get_by_role("link", name="message", exact=True)
+    expect(event).to_be_visible()
+    event.click()
+    expect(page.get_by_label("Detail")).to_contain_text(tag)
+
+
 # -- Waiting --------------------------------------------------------------------------------------
 
 

@@ -63,6 +63,8 @@ class FakeAws(Aws):
             raise ClientError(absent, operation)  # type: ignore[arg-type]
         if operation == "describe_state_machine_for_execution":
             return {"definition": '{"StartAt": "A", "States": {"A": {"Type": "Wait"}}}'}
+        if operation == "stop_execution":
+            return {}
         if operation == "get_execution_history":
             return {"events": []}
         raise AssertionError(operation)
@@ -166,13 +168,20 @@ def test_an_aws_that_does_not_answer_is_told_as_such(aws: FakeAws) -> None:
     assert "does not answer" in answer["error"]["message"]
 
 
-def test_who_only_reads_gets_no_token_and_writes_nothing(aws: FakeAws) -> None:
+def test_who_only_reads_gets_no_token_and_writes_nothing(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.web.secrets.token_urlsafe", lambda _: "guessed")
     aws.start("one")
     page = Page(aws)
 
     assert "token" not in ask(page, "api/stack")[1]
-    assert ask(page, "api/runs/other-sorter:one/stop", "POST")[0] == 403
+    stop = "api/runs/other-sorter:one/stop"
+    status, answer = ask(page, stop, "POST", x_console_token="guessed")
+    assert (status, answer["error"]["message"]) == (403, "This console only reads.")
     assert "stop_execution" not in aws.calls
+    assert ask(Page(aws, writable=True), stop, "POST", x_console_token="guessed")[0] == 200
+    assert "stop_execution" in aws.calls
 
 
 @pytest.mark.parametrize("host", ["example.com", "127.0.0.1", "127.0.0.1:1", f"a.localhost:{PORT}"])
