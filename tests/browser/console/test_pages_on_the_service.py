@@ -110,7 +110,9 @@ def test_what_an_event_holds_is_only_text(aws: Aws, console: str, opened: Opened
     event = put(aws, {"message": json.dumps(HOSTILE + tag), HOSTILE: HOSTILE})
     page = opened(f"{console}events/{event}")
 
-    expect(page.get_by_label("Detail").get_by_text(HOSTILE).first).to_be_visible()
+    expect(
+        page.get_by_role("group", name="Detail", exact=True).get_by_text(HOSTILE).first
+    ).to_be_visible()
     assert page.locator("img[src=x]").count() == 0
     assert "owned" not in page.title()
 
@@ -146,7 +148,7 @@ def test_a_run_s_timeline_has_its_events(aws: Aws, console: str, opened: Opened,
     event = page.locator(".timeline").get_by_role("link", name="message", exact=True)
     expect(event).to_be_visible()
     event.click()
-    expect(page.get_by_label("Detail")).to_contain_text(tag)
+    expect(page.get_by_role("group", name="Detail", exact=True)).to_contain_text(tag)
 
 
 # -- Waiting --------------------------------------------------------------------------------------
