@@ -8,6 +8,7 @@ import json
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,6 +42,7 @@ STATUSES = (
     "NO_EXECUTION",
 )
 READ_AGAIN = 0.8  # seconds between reads of what is new
+READ_FOR_A_PAGE = 2.0  # seconds after which a page's request reads itself; else the poller has
 JOBS = 50  # jobs of each status that are read at once
 SETTLING = 10.0  # seconds in which a job's late events are looked for after a change
 OVERLAP = 60_000  # milliseconds before a job's newest event in which a late one is found
@@ -141,6 +143,7 @@ class EventLog:
         self._size = 0
         self._forgotten_from = ""  # events before this moment are not kept
         self._read_at = float("-inf")
+        self._untold: deque[Entry] = deque(maxlen=MOST)
         self._lock = threading.RLock()
 
     def __len__(self) -> int:
@@ -148,11 +151,19 @@ class EventLog:
 
     # -- Reading ----------------------------------------------------------------------------------
 
-    def refresh(self) -> list[Entry]:
-        """Read what is new, unless that was done just now. Returns new events."""
+    def news(self) -> list[Entry]:
+        """What is new since the last call, whoever has read it."""
         with self._lock:
-            if time.monotonic() - self._read_at < READ_AGAIN:
-                return []
+            self.refresh(READ_AGAIN)
+            found = list(self._untold)
+            self._untold.clear()
+            return found
+
+    def refresh(self, older_than: float = READ_FOR_A_PAGE) -> None:
+        """Read what is new, unless that was done in the last `older_than` seconds."""
+        with self._lock:
+            if time.monotonic() - self._read_at < older_than:
+                return
             first = not self._jobs
             found: list[Entry] = []
             for status in STATUSES:
@@ -160,7 +171,8 @@ class EventLog:
             found += self._read_late()
             self._read_at = time.monotonic()
             self._forget()
-            return [] if first else found
+            if not first:
+                self._untold.extend(found)
 
     def _read_newest(self, status: str) -> list[Entry]:
         """The events of jobs with a new event: read until one that is known."""
@@ -331,7 +343,9 @@ class EventLog:
     def get(self, identifier: str) -> Entry:
         """The event with this id. Raises NotFoundError."""
         with self._lock:
-            self.refresh()
+            if identifier in self._entries:
+                return self._entries[identifier]
+            self.refresh(READ_AGAIN)
             if identifier not in self._entries:
                 self._read_entries(f"event:{identifier}", _Job())
             while identifier not in self._entries:
@@ -440,7 +454,7 @@ class Events:
 
     def news(self) -> Iterator[Told]:
         log = self.log()
-        if log is not None and (found := log.refresh()):
+        if log is not None and (found := log.news()):
             newest = sorted(found, key=_place)[-MOST:]
             yield "events", {"events": [self.shown(log, entry) for entry in newest]}
 

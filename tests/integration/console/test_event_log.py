@@ -58,6 +58,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
 @pytest.fixture
 def log(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> EventLog:
     monkeypatch.setattr("console.events.READ_AGAIN", 0.0)
+    monkeypatch.setattr(EventLog.refresh, "__defaults__", (0.0,))
     return EventLog(aws, TABLE)
 
 
@@ -106,8 +107,17 @@ def test_new_events_are_told_once(log: EventLog) -> None:
     new = record(2, run="a")
     other = record(3, run="b")
 
-    assert {entry.id for entry in log.refresh()} == {new, other}
-    assert log.refresh() == []
+    assert {entry.id for entry in log.news()} == {new, other}
+    assert log.news() == []
+
+
+def test_what_the_request_of_one_page_reads_is_told_to_all(log: EventLog) -> None:
+    record(1, run="a")
+    log.refresh()
+    new = record(2, run="a")
+
+    assert new in ids(log)
+    assert [entry.id for entry in log.news()] == [new]
 
 
 def test_an_event_that_comes_late_is_found(log: EventLog) -> None:
@@ -116,7 +126,7 @@ def test_an_event_that_comes_late_is_found(log: EventLog) -> None:
     log.refresh()
     late = record(5, run="a")
 
-    assert [entry.id for entry in log.refresh()] == [late]
+    assert [entry.id for entry in log.news()] == [late]
     assert ids(log)[1] == late
 
 
