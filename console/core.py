@@ -5,6 +5,9 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from console.aws import Aws, BadRequestError, NotFoundError
@@ -17,18 +20,33 @@ from console.stack import Inventory, discover
 REDISCOVERED = 30.0  # seconds after which the stack is looked at again: it may have been deployed
 SELDOM = 120.0  # seconds after which rules and methods are read again
 
+DEFAULT_BUS = "default"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule of EventBridge."""
+
+    name: str
+    title: str
+    bus: str  # name
+    enabled: bool
+    pattern: str | None  # JSON text; None: it has a schedule
+    targets: list[dict[str, Any]]
+
 
 class Console:
     """One stack, seen through one person's credentials."""
 
-    def __init__(self, aws: Aws, stack: str, writable: bool) -> None:
+    def __init__(self, aws: Aws, stack: str, writable: bool, catalogue: Path | None = None) -> None:
         self.aws = aws
         self.stack = stack
         self.writable = writable
+        self.catalogue = catalogue  # of events: event_catalogue.py
         self.redaction = Redaction()
         self.logs = Logs(aws)
-        self._rule_targets = Cached(SELDOM)
-        self._api_methods = Cached(SELDOM)
+        self._rules: Cached[Rule] = Cached(SELDOM)
+        self._api_methods: Cached[tuple[str, str]] = Cached(SELDOM)
         self._runs: Runs | None = None
         self._discovered = 0.0
         self._lock = threading.Lock()
@@ -52,6 +70,11 @@ class Console:
             assert self._runs is not None
             return self._runs
 
+    @property
+    def known_runs(self) -> Runs | None:
+        """The stack's runs as they are known: nothing is read."""
+        return self._runs
+
     def _discover(self) -> None:
         inventory = discover(self.aws, self.stack)
         if self._runs is None or inventory.machines != self._runs.inventory.machines:
@@ -62,22 +85,39 @@ class Console:
 
     # -- What sets machines off -------------------------------------------------------------------
 
+    def rules(self) -> list[Rule]:
+        """The rules of the stack. Those that cannot be read are left out."""
+        return self._rules.get(self._read_rules)
+
     def rule_targets(self) -> list[tuple[str, str]]:
         """(title of a rule, ARNs of its targets) for each rule of the stack."""
-        return self._rule_targets.get(self._read_rule_targets)
+        return [
+            (rule.title, " ".join(target["Arn"] for target in rule.targets))
+            for rule in self.rules()
+        ]
 
-    def _read_rule_targets(self) -> Iterator[tuple[str, str]]:
-        for rule in self.inventory.of_kind("rule"):
-            # The physical id is `bus|rule`; on the default bus the rule's name alone.
-            bus, _, name = rule.physical_id.rpartition("|")
-            with suppress(NotFoundError):
-                targets = self.aws.call(
-                    "events",
-                    "list_targets_by_rule",
-                    Rule=name.rpartition("/")[2],
-                    **({"EventBusName": bus} if bus else {}),
-                )["Targets"]
-                yield rule.title.rpartition("|")[2], " ".join(one["Arn"] for one in targets)
+    def _read_rules(self) -> Iterator[Rule]:
+        for resource in self.inventory.of_kind("rule"):
+            bus, _, name = resource.physical_id.rpartition("|")
+            # The physical id is `bus|rule`; on the default bus the rule's name alone. An emulator
+            # may leave the bus out, or give the rule's ARN.
+            own = [one.name for one in self.inventory.of_kind("bus")]
+            for place in [bus.rpartition("/")[2]] if bus else [DEFAULT_BUS, *own]:
+                with suppress(NotFoundError):
+                    yield self._read_rule(name.rpartition("/")[2], place, resource.title)
+                    break
+
+    def _read_rule(self, name: str, bus: str, title: str) -> Rule:
+        described = self.aws.call("events", "describe_rule", Name=name, EventBusName=bus)
+        targets = self.aws.call("events", "list_targets_by_rule", Rule=name, EventBusName=bus)
+        return Rule(
+            name,
+            title.rpartition("|")[2],
+            bus,
+            described.get("State", "ENABLED") != "DISABLED",
+            described.get("EventPattern"),
+            targets["Targets"],
+        )
 
     def api_methods(self) -> list[tuple[str, str]]:
         """(method and path, its integration) for each method of the stack's REST APIs."""

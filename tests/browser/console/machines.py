@@ -99,7 +99,34 @@ ECHO: dict[str, Any] = {
     "States": {"Echo": {"Type": "Pass", "End": True}},
 }
 
-MACHINES = {"Orders": ORDERS, "Patience": PATIENCE, "Echo": ECHO, "Careful": CAREFUL}
+# Waits for an event's consumer to return the token, without an end.
+CALLBACK: dict[str, Any] = {
+    "StartAt": "Ask",
+    "States": {
+        "Ask": {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::events:putEvents.waitForTaskToken",
+            "Parameters": {
+                "Entries": [
+                    {
+                        "Source": "workbench",
+                        "DetailType": "question",
+                        "Detail": {"id.$": "$.id", "taskToken.$": "$$.Task.Token"},
+                    }
+                ]
+            },
+            "End": True,
+        }
+    },
+}
+
+MACHINES = {
+    "Orders": ORDERS,
+    "Patience": PATIENCE,
+    "Echo": ECHO,
+    "Careful": CAREFUL,
+    "Callback": CALLBACK,
+}
 
 
 def template(stack: str) -> str:
