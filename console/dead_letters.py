@@ -169,7 +169,7 @@ class DeadLetters:
         def look() -> None:
             count = queue.count
             try:
-                found = translated("sqs", "receive_message", self.letters_of(queue).look)
+                found = translated("sqs", "receive_message", self.letters_of(queue).read)
                 for letter in found:
                     self.console.redaction.learn_from(letter.content)
                 queue.letters, queue.held_elsewhere = list(found), found.held_elsewhere
