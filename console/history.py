@@ -14,6 +14,7 @@ https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.
 """
 
 import json
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -837,11 +838,13 @@ def millis(value: Any) -> int:
     if isinstance(value, datetime):
         return round(value.timestamp() * 1000)
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return round(value * 1000) if value < 1e11 else round(value)
+        if not math.isfinite(value):
+            return 0
+        return round(value * 1000) if abs(value) < 1e11 else round(value)
     if isinstance(value, str):
         try:
             return round(datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp() * 1000)
-        except ValueError:
+        except (ValueError, OverflowError):
             return 0
     return 0
 

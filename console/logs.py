@@ -163,9 +163,9 @@ def own_time(value: Any) -> int | None:
         text = f"{text[:-2]}:{text[-2:]}"
     try:
         found = datetime.fromisoformat(text)
-    except ValueError:
+        return round(found.timestamp() * 1000) if found.tzinfo else None
+    except (ValueError, OverflowError):
         return None
-    return round(found.timestamp() * 1000) if found.tzinfo else None
 
 
 def invocations(lines: list[Line]) -> list[Invocation]:

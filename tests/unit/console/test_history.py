@@ -492,15 +492,12 @@ def test_a_distributed_map_names_its_map_run() -> None:
 # -- Whatever comes -------------------------------------------------------------------------------
 
 KINDS = st.sampled_from(
-    """
-    ExecutionStarted ExecutionFailed ExecutionAborted ExecutionTimedOut ExecutionSucceeded
-    ExecutionRedriven TaskStateEntered TaskStateExited MapStateEntered MapStateStarted
-    MapStateExited MapStateFailed MapIterationStarted MapIterationSucceeded MapIterationFailed
-    ParallelStateEntered ParallelStateStarted ParallelStateExited PassStateEntered PassStateExited
-    FailStateEntered TaskScheduled TaskStarted TaskSubmitted TaskSucceeded TaskFailed TaskTimedOut
-    LambdaFunctionScheduled LambdaFunctionFailed TaskStateAborted MapRunStarted EvaluationFailed
-    SomethingNew
-    """.split()
+    [f"Execution{end}" for end in ("Started", "Succeeded", "Failed", "Aborted", "Redriven")]
+    + [f"{kind}State{end}" for kind in ("Task", "Pass", "Map") for end in ("Entered", "Exited")]
+    + [f"ParallelState{end}" for end in ("Started", "Entered", "Exited", "Aborted", "Failed")]
+    + [f"MapIteration{end}" for end in ("Started", "Succeeded", "Failed", "Aborted")]
+    + [f"Task{end}" for end in ("Scheduled", "Submitted", "Succeeded", "Failed", "TimedOut")]
+    + ["MapStateStarted", "MapRunStarted", "FailStateEntered", "EvaluationFailed", "New"]
 )
 TEXTS = st.none() | st.sampled_from(["{}", "not JSON", '{"items": [1, 2]}', "[1]"])
 
