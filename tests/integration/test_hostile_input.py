@@ -17,9 +17,11 @@ from hypothesis import strategies as st
 
 from handlers.messages.message import Record
 from handlers.messages.store import MessageStore
+from handlers.observability import track_event
 from handlers.shared.clients import client
 from handlers.shared.errors import PermanentError, TransientError
 from handlers.signature import request_document_signature, sign_document
+from tests.integration.observability import conftest as event_log
 from tests.integration.signature.conftest import TABLE, World, world
 from tests.integration.signature.test_requests import ONE, asking
 from tests.support import entrances
@@ -32,6 +34,7 @@ __all__ = ["context", "fresh_clients", "world"]
 pytestmark = pytest.mark.slow
 
 EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:stepworks-test-images:one"
+JOB = "stepworks-test-cookies:one"
 NESTED = "[" * 20_000
 
 # -- What people may send -------------------------------------------------------------------------
@@ -140,7 +143,26 @@ forms = st.builds(
 )
 page_of = {"path": {"requestId": ids}, "query": {"code": codes}}
 
+jobs = st.one_of(
+    *(st.just(JOB), texts, texts.map(quote_all), texts.map(lambda text: f"{JOB}{text}")),
+    st.just(quote(JOB, safe="")),
+)
+moments = st.just("2026-01-31T12:00:00.000Z#e1") | texts
+limits = st.integers(0, 101).map(str) | texts
+
 ROUTES: dict[str, st.SearchStrategy[Any]] = {
+    "GET jobs": request(
+        query={
+            "workflow": st.just("cookies") | texts,
+            "status": st.sampled_from(["running", "NO_EXECUTION"]) | texts,
+            "before": st.datetimes().map(lambda time: time.isoformat() + "Z") | texts,
+            "limit": limits,
+            "nextToken": base64s(moments) | texts,
+        }
+    ),
+    "GET jobs/{id}": request(
+        path={"id": jobs}, query={"limit": limits, "nextToken": base64s(texts) | texts}
+    ),
     "POST messages": request(body=bodies),
     "GET messages/{messageId}": request(path={"messageId": st.just("e1") | ids}),
     "GET executions/{executionArn}": request(path={"executionArn": arns}),
@@ -164,6 +186,22 @@ ROUTES: dict[str, st.SearchStrategy[Any]] = {
     ),
 }
 VALID_ROUTES: dict[str, Any] = {
+    "GET jobs": {
+        "queryStringParameters": {
+            "workflow": "cookies",
+            "status": "running",
+            "before": "2026-02-01T00:00:00Z",
+            "limit": "5",
+            "nextToken": base64.urlsafe_b64encode(b"2026-01-31T12:00:00.000Z#e1").decode(),
+        }
+    },
+    "GET jobs/{id}": {
+        "pathParameters": {"id": JOB},
+        "queryStringParameters": {
+            "limit": "5",
+            "nextToken": base64.urlsafe_b64encode(b"one-RUNNING-0").decode(),
+        },
+    },
     "POST messages": {"body": '{"message":{"a":1}}'},
     "GET messages/{messageId}": {"pathParameters": {"messageId": "e1"}},
     "GET executions/{executionArn}": {"pathParameters": {"executionArn": EXECUTION}},
@@ -267,6 +305,9 @@ def service(world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch)
         "BUS_NAME": "messages",
         "RUNS_BUCKET": "runs",
         "BATCH_SIZE": "5",
+        "STAGE": "test",
+        "EVENT_LOG_TABLE": event_log.TABLE,
+        "EVENT_LOG_DAYS": "1",
     }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sign_document, "SIGNING_SECONDS", 0)
@@ -279,6 +320,9 @@ def service(world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch)
     boto3.client("s3").create_bucket(Bucket="runs")
     boto3.client("events").create_event_bus(Name="messages")
     MessageStore(client("dynamodb"), "messages").record(Record("e1", 1, {"a": 1}))
+    event_log.create_table()
+    track_event._token_key.cache_clear()
+    track_event.handler(event_log.status_change("RUNNING"), context)
     request_document_signature.handler(asking(), context)
     for name in ("dynamodb", "stepfunctions", "events"):
         be_strict(client(name))

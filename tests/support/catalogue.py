@@ -1,6 +1,7 @@
 """The event catalogue: what is in it, and whether an event is as it says."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -28,6 +29,7 @@ class CataloguedEvent:
     schema: str
     producers: tuple[str, ...]
     consumers: tuple[str, ...]
+    starts: str | None
 
     def __str__(self) -> str:  # the test's id
         return f"{self.source}-{self.detail_type}"
@@ -45,9 +47,37 @@ def events(stage: str = "dev") -> tuple[CataloguedEvent, ...]:
             entry["schema"],
             tuple(entry["producers"]),
             tuple(entry["consumers"]),
+            entry.get("starts"),
         )
         for entry in loaded["events"]
     )
+
+
+@cache
+def consumers_of_all() -> tuple[str, ...]:
+    """Who consumes every event, beside the consumers that each names."""
+    return tuple(yaml.safe_load(FILE.read_text())["consumers-of-all"])
+
+
+def secret_fields() -> dict[str, set[str]]:
+    """The fields that the schemas mark as secret, by what becomes of them."""
+    found: dict[str, set[str]] = {}
+    for path in SCHEMAS.glob("*.json"):
+        for name, mark in _marks(json.loads(path.read_text())):
+            found.setdefault(mark, set()).add(name)
+    return found
+
+
+def _marks(schema: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Every field of a schema that is marked, and its mark. A definition has its field's name."""
+    if isinstance(schema, list):
+        for item in schema:
+            yield from _marks(item, name)
+    elif isinstance(schema, dict):
+        if "x-secret" in schema:
+            yield name, schema["x-secret"]
+        for key, value in schema.items():
+            yield from _marks(value, key)
 
 
 def event(source: str, detail_type: str) -> CataloguedEvent:

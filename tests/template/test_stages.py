@@ -48,8 +48,17 @@ class Stage:
             for logical_id, rule in package.resources(RULE).items()
             if "EventPattern" in rule  # a schedule receives no events
         ]
+        self.recording = {rule.name for rule in self.rules if rule.name.startswith("Track")}
 
     def accepting(self, event: dict[str, Any], bus: str = "default") -> list[str]:
+        """The rules that accept an event, without those that only record it."""
+        return [name for name in self._accepting(event, bus) if name not in self.recording]
+
+    def recorded_by(self, event: dict[str, Any], bus: str = "default") -> list[str]:
+        """The rules that accept an event in order to record it."""
+        return [name for name in self._accepting(event, bus) if name in self.recording]
+
+    def _accepting(self, event: dict[str, Any], bus: str) -> list[str]:
         return [rule.name for rule in self.rules if rule.accepts(event, bus)]
 
     def _value(self, value: Any) -> Any:
@@ -84,6 +93,11 @@ class Stage:
 
 def satisfying(pattern: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every choice of one alternative for each field of a pattern."""
+    if "$or" in pattern:
+        rest = {name: wanted for name, wanted in pattern.items() if name != "$or"}
+        for alternative in pattern["$or"]:
+            yield from satisfying({**rest, **alternative})
+        return
     fields = [[(name, value) for value in alternatives(wanted)] for name, wanted in pattern.items()]
     for choice in itertools.product(*fields):
         yield {name: value for name, value in choice if value is not ABSENT}
@@ -99,6 +113,8 @@ def alternatives(wanted: Any) -> Iterator[Any]:
                 yield f"{prefix}x"
             case {"exists": False}:
                 yield ABSENT
+            case {"anything-but": str(other)}:
+                yield f"not {other}"
             case str() | int():
                 yield matcher
             case _:
@@ -149,7 +165,9 @@ def test_no_rule_accepts_what_is_for_another_stage(
 ) -> None:
     for theirs in stages[other].rules:
         for event in theirs.events():
-            assert stages[own].accepting(event, theirs.bus) == [], (theirs.name, event)
+            accepting = stages[own].accepting(event, theirs.bus)
+            recording = stages[own].recorded_by(event, theirs.bus)
+            assert accepting + recording == [], (theirs.name, event)
 
 
 # -- Tasks of the cookies machine -----------------------------------------------------------------
@@ -226,3 +244,56 @@ def test_this_machine_reacts_to_a_start_that_names_no_stage(package: Any) -> Non
     stage = Stage(package("local"), "local")
 
     assert stage.accepting(start({})) == ["CookiesStartRule"]
+
+
+# -- What is recorded -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("detail_type", [*TASK_EVENTS, "async.complete", "task.new"])
+def test_every_event_of_an_execution_is_recorded_by_its_own_stage(
+    stages: dict[str, Stage], detail_type: str
+) -> None:
+    event = task_event(detail_type, execution_of("stepworks-dev-cookies"))
+
+    assert stages["dev"].recorded_by(event) == ["TrackProjectEventsRule"]
+    assert stages["prod"].recorded_by(event) == []
+
+
+@pytest.mark.parametrize("named", ["dev", "prod", None])
+def test_a_start_is_recorded_by_the_stage_that_reacts_to_it(
+    stages: dict[str, Stage], named: str | None
+) -> None:
+    event = start({"stage": named} if named else {})
+    recording = {name for name, stage in stages.items() if stage.recorded_by(event)}
+
+    assert recording == {name for name, stage in stages.items() if stage.accepting(event)}
+    assert recording == {named or "prod"}
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"])
+@pytest.mark.parametrize("workflow", ["sensor", "signature", "cookies", "messages", "images"])
+def test_a_change_of_status_is_recorded_by_the_stage_of_the_machine(
+    stages: dict[str, Stage], workflow: str, status: str
+) -> None:
+    event = status_change(f"stepworks-dev-{workflow}", status)
+
+    assert stages["dev"].recorded_by(event) == ["TrackExecutionsRule"]
+    assert stages["prod"].recorded_by(event) == []
+
+
+@pytest.mark.parametrize("machine", ["stepworks-dev-2-cookies", "another", "stepworks-dev-x"])
+def test_a_change_of_status_of_any_other_machine_is_not_recorded(
+    stages: dict[str, Stage], machine: str
+) -> None:
+    event = status_change(machine, "FAILED")
+
+    assert [stage.recorded_by(event) for stage in stages.values()] == [[], []]
+
+
+def status_change(machine: str, status: str) -> dict[str, Any]:
+    arn = f"arn:aws:states:{asl.REGION}:{asl.ACCOUNT}:stateMachine:{machine}"
+    return ENVELOPE | {
+        "source": "aws.states",
+        "detail-type": "Step Functions Execution Status Change",
+        "detail": {"stateMachineArn": arn, "status": status},
+    }

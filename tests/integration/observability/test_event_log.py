@@ -1,0 +1,394 @@
+"""Recording events, and reading them through the API, on moto's DynamoDB."""
+
+import itertools
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from botocore.exceptions import ClientError
+
+from handlers.observability import event_log, track_event
+from handlers.observability.timeline import STORED_TOKEN
+from handlers.shared.clients import client
+from handlers.shared.errors import AwsUnavailableError
+from tests.integration.observability.conftest import (
+    ARN,
+    SECONDS,
+    TABLE,
+    Log,
+    context,
+    event,
+    fresh_clients,
+    log,
+    status_change,
+)
+from tests.unit.fakes import answer
+
+__all__ = ["context", "fresh_clients", "log"]
+
+COOKIES = ARN.format("cookies", "one")
+JOB = "stepworks-test-cookies:one"
+START_ID = "0b5c3f6e-5a3c-4d8f-9f0b-2f6a3a0f0a01"
+
+
+def body(response: dict[str, Any], status: int = 200) -> Any:
+    assert response["statusCode"] == status, response
+    return json.loads(response["body"])
+
+
+def listed(log: Log, **query: str) -> list[str]:
+    return [job["id"].partition(":")[2] for job in body(log.jobs(**query))["jobs"]]
+
+
+# -- Recording ------------------------------------------------------------------------------------
+
+
+def test_a_duplicate_is_one_item(log: Log) -> None:
+    log.track(event("task.finished", {"execution": COOKIES}))
+    once = log.items()
+    log.track(event("task.finished", {"execution": COOKIES}))
+
+    assert log.items() == once
+
+
+def test_events_of_the_same_moment_do_not_overwrite_each_other(log: Log) -> None:
+    for identifier in ("e1", "e2"):
+        log.track(event("task.finished", {"execution": COOKIES}, identifier=identifier))
+
+    assert [found["id"] for found in body(log.job(JOB))["events"]] == ["e1", "e2"]
+
+
+def test_the_order_in_which_events_are_recorded_does_not_matter(log: Log) -> None:
+    changes = [
+        status_change("RUNNING"),
+        event("task.finished", {"execution": COOKIES}, seconds=2),
+        status_change("FAILED", seconds=3),
+        status_change("RUNNING", seconds=4, redriveCount=1, redriveDate=(SECONDS + 4) * 1000),
+    ]
+    seen = []
+    for order in itertools.permutations(changes):
+        for item in log.items():
+            if item["job"]["S"] != "key":
+                key = {name: item[name] for name in ("job", "entry")}
+                log.dynamodb.delete_item(TableName=TABLE, Key=key)
+        for change in order:
+            log.track(change)
+        seen.append(without_receipt(log.items()))
+
+    assert all(items == seen[0] for items in seen)
+    assert body(log.jobs())["jobs"][0]["status"] == "RUNNING"
+
+
+def without_receipt(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    varying = ("received", "expiration")
+    return [{k: v for k, v in item.items() if k not in varying} for item in items]
+
+
+def test_a_late_event_does_not_move_its_execution_back(log: Log) -> None:
+    log.track(status_change("RUNNING"))
+    log.track(status_change("SUCCEEDED", seconds=5))
+    before = body(log.jobs())["jobs"]
+    log.track(event("task.finished", {"execution": COOKIES}, seconds=2))
+    log.track(status_change("RUNNING"))
+
+    assert body(log.jobs())["jobs"] == before
+    assert before[0]["status"] == "SUCCEEDED"
+    assert before[0]["stoppedAt"] == (SECONDS + 5) * 1000
+
+
+def test_an_execution_of_which_no_status_is_known_is_listed(log: Log) -> None:
+    log.track(event("task.finished", {"execution": COOKIES}))
+
+    assert body(log.jobs())["jobs"][0]["status"] == "UNKNOWN"
+
+
+@pytest.mark.parametrize("first", ["start", "execution"])
+def test_an_event_is_tied_to_the_execution_it_started(log: Log, first: str) -> None:
+    start = event("start", {"count": 3}, identifier=START_ID)
+    arn = ARN.format("cookies", START_ID)
+    running = status_change("RUNNING", START_ID, seconds=1, executionArn=arn)
+    for tracked in [start, running] if first == "start" else [running, start]:
+        log.track(tracked)
+
+    found = body(log.job(f"stepworks-test-cookies:{START_ID}"))
+    assert found["startedBy"] == START_ID
+    assert [event["detailType"] for event in found["events"]][0] == "start"
+    (machine,) = (span for span in found["spans"] if span["kind"] == "machine")
+    assert (machine["name"], machine["outcome"]) == ("cookies-starter", "completed")
+    assert listed(log, status="NO_EXECUTION") == []
+    assert body(log.job(f"event:{START_ID}"))["started"] == f"stepworks-test-cookies:{START_ID}"
+
+
+def test_an_event_that_starts_nothing_is_listed_by_itself(log: Log) -> None:
+    log.track(event("start", {}, identifier=START_ID))
+
+    assert listed(log) == []
+    assert listed(log, status="NO_EXECUTION") == [START_ID]
+    assert "started" not in body(log.job(f"event:{START_ID}"))
+
+
+def test_no_token_is_stored_and_the_same_one_is_recognised(log: Log) -> None:
+    for number, token in enumerate(("tiger", "tiger", "lion")):
+        detail = {"execution": COOKIES, "TaskToken": token}
+        log.track(event("task.finished", detail, identifier=f"e{number}"))
+        track_event._token_key.cache_clear()  # another instance of the function
+
+    assert "tiger" not in str(log.items())
+    one, same, other = (found["detail"]["TaskToken"] for found in body(log.job(JOB))["events"])
+    assert one == same != other
+    assert STORED_TOKEN.fullmatch(one)
+
+
+def test_the_key_of_another_instance_that_was_faster_is_used(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = event_log.EventLog(TABLE)
+    first = keys.token_key()
+    looked = iter([None])
+    read = event_log.EventLog._read_key
+    monkeypatch.setattr(
+        event_log.EventLog, "_read_key", lambda self: next(looked, "none left") and read(self)
+    )
+
+    assert keys.token_key() == first
+
+
+def test_an_item_expires(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(track_event, "now", lambda: 1000.4)
+    log.track(status_change("RUNNING"))
+
+    expirations = {item["expiration"]["N"] for item in log.items() if item["job"]["S"] != "key"}
+    assert expirations == {str(1000 + 14 * 24 * 3600)}
+
+
+def test_a_large_event_is_stored_and_says_so(log: Log) -> None:
+    log.track(event("task.finished", {"execution": COOKIES, "names": ["é" * 100] * 5000}))
+
+    (found,) = body(log.job(JOB))["events"]
+    assert found["truncated"] is True
+    assert found["detail"]["names"].startswith("(left out: ")
+
+
+def test_what_dynamodb_does_not_take_now_is_tried_again(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def throttled(**_: Any) -> None:
+        raise answer("ThrottlingException")
+
+    log.track(event("task.finished", {"execution": COOKIES}))
+    monkeypatch.setattr(client("dynamodb"), "update_item", throttled)
+
+    with pytest.raises(AwsUnavailableError):
+        log.track(event("task.finished", {"execution": COOKIES}, identifier="e2"))
+
+
+def test_an_attempt_that_was_cut_off_is_completed_by_the_next(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The event is stored, and the function ends before it has updated the summary."""
+
+    def killed(**_: Any) -> None:
+        raise answer("InternalServerError", 500)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client("dynamodb"), "update_item", killed)
+        with pytest.raises(AwsUnavailableError):
+            log.track(status_change("SUCCEEDED", seconds=1))
+    log.track(status_change("SUCCEEDED", seconds=1))
+
+    assert listed(log, status="SUCCEEDED") == ["one"]
+
+
+# -- Listing --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def many(log: Log) -> Log:
+    """Twelve executions, one a second, of two workflows and three statuses."""
+    for number in range(12):
+        workflow = ("cookies", "images")[number % 2]
+        status = ("SUCCEEDED", "FAILED", "RUNNING")[number % 3]
+        log.track(status_change(status, f"x{number}", workflow=workflow, seconds=number))
+    return log
+
+
+def test_jobs_are_listed_newest_first(many: Log) -> None:
+    assert listed(many) == [f"x{number}" for number in reversed(range(12))]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ({"workflow": "cookies"}, [10, 8, 6, 4, 2, 0]),
+        ({"status": "failed"}, [10, 7, 4, 1]),
+        ({"status": "FAILED", "workflow": "images"}, [7, 1]),
+        ({"before": "2026-01-31T12:00:03Z"}, [2, 1, 0]),
+        ({"before": "2026-01-31T13:00:03+01:00", "status": "running"}, [2]),
+        ({"workflow": "nothing"}, []),
+        ({"status": ""}, [*reversed(range(12))]),
+    ],
+    ids=str,
+)
+def test_jobs_are_found_by_workflow_status_and_time(
+    many: Log, query: dict[str, str], expected: list[int]
+) -> None:
+    assert listed(many, **query) == [f"x{number}" for number in expected]
+
+
+def pages(request: Callable[..., Any], key: str, **query: str) -> list[list[Any]]:
+    found = []
+    while True:
+        page = body(request(**query))
+        found.append(page[key])
+        if "nextToken" not in page:
+            return found
+        query["nextToken"] = page["nextToken"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5, 12, 100])
+@pytest.mark.parametrize("query", [{}, {"workflow": "cookies"}, {"status": "failed"}], ids=str)
+def test_pages_together_are_the_list(many: Log, query: dict[str, str], limit: int) -> None:
+    found = pages(many.jobs, "jobs", limit=str(limit), **query)
+
+    assert all(len(page) <= limit for page in found)
+    assert [job["id"].partition(":")[2] for page in found for job in page] == listed(many, **query)
+
+
+def test_a_page_may_be_empty_although_there_are_more(
+    many: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A filter may leave nothing of what a request may read."""
+    monkeypatch.setattr(event_log, "_SUMMARIES_PER_PAGE", 1)
+    monkeypatch.setattr(event_log, "_MAX_PAGES", 1)
+    found = pages(many.jobs, "jobs", workflow="images", status="SUCCEEDED")
+
+    assert [] in found
+    assert [job["id"].partition(":")[2] for page in found for job in page] == ["x9", "x3"]
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ({"status": "done"}, "status must be one of RUNNING"),
+        ({"before": "yesterday"}, "before must be an ISO 8601 time"),
+        ({"before": "2026-01-31T12:00:00"}, "with a time zone"),
+        ({"limit": "0"}, "from 1 to 100"),
+        ({"limit": "101"}, "from 1 to 100"),
+        ({"workflow": "a b"}, "workflow must be"),
+        ({"nextToken": "x"}, "nextToken must be"),
+    ],
+)
+def test_a_bad_parameter_is_named(log: Log, query: dict[str, str], says: str) -> None:
+    assert says in body(log.jobs(**query), 400)["message"]
+
+
+# -- One job --------------------------------------------------------------------------------------
+
+
+def test_a_job_has_its_events_and_what_follows_from_them(log: Log) -> None:
+    log.track(status_change("RUNNING"))
+    asked = {"execution": COOKIES, "stateName": "Get Multiple", "TaskToken": "t", "input": {}}
+    log.track(event("task.get.multiple", asked, seconds=1))
+    found = body(log.job(JOB))
+
+    assert (found["status"], found["workflow"]) == ("RUNNING", "cookies")
+    assert [event["detailType"] for event in found["events"]][1] == "task.get.multiple"
+    assert {(span["kind"], span["name"], span["outcome"]) for span in found["spans"]} == {
+        ("execution", "stepworks-test-cookies", "waiting"),
+        ("state", "cookies/Get Multiple", "waiting"),
+        ("function", "getMultiple", "waiting"),
+    }
+    assert {edge["producer"] for edge in found["architecture"]} == {
+        "machine stepworks-test-cookies",
+        "state cookies/Get Multiple",
+    }
+    assert found["complete"] is True
+
+
+def test_pages_of_a_job_together_are_the_job(log: Log) -> None:
+    log.track(status_change("RUNNING"))
+    for n in range(7):
+        detail = {"execution": COOKIES, "stateName": "Process Single", "TaskToken": f"t{n}", "n": n}
+        log.track(event("task.process.single", detail, identifier=f"e{n}", seconds=n + 1))
+    whole = body(log.job(JOB))
+
+    for key in ("events", "spans"):
+        found = pages(lambda **query: log.job(JOB, **query), key, limit="3")
+        assert [one for page in found for one in page] == whole[key]
+        assert len(found) == 3
+
+
+def test_a_job_that_is_too_large_to_read_says_so(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        detail = {"execution": COOKIES, "text": "x" * 300_000}
+        log.track(event("task.finished", detail, identifier=f"e{number}"))
+    monkeypatch.setattr(event_log, "_MAX_PAGES", 1)
+
+    found = body(log.job(JOB))
+    assert found["complete"] is False
+    assert len(found["events"]) == 3
+
+
+def test_a_response_stays_below_what_lambda_takes(log: Log) -> None:
+    for number in range(16):
+        detail = {"execution": COOKIES, "text": "x" * 340_000}
+        log.track(event("task.finished", detail, identifier=f"e{number:02}"))
+    first = log.job(JOB)
+
+    assert len(first["body"]) < 6 * 2**20
+    found = pages(lambda **query: log.job(JOB, **query), "events")
+    assert [one["id"] for page in found for one in page] == [f"e{n:02}" for n in range(16)]
+
+
+@pytest.mark.parametrize("identifier", [JOB, quote(JOB, safe="")], ids=["plain", "%3A"])
+def test_the_id_may_come_encoded(log: Log, identifier: str) -> None:
+    log.track(status_change("RUNNING"))
+
+    assert body(log.job(identifier))["id"] == JOB
+
+
+@pytest.mark.parametrize("identifier", [JOB, "key", "key:key", "", "a b:c", "x" * 3000, ":"])
+def test_an_unknown_job_is_not_found(log: Log, identifier: str) -> None:
+    log.track(event("start", {}))  # creates the stage's key
+
+    body(log.job(identifier), 404)
+
+
+@pytest.mark.parametrize("query", [{"limit": "1001"}, {"nextToken": "e30="}, {"nextToken": "ZTk="}])
+def test_a_bad_parameter_of_a_job_is_named(log: Log, query: dict[str, str]) -> None:
+    log.track(status_change("RUNNING"))
+
+    assert next(iter(query)) in body(log.job(JOB, **query), 400)["message"]
+
+
+@pytest.mark.parametrize("handler", ["jobs", "job"])
+def test_a_passing_fault_of_dynamodb_is_a_503(
+    log: Log, monkeypatch: pytest.MonkeyPatch, handler: str
+) -> None:
+    def throttled(**_: Any) -> None:
+        raise answer("ThrottlingException")
+
+    for operation in ("query", "get_item"):
+        monkeypatch.setattr(client("dynamodb"), operation, throttled)
+    response = log.jobs() if handler == "jobs" else log.job(JOB)
+
+    assert "again later" in body(response, 503)["message"]
+
+
+def test_other_errors_are_errors(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(**_: Any) -> None:
+        raise answer("AccessDeniedException")
+
+    monkeypatch.setattr(client("dynamodb"), "query", denied)
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        log.jobs()
+
+
+def test_every_status_of_step_functions_can_be_asked_for() -> None:
+    model = client("stepfunctions").meta.service_model
+    statuses = model.operation_model("DescribeExecution").output_shape.members["status"].enum
+
+    assert set(statuses) <= set(event_log.EXECUTION_STATUSES)
