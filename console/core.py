@@ -13,6 +13,8 @@ from console.logs import Logs
 from console.redaction import Redaction
 from console.runs import Runs
 from console.stack import Inventory, discover
+from console.topology import Reader, Topology
+from handlers.observability.timeline import Event
 
 REDISCOVERED = 30.0  # seconds after which the stack is looked at again: it may have been deployed
 SELDOM = 120.0  # seconds after which rules and methods are read again
@@ -29,6 +31,7 @@ class Console:
         self.logs = Logs(aws)
         self._rule_targets = Cached(SELDOM)
         self._api_methods = Cached(SELDOM)
+        self._topology = Reader(aws)
         self._runs: Runs | None = None
         self._discovered = 0.0
         self._lock = threading.Lock()
@@ -59,6 +62,14 @@ class Console:
         else:
             self._runs.inventory = inventory
         self._discovered = time.monotonic()
+
+    @property
+    def topology(self) -> Topology:
+        """The stack's parts and how they are connected."""
+        return self._topology.topology(self.inventory)
+
+    def events_since(self, since: int) -> list[Event]:
+        return []
 
     # -- What sets machines off -------------------------------------------------------------------
 

@@ -276,9 +276,10 @@ def _follows_a_link(request: Request) -> bool:
 
 def _pages(server: Server) -> list[Route]:
     """The routes of all pages below api/."""
-    from console import run
+    from console import architecture, run, workflows
 
-    return [route for page in (run,) for route in page.routes(server)]
+    pages = (run, workflows, architecture)
+    return [route for page in pages for route in page.routes(server)]
 
 
 def create(console: Console, port: int, base: str = "/console/") -> tuple[ASGIApp, Poller]:
