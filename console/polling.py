@@ -130,12 +130,13 @@ class Poller:
     def _poll(self) -> bool:
         """Read what is new and tell the listeners. Returns whether there was anything."""
         try:
-            runs = self._known = self._runs()
+            runs = self._runs()
+            first, self._known = runs is not self._known, runs
             woken, self._changed = self._changed, set()
             runs.look_now(woken)
-            changed = {run.id: run for run in runs.refresh()}
-            newest = sorted(runs.by_id.values(), key=lambda run: run.started_at, reverse=True)
-            changed |= {run.id: run for run in runs.detail(newest, DETAILED)}
+            found = runs.refresh()  # at first all runs: a page has read them itself
+            changed = {} if first else {run.id: run for run in found}
+            changed |= {run.id: run for run in runs.detail(runs.worth_detail(), DETAILED)}
             watched = {listener.run for listener in self._listeners if listener.run}
             for run_id in watched:
                 run = runs.get(run_id)

@@ -12,6 +12,7 @@ import json
 import re
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from threading import Lock
 from typing import Any
 from urllib.parse import quote
@@ -42,6 +43,11 @@ _IN_TEXT = (
         r"[^\"'\\]+"
     ),
     re.compile(rf"(?i)\b([\w-]*(?:token|password|secret)\s*=\s*)(?![\"'\\]){_VALUE}"),
+)
+# Every text that a pattern above finds something in has one of these. It is quicker to look first.
+_HINTS = (
+    *("token", "secret", "password", "authorization", "signature", "credential", "accesskey"),
+    *("bearer", "basic", "?", "&", "#"),
 )
 _WORD = re.compile(rf"[\w+/=.~%-]{{{SHORTEST},}}")
 _START = re.compile(r"(?:^|(?<=[^A-Za-z0-9]))[A-Za-z0-9]")
@@ -105,8 +111,10 @@ class Redaction:
                     if cleaned == value:
                         return text
                     return json.dumps(cleaned, ensure_ascii=False)
-        for pattern in _IN_TEXT:
-            text = pattern.sub(rf"\1{HIDDEN}", text)
+        lower = text.lower()
+        if any(hint in lower for hint in _HINTS):
+            for pattern in _IN_TEXT:
+                text = pattern.sub(rf"\1{HIDDEN}", text)
         return _WORD.sub(self._without_known, text) if self._known else text
 
     @staticmethod
@@ -131,6 +139,7 @@ class Redaction:
         return "".join([*parts, word[end:]])
 
 
+@lru_cache(4096)
 def _is_secret(name: Any) -> bool:
     return isinstance(name, str) and _SECRET_NAME.fullmatch(name) is not None
 

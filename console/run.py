@@ -79,6 +79,8 @@ def listed(console: Console, request: Request) -> dict[str, Any]:
         query.get("before", ""),
         whole(query.get("limit"), PAGE, MOST),
     )
+    for run in found:
+        run.wanted = True
     return {
         "runs": [run.summary() for run in found],
         "next": following,

@@ -22,6 +22,7 @@ from console.stack import Inventory, Machine
 KEPT = 1_000  # runs of a machine that are read at first; older ones when somebody asks
 HISTORY_BYTES = 96 * 1024 * 1024  # of texts in the histories that are kept
 LABEL_LENGTH = 60
+NEWEST = 100  # runs whose labels and states are read before anybody lists them
 SMALL_INPUT = 4_096  # characters of an input in which a label is looked for
 STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE")
 _COUNTED = {
@@ -32,6 +33,7 @@ _COUNTED = {
     "TIMED_OUT": "timedOut",
     "ABORTED": "aborted",
 }
+_NO_LABEL = ("arn:", "{", "[", "http://", "https://")
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -56,6 +58,7 @@ class Run:
     waiting: bool = False
     detailed_for: str | None = None  # the status for which label, error and states were read
     events: int = 0  # in its history, when that was last read
+    wanted: bool = False  # a page lists it, so its label and states are worth reading
     next_look: float = 0.0  # time.monotonic() at which the history of a running one is read again
 
     @property
@@ -330,6 +333,11 @@ class Runs:
 
     # -- More about runs --------------------------------------------------------------------------
 
+    def worth_detail(self) -> list[Run]:
+        """The newest runs, and older ones that a page lists."""
+        runs = sorted(self._of(None), key=_order, reverse=True)
+        return runs[:NEWEST] + [run for run in runs[NEWEST:] if run.wanted]
+
     def detail(self, runs: Iterable[Run], most: int) -> list[Run]:
         """Read labels, errors and current states where they are missing. Returns changed runs."""
         now = time.monotonic()
@@ -348,7 +356,7 @@ class Runs:
                 described = self.describe(run.arn)
                 run.label = label(described.get("input"), run.name)
             if status != "SUCCEEDED":
-                self._read_states(run)
+                self.recording(run)
         except NotFoundError:  # AWS deletes histories after 90 days
             pass
         run.detailed_for = status
@@ -357,8 +365,8 @@ class Runs:
         run.revision += 1
         return run
 
-    def _read_states(self, run: Run) -> None:
-        recording = self.recording(run)
+    def _observe(self, run: Run, recording: Recording) -> None:
+        """Take over what the history says about the run as a whole."""
         history = recording.history
         if history.count != run.events:
             run.events = history.count
@@ -416,8 +424,10 @@ class Runs:
             for visit in recording.history.visits:
                 if visit.node.callback:
                     self.redaction.learn(token_values(visit))
+        self._observe(run, recording)
         with self._lock:
-            self._recordings.move_to_end(run.arn)
+            if run.arn in self._recordings:  # another thread may have dropped it
+                self._recordings.move_to_end(run.arn)
             total = sum(kept.size for kept in self._recordings.values())
             while total > HISTORY_BYTES and len(self._recordings) > 1:
                 _, dropped = self._recordings.popitem(last=False)
@@ -456,7 +466,10 @@ def label(text: Any, name: str) -> str:
     if not isinstance(text, str) or len(text) > SMALL_INPUT:
         return name
     try:
-        values = sorted(_texts(json.loads(text)), key=len)
+        given = json.loads(text)
+        if isinstance(given, dict) and "detail-type" in given:  # an event: not its envelope
+            given = given.get("detail")
+        values = sorted(_texts(given), key=len)
     except (ValueError, RecursionError):
         return name
     return values[0] if values else name
@@ -464,7 +477,7 @@ def label(text: Any, name: str) -> str:
 
 def _texts(value: Any) -> Iterator[str]:
     if isinstance(value, str):
-        if 2 < len(value) <= LABEL_LENGTH and "\n" not in value and not value.startswith("arn:"):
+        if 2 < len(value) <= LABEL_LENGTH and not value.startswith(_NO_LABEL):
             yield value
     elif isinstance(value, dict):
         for key, item in value.items():

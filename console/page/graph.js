@@ -1,6 +1,6 @@
 // A machine's graph: our own SVG. Every node is a button with a name; a table says the same.
 
-import { curve, layout, NODE_HEIGHT } from "./graph-layout.js";
+import { curve, layout, NODE_HEIGHT, nodeWidth } from "./graph-layout.js";
 import { SHAPES, StatusIcon, statusOf } from "./icons.js";
 import { Duration } from "./time.js";
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./view.js";
@@ -118,6 +118,7 @@ function describe(node, state) {
   return parts.join(", ");
 }
 
+// The texts are beside the button, which has them in its name: a name on screen may be cut short.
 function Node({ place, state, selected, onSelect, onMove }) {
   const { node, x, y, width, height, head, id } = place;
   const status = state?.status ?? "none";
@@ -132,7 +133,6 @@ function Node({ place, state, selected, onSelect, onMove }) {
       onMove(event.key);
     }
   };
-  const name = clip(node.name, 34);
   return html`<g
     class=${`node is-${status} ${head ? "node-head" : ""} ${selected ? "selected" : ""}`}
     data-id=${id}
@@ -147,7 +147,10 @@ function Node({ place, state, selected, onSelect, onMove }) {
     <title>${describe(node, state)}</title>
     <rect width=${width} height=${height} rx="8" />
     ${status !== "none" && status !== "notReached" && html`<path class="shape" transform="translate(9 9)" d=${SHAPES[status]} />`}
-    <text x=${status === "none" || status === "notReached" ? 20 : 29} y="20.5">${name}${sub && html`<tspan class="sub" dx="8">${sub}</tspan>`}</text>
+  </g>
+  <g class=${`extra is-${status}`} transform=${`translate(${x} ${y})`} aria-hidden="true">
+    <text class="name" x=${status === "none" || status === "notReached" ? 20 : 29} y="20.5">${clip(node.name, 34)}</text>
+    ${sub && html`<text class="sub" x=${nodeWidth(node.name) - 2} y="20.5">${sub}</text>`}
     ${retried &&
     html`<g class="badge" transform=${`translate(${width - 6} 0)`}><rect x="-15" y="-8" width="30" height="16" rx="8" /><text y="4" text-anchor="middle">${retried}</text></g>`}
   </g>`;

@@ -83,8 +83,8 @@ function activeState(graph, states) {
   const depth = ({ id }) => id.split("/").length;
   for (const status of order) {
     const found = graph.nodes.filter(({ id, type }) => states[id]?.status === status && !/Start|End/.test(type));
-    const work = found.filter(({ type }) => type !== "Fail");
-    if (found.length) return [...(work.length ? work : found)].sort((a, b) => depth(b) - depth(a))[0].id;
+    const rank = (node) => [depth(node), node.type === "Fail" ? 0 : 1]; // the innermost; rather what failed than what says so
+    if (found.length) return found.sort((a, b) => rank(b)[0] - rank(a)[0] || rank(b)[1] - rank(a)[1])[0].id;
   }
   return null;
 }

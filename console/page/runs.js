@@ -3,7 +3,7 @@
 import { get, onLive, useData } from "./api.js";
 import { statusOf, StatusIcon } from "./icons.js";
 import { useKeys } from "./keyboard.js";
-import { address, savedScroll, setQuery } from "./router.js";
+import { address, savedScroll, setQuery, withQuery } from "./router.js";
 import { useTitle } from "./shell.js";
 import { Spark } from "./spark.js";
 import { Empty, Failure, Loading } from "./states.js";
@@ -91,7 +91,7 @@ function Workflows({ workflows, current }) {
       return html`<li key=${name}>
         <a
           class="workflow"
-          href=${address(["runs"], { workflow: on ? null : name })}
+          href=${withQuery({ workflow: on ? null : name })}
           aria-current=${on ? "true" : undefined}
           title=${on ? "Show all workflows" : `Show only ${title}`}
         >

@@ -64,7 +64,7 @@ const short = (count) => (count >= 10_000 ? `${Math.round(count / 1000)}k` : cou
 
 function Navigation({ current, about }) {
   const counts = useStore(summary)?.counts;
-  return html`<div class="side">
+  return html`<header class="side">
     <div class="brand">
       <p class="brand-name">Stepworks</p>
       <p class="brand-stack">${about ? `${about.name} · ${about.local ? "this machine" : about.region}` : " "}</p>
@@ -81,7 +81,7 @@ function Navigation({ current, about }) {
         })}
     </nav>
     <${Live} />
-  </div>`;
+  </header>`;
 }
 
 function Live() {

@@ -15,7 +15,7 @@ export function Loading({ what = "" }) {
     const timer = setTimeout(setLate, 200, true);
     return () => clearTimeout(timer);
   }, []);
-  return html`<div class="empty" aria-busy="true">${late && html`<p>Loading ${what}…</p>`}</div>`;
+  return html`<div class="empty" aria-busy="true">${late && html`<p>${["Loading", what].filter(Boolean).join(" ")}…</p>`}</div>`;
 }
 
 /** A request failed. A missing permission is named, as is who can give it. */

@@ -1,0 +1,175 @@
+"""The console in a browser: of the deployed service, and of a stack that has nothing of ours."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.parse import quote
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from local.aws import Aws, until
+from local.settings import ROOT
+from tests.browser.console.machines import MACHINES, template
+from tests.conftest import WAIT_SCALE
+
+expect.set_options(timeout=20_000)  # the machine may be busy
+DESKTOP = {"width": 1440, "height": 900}
+NARROW = {"width": 400, "height": 860}
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+# Long tasks as the browser reports them: what holds up the main thread for over 50 ms.
+LONG_TASKS = """
+window.longTasks = [];
+new PerformanceObserver((list) => {
+  for (const task of list.getEntries()) window.longTasks.push(Math.round(task.duration));
+}).observe({ type: "longtask", buffered: true });
+"""
+
+
+class Workbench:
+    """A stack of plain machines, and its console."""
+
+    def __init__(self, aws: Aws, stack: str, url: str) -> None:
+        self.aws = aws
+        self.stack = stack
+        self.url = url
+        self.states = aws.client("stepfunctions")
+
+    def arn(self, machine: str) -> str:
+        account = "000000000000"
+        return f"arn:aws:states:us-east-1:{account}:stateMachine:{self.stack}-{machine}"
+
+    def start(self, machine: str, given: Any, name: str | None = None) -> str:
+        """The ARN of a new execution."""
+        started = self.states.start_execution(
+            stateMachineArn=self.arn(machine),
+            name=name or f"run-{uuid4().hex[:8]}",
+            input=json.dumps(given),
+        )
+        return str(started["executionArn"])
+
+    def wait(self, seconds: float, given: dict[str, Any] | None = None) -> str:
+        """The ARN of an execution that waits so long, by the clock on the wall."""
+        return self.start("patience", {**(given or {}), "seconds": int(seconds / WAIT_SCALE)})
+
+    def ended(self, machine: str, given: Any, name: str | None = None) -> str:
+        """The ARN of an execution that has ended."""
+        execution = self.start(machine, given, name)
+        self.aws.wait_for_end(execution)
+        return execution
+
+    def page_of(self, execution: str) -> str:
+        """The address of a run's page."""
+        return run_page(self.url, execution)
+
+
+def run_page(url: str, execution: str) -> str:
+    machine, name = execution.split(":")[-2:]
+    return f"{url}runs/{quote(f'{machine}:{name}', safe=':')}"
+
+
+@pytest.fixture
+def console(aws: Aws) -> str:
+    """The address of the console that the local AWS serves."""
+    return f"{aws.settings.endpoint}/console/"
+
+
+@pytest.fixture(scope="module")
+def workbench(aws: Aws) -> Iterator[Workbench]:
+    stack = f"workbench-{uuid4().hex[:6]}"
+    formation = aws.client("cloudformation")
+    formation.create_stack(StackName=stack, TemplateBody=template(stack))
+    machines = aws.client("stepfunctions")
+    until(
+        f"the machines of {stack}",
+        lambda: sum(
+            machine["name"].startswith(stack)
+            for machine in machines.list_state_machines()["stateMachines"]
+        )
+        == len(MACHINES)
+        or None,
+    )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/console/"
+    command = [sys.executable, "-m", "console", "--stack", stack, "--port", str(port)]
+    process = subprocess.Popen(
+        [*command, "--allow-writes"],
+        cwd=ROOT,
+        env={**os.environ, **aws.settings.client_environment()},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        until("the console's first page", lambda: _answers(f"{url}api/stack"))
+        yield Workbench(aws, stack, url)
+    finally:
+        process.terminate()
+        process.wait(10)
+        formation.delete_stack(StackName=stack)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5):
+            return True
+    except (URLError, OSError):
+        return False
+
+
+@pytest.fixture
+def opened(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Opens a page on a screen and in a theme. A page whose code fails, fails the test."""
+    contexts: list[BrowserContext] = []
+    problems: list[str] = []
+
+    def open_page(url: str, screen: dict[str, int] = DESKTOP, theme: str = "light") -> Page:
+        context = browser.new_context(viewport=screen, color_scheme=theme)  # type: ignore[arg-type]
+        context.set_default_timeout(30_000)
+        context.add_init_script(LONG_TASKS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on(
+            "console",
+            lambda message: (
+                problems.append(message.text)
+                # A request that a test makes fail is in the browser's console too.
+                if message.type == "error" and "Failed to load resource" not in message.text
+                else None
+            ),
+        )
+        page.goto(url)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert problems == []
+
+
+def serious_violations(page: Page) -> list[str]:
+    """What axe finds that keeps somebody from using the page."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+    return [
+        f"{violation['id']}: {node['html'][:200]} ({node['failureSummary']})"
+        for violation in found["violations"]
+        if violation["impact"] in ("serious", "critical")
+        for node in violation["nodes"]
+    ]
+
+
+def keep_picture(page: Page, name: str) -> None:
+    """For whoever wants to look: STEPWORKS_SCREENSHOTS names a folder."""
+    if folder := os.environ.get("STEPWORKS_SCREENSHOTS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(folder) / f"{name}.png")

@@ -1,0 +1,88 @@
+"""Machines of a stack that has nothing of ours: what a console must be able to show."""
+
+import json
+from typing import Any
+
+ROLE = "arn:aws:iam::000000000000:role/workbench"
+
+# Each item either passes or fails; a failed item fails the Map.
+ORDERS: dict[str, Any] = {
+    "Comment": "Checks every order.",
+    "StartAt": "Check Orders",
+    "States": {
+        "Check Orders": {
+            "Type": "Map",
+            "ItemsPath": "$.orders",
+            "MaxConcurrency": 4,
+            "Iterator": {
+                "StartAt": "Is It Valid?",
+                "States": {
+                    "Is It Valid?": {
+                        "Type": "Choice",
+                        "Choices": [
+                            {"Variable": "$.valid", "BooleanEquals": True, "Next": "Accept Order"}
+                        ],
+                        "Default": "Refuse Order",
+                    },
+                    "Accept Order": {"Type": "Pass", "End": True},
+                    "Refuse Order": {
+                        "Type": "Fail",
+                        "Error": "InvalidOrderError",
+                        "Cause": "The order has no address.",
+                    },
+                },
+            },
+            "Next": "All Checked",
+        },
+        "All Checked": {"Type": "Succeed"},
+    },
+}
+
+# Waits as long as the input says, beside a branch that is done at once.
+PATIENCE: dict[str, Any] = {
+    "StartAt": "Both",
+    "States": {
+        "Both": {
+            "Type": "Parallel",
+            "Branches": [
+                {
+                    "StartAt": "Be Patient",
+                    "States": {
+                        "Be Patient": {
+                            "Type": "Wait",
+                            "SecondsPath": "$.seconds",
+                            "Next": "Patient",
+                        },
+                        "Patient": {"Type": "Pass", "End": True},
+                    },
+                },
+                {"StartAt": "Be Quick", "States": {"Be Quick": {"Type": "Pass", "End": True}}},
+            ],
+            "Next": "Done",
+        },
+        "Done": {"Type": "Succeed"},
+    },
+}
+
+ECHO: dict[str, Any] = {
+    "StartAt": "Echo",
+    "States": {"Echo": {"Type": "Pass", "End": True}},
+}
+
+MACHINES = {"Orders": ORDERS, "Patience": PATIENCE, "Echo": ECHO}
+
+
+def template(stack: str) -> str:
+    """A CloudFormation template of these machines, named <stack>-orders …"""
+    resources = {
+        name: {
+            "Type": "AWS::StepFunctions::StateMachine",
+            "Properties": {
+                "StateMachineName": f"{stack}-{name.lower()}",
+                "RoleArn": ROLE,
+                "DefinitionString": json.dumps(definition),
+            },
+        }
+        for name, definition in MACHINES.items()
+    }
+    return json.dumps({"Resources": resources})
