@@ -4,8 +4,9 @@ Connections are what AWS's APIs tell (topology.py). Traffic is what was observed
 events of the event log, runs, metrics of functions, rules and topics, and messages in queues now.
 """
 
+import json
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -13,14 +14,13 @@ from starlette.routing import Route
 
 from console.aws import ConsoleError, NotFoundError
 from console.core import Console
-from console.definition import parse
+from console.definition import Definition, parameters, parse
 from console.functions import HOUR, Metric, Metrics, failures, invocations
 from console.polling import now
 from console.runs import Run
 from console.topology import Connection, Part, Topology
-from console.traffic import OUTSIDE, counted
+from console.traffic import OUTSIDE, Traffic, matches, observed
 from console.web import Server
-from handlers.observability.timeline import Event
 
 WINDOWS = (1, 24)  # hours
 FAILED = ("FAILED", "TIMED_OUT")
@@ -28,7 +28,6 @@ INVOKING = ("invokes", "events", "notifies", "reads", "requests")
 # Of several connections between two parts the first of these is drawn.
 ORDER = (*INVOKING, "starts", "sends", "fails", "uses")
 Problems = list[dict[str, Any]]
-Observed = Callable[[Console, int], Iterable[Event]]
 
 
 def routes(server: Server) -> list[Route]:
@@ -49,8 +48,9 @@ class Page:
         counts = self._metrics(topology, hours, problems)
         counts |= messages(console, topology, problems)
         counts |= of_runs(console, since)
-        passed = events(console, topology, since, problems)
-        return drawn(topology, counts, passed) | {
+        definitions = {name: parse(text) for name, text in topology.definitions.items()}
+        traffic = events(console, topology, definitions, since, problems)
+        return drawn(topology, counts, traffic, definitions) | {
             "hours": hours,
             "hasEventLog": console.inventory.event_log is not None,
             "problems": problems,
@@ -144,32 +144,40 @@ def _is_of(run: Run, since: int) -> bool:
 
 
 def events(
-    console: Console, topology: Topology, since: int, problems: Problems
-) -> Counter[tuple[str, str]]:
-    """(part, part) → events that went this way, by the event log."""
+    console: Console,
+    topology: Topology,
+    definitions: Mapping[str, Definition],
+    since: int,
+    problems: Problems,
+) -> Traffic:
+    """What the event log has seen."""
     try:
-        seen = list(console.events_since(since))
+        return observed(console.events_since(since), topology, definitions)
     except ConsoleError as error:
         problems.append({"what": "the event log"} | error.as_dict())
-        return Counter()
-    definitions = {name: parse(text) for name, text in topology.definitions.items()}
-    return counted(seen, topology, definitions)
+        return Traffic()
 
 
 # -- What is drawn --------------------------------------------------------------------------------
 
 
 def drawn(
-    topology: Topology, counts: Counts, passed: Counter[tuple[str, str]]
+    topology: Topology,
+    counts: Counts,
+    traffic: Traffic,
+    definitions: Mapping[str, Definition],
 ) -> dict[str, Any]:
     """Nodes and edges. Of what nobody counts, the count is None."""
+    passed = traffic.counts
     merged = merge(topology.connections)
     parts = dict(topology.parts)
+    if any(OUTSIDE in way for way in passed):
+        parts[OUTSIDE] = Part(OUTSIDE, "outside", "outside", "Outside", False)
     for source, target in passed:
-        if OUTSIDE in (source, target):
-            parts[OUTSIDE] = Part(OUTSIDE, "outside", "outside", "Outside", False)
-        if (source, target) not in merged and source in parts | {OUTSIDE: None}:
-            merged[source, target] = Connection(source, target, "events")
+        parts.setdefault(
+            target, Part(target, *target.split("/", 1), target.partition("/")[2], False)
+        )
+        merged.setdefault((source, target), Connection(source, target, "events"))
     into: Counter[str] = Counter(
         target for (_, target), one in merged.items() if one.kind in (*INVOKING, "starts")
     )
@@ -192,10 +200,12 @@ def drawn(
             }
         )
     through: Counter[str] = Counter()
-    for (source, target), count in passed.items():
-        through[target if target.startswith(("bus/", "rule/")) else source] += 0
+    for (_, target), count in passed.items():
         if target.startswith(("bus/", "rule/")):
             through[target] += count
+    around = {
+        name: surroundings(topology, definitions, traffic, name) for name in topology.definitions
+    }
     nodes = []
     for part in sorted(parts.values(), key=lambda part: (part.kind, part.title, part.id)):
         count, failed = counts.get(part.id, (None, 0))
@@ -211,6 +221,7 @@ def drawn(
                 "count": count,
                 "failures": failed,
                 "links": links(part, failed),
+                "workflows": [name for name, ids in around.items() if part.id in ids],
             }
         )
     return {"nodes": nodes, "edges": edges}
@@ -243,3 +254,61 @@ def links(part: Part, failed: int) -> list[dict[str, str]]:
     elif part.kind in ("bus", "rule"):
         found.append(("Events", "events"))
     return [{"title": title, "href": href} for title, href in found]
+
+
+# -- What belongs to a workflow -------------------------------------------------------------------
+
+STORES = ("bus", "table", "bucket", "topic")
+
+
+def surroundings(
+    topology: Topology, definitions: Mapping[str, Definition], traffic: Traffic, machine: str
+) -> set[str]:
+    """The parts around a machine: what leads to it, and what it leads to.
+
+    Many use a bus or a table: past those it follows only the machine's own events.
+    """
+    start = f"machine/{machine}"
+    found = {start}
+    queue = [start]
+    while queue:
+        part = queue.pop()
+        onward = {
+            one.target
+            for one in topology.from_(part)
+            if part.partition("/")[0] not in STORES and one.target.partition("/")[0] != "machine"
+        }
+        onward |= {rule for producer, rule in traffic.led if producer == part}
+        if part.startswith("machine/"):
+            definition = definitions.get(part.partition("/")[2])
+            onward |= set(receiving(topology, definition)) if definition else set()
+        elif part.startswith("rule/"):
+            onward |= {one.target for one in topology.from_(part)}
+        new = onward - found
+        found |= new
+        queue += [one for one in new if not one.startswith("machine/")]
+    queue = [start]
+    while queue:
+        part = queue.pop()
+        if part.startswith(("bus/", "api/")):
+            continue
+        for one in topology.leading_to(part):
+            if one.kind != "fails" and one.source not in found:
+                found.add(one.source)
+                queue.append(one.source)
+    return found
+
+
+def receiving(topology: Topology, definition: Definition) -> Iterable[str]:
+    """The rules that match the events that a machine's states put, by source and type."""
+    for node in definition.nodes.values():
+        entries = parameters(node.definition).get("Entries")
+        for entry in entries if isinstance(entries, list) else []:
+            if not isinstance(entry, dict) or ":events:putEvents" not in node.resource:
+                continue
+            event = {"source": entry.get("Source"), "detail-type": entry.get("DetailType")}
+            for rule in topology.rules:
+                pattern = json.loads(rule.pattern) if rule.pattern else {}
+                wanted = {key: pattern[key] for key in event if key in pattern}
+                if wanted and matches(wanted, event):
+                    yield f"rule/{rule.bus}|{rule.name}"

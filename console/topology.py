@@ -458,9 +458,9 @@ class Reader:
                 found = self._aws.call("events", "describe_rule", Name=name, EventBusName=bus)
             except (NotFoundError, BadRequestError):
                 continue
-            targets = self._aws.call(
-                "events", "list_targets_by_rule", Rule=name, EventBusName=bus
-            )["Targets"]
+            targets = self._aws.call("events", "list_targets_by_rule", Rule=name, EventBusName=bus)[
+                "Targets"
+            ]
             schedule = found.get("ScheduleExpression")
             return Rule(
                 name,
@@ -534,7 +534,14 @@ class Reader:
             methods = list(self._rest_methods(api.physical_id))
         except (NotFoundError, BadRequestError):
             methods = list(self._http_routes(api.physical_id))
-        return lambda names, _: list(of_api(names, api.name, methods))
+
+        def take(names: Names, topology: Topology) -> list[Connection]:
+            part = names.part("api", api.name)
+            # The physical id of an API says nothing.
+            topology.parts[part] = Part(part, "api", api.name, api.logical_id)
+            return list(of_api(names, api.name, methods))
+
+        return take
 
     def _rest_methods(self, api: str) -> Iterator[tuple[str, str]]:
         for item in self._aws.pages(

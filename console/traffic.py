@@ -8,12 +8,13 @@ import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
 from typing import Any
 
 from console.definition import Definition, parameters
-from console.topology import Rule, Topology
+from console.topology import DEFAULT_BUS, Connection, Topology
 from handlers.observability.timeline import (
     ANYONE,
     STATUS_CHANGE,
@@ -25,11 +26,22 @@ from handlers.observability.timeline import (
 OUTSIDE = "outside/outside"
 
 
-def counted(
+@dataclass
+class Traffic:
+    """What went where: producer → bus → rule → target."""
+
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)  # (part, part) → events
+    led: set[tuple[str, str]] = field(
+        default_factory=set
+    )  # (producer, rule that its event matched)
+
+
+def observed(
     events: Iterable[Event], topology: Topology, definitions: Mapping[str, Definition]
-) -> Counter[tuple[str, str]]:
-    """(part, part) → events that went this way: producer → bus → rule → target."""
-    found: Counter[tuple[str, str]] = Counter()
+) -> Traffic:
+    """The way of each event."""
+    traffic = Traffic()
+    found = traffic.counts
     groups: dict[tuple[str, ...], list[Event]] = defaultdict(list)
     rules = {f"rule/{rule.bus}|{rule.name}": rule for rule in topology.rules}
     patterns = {
@@ -58,14 +70,16 @@ def counted(
             if kind == STATUS_CHANGE or (edge.producer, *kind) in seen:
                 continue
             seen.add((edge.producer, *kind))
-            buses = {rules[name].bus for name in matching} or {"default"}
+            # No target learns which bus an event was on: that of the rules that match.
+            buses = {rules[name].bus for name in matching} or {DEFAULT_BUS}
             source = producers.part(edge.producer)
+            traffic.led |= {(source, name) for name in matching}
             for bus in buses:
                 found[source, f"bus/{bus}"] += edge.count
-    return found
+    return traffic
 
 
-def _delivering(topology: Topology, rule: str) -> list[Any]:
+def _delivering(topology: Topology, rule: str) -> list[Connection]:
     return [one for one in topology.from_(rule) if one.kind == "events"]
 
 
@@ -194,6 +208,3 @@ def _text(operator: str, wanted: Any, value: str) -> bool:
         except ValueError:
             return False
     return False
-
-
-__all__ = ["OUTSIDE", "Rule", "counted", "matches"]

@@ -6,6 +6,7 @@ Nothing here knows a workflow: samples of inputs are those of earlier executions
 import json
 import re
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.routing import Route
@@ -63,7 +64,7 @@ def listed(console: Console, request: Request) -> dict[str, Any]:
 
 
 def _summary(topology: Topology, machine: Machine) -> dict[str, Any]:
-    definition = parse(topology.definitions.get(machine.name))
+    definition = parse(topology.definitions.get(machine.name, "{}"))
     return {
         "name": machine.name,
         "title": machine.title,
@@ -130,7 +131,7 @@ def _link(topology: Topology, connection: Connection) -> Link:
     elif connection.label and connection.kind not in ("uses", "starts", "invokes"):
         label += f" ({connection.label})"
     href = f"workflows/{part.name}" if part.kind == "machine" and part.own else None
-    return Link(part.kind, label, href or f"architecture?part={part.id}")
+    return Link(part.kind, label, href or f"architecture?part={quote(part.id)}")
 
 
 def calls(topology: Topology, machine: str, kind: str | None = None) -> list[dict[str, Any]]:
@@ -230,7 +231,8 @@ def varied(inputs: list[tuple[Any, str]]) -> list[tuple[Any, str]]:
     """Inputs without repetitions: first the newest of each form, then the others."""
     distinct = list({text: (run, text) for run, text in reversed(inputs)}.values())[::-1]
     forms: set[str] = set()
-    first, others = [], []
+    first: list[tuple[Any, str]] = []
+    others: list[tuple[Any, str]] = []
     for run, text in distinct:
         form = json.dumps(_form(json.loads(text)), sort_keys=True)
         (others if form in forms else first).append((run, text))

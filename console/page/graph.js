@@ -6,7 +6,7 @@ import { Duration } from "./time.js";
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./view.js";
 
 const MARGIN = 12;
-const SMALLEST = 0.7; // smaller, a fitted graph could not be read: one scrolls instead
+export const SMALLEST = 0.7; // smaller, a fitted graph could not be read: one scrolls instead
 
 /** `states` by node id; without them the graph is a plain drawing. `active`: what to follow. */
 export function Graph({ graph, states = {}, selected, onSelect, active = null, title = "Graph" }) {
@@ -86,7 +86,7 @@ export function Graph({ graph, states = {}, selected, onSelect, active = null, t
   </section>`;
 }
 
-const clip = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
+export const clip = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
 
 /** What was taken is drawn over what was not. */
 function sortedEdges(edges, states) {
@@ -156,7 +156,7 @@ function Node({ place, state, selected, onSelect, onMove }) {
   </g>`;
 }
 
-function focusNext(view, nodes, from, key) {
+export function focusNext(view, nodes, from, key) {
   const vertical = key === "ArrowDown" || key === "ArrowUp";
   const forward = key === "ArrowDown" || key === "ArrowRight" ? 1 : -1;
   const centre = ({ x, y, width, height }) => [x + width / 2, y + height / 2];
@@ -172,7 +172,7 @@ function focusNext(view, nodes, from, key) {
   if (best) [...view.querySelectorAll(".node")].find((element) => element.dataset.id === best.id)?.focus();
 }
 
-function useZoomAndPan(view, scale, setZoom, table) {
+export function useZoomAndPan(view, scale, setZoom, table) {
   const latest = useRef(scale);
   latest.current = scale;
   useEffect(() => {

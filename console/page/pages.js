@@ -7,4 +7,14 @@ export const pages = [
     load: ({ length }) => (length ? import("./run.js") : import("./runs.js")),
     nav: { title: "Runs", key: "r", count: (counts) => counts.runs },
   },
+  {
+    path: "workflows",
+    load: ({ length }) => (length ? import("./workflow.js") : import("./workflows.js")),
+    nav: { title: "Workflows", key: "w" },
+  },
+  {
+    path: "architecture",
+    load: () => import("./architecture.js"),
+    nav: { title: "Architecture", key: "a" },
+  },
 ];

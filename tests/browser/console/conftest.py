@@ -90,12 +90,14 @@ def workbench(aws: Aws) -> Iterator[Workbench]:
     machines = aws.client("stepfunctions")
     until(
         f"the machines of {stack}",
-        lambda: sum(
-            machine["name"].startswith(stack)
-            for machine in machines.list_state_machines()["stateMachines"]
-        )
-        == len(MACHINES)
-        or None,
+        lambda: (
+            sum(
+                machine["name"].startswith(stack)
+                for machine in machines.list_state_machines()["stateMachines"]
+            )
+            == len(MACHINES)
+            or None
+        ),
     )
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
