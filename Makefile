@@ -55,7 +55,7 @@ deploy: setup ## deploy to your AWS account: make deploy STAGE=dev
 	@npx serverless deploy --stage $(STAGE)
 
 console: setup ## serve the console of a deployed stage, read-only: make console STAGE=dev (ALLOW_WRITES=1)
-	@$(PYTHON) -m console --stage $(STAGE) $(if $(ALLOW_WRITES),--allow-writes)
+	@$(PYTHON) -m console --stage $(STAGE) --event-catalogue events/catalogue.yml $(if $(ALLOW_WRITES),--allow-writes)
 
 clean: ## stop all of this checkout's local AWSs and remove what was installed or built
 	@if [ -x $(PYTHON) ]; then $(PYTHON) -m local down --all; fi

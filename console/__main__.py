@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -134,6 +135,12 @@ def main() -> int:
     stack.add_argument("--stage", help=f"the stage of this service: the stack {SERVICE}-<stage>")
     parser.add_argument("--port", type=int, default=PORT, help=f"port of the page ({PORT})")
     parser.add_argument("--allow-writes", action="store_true", help="let the page change things")
+    parser.add_argument(
+        "--event-catalogue",
+        type=Path,
+        metavar="FILE",
+        help="a catalogue of events, with samples and schemas of what one may send",
+    )
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("serve", help=serve.__doc__)
     for command in (runs, show):
@@ -151,7 +158,7 @@ def main() -> int:
     aws = Aws(boto3.Session(), os.environ.get("AWS_ENDPOINT_URL") or None)
     name = arguments.stack or f"{SERVICE}-{arguments.stage}"
     try:
-        do(Console(aws, name, arguments.allow_writes), arguments)
+        do(Console(aws, name, arguments.allow_writes, arguments.event_catalogue), arguments)
     except ConsoleError as error:
         print(f"console: {error.message} {error.action or ''}".rstrip(), file=sys.stderr)
         return 1

@@ -15,12 +15,14 @@ from starlette.routing import Route
 from console.aws import ConsoleError, NotFoundError
 from console.core import Console
 from console.definition import Definition, parameters, parse
+from console.events import Entry
 from console.functions import HOUR, Metric, Metrics, failures, invocations
 from console.polling import now
 from console.runs import Run
 from console.topology import Connection, Part, Topology
 from console.traffic import OUTSIDE, Traffic, matches, observed
 from console.web import Server
+from handlers.observability.timeline import Event
 
 WINDOWS = (1, 24)  # hours
 FAILED = ("FAILED", "TIMED_OUT")
@@ -152,10 +154,19 @@ def events(
 ) -> Traffic:
     """What the event log has seen."""
     try:
-        return observed(console.events_since(since), topology, definitions)
+        log = console.event_log()
+        entries, complete = log.since(since) if log else ([], True)
+        if not complete:
+            told = "There are more events than are counted here: the newest are."
+            problems.append({"what": "the event log", "message": told})
+        return observed(map(_event, entries), topology, definitions)
     except ConsoleError as error:
         problems.append({"what": "the event log"} | error.as_dict())
         return Traffic()
+
+
+def _event(entry: Entry) -> Event:
+    return Event(entry.id, entry.job, entry.source, entry.type, entry.at, json.loads(entry.detail))
 
 
 # -- What is drawn --------------------------------------------------------------------------------
@@ -174,9 +185,9 @@ def drawn(
     if any(OUTSIDE in way for way in passed):
         parts[OUTSIDE] = Part(OUTSIDE, "outside", "outside", "Outside", False)
     for source, target in passed:
-        parts.setdefault(
-            target, Part(target, *target.split("/", 1), target.partition("/")[2], False)
-        )
+        if target not in parts:
+            kind, _, name = target.partition("/")
+            parts[target] = Part(target, kind, name, name, False)
         merged.setdefault((source, target), Connection(source, target, "events"))
     into: Counter[str] = Counter(
         target for (_, target), one in merged.items() if one.kind in (*INVOKING, "starts")

@@ -5,6 +5,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from console.aws import Aws, BadRequestError, NotFoundError
@@ -13,8 +15,10 @@ from console.logs import Logs
 from console.redaction import Redaction
 from console.runs import Runs
 from console.stack import Inventory, discover
-from console.topology import Reader, Topology
-from handlers.observability.timeline import Event
+from console.topology import Reader, Rule, Topology, read_rule
+
+if TYPE_CHECKING:
+    from console.events import EventLog
 
 REDISCOVERED = 30.0  # seconds after which the stack is looked at again: it may have been deployed
 SELDOM = 120.0  # seconds after which rules and methods are read again
@@ -23,15 +27,17 @@ SELDOM = 120.0  # seconds after which rules and methods are read again
 class Console:
     """One stack, seen through one person's credentials."""
 
-    def __init__(self, aws: Aws, stack: str, writable: bool) -> None:
+    def __init__(self, aws: Aws, stack: str, writable: bool, catalogue: Path | None = None) -> None:
         self.aws = aws
         self.stack = stack
         self.writable = writable
+        self.catalogue = catalogue  # of events: event_catalogue.py
         self.redaction = Redaction()
         self.logs = Logs(aws)
-        self._rule_targets = Cached(SELDOM)
-        self._api_methods = Cached(SELDOM)
+        self._rules: Cached[Rule] = Cached(SELDOM)
+        self._api_methods: Cached[tuple[str, str]] = Cached(SELDOM)
         self._topology = Reader(aws)
+        self._event_log: EventLog | None = None
         self._runs: Runs | None = None
         self._discovered = 0.0
         self._lock = threading.Lock()
@@ -55,6 +61,11 @@ class Console:
             assert self._runs is not None
             return self._runs
 
+    @property
+    def known_runs(self) -> Runs | None:
+        """The stack's runs as they are known: nothing is read."""
+        return self._runs
+
     def _discover(self) -> None:
         inventory = discover(self.aws, self.stack)
         if self._runs is None or inventory.machines != self._runs.inventory.machines:
@@ -68,27 +79,42 @@ class Console:
         """The stack's parts and how they are connected."""
         return self._topology.topology(self.inventory)
 
-    def events_since(self, since: int) -> list[Event]:
-        return []
+    def event_log(self) -> "EventLog | None":
+        """The stack's event log, if it has one."""
+        from console.events import EventLog
+
+        table = self.inventory.event_log
+        with self._lock:
+            if table is None or self._event_log is None or self._event_log.table != table:
+                self._event_log = EventLog(self.aws, table) if table else None
+            return self._event_log
+
+    @property
+    def known_event_log(self) -> "EventLog | None":
+        """The event log if it was read before: nothing is read."""
+        return self._event_log
 
     # -- What sets machines off -------------------------------------------------------------------
 
+    def rules(self) -> list[Rule]:
+        """The rules of the stack. Those that cannot be read are left out."""
+        return self._rules.get(self._read_rules)
+
     def rule_targets(self) -> list[tuple[str, str]]:
         """(title of a rule, ARNs of its targets) for each rule of the stack."""
-        return self._rule_targets.get(self._read_rule_targets)
+        return [
+            (rule.title, " ".join(target["Arn"] for target in rule.targets))
+            for rule in self.rules()
+        ]
 
-    def _read_rule_targets(self) -> Iterator[tuple[str, str]]:
-        for rule in self.inventory.of_kind("rule"):
-            # The physical id is `bus|rule`; on the default bus the rule's name alone.
-            bus, _, name = rule.physical_id.rpartition("|")
+    def _read_rules(self) -> Iterator[Rule]:
+        inventory = self.inventory
+        buses = [bus.name for bus in inventory.of_kind("bus")]
+        for resource in inventory.of_kind("rule"):
             with suppress(NotFoundError):
-                targets = self.aws.call(
-                    "events",
-                    "list_targets_by_rule",
-                    Rule=name.rpartition("/")[2],
-                    **({"EventBusName": bus} if bus else {}),
-                )["Targets"]
-                yield rule.title.rpartition("|")[2], " ".join(one["Arn"] for one in targets)
+                rule = read_rule(self.aws, resource, buses)
+                if rule is not None:
+                    yield rule
 
     def api_methods(self) -> list[tuple[str, str]]:
         """(method and path, its integration) for each method of the stack's REST APIs."""

@@ -6,10 +6,10 @@ service calls of its tasks and at their results.
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from console.aws import ConsoleError
 from console.history import Attempt, History, at_path, millis
@@ -19,6 +19,7 @@ from console.runs import machine_name, run_id
 if TYPE_CHECKING:
     from console.core import Console
 
+T = TypeVar("T")
 MOST = 200
 _BUCKETS = ("bucket", "bucketname", "sourcebucket", "targetbucket")
 _KEYS = ("key", "objectkey", "object", "s3key")
@@ -218,15 +219,15 @@ def _last(value: Any) -> str:
     return value.replace("/", ":").rpartition(":")[2] if isinstance(value, str) else ""
 
 
-class Cached:
+class Cached(Generic[T]):
     """The result of a slow function, for some seconds. After an error nothing, for as long."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._read = 0.0
-        self._value: list[tuple[str, str]] = []
+        self._value: list[T] = []
 
-    def get(self, read: Any) -> list[tuple[str, str]]:
+    def get(self, read: Callable[[], Iterable[T]]) -> list[T]:
         if not self._read or time.monotonic() - self._read > self.seconds:
             self._read = time.monotonic()
             try:

@@ -7,8 +7,9 @@ nobody listens.
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 from console.aws import ConsoleError
@@ -24,6 +25,8 @@ DETAILED = 30  # runs of which a poll reads label, error or states
 QUEUE = 200  # events for a page that does not read them; then it starts anew
 
 Event = tuple[str, dict[str, Any]]
+# Reads what is new for a page, and returns what all pages are told of it.
+Reader = Callable[[], Iterable[Event]]
 
 
 class Listener:
@@ -65,11 +68,16 @@ class Poller:
         self.state: dict[str, Any] = {"connected": True, "since": now(), "message": None}
         # What other pages count. They must answer at once, from what they have read before.
         self.counters: list[Callable[[], dict[str, int | None]]] = []
+        # What other pages read. Called with every poll: each decides whether it is time to.
+        self.readers: list[Reader] = []
 
     # -- Waking -----------------------------------------------------------------------------------
 
     def wake(self, execution_arn: str | None = None) -> None:
-        """Poll at once: something has changed. May be called from any thread, and often."""
+        """Poll at once: something has changed. May be called from any thread, and often.
+
+        `execution_arn` is what has changed: an execution, "" if it is none, None for any execution.
+        """
         self._wakes_come = True
         loop, woken = self._loop, self._woken
         if self._listeners and loop is not None and woken is not None:
@@ -149,7 +157,23 @@ class Poller:
         if changed:
             self._tell_soon("runs", {"runs": [run.summary() for run in changed.values()]})
         self._tell_watchers(runs, watched)
-        return bool(changed)
+        news = self._read_for_pages()
+        return bool(changed) or news
+
+    def _read_for_pages(self) -> bool:
+        """Let the other pages read what is new. Returns whether there was anything."""
+        news = False
+        for reader in self.readers:
+            # A page that cannot read says so itself, when somebody opens it.
+            with suppress(ConsoleError):
+                for name, data in reader():
+                    news = True
+                    self._tell_soon(name, data)
+        return news
+
+    def tell(self, name: str, data: dict[str, Any]) -> None:
+        """Tell all pages something. May be called from any thread."""
+        self._tell_soon(name, data)
 
     def _tell_watchers(self, runs: Runs, watched: set[str]) -> None:
         for run_id in watched:

@@ -434,6 +434,16 @@ class Runs:
                 total -= dropped.size
         return recording
 
+    def known_history(self, run: Run) -> History | None:
+        """The run's history as it was last read, if it is still kept."""
+        with self._lock:
+            recording = self._recordings.get(run.arn)
+        return recording.history if recording else None
+
+    def running(self) -> list[Run]:
+        """The runs that have not ended."""
+        return [run for run in self._of(None) if run.running]
+
     def definition(self, execution_arn: str) -> Definition:
         """The definition that the run was started with."""
         described = self.aws.call(

@@ -80,7 +80,7 @@ class Rule:
     title: str
     bus: str
     enabled: bool
-    pattern: str | None  # JSON
+    pattern: str | None  # JSON text; None: it has a schedule
     schedule: str | None
     targets: tuple[dict[str, Any], ...]
 
@@ -346,6 +346,33 @@ def schedule_text(expression: str) -> str:
     return expression
 
 
+def read_rule(aws: Aws, resource: Resource, buses: list[str]) -> Rule | None:
+    """A rule of the stack with its targets. `buses`: where to look for it if its id does not say.
+
+    None if there is none any more.
+    """
+    # The physical id is `bus|rule`; on the default bus, and in the emulator, the rule alone.
+    bus, _, name = resource.physical_id.rpartition("|")
+    name = name.rpartition("/")[2]
+    for on in [bus] if bus else [DEFAULT_BUS, *buses]:
+        try:
+            found = aws.call("events", "describe_rule", Name=name, EventBusName=on)
+        except (NotFoundError, BadRequestError):
+            continue
+        targets = aws.call("events", "list_targets_by_rule", Rule=name, EventBusName=on)
+        schedule = found.get("ScheduleExpression")
+        return Rule(
+            name,
+            resource.title.rpartition("|")[2],
+            re.split(r"[:/]", on)[-1],
+            found.get("State") != "DISABLED",
+            found.get("EventPattern"),
+            schedule_text(schedule) if schedule else None,
+            tuple(targets["Targets"]),
+        )
+    return None
+
+
 # -- Reading --------------------------------------------------------------------------------------
 
 
@@ -437,10 +464,7 @@ class Reader:
         return take
 
     def _rule(self, resource: Resource, buses: list[str]) -> Any:
-        # The physical id is `bus|rule`; on the default bus, and in the emulator, the rule alone.
-        bus, _, name = resource.physical_id.rpartition("|")
-        name = name.rpartition("/")[2]
-        rule = self._described(resource, name, [bus] if bus else [DEFAULT_BUS, *buses])
+        rule = read_rule(self._aws, resource, buses)
 
         def take(names: Names, topology: Topology) -> list[Connection]:
             if rule is None:
@@ -451,27 +475,6 @@ class Reader:
             return list(of_rule(names, rule))
 
         return take
-
-    def _described(self, resource: Resource, name: str, buses: list[str]) -> Rule | None:
-        for bus in buses:
-            try:
-                found = self._aws.call("events", "describe_rule", Name=name, EventBusName=bus)
-            except (NotFoundError, BadRequestError):
-                continue
-            targets = self._aws.call("events", "list_targets_by_rule", Rule=name, EventBusName=bus)[
-                "Targets"
-            ]
-            schedule = found.get("ScheduleExpression")
-            return Rule(
-                name,
-                resource.title.rpartition("|")[2],
-                re.split(r"[:/]", bus)[-1],
-                found.get("State") != "DISABLED",
-                found.get("EventPattern"),
-                schedule_text(schedule) if schedule else None,
-                tuple(targets),
-            )
-        return None
 
     def _bucket(self, bucket: Resource) -> Any:
         found = self._aws.call(

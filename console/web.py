@@ -76,7 +76,10 @@ class Server:
     # -- Routes -----------------------------------------------------------------------------------
 
     def get(self, path: str, endpoint: Endpoint) -> Route:
-        """A route that reads. The function's result is sent as JSON, without secrets."""
+        """A route that reads. The function's result is sent as JSON, without secrets.
+
+        From a result that is a response, the function removes secrets itself.
+        """
 
         async def answer(request: Request) -> Response:
             return await self._answer(endpoint, request)
@@ -112,7 +115,10 @@ class Server:
     async def _answer(self, endpoint: Endpoint, request: Request) -> Response:
         def work() -> Response:
             try:
-                return answered(self.console.redaction.clean(endpoint(self.console, request)))
+                result = endpoint(self.console, request)
+                if isinstance(result, Response):
+                    return result
+                return answered(self.console.redaction.clean(result))
             except ConsoleError as error:
                 return failure(
                     error.status,
@@ -228,7 +234,7 @@ def failure(status: int, message: str, action: str | None = None) -> Response:
 
 
 class Guard:
-    """Adds the security headers, and refuses requests of other web pages.
+    """Adds the security headers that a response lacks, and refuses requests of other web pages.
 
     A page elsewhere can send requests to this machine, also under a host name of its own that its
     DNS server resolves to 127.0.0.1. So `Host` and `Origin` must be this server's.
@@ -245,7 +251,12 @@ class Guard:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                added = [(name.encode(), text.encode()) for name, text in _HEADERS.items()]
+                own = {name.lower() for name, _ in message.get("headers", [])}
+                added = [
+                    (name.encode(), text.encode())
+                    for name, text in _HEADERS.items()
+                    if name.encode() not in own
+                ]
                 message = {**message, "headers": [*message.get("headers", []), *added]}
             await send(message)
 
@@ -276,9 +287,9 @@ def _follows_a_link(request: Request) -> bool:
 
 def _pages(server: Server) -> list[Route]:
     """The routes of all pages below api/."""
-    from console import architecture, run, workflows
+    from console import architecture, dead_letters, events, inbox, run, waiting, workflows
 
-    pages = (run, workflows, architecture)
+    pages = (run, events, waiting, inbox, dead_letters, workflows, architecture)
     return [route for page in pages for route in page.routes(server)]
 
 

@@ -2,20 +2,17 @@
 
 import argparse
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import boto3
 
 from local import process
 from local.errors import LocalError
 from local.settings import REGION, STAGE, Settings
+from ops.clients import Clients
 from ops.errors import OpsError
 
 SERVICE = "stepworks"
-
-Clients = Callable[[str], Any]  # returns a boto3 client for a service's name
 
 
 @dataclass(frozen=True)

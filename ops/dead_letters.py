@@ -22,7 +22,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ops.account import Clients
+from ops.clients import Clients
 from ops.errors import OpsError
 
 BATCH = 10  # SQS: messages per request

@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ops.account import Account, Clients, add_stage_argument
+from ops.account import Account, add_stage_argument
+from ops.clients import Clients
 from ops.dead_letters import HELD_SECONDS, DeadLetter, DeadLetterQueue, Letters, Redriven
 from ops.errors import OpsError
 

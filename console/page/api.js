@@ -108,13 +108,15 @@ export function useData(key, query = {}) {
 
 // ---- the live stream ----------------------------------------------------------------------------
 
-const listeners = { runs: new Set(), run: new Set(), events: new Set(), resync: new Set() };
+const listeners = Object.fromEntries(
+  ["runs", "run", "events", "mails", "deadLetters", "resync"].map((name) => [name, new Set()]),
+);
 let source = null;
 let watched = null;
 let retry = null;
 let delay = 1000;
 
-/** Call `listener` for each `runs`, `run` or `events` message; `resync` when some may be missing. */
+/** Call `listener` for each message of this name; `resync` when some may be missing. */
 export function onLive(name, listener) {
   listeners[name].add(listener);
   return () => listeners[name].delete(listener);
@@ -163,6 +165,8 @@ function open() {
   on("runs", (data) => tell("runs", data.runs));
   on("run", (data) => tell("run", data));
   on("events", (data) => tell("events", data.events));
+  on("mails", (data) => tell("mails", data));
+  on("deadLetters", (data) => tell("deadLetters", data));
 }
 
 function close() {

@@ -23,16 +23,17 @@ export function Dialog({ title, onClose, children, wide = false }) {
 
 /**
  * A dialog that does something: `run` is awaited, its error is shown, success closes.
- * `children` are the fields; `ready` false keeps the button off.
+ * `children` are the fields; `ready` false keeps the button off. With `keepOpen`, `run` decides what
+ * follows its success.
  */
-export function ActionDialog({ title, verb, danger = false, ready = true, run, onClose, children, wide }) {
+export function ActionDialog({ title, verb, danger = false, ready = true, run, onClose, children, wide, keepOpen = false }) {
   const [state, setState] = useState({ busy: false, error: null });
   const submit = async (event) => {
     event.preventDefault();
     setState({ busy: true, error: null });
     try {
       await run();
-      onClose();
+      if (!keepOpen) onClose();
     } catch (error) {
       setState({ busy: false, error });
     }

@@ -1,10 +1,11 @@
 """The console, on the local AWS's own port below /console/.
 
 It calls the local AWS through its port like any other client, with the root key. The only
-difference from a deployed stack: the local AWS says when something has happened to an execution,
-so the console need not ask often.
+difference from a deployed stack: the local AWS says when something has happened to an execution or
+elsewhere, so the console need not ask often.
 """
 
+import re
 from typing import Any
 
 import boto3
@@ -16,9 +17,15 @@ from console.polling import Poller
 from console.web import create
 from local.server.authentication import Request
 from local.server.guard import App, Receive, Scope, Send
-from local.settings import REGION, STACK, Settings
+from local.settings import REGION, ROOT, STACK, Settings
 
 PATH = "/console"
+CATALOGUE = ROOT / "events" / "catalogue.yml"
+# Requests after which a page other than the runs may have something new, by their header
+# `X-Amz-Target`; mails are sent in a request without it.
+_TELLING = re.compile(
+    rb"DynamoDB_20120810\.(PutItem|UpdateItem)|AmazonSQS\.SendMessage|AWSEvents\.PutEvents"
+)
 
 
 class WithConsole:
@@ -31,7 +38,9 @@ class WithConsole:
         )
         aws = Aws(session, settings.endpoint)
         self.app = app
-        self.console, self.poller = create(Console(aws, STACK, writable=True), port, f"{PATH}/")
+        self.console, self.poller = create(
+            Console(aws, STACK, writable=True, catalogue=CATALOGUE), port, f"{PATH}/"
+        )
         wake_on_changes(self.poller)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,6 +48,16 @@ class WithConsole:
             await self.console(scope, receive, send)
         else:
             await self.app(scope, receive, send)
+            if scope["type"] == "http" and _may_be_news(scope):
+                self.poller.wake("")
+
+
+def _may_be_news(scope: Scope) -> bool:
+    headers = dict(scope["headers"])
+    return bool(
+        _TELLING.match(headers.get(b"x-amz-target", b""))
+        or b"/ses/aws4_request" in headers.get(b"authorization", b"")
+    )
 
 
 def _is_for_console(scope: Scope) -> bool:
