@@ -16,11 +16,13 @@ from typing import Any
 from console.aws import Aws, ConsoleError, NotFoundError
 from console.core import Console
 from console.logs import Line, parse
+from console.logs import invocations as invocations_of
 from console.polling import now
 
 HOUR = 3_600_000  # ms
 LOOKED_BACK = (HOUR, 24 * HOUR)  # for an error: first here, then further
 PATTERNS = ("ERROR", '"Task timed out"')
+AROUND = 120_000  # ms in which the other lines of an error's invocation are looked for
 MOST_LINES = 500  # of a pattern, in a window
 ERRORS_KEPT = 20.0  # seconds
 PATIENCE = 0.15  # seconds that a page waits for errors; then it asks again
@@ -114,17 +116,30 @@ def failures(function: str) -> Metric:
 # -- Errors ---------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Failure:
+    """An error that a function logged."""
+
+    at: int
+    text: str
+    request_id: str | None
+    run: str | None  # id
+
+    def as_dict(self) -> dict[str, Any]:
+        return {"at": self.at, "text": self.text, "requestId": self.request_id, "run": self.run}
+
+
 class Errors:
     """The last error of each function, read in the background."""
 
     def __init__(self, aws: Aws) -> None:
         self._aws = aws
         self._pool = ThreadPoolExecutor(4, thread_name_prefix="console-errors")
-        self._known: dict[str, tuple[float, Line | ConsoleError | None]] = {}
+        self._known: dict[str, tuple[float, Failure | ConsoleError | None]] = {}
         self._reading: set[str] = set()
         self._changed = threading.Condition()
 
-    def of(self, functions: list[str]) -> tuple[dict[str, Line | ConsoleError | None], bool]:
+    def of(self, functions: list[str]) -> tuple[dict[str, Failure | ConsoleError | None], bool]:
         """What is known of these functions, and whether more comes soon."""
         with self._changed:
             for name in functions:
@@ -140,9 +155,10 @@ class Errors:
         return [name for name in functions if name not in self._known]
 
     def _read(self, function: str) -> None:
-        found: Line | ConsoleError | None
+        found: Failure | ConsoleError | None
         try:
-            found = last_error(self._lines, function, now())
+            line = last_error(self._lines, function, now())
+            found = self._failure(line) if line else None
         except ConsoleError as error:
             found = error
         finally:
@@ -152,7 +168,24 @@ class Errors:
             self._known[function] = (time.monotonic(), found)
             self._changed.notify_all()
 
-    def _lines(self, function: str, start: int, end: int, pattern: str) -> list[Line]:
+    def _failure(self, line: Line) -> "Failure":
+        """What the line says, and what the other lines of its invocation add: the run."""
+        request_id, run = line.request_id, run_of(line)
+        if run is None:
+            around = (line.at - AROUND, line.at + AROUND)
+            near = self._lines(line.function, *around, "", line.stream)
+            for one in invocations_of(near):
+                if any((other.at, other.raw) == (line.at, line.raw) for other in one.lines):
+                    request_id = one.request_id
+                    run = next(filter(None, map(run_of, one.lines)), None)
+        return Failure(line.at, sentence(line), request_id, run)
+
+    def _lines(
+        self, function: str, start: int, end: int, pattern: str, stream: str | None = None
+    ) -> list[Line]:
+        more: dict[str, Any] = {"filterPattern": pattern} if pattern else {}
+        if stream:
+            more["logStreamNames"] = [stream]
         try:
             return [
                 parse(function, event["logStreamName"], event["timestamp"], event["message"])
@@ -164,7 +197,7 @@ class Errors:
                     logGroupName=f"/aws/lambda/{function}",
                     startTime=start,
                     endTime=end,
-                    filterPattern=pattern,
+                    **more,
                 )
             ]
         except NotFoundError:  # a function that was never invoked has no log group
@@ -223,26 +256,19 @@ def described(
         problems.append({"what": "metrics"} | error.as_dict())
     rows = []
     for name in names:
-        line = found.get(name)
-        if isinstance(line, ConsoleError):
-            problem = {"what": "logs of functions"} | line.as_dict()
+        last = found.get(name)
+        if isinstance(last, ConsoleError):
+            problem = {"what": "logs of functions"} | last.as_dict()
             if problem not in problems:
                 problems.append(problem)
-            line = None
+            last = None
         rows.append(
             {
                 "name": name,
                 "title": console.inventory.title("function", name),
                 "invocations": round(counts.get(invocations(name), 0)),
                 "errors": round(counts.get(failures(name), 0)),
-                "lastError": None
-                if line is None
-                else {
-                    "at": line.at,
-                    "text": sentence(line),
-                    "requestId": line.request_id,
-                    "run": run_of(line),
-                },
+                "lastError": last.as_dict() if last else None,
                 "reading": name not in found,
             }
         )

@@ -6,7 +6,7 @@
 import dagre from "../lib/dagre.js";
 
 export const HEIGHT = 30;
-export const WIDTH = 196;
+export const WIDTH = 208;
 const GROUP_GAP = 34;
 const WEIGHT = { events: 3, invokes: 3, notifies: 4, reads: 4, starts: 5, requests: 3, sends: 2, fails: 1, uses: 1 };
 

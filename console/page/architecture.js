@@ -2,7 +2,8 @@
 
 import { useData } from "./api.js";
 import { curve, HEIGHT, layout } from "./architecture-layout.js";
-import { clip, focusNext, useZoomAndPan } from "./graph.js";
+import { focusNext, useZoomAndPan } from "./graph.js";
+import { textWidth } from "./graph-layout.js";
 import { Icon, SHAPES } from "./icons.js";
 import { useKeys } from "./keyboard.js";
 import { useLiveData } from "./live-data.js";
@@ -214,6 +215,14 @@ function describe({ kind, title, count, failures, own }) {
   return parts.join(", ");
 }
 
+/** As much of a text as fits. */
+function fitted(text, width) {
+  if (textWidth(text) <= width) return text;
+  let length = text.length - 1;
+  while (length > 1 && textWidth(`${text.slice(0, length)}…`) > width) length -= 1;
+  return `${text.slice(0, length)}…`;
+}
+
 function Node({ place, node, selected, dim, onSelect, onMove }) {
   const press = (event) => {
     if (event.key === "Enter" || event.key === " ") {
@@ -239,7 +248,7 @@ function Node({ place, node, selected, dim, onSelect, onMove }) {
     <title>${describe(node)}</title>
     <rect width=${place.width} height=${place.height} rx="7" />
     <path class="glyph" transform="translate(8 8)" d=${(KINDS[node.kind] ?? KINDS.service)[2]} />
-    <text class="name" x="29" y="19.5">${clip(node.title, count ? 21 : 25)}</text>
+    <text class="name" x="29" y="19.5">${fitted(node.title, place.width - 40 - (count ? 12 + 7 * count.length : 0))}</text>
     ${count && html`<text class="sub" x=${place.width - 9} y="19.5" text-anchor="end">${count}</text>`}
     ${node.failures > 0 &&
     html`<g class="failures" transform=${`translate(${place.width - 14} 0)`}>

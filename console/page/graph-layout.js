@@ -19,7 +19,7 @@ const EXIT = "$exit"; // where a branch ends
 
 const canvas = document.createElement("canvas").getContext("2d");
 
-function textWidth(text) {
+export function textWidth(text) {
   canvas.font = `500 13px ${getComputedStyle(document.body).fontFamily}`;
   return canvas.measureText(text).width;
 }

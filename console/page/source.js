@@ -2,9 +2,10 @@
 // line selects its state.
 
 import { CopyButton } from "./dialog.js";
-import { html, useEffect, useMemo, useRef } from "./view.js";
+import { html, useEffect, useMemo, useRef, useState } from "./view.js";
 
 const LINE = 19; // pixels; also in workflows.css
+const STEP = 40; // lines
 
 /** `lines`: { nodeId: [first, last] }, from 1; a state inside another one has fewer lines. */
 export function Source({ text, lines, names, selected, onSelect }) {
@@ -13,6 +14,8 @@ export function Source({ text, lines, names, selected, onSelect }) {
   const states = useMemo(() => innermost(lines, rows.length), [lines, rows.length]);
   const starts = useMemo(() => new Map(Object.entries(lines).map(([id, [first]]) => [first, id])), [lines]);
   const range = lines[selected];
+  const latest = useRef(onSelect);
+  latest.current = onSelect;
 
   useEffect(() => {
     const box = view.current;
@@ -28,16 +31,17 @@ export function Source({ text, lines, names, selected, onSelect }) {
     const id = row && states[Number(row.dataset.line) - 1];
     if (id) onSelect(id);
   };
+  // Lines out of sight have no colours: there may be thousands.
+  const [from, to] = useVisible(view, rows.length);
   const content = useMemo(
     () => rows.map((row, index) => {
       const id = starts.get(index + 1);
-      return html`<div key=${index} class="source-line" data-line=${index + 1}>
-        <span class="source-number" aria-hidden="true">${index + 1}</span>${id
-          ? html`<button class="source-state" aria-label=${`State ${names[id] ?? id}`} onClick=${() => onSelect(id)}>${coloured(row)}</button>`
-          : coloured(row)}
-      </div>`;
+      const shown = index >= from && index < to ? coloured(row) : row;
+      return html`<div key=${index} class="source-line" data-line=${index + 1}>${id
+        ? html`<button class="source-state" aria-label=${`State ${names[id] ?? id}`} onClick=${() => latest.current(id)}>${shown}</button>`
+        : shown}</div>`;
     }),
-    [rows, starts],
+    [rows, starts, from, to],
   );
   return html`<section class="card source" aria-label="Definition">
     <header><h2>Definition</h2><div class="right tools"><${CopyButton} text=${text} /></div></header>
@@ -48,6 +52,18 @@ export function Source({ text, lines, names, selected, onSelect }) {
       </div>
     </div>
   </section>`;
+}
+
+/** The lines in sight, in steps, so that scrolling renders seldom. */
+function useVisible(view, count) {
+  const [at, setAt] = useState(0);
+  useEffect(() => {
+    const box = view.current;
+    const measure = () => setAt(Math.floor(box.scrollTop / (STEP * LINE)) * STEP);
+    box.addEventListener("scroll", measure, { passive: true });
+    return () => box.removeEventListener("scroll", measure);
+  }, []);
+  return [Math.max(0, at - STEP), Math.min(count, at + 3 * STEP)];
 }
 
 /** The innermost state of each line, or null. */
