@@ -59,12 +59,12 @@ function place(ids, edges) {
   };
 }
 
-/** Let a line leave at the right and arrive at the left; one that goes back does so as dagre has it. */
+/** Let a line leave at the right and arrive at the left; one that goes back, the other way round. */
 function attach(points, source, target) {
-  if (source.x >= target.x) return points;
-  const first = { x: source.x + WIDTH / 2, y: source.y };
-  const last = { x: target.x - WIDTH / 2, y: target.y };
-  const between = points.slice(1, -1).filter(({ x }) => x > first.x + 8 && x < last.x - 8);
+  const way = source.x < target.x ? 1 : -1;
+  const first = { x: source.x + (way * WIDTH) / 2, y: source.y };
+  const last = { x: target.x - (way * WIDTH) / 2, y: target.y };
+  const between = points.slice(1, -1).filter(({ x }) => way * (x - first.x) > 8 && way * (last.x - x) > 8);
   return [first, ...between, last];
 }
 

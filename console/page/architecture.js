@@ -42,7 +42,7 @@ const KIND = {
   sends: "calls",
   requests: "requests",
   fails: "failures go to",
-  uses: "names in its variables",
+  uses: "by a variable",
 };
 const UNIT = { machine: ["run", "runs"], function: ["invocation", "invocations"], queue: ["message now", "messages now"], topic: ["message", "messages"], rule: ["event", "events"], bus: ["event", "events"] };
 
@@ -153,6 +153,13 @@ function StackGraph({ nodes, edges, selected, onSelect }) {
     const inside = x - half > box.scrollLeft && x + half < box.scrollLeft + box.clientWidth && y > box.scrollTop + 20 && y < box.scrollTop + box.clientHeight - 20;
     if (!inside) box.scrollTo({ left: x - box.clientWidth / 2, top: y - box.clientHeight / 2 });
   }, [selected, scale, placed]);
+  // A small window begins where something happens, not at an empty corner.
+  useEffect(() => {
+    const machines = placed.nodes.filter(({ node }) => node.kind === "machine");
+    const first = machines.find(({ node }) => node.failures) ?? machines[0] ?? placed.nodes[0];
+    if (selected !== null || !first || !room || room.width > 700) return;
+    view.current.scrollTo({ left: (first.x + MARGIN) * scale - 40, top: (first.y + MARGIN) * scale - room.height / 3 });
+  }, [placed, room !== null]);
   useZoomAndPan(view, scale, setZoom, false);
 
   const near = new Set([selected]);
@@ -186,7 +193,8 @@ function StackGraph({ nodes, edges, selected, onSelect }) {
               const now = byEnds.get(`${edge.from} ${edge.to}`) ?? edge;
               if (!now.count) return null;
               const end = edge.to === selected ? points[0] : points.at(-1);
-              return html`<text key=${`count ${edge.from} ${edge.to}`} class="edge-label number" x=${end.x + (edge.to === selected ? 8 : -8)} y=${end.y - 5} text-anchor=${edge.to === selected ? "start" : "end"}>${short(now.count)}</text>`;
+              const side = (points[0].x < points.at(-1).x ? 1 : -1) * (edge.to === selected ? 1 : -1); // where the line is
+              return html`<text key=${`count ${edge.from} ${edge.to}`} class="edge-label number" x=${end.x + side * 8} y=${end.y - 5} text-anchor=${side > 0 ? "start" : "end"}>${short(now.count)}</text>`;
             })}
           </svg>`}
     </div>
@@ -200,10 +208,11 @@ function Flow({ edge, points, chosen, dim, titles }) {
   const [a, b] = [titles.get(from)?.title ?? from, titles.get(to)?.title ?? to];
   const said = [`${a} ${KIND[kind]} ${b}`, label, count !== null && `${count} times`, failures > 0 && `${failures} failed`].filter(Boolean).join("\n");
   const end = points.at(-1);
+  const way = points[0].x < end.x ? 1 : -1;
   return html`<g class=${`flow-group ${dim ? "dim" : ""}`}>
     <path class=${`flow ${kind} ${count ? "seen" : ""} ${failures ? "failing" : ""} ${chosen ? "chosen" : ""}`} d=${curve(points)} stroke-width=${thickness(count)}><title>${said}</title></path>
-    <path class=${`arrow ${count ? "seen" : ""} ${failures ? "failing" : ""}`} transform=${`translate(${end.x} ${end.y})`} d="M0 0l-6 -3.5v7z" />
-    ${failures > 0 && html`<g transform=${`translate(${end.x - 16} ${end.y})`}><circle class="cross-back" r="7" /><path class="cross" transform="translate(-4.9 -4.9) scale(.7)" d=${SHAPES.failed} /></g>`}
+    <path class=${`arrow ${count ? "seen" : ""} ${failures ? "failing" : ""}`} transform=${`translate(${end.x} ${end.y}) scale(${way} 1)`} d="M0 0l-6 -3.5v7z" />
+    ${failures > 0 && html`<g transform=${`translate(${end.x - way * 16} ${end.y})`}><circle class="cross-back" r="7" /><path class="cross" transform="translate(-4.9 -4.9) scale(.7)" d=${SHAPES.failed} /></g>`}
   </g>`;
 }
 
@@ -215,12 +224,17 @@ function describe({ kind, title, count, failures, own }) {
   return parts.join(", ");
 }
 
-/** As much of a text as fits. */
+const cut = new Map();
+
+/** As much of a text as fits. Measuring takes time, so each text is measured once. */
 function fitted(text, width) {
-  if (textWidth(text) <= width) return text;
-  let length = text.length - 1;
-  while (length > 1 && textWidth(`${text.slice(0, length)}…`) > width) length -= 1;
-  return `${text.slice(0, length)}…`;
+  const key = `${width} ${text}`;
+  if (!cut.has(key)) {
+    let shown = text;
+    for (let length = text.length - 1; length > 1 && textWidth(shown) > width; length -= 1) shown = `${text.slice(0, length)}…`;
+    cut.set(key, shown);
+  }
+  return cut.get(key);
 }
 
 function Node({ place, node, selected, dim, onSelect, onMove }) {

@@ -6,11 +6,14 @@ from tests.support import asl, catalogue
 
 
 def test_the_functions_know_every_event_as_the_catalogue_has_it() -> None:
-    assert CATALOGUE == tuple(
-        CataloguedEvent(
-            event.source, event.detail_type, event.producers, event.consumers, event.starts
+    assert (
+        tuple(
+            CataloguedEvent(
+                event.source, event.detail_type, event.producers, event.consumers, event.starts
+            )
+            for event in catalogue.events()
         )
-        for event in catalogue.events()
+        == CATALOGUE
     )
 
 
