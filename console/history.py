@@ -442,6 +442,7 @@ class History:
         attempt = visit.attempts[-1]
         if kind == "TaskSubmitted":
             attempt.submitted_at = at
+            attempt.output = text(details.get("output"))
             attempt.request_id = request_id(details.get("output")) or attempt.request_id
         else:
             attempt.started_at = at
@@ -645,7 +646,9 @@ class History:
             if open_ones
             else max((visit.exited_at or visit.entered_at) for visit in visits),
             "taken": list(taken),
-            "map": self.map_counts(visits[-1]) if node.type == "Map" else None,
+            "map": self.map_counts(visits[-1])
+            if node.type == "Map" and not node.distributed
+            else None,
             "error": next((visit.error for visit in of_status if visit.error), None),
             "waitingSince": min(
                 (since for visit in open_ones if (since := visit.waiting_since) is not None),

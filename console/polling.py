@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from console.aws import ConsoleError
+from console.aws import ConsoleError, NotFoundError
 from console.runs import Runs
 
 FASTEST = 1.0  # seconds between polls while something happens
@@ -63,7 +63,7 @@ class Poller:
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._woken: asyncio.Event | None = None
-        self._wakes_come = False
+        self.wakes_come = False  # whether somebody calls `wake` for every change
         self._changed: set[str | None] = set()  # ARNs of executions; None: any
         self.state: dict[str, Any] = {"connected": True, "since": now(), "message": None}
         # What other pages count. They must answer at once, from what they have read before.
@@ -78,7 +78,6 @@ class Poller:
 
         `execution_arn` is what has changed: an execution, "" if it is none, None for any execution.
         """
-        self._wakes_come = True
         loop, woken = self._loop, self._woken
         if self._listeners and loop is not None and woken is not None:
             self._changed.add(execution_arn)
@@ -133,7 +132,7 @@ class Poller:
                 pass
 
     def _slowest(self) -> float:
-        return SLOWEST_IF_WOKEN if self._wakes_come else SLOWEST
+        return SLOWEST_IF_WOKEN if self.wakes_come else SLOWEST
 
     def _poll(self) -> bool:
         """Read what is new and tell the listeners. Returns whether there was anything."""
@@ -147,8 +146,8 @@ class Poller:
             changed |= {run.id: run for run in runs.detail(runs.worth_detail(), DETAILED)}
             watched = {listener.run for listener in self._listeners if listener.run}
             for run_id in watched:
-                run = runs.get(run_id)
-                if run.running and time.monotonic() >= run.next_look:
+                with suppress(NotFoundError):  # the address of a run that is no more
+                    run = runs.get(run_id)
                     changed |= {run.id: run for run in runs.detail([run], 1)}
         except ConsoleError as error:
             self._say_state(False, error)

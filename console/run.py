@@ -106,6 +106,10 @@ class Page:
         seen = recording.history
         runs.detail([run], 1)
         found, complete = self._log(console, run, seen)
+        maps = map_runs(console, run, seen)
+        states = seen.summaries()
+        for node_id, one in maps.items():
+            states[node_id]["map"] = map_counts(one.get("itemCounts", {}))
         titles = _titles(console)
         drawn = timeline.build(seen, found.invocations, titles, now())
         links: list[Link] = []
@@ -125,13 +129,13 @@ class Page:
                 "parent": parent(console, described),
             },
             "graph": recording.definition.graph(),
-            "states": Keyed(seen.summaries()),
+            "states": Keyed(states),
             "timeline": drawn,
             "trigger": [link.as_dict() for link in trigger(console, described, found)],
             "leftBehind": [link.as_dict() for link in [*left_behind(console, seen), *links]],
             "payload": payload(seen),
             "history": {"count": len(recording.events), "limit": LONGEST_HISTORY},
-            "children": [child.summary() for child in children(console, seen)],
+            "children": [child.summary() for child in children(console, seen, maps)],
             "canStop": run.running and console.writable,
             "canRedrive": described.get("redriveStatus") == "REDRIVABLE" and console.writable,
             "stale": not self.server.poller.state["connected"],
@@ -192,23 +196,23 @@ def parent(console: Console, described: dict[str, Any]) -> dict[str, Any] | None
     }
 
 
-def children(console: Console, seen: History) -> list[Run]:
+def children(console: Console, seen: History, maps: dict[str, dict[str, Any]]) -> list[Run]:
     """Executions that tasks of this run started, and those of Distributed Maps."""
     runs = console.runs
     arns: dict[str, None] = {}
     found: list[Run] = []
+    for one in maps.values():
+        with suppress(ConsoleError):
+            for item in console.aws.pages(
+                "stepfunctions",
+                "list_executions",
+                "executions",
+                most=CHILDREN,
+                mapRunArn=one["mapRunArn"],
+            ):
+                runs.note(item)
+                found.append(runs.by_id[run_id(item["executionArn"])])
     for visit in seen.visits:
-        if visit.map_run is not None:
-            with suppress(ConsoleError):
-                for item in console.aws.pages(
-                    "stepfunctions",
-                    "list_executions",
-                    "executions",
-                    most=CHILDREN,
-                    mapRunArn=visit.map_run,
-                ):
-                    runs.note(item)
-                    found.append(runs.by_id[run_id(item["executionArn"])])
         for attempt in visit.attempts:
             if arn := started_execution(attempt):
                 arns[arn] = None
@@ -221,10 +225,52 @@ def children(console: Console, seen: History) -> list[Run]:
 
 def started_execution(attempt: Attempt) -> str | None:
     """ARN of the execution that a task started."""
-    if "startExecution" not in attempt.resource or not attempt.output:
+    if "startExecution" not in attempt.resource:
         return None
-    arn = at_path("$.ExecutionArn", attempt.output) or at_path("$.executionArn", attempt.output)
-    return arn if isinstance(arn, str) else None
+    for said in (attempt.output, attempt.cause):  # a failed `.sync` has it in the cause
+        for path in ("$.ExecutionArn", "$.executionArn"):
+            if isinstance(arn := at_path(path, said), str):
+                return arn
+    return None
+
+
+def map_runs(console: Console, run: Run, seen: History) -> dict[str, dict[str, Any]]:
+    """The Map Runs of the Distributed Maps that were visited, by node id."""
+    visits = [visit for visit in seen.visits if visit.node.distributed]
+    if not visits:
+        return {}
+    described = []
+    with suppress(ConsoleError):
+        listed = console.aws.pages(
+            "stepfunctions", "list_map_runs", "mapRuns", most=CHILDREN, executionArn=run.arn
+        )
+        described = [
+            console.aws.call("stepfunctions", "describe_map_run", mapRunArn=one["mapRunArn"])
+            for one in listed
+        ]
+    described.sort(key=lambda one: millis(one["startDate"]))
+    found: dict[str, dict[str, Any]] = {}
+    for visit in visits:
+        label = visit.node.definition.get("Label")
+        for one in described:
+            arn = one["mapRunArn"]
+            if arn == visit.map_run or (isinstance(label, str) and f"/{label}:" in arn):
+                found[visit.node.id] = one
+    unnamed = [visit.node.id for visit in visits if visit.node.id not in found]
+    others = [one for one in described if one not in found.values()]
+    return found | dict(zip(dict.fromkeys(unnamed), others, strict=False))
+
+
+def map_counts(counts: dict[str, int]) -> dict[str, int]:
+    """Counts of a Map Run's items, as those of any Map."""
+    return {
+        "total": counts.get("total", 0),
+        "succeeded": counts.get("succeeded", 0),
+        "failed": counts.get("failed", 0) + counts.get("timedOut", 0),
+        "running": counts.get("running", 0),
+        "cancelled": counts.get("aborted", 0),
+        "pending": counts.get("pending", 0) + counts.get("pendingRedrive", 0),
+    }
 
 
 # -- One state ------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from console.aws import Aws, BadRequestError, ConsoleError, NotFoundError
-from console.definition import Definition, parse
+from console.definition import Definition, parse, processor
 from console.history import History, millis, token_values
 from console.redaction import Redaction
 from console.stack import Inventory, Machine
@@ -324,7 +324,8 @@ class Runs:
         return list(found.values())
 
     def counts(self) -> dict[str, int]:
-        runs = self._of(None)
+        names = {machine.name for machine in self.inventory.machines}
+        runs = [run for run in self._of(None) if run.machine in names]  # without Maps' items
         return {
             "running": sum(run.running for run in runs),
             "waiting": sum(run.waiting for run in runs),
@@ -446,16 +447,33 @@ class Runs:
 
     def definition(self, execution_arn: str) -> Definition:
         """The definition that the run was started with."""
-        described = self.aws.call(
-            "stepfunctions", "describe_state_machine_for_execution", executionArn=execution_arn
-        )
-        text = described["definition"]
+        try:
+            text = self.aws.call(
+                "stepfunctions", "describe_state_machine_for_execution", executionArn=execution_arn
+            )["definition"]
+        except NotFoundError:
+            text = self._definition_of_item(execution_arn)
         with self._lock:
             if text not in self._definitions:
                 if len(self._definitions) > 200:
                     self._definitions.clear()
                 self._definitions[text] = parse(text)
             return self._definitions[text]
+
+    def _definition_of_item(self, execution_arn: str) -> str:
+        """What a Distributed Map runs for each item, from the machine's own definition."""
+        machine, _, label = machine_name(execution_arn).partition("/")
+        prefix = execution_arn.partition(":execution:")[0]
+        whole = self.aws.call(
+            "stepfunctions",
+            "describe_state_machine",
+            stateMachineArn=f"{prefix}:stateMachine:{machine}",
+        )["definition"]
+        maps = [node for node in parse(whole).nodes.values() if node.distributed]
+        for node in maps:
+            if node.definition.get("Label") == label or len(maps) == 1:
+                return json.dumps(processor(node.definition))
+        raise NotFoundError(f"{machine} has no Map with the label {label}.")
 
     def parallel(self, do: Callable[[T], R], items: Iterable[T]) -> list[R]:
         return list(self._pool.map(do, items))

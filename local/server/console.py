@@ -67,6 +67,7 @@ def _is_for_console(scope: Scope) -> bool:
 
 
 def wake_on_changes(poller: Poller) -> None:
+    poller.wakes_come = True
     add_event = sfn._add_event
 
     def add_event_and_wake(execution: dict[str, Any], *arguments: Any, **named: Any) -> Any:

@@ -12,7 +12,8 @@ def test_the_framework_is_the_open_fork_alone() -> None:
 
 
 def test_every_tool_is_pinned() -> None:
-    wanted = json.loads((ROOT / "package.json").read_text())["devDependencies"]
+    package = json.loads((ROOT / "package.json").read_text())
+    wanted = package["devDependencies"] | package["dependencies"]
 
     assert all(version[0].isdigit() for version in wanted.values())
 

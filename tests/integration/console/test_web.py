@@ -56,9 +56,15 @@ class FakeAws(Aws):
             found = [run for run in self.runs if wanted in (None, run["status"])]
             return {"executions": sorted(found, key=lambda run: run["startDate"], reverse=True)}
         if operation == "describe_execution":
-            return next(run for run in self.runs if run["executionArn"] == given["executionArn"])
+            for run in self.runs:
+                if run["executionArn"] == given["executionArn"]:
+                    return run
+            absent = {"Error": {"Code": "ExecutionDoesNotExist", "Message": "It does not exist"}}
+            raise ClientError(absent, operation)  # type: ignore[arg-type]
         if operation == "describe_state_machine_for_execution":
             return {"definition": '{"StartAt": "A", "States": {"A": {"Type": "Wait"}}}'}
+        if operation == "stop_execution":
+            return {}
         if operation == "get_execution_history":
             return {"events": []}
         raise AssertionError(operation)
@@ -162,13 +168,20 @@ def test_an_aws_that_does_not_answer_is_told_as_such(aws: FakeAws) -> None:
     assert "does not answer" in answer["error"]["message"]
 
 
-def test_who_only_reads_gets_no_token_and_writes_nothing(aws: FakeAws) -> None:
+def test_who_only_reads_gets_no_token_and_writes_nothing(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.web.secrets.token_urlsafe", lambda _: "guessed")
     aws.start("one")
     page = Page(aws)
 
     assert "token" not in ask(page, "api/stack")[1]
-    assert ask(page, "api/runs/other-sorter:one/stop", "POST")[0] == 403
+    stop = "api/runs/other-sorter:one/stop"
+    status, answer = ask(page, stop, "POST", x_console_token="guessed")
+    assert (status, answer["error"]["message"]) == (403, "This console only reads.")
     assert "stop_execution" not in aws.calls
+    assert ask(Page(aws, writable=True), stop, "POST", x_console_token="guessed")[0] == 200
+    assert "stop_execution" in aws.calls
 
 
 @pytest.mark.parametrize("host", ["example.com", "127.0.0.1", "127.0.0.1:1", f"a.localhost:{PORT}"])
@@ -264,6 +277,24 @@ def test_a_wake_brings_the_news_at_once(aws: FakeAws, monkeypatch: pytest.Monkey
         return await reading
 
     assert b'"name": "news"' in b"".join(asyncio.run(change()))
+
+
+def test_a_run_that_is_no_more_is_no_outage(aws: FakeAws) -> None:
+    poller = Page(aws).poller
+
+    async def watch() -> list[bytes]:
+        got: list[bytes] = []
+
+        async def read() -> None:
+            async for chunk in poller.listen("other-sorter:gone"):
+                got.append(chunk)
+
+        reading = asyncio.create_task(read())
+        await asyncio.sleep(1.5)
+        reading.cancel()
+        return got
+
+    assert b'"connected": false' not in b"".join(asyncio.run(watch()))
 
 
 def test_pages_are_told_when_aws_stops_answering_and_when_it_is_back(aws: FakeAws) -> None:
