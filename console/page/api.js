@@ -7,8 +7,8 @@ import { useCallback, useEffect, useRef, useState } from "./view.js";
 export const stack = createStore(null);
 /** Counts for the navigation (`summary`). */
 export const summary = createStore(null);
-/** Whether the console hears from AWS: { connected, since, message, at }. */
-export const connection = createStore({ connected: null, since: Date.now(), message: "", at: null });
+/** Whether the console hears from AWS: { connected, since, message, at, server }. */
+export const connection = createStore({ connected: null, since: Date.now(), message: null, at: null, server: false });
 
 export class ApiError extends Error {
   constructor(status, message, action) {
@@ -148,7 +148,8 @@ function open() {
     connection.set({
       connected: false,
       since: connected === false ? since : Date.now(),
-      message: "The console's server stopped answering",
+      message: null,
+      server: true, // it is this page's own server that is away
       at: Date.now(),
     });
     clearTimeout(retry);
@@ -161,7 +162,7 @@ function open() {
     summary.set(data);
     connection.set({ ...connection.get(), at: Date.now() });
   });
-  on("state", (data) => connection.set({ ...data, at: Date.now() }));
+  on("state", (data) => connection.set({ ...data, at: Date.now(), server: false }));
   on("runs", (data) => tell("runs", data.runs));
   on("run", (data) => tell("run", data));
   on("events", (data) => tell("events", data.events));

@@ -18,10 +18,12 @@ const WEIGHT = { next: 8, default: 4, choice: 3, leave: 2, catch: 1 };
 const EXIT = "$exit"; // where a branch ends
 
 const canvas = document.createElement("canvas").getContext("2d");
+const widths = new Map();
 
 export function textWidth(text) {
-  canvas.font = `500 13px ${getComputedStyle(document.body).fontFamily}`;
-  return canvas.measureText(text).width;
+  if (!widths.size) canvas.font = `500 13px ${getComputedStyle(document.body).fontFamily}`;
+  if (!widths.has(text)) widths.set(text, canvas.measureText(text).width);
+  return widths.get(text);
 }
 
 export const nodeWidth = (name) => Math.min(MAX_WIDTH, Math.max(96, Math.ceil(textWidth(name)) + ICON + PADDING));

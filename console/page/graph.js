@@ -6,13 +6,15 @@ import { Duration } from "./time.js";
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./view.js";
 
 const MARGIN = 12;
-export const SMALLEST = 0.7; // smaller, a fitted graph could not be read: one scrolls instead
+const LEAST = 0.25;
+const MOST = 2;
+const SMALLEST = 0.7; // smaller, the names could hardly be read: one scrolls instead
 
 /** `states` by node id; without them the graph is a plain drawing. `active`: what to follow. */
 export function Graph({ graph, states = {}, selected, onSelect, active = null, title = "Graph" }) {
   const key = JSON.stringify(graph);
   const placed = useMemo(() => layout(graph), [key]);
-  const [zoom, setZoom] = useState("fit");
+  const [zoom, setZoom] = useState("readable"); // a number, or "whole", or as much as can be read
   const [follow, setFollow] = useState(true);
   const [table, setTable] = useState(false);
   const [room, setRoom] = useState(null);
@@ -20,8 +22,8 @@ export function Graph({ graph, states = {}, selected, onSelect, active = null, t
 
   const width = placed.width + 2 * MARGIN;
   const height = placed.height + 2 * MARGIN;
-  const fit = room ? Math.max(SMALLEST, Math.min(1, room.width / width, room.height / height)) : 1;
-  const scale = zoom === "fit" ? fit : zoom;
+  const whole = room ? Math.min(1, room.width / width, room.height / height) : 1;
+  const scale = zoom === "whole" ? whole : zoom === "readable" ? Math.max(SMALLEST, whole) : zoom;
 
   useLayoutEffect(() => {
     if (!view.current) return undefined;
@@ -52,11 +54,11 @@ export function Graph({ graph, states = {}, selected, onSelect, active = null, t
       <div class="right tools">
         ${!table &&
         html`${active !== null && html`<button class="quiet small" aria-pressed=${follow} title="Keep the current state in sight" onClick=${() => setFollow(!follow)}>Follow</button>`}
-          <button class="quiet small" aria-label="Zoom out" onClick=${() => setZoom(Math.max(SMALLEST / 2, scale / 1.2))}>−</button>
-          <button class="quiet small percent" title="Fit the graph" aria-label=${`Fit the graph, now ${Math.round(scale * 100)} %`} aria-pressed=${zoom === "fit"} onClick=${() => setZoom(zoom === "fit" ? 1 : "fit")}>
-            ${zoom === "fit" ? "Fit" : `${Math.round(scale * 100)} %`}
+          <button class="quiet small" aria-label="Zoom out" onClick=${() => setZoom(Math.max(LEAST, scale / 1.2))}>−</button>
+          <button class="quiet small percent" title="Show the whole graph" aria-pressed=${zoom === "whole"} onClick=${() => setZoom(zoom === "whole" ? "readable" : "whole")}>
+            ${zoom === "whole" || scale === whole ? "Fit" : `${Math.round(scale * 100)} %`}
           </button>
-          <button class="quiet small" aria-label="Zoom in" onClick=${() => setZoom(Math.min(2, scale * 1.2))}>+</button>`}
+          <button class="quiet small" aria-label="Zoom in" onClick=${() => setZoom(Math.min(MOST, scale * 1.2))}>+</button>`}
         <button class="quiet small" aria-pressed=${table} onClick=${() => setTable(!table)}>Table</button>
       </div>
     </header>
@@ -181,7 +183,7 @@ export function useZoomAndPan(view, scale, setZoom, table) {
     const wheel = (event) => {
       if (!event.ctrlKey && !event.metaKey) return; // the page scrolls
       event.preventDefault();
-      setZoom(Math.min(2, Math.max(SMALLEST / 2, latest.current * Math.exp(-event.deltaY / 300))));
+      setZoom(Math.min(MOST, Math.max(LEAST, latest.current * Math.exp(-event.deltaY / 300))));
     };
     let drag = null;
     const down = (event) => {

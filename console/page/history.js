@@ -2,6 +2,7 @@
 
 import { get, path, useData } from "./api.js";
 import { JsonView } from "./json-view.js";
+import { grouped } from "./numbers.js";
 import { OpenRows } from "./rows.js";
 import { Empty, Failure, Loading } from "./states.js";
 import { clockWithMillis, exact } from "./time.js";
@@ -33,6 +34,6 @@ export function History({ id, revision }) {
       <span class="muted">${event.state ?? ""}</span>
       <span class="history-summary">${event.summary}</span>`}
     details=${({ event }) => html`<${JsonView} value=${{ previous: event.previous, ...event.details }} label="Details" />`}
-    rest=${events.length < data.total && html`<p class="more"><button onClick=${more}>Load more of ${data.total.toLocaleString("en")}</button></p>`}
+    rest=${events.length < data.total && html`<p class="more"><button onClick=${more}>Load more of ${grouped(data.total)}</button></p>`}
   />`;
 }

@@ -21,5 +21,6 @@ async function start() {
 
 startRouter();
 startKeyboard();
+root.replaceChildren();
 start();
 startLive();

@@ -2,6 +2,7 @@
 
 import { get, path, useData } from "./api.js";
 import { statusOf, StatusIcon } from "./icons.js";
+import { grouped } from "./numbers.js";
 import { Empty, Failure, Loading } from "./states.js";
 import { Table } from "./table.js";
 import { Duration } from "./time.js";
@@ -13,8 +14,8 @@ const STATUSES = ["", "failed", "caught", "running", "waiting", "succeeded", "ca
 const COLUMNS = [
   { key: "status", title: html`<span class="visually-hidden">Status</span>`, width: "14px", cell: (item) => html`<${StatusIcon} of=${item.status} />` },
   { key: "index", title: "Item", width: "48px", align: "right", cell: (item) => html`<span class="number">${item.index}</span>` },
-  { key: "label", title: "Input", width: "minmax(0, 2fr)", action: true, cell: (item) => html`<span title=${item.label}>${item.label || `Item ${item.index}`}</span>` },
-  { key: "error", title: "Error", width: "minmax(0, 1fr)", cell: (item) => item.error && html`<span class="is-failed where" title=${item.error}>${item.error}</span>` },
+  { key: "label", title: "Input", width: "minmax(0, 3fr)", action: true, cell: (item) => html`<span title=${item.label}>${item.label || `Item ${item.index}`}</span>` },
+  { key: "error", title: "Error", width: "minmax(0, 2fr)", cell: (item) => item.error && html`<span class="is-failed where" title=${item.error}>${item.error}</span>` },
   { key: "took", title: "Took", width: "64px", align: "right", cell: (item) => item.startedAt && html`<${Duration} from=${item.startedAt} to=${item.stoppedAt} />` },
 ];
 
@@ -62,7 +63,7 @@ export function MapItems({ id, node, revision, item, onSelect }) {
       <select aria-label="Status of the items" value=${filter.status} onChange=${change("status", 0)}>
         ${STATUSES.map((status) => html`<option key=${status} value=${status}>${status ? statusOf(status).word : "Any status"}</option>`)}
       </select>
-      ${shown && html`<span class="muted number" role="status">${shown.total.toLocaleString("en")} items</span>`}
+      ${shown && html`<span class="muted number" role="status">${grouped(shown.total)} items</span>`}
     </div>
     ${error && !data
       ? html`<${Failure} error=${error} retry=${reload} what="the items" />`

@@ -1,5 +1,12 @@
-// Every page of the console. One with a `nav` is in the navigation, in this order; a page is a
-// module whose `Page` gets { segments, query }: the rest of its path and its query.
+// Every page of the console, and how to add one.
+//
+// path   the first part of the address below the base
+// load   imports the page's module, given the parts of the address after `path`. Its `Page` gets
+//        { segments, query }: these parts, decoded, and the query as an object
+// nav    its place in the navigation: title, key (pressed after "g"), count and hot, which take the
+//        live counts of `summary`: the number beside the title, and whether it asks for attention
+//
+// A stylesheet of a page's own is named in index.html.
 
 export const pages = [
   {

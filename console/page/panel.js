@@ -11,7 +11,7 @@ import { MapItems } from "./map-items.js";
 import { setQuery } from "./router.js";
 import { Empty, Failure, Loading } from "./states.js";
 import { Tabs } from "./tabs.js";
-import { clock, duration, exact } from "./time.js";
+import { clock, counting, duration, exact, useTimeText } from "./time.js";
 import { html, useEffect, useRef } from "./view.js";
 
 /** `data` is the whole run, `query` says what is selected: state, visit, item, tab. */
@@ -127,7 +127,7 @@ function Body({ tab, detail, reached }) {
     case "attempts":
       return html`<${Attempts} attempts=${detail.attempts} />`;
     default:
-      return html`${note && html`<p class=${`note is-${note.status}`}><${Icon} shape=${note.status} /><span>${note.text}</span></p>`}
+      return html`${note && html`<${Note} note=${note} />`}
         <dl class="facts">
           <dt>Status</dt><dd><${Pill} of=${detail.status} /></dd>
           ${detail.facts.map(({ term, text, link }, index) => html`<dt key=${`t${index}`}>${term}</dt><dd key=${`d${index}`}>${link ? html`<${Link} link=${{ ...link, label: text || link.label }} />` : text}</dd>`)}
@@ -135,6 +135,18 @@ function Body({ tab, detail, reached }) {
         ${reached && detail.input !== null && html`<${Section} title="Input"><${JsonView} value=${detail.input} label="Input" /><//>`}
         ${reached && detail.output !== null && detail.output !== undefined && html`<${Section} title="Output"><${JsonView} value=${detail.output} label="Output" /><//>`}`;
   }
+}
+
+/** What one wants to know first: "Waiting for a callback since 14:38:22. Times out in 57 min 52 s." */
+function Note({ note: { status, text, since, timesOutAt } }) {
+  const deadline = useTimeText(
+    (now) => (!timesOutAt ? "" : timesOutAt > now ? ` Times out in ${counting(timesOutAt - now)}.` : " Its time is up."),
+    [timesOutAt],
+  );
+  return html`<p class=${`note is-${status}`}>
+    <${Icon} shape=${status} />
+    <span class="number">${text}${since && html` since <span title=${exact(since)}>${clock(since)}</span>`}${since || deadline ? "." : ""}${deadline}</span>
+  </p>`;
 }
 
 function Attempts({ attempts }) {

@@ -9,11 +9,12 @@ import { JsonView } from "./json-view.js";
 import { useKeys } from "./keyboard.js";
 import { LinkList } from "./links.js";
 import { RunLog } from "./log.js";
+import { grouped, size } from "./numbers.js";
 import { Chain, Panel } from "./panel.js";
 import { address, setQuery } from "./router.js";
 import { RunActions } from "./run-actions.js";
 import { useTitle } from "./shell.js";
-import { Failure, Loading } from "./states.js";
+import { Failure, Later, Loading } from "./states.js";
 import { useStore } from "./store.js";
 import { Table } from "./table.js";
 import { Tabs } from "./tabs.js";
@@ -69,11 +70,15 @@ function Run({ data, query, reload }) {
   return html`<div class="run">
     <${Header} data=${data} reload=${reload} />
     <div class=${`two ${graph.nodes.length > 14 ? "wide" : ""}`}>
-      <${Graph} graph=${graph} states=${states} selected=${selected} onSelect=${select} active=${run.status === "RUNNING" ? active : null} />
-      <${Panel} data=${data} query=${query} selected=${selected} />
+      <${Later} place=${html`<div class="card"></div>`}>
+        ${() => html`<${Graph} graph=${graph} states=${states} selected=${selected} onSelect=${select} active=${run.status === "RUNNING" ? active : null} />`}
+      <//>
+      <${Later} place=${html`<div class="card"></div>`}>${() => html`<${Panel} data=${data} query=${query} selected=${selected} />`}<//>
     </div>
-    <${Timeline} timeline=${timeline} selected=${selected} onSelect=${select} frozen=${connected === false} />
-    <${Below} data=${data} query=${query} />
+    <${Later} place=${html`<div class="card timeline-place"></div>`}>
+      ${() => html`<${Timeline} timeline=${timeline} selected=${selected} onSelect=${select} frozen=${connected === false} />`}
+    <//>
+    <${Later}>${() => html`<${Below} data=${data} query=${query} />`}<//>
   </div>`;
 }
 
@@ -120,7 +125,7 @@ function Header({ data, reload }) {
       ${trigger.length > 0 && html`<span>Started by <${Chain} links=${trigger} /></span>`}
       ${leftBehind.length > 0 && html`<span>Left behind <${LinkList} links=${leftBehind} /></span>`}
       <${Payload} payload=${payload} />
-      <span>History <b class="number">${history.count.toLocaleString("en")}</b> of ${history.limit.toLocaleString("en")}</span>
+      <span>History <b class="number">${grouped(history.count)}</b> of ${grouped(history.limit)}</span>
     </div>
   </div>`;
 }
@@ -128,7 +133,7 @@ function Header({ data, reload }) {
 function Payload({ payload: { bytes, limit, state } }) {
   const part = Math.min(1, bytes / limit);
   const tone = part > 0.9 ? "failed" : part > 0.6 ? "waiting" : "succeeded";
-  const text = `${(bytes / 1024).toFixed(bytes < 10_240 ? 1 : 0)} KiB`;
+  const text = size(bytes);
   return html`<span title=${state ? `The largest payload of the run, at ${state}` : undefined}>
     Payload <span class=${`meter is-${tone}`} role="img" aria-label=${`${text} of ${limit / 1024} KiB`}><i style=${{ width: `${Math.max(2, part * 100)}%` }}></i></span>
     <b class="number">${text}</b> of ${limit / 1024}

@@ -33,7 +33,7 @@ export function Shell({ failed, retry }) {
     <${Navigation} current=${page?.path} about=${about} />
     <div class="content">
       ${about && !about.local && html`<${Account} about=${about} />`}
-      <${Stale} local=${about?.local} />
+      <${Stale} about=${about} />
       <main id="main" ref=${main} tabindex="-1">
         ${failed
           ? html`<${Failure} error=${failed} retry=${retry} what="the stack" />`
@@ -52,7 +52,7 @@ function LazyPage({ page, segments, query }) {
   const [state, setState] = useState({});
   useEffect(() => {
     page.load(segments).then(
-      (module) => setState({ Page: module.Page }),
+      (module) => setTimeout(setState, 0, { Page: module.Page }), // a task of its own: what was evaluated may be much
       () => setState({ error: new Error("The page's code could not be loaded. Reload the page.") }),
     );
   }, []);
@@ -99,12 +99,13 @@ function Live() {
 }
 
 /** What one sees may be old: since when, and that the console keeps trying. */
-function Stale({ local }) {
-  const { connected, since, message } = useStore(connection);
-  const what = message || (local ? "The local AWS stopped" : "AWS stopped answering");
+function Stale({ about }) {
+  const { connected, since, message, server } = useStore(connection);
+  const mounted = about?.endpoint && new URL(about.endpoint).origin === location.origin;
+  const what = server && !mounted ? "The console's server stopped" : about?.local ? "The local AWS stopped" : "AWS stopped answering";
   const text = useTimeText((now) => `${what} ${counting(now - since)} ago; reconnecting.`, [what, since]);
   return html`<div role="status" class="stale-place">
-    ${connected === false && html`<p class="note is-waiting">${text}</p>`}
+    ${connected === false && html`<p class="note is-waiting" title=${message}>${text}</p>`}
   </div>`;
 }
 

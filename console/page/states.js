@@ -18,6 +18,16 @@ export function Loading({ what = "" }) {
   return html`<div class="empty" aria-busy="true">${late && html`<p>${["Loading", what].filter(Boolean).join(" ")}…</p>`}</div>`;
 }
 
+/** A part of a page in a task of its own, so that the browser can answer between two of them. */
+export function Later({ children, place = null }) {
+  const [ready, setReady] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(setReady, 0, true);
+    return () => clearTimeout(timer);
+  }, []);
+  return ready ? children() : place;
+}
+
 /** A request failed. A missing permission is named, as is who can give it. */
 export function Failure({ error, retry, what = "this" }) {
   if (error.status === 403 || error.action) {

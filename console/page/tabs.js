@@ -1,10 +1,18 @@
 // Tabs as the ARIA pattern has them: arrow keys move between them.
 
-import { html, useRef } from "./view.js";
+import { html, useEffect, useRef } from "./view.js";
 
 /** tabs: [[key, title]…]; `panel` is the id of the element that they change. */
 export function Tabs({ tabs, current, onSelect, label, panel }) {
   const list = useRef(null);
+  useEffect(() => {
+    // Only sideways: scrollIntoView would move the page as well.
+    const tab = list.current.querySelector("[aria-selected=true]");
+    if (!tab) return;
+    const { offsetLeft, offsetWidth } = tab;
+    const { scrollLeft, clientWidth } = list.current;
+    if (offsetLeft < scrollLeft || offsetLeft + offsetWidth > scrollLeft + clientWidth) list.current.scrollLeft = offsetLeft - 40;
+  }, [current, tabs.length]);
   const keydown = (event) => {
     const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     if (!step) return;

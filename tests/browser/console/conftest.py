@@ -25,13 +25,6 @@ expect.set_options(timeout=20_000)  # the machine may be busy
 DESKTOP = {"width": 1440, "height": 900}
 NARROW = {"width": 400, "height": 860}
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
-# Long tasks as the browser reports them: what holds up the main thread for over 50 ms.
-LONG_TASKS = """
-window.longTasks = [];
-new PerformanceObserver((list) => {
-  for (const task of list.getEntries()) window.longTasks.push(Math.round(task.duration));
-}).observe({ type: "longtask", buffered: true });
-"""
 
 
 class Workbench:
@@ -136,7 +129,6 @@ def opened(browser: Browser) -> Iterator[Callable[..., Page]]:
     def open_page(url: str, screen: dict[str, int] = DESKTOP, theme: str = "light") -> Page:
         context = browser.new_context(viewport=screen, color_scheme=theme)  # type: ignore[arg-type]
         context.set_default_timeout(30_000)
-        context.add_init_script(LONG_TASKS)
         contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: problems.append(str(error)))

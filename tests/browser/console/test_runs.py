@@ -48,6 +48,7 @@ def test_a_run_appears_and_ends_on_the_open_page(workbench: Workbench, opened: O
     workbench.wait(3, {"id": tag})
 
     expect(row(page, tag).get_by_role("img", name="Running")).to_be_visible(timeout=10_000)
+    expect(page.locator(".row").first).to_contain_text(tag)
     expect(row(page, tag).get_by_role("img", name="Succeeded")).to_be_visible(timeout=15_000)
     assert page.evaluate("window.notReloaded")
 

@@ -1,0 +1,117 @@
+"""What the console's page weighs, and that much data does not make it stutter.
+
+A task of the page's main thread is measured in time on the processor, not on the clock: other
+processes of a busy machine do not count.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from .conftest import Workbench
+
+pytestmark = pytest.mark.slow
+
+RUNS = 1000
+ITEMS = 2000
+LONGEST_TASK = 100.0  # ms
+MOST_TRANSFERRED = 150_000  # bytes
+FIRST_PAINT = 1000.0  # ms
+Opened = Callable[..., Page]
+
+
+@contextmanager
+def main_thread(browser: Browser, page: Page) -> Iterator[list[float]]:
+    """The tasks of the page's main thread meanwhile, in ms, longest first."""
+    tasks: list[float] = []
+    browser.start_tracing(page=page, categories=["toplevel", "__metadata"])
+    try:
+        yield tasks
+    finally:
+        trace = json.loads(browser.stop_tracing())["traceEvents"]
+        threads = {
+            (event["pid"], event["tid"])
+            for event in trace
+            if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
+        }
+        tasks += sorted(
+            (
+                event["tdur"] / 1000
+                for event in trace
+                if (event["pid"], event["tid"]) in threads and "tdur" in event
+            ),
+            reverse=True,
+        )
+
+
+def paint(page: Page) -> float:
+    return float(
+        page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
+    )
+
+
+def test_the_page_is_small_and_soon_there(workbench: Workbench, opened: Opened) -> None:
+    execution = workbench.ended("echo", {"id": "weighed"})
+    pages = [opened(workbench.page_of(execution)) for _ in range(3)]
+    for page in pages:
+        expect(page.locator(".graph .node")).to_be_visible()
+
+    sizes: dict[str, int] = pages[0].evaluate(
+        """Object.fromEntries([...performance.getEntriesByType("navigation"),
+             ...performance.getEntriesByType("resource")]
+             .filter(({ name }) => !name.includes("/api/"))
+             .map(({ name, transferSize }) => [name, transferSize]))"""
+    )
+    print(f"{sum(sizes.values()):,} bytes in {len(sizes)} files")
+    assert all(sizes.values())
+    assert any(name.endswith("dagre.js") for name in sizes)
+    assert sum(sizes.values()) < MOST_TRANSFERRED
+    assert min(map(paint, pages)) < FIRST_PAINT
+
+
+def test_a_thousand_runs_are_smooth(workbench: Workbench, browser: Browser, opened: Opened) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        started = [*pool.map(lambda n: workbench.start("echo", {"id": f"run {n}"}), range(RUNS))]
+    workbench.aws.wait_for_end(started[-1])
+    page = opened("about:blank")
+
+    with main_thread(browser, page) as tasks:
+        page.goto(f"{workbench.url}runs?workflow={workbench.stack}-echo")
+        expect(page.locator(".row").nth(10)).to_be_visible()
+        for _ in range(30):  # to the end, where older runs are loaded
+            page.mouse.wheel(0, 1500)
+            page.wait_for_timeout(60)
+        workbench.wait(1, {"id": "while one looks"})
+        page.get_by_role("searchbox").fill("run 77")
+        expect(page.locator(".row").filter(has_text="run 777")).to_be_visible()
+
+    assert page.locator(".row").count() < 100  # only what is in sight
+    print(f"longest task with {RUNS} runs: {tasks[0]:.0f} ms of {len(tasks)}")
+    assert tasks[0] < LONGEST_TASK
+
+
+def test_a_map_of_two_thousand_items_is_smooth(
+    workbench: Workbench, browser: Browser, opened: Opened
+) -> None:
+    orders: list[Any] = [{"valid": True}] * ITEMS
+    execution = workbench.ended("orders", {"orders": orders})
+    page = opened("about:blank")
+
+    with main_thread(browser, page) as tasks:
+        page.goto(f"{workbench.page_of(execution)}?state=Check+Orders&tab=items")
+        expect(page.get_by_text(f"{ITEMS:,} items")).to_be_visible(timeout=60_000)
+        page.locator(".map-items .row").first.hover()
+        for _ in range(20):
+            page.mouse.wheel(0, 2000)
+            page.wait_for_timeout(60)
+        page.get_by_role("tab", name="History").click()
+        expect(page.locator(".history-row").nth(50)).to_be_visible(timeout=60_000)
+
+    expect(page.locator(".graph")).to_contain_text(f"{ITEMS} ✓ of {ITEMS}")
+    print(f"longest task with {ITEMS} items: {tasks[0]:.0f} ms of {len(tasks)}")
+    assert tasks[0] < LONGEST_TASK
