@@ -44,7 +44,7 @@ SETTLING = 10.0  # seconds in which a job's late events are looked for after a c
 OVERLAP = 60_000  # milliseconds before a job's newest event in which a late one is found
 KEPT_BYTES = 64 * 1024 * 1024  # of details; older ones are read again when somebody asks
 PREVIEW = 160  # characters of a detail in the list
-LOOKED_THROUGH = 4_000  # characters of a detail in which secrets are hidden for the preview
+LOOKED_THROUGH = 10_000  # characters of a detail of which the list shows a part
 PAGE, MOST = 100, 500
 MOST_PAGES = 10  # of old jobs that one request reads
 LARGEST_EVENT = 1_048_576  # bytes, PutEvents
@@ -86,6 +86,11 @@ class Entry:
             item["execution"]["S"] if "execution" in item else None,
             "truncated" in item,
         )
+
+    @property
+    def place(self) -> str:
+        """Its place in the list: by the best estimate of its time."""
+        return f"{_moment(self.at)}#{self.id}"
 
     @property
     def secrets_hidden(self) -> bool:
@@ -286,22 +291,24 @@ class EventLog:
                     (one.latest for one in self._older.values() if not one.ended), default=""
                 )
                 floor = max(floor, self._forgotten_from)
+                # The log orders by whole seconds; the list is more precise within a second.
+                known_from = _moment(_milliseconds(floor) + 1000) if floor else ""
                 found = sorted(
                     (
                         entry
                         for entry in self._entries.values()
-                        if entry.order >= floor
-                        and (not before or entry.order < before)
+                        if entry.place >= known_from
+                        and (not before or entry.place < before)
                         and (not source or entry.source == source)
                         and (not kind or entry.type == kind)
                         and (not text or self._matches(entry, text))
                     ),
-                    key=_order,
+                    key=_place,
                     reverse=True,
                 )
                 if len(found) > limit or self._forgotten_from or not self._read_older():
                     break
-            return found[:limit], found[limit - 1].order if len(found) > limit else None
+            return found[:limit], found[limit - 1].place if len(found) > limit else None
 
     def _matches(self, entry: Entry, text: str) -> bool:
         said = f"{entry.source} {entry.type} {entry.job} {entry.id} {entry.detail}".lower()
@@ -369,8 +376,27 @@ class EventLog:
             )
 
 
+def preview(detail: str) -> str:
+    """The beginning of a detail for the list: simple values, without ARNs."""
+    if len(detail) > LOOKED_THROUGH:
+        return ""
+    fields = json.loads(detail)
+    shown = [
+        f"{name}: {value}"
+        for name, value in fields.items()
+        if isinstance(value, str | int | float)
+        and not (isinstance(value, str) and (value.startswith("arn:") or value[:1] in ("{", "[")))
+        and value not in ("", None)
+    ]
+    return ", ".join(shown)
+
+
 def _order(entry: Entry) -> str:
     return entry.order
+
+
+def _place(entry: Entry) -> str:
+    return entry.place
 
 
 def _milliseconds(order: str) -> int:
@@ -424,22 +450,25 @@ class Events:
     def news(self) -> Iterator[Told]:
         log = self.log()
         if log is not None and (found := log.refresh()):
-            newest = sorted(found, key=_order)[-MOST:]
+            newest = sorted(found, key=_place)[-MOST:]
             yield "events", {"events": [self.shown(log, entry) for entry in newest]}
 
     # -- Reading ----------------------------------------------------------------------------------
 
     def shown(self, log: EventLog, entry: Entry) -> dict[str, Any]:
         """An event in the list."""
-        preview = self.console.redaction.text(entry.detail[:LOOKED_THROUGH])
+        run = log.run_of(entry)
+        runs = self.console.known_runs
+        known = runs.by_id.get(run) if runs is not None and run else None
         return {
             "id": entry.id,
             "at": entry.at,
-            "order": entry.order,
+            "order": entry.place,
             "source": entry.source,
             "type": entry.type,
-            "preview": preview[:PREVIEW],
-            "run": log.run_of(entry),
+            "preview": self.console.redaction.text(preview(entry.detail))[:PREVIEW],
+            "run": run,
+            "runTitle": f"{known.title} · {known.label or known.name}" if known else None,
             "secretsHidden": entry.secrets_hidden,
         }
 

@@ -26,7 +26,8 @@ _SECRET_NAME = re.compile(
     r"|(set-)?cookie|x-amz-(signature|credential)",
     re.IGNORECASE | re.DOTALL,
 )
-_VALUE = r"[^&\s\"'<>\\,]+"
+# What is hidden already stays as it is: a text may come through here twice.
+_VALUE = r"(?!•{6})[^&\s\"'<>\\,]+"
 # No pattern begins with a repetition, and those inside are bounded where they can begin at every
 # letter: otherwise a word of 200,000 letters takes minutes.
 _IN_TEXT = (
@@ -42,16 +43,16 @@ _IN_TEXT = (
     # A field in a text that is not JSON as a whole: a log line, the `repr` of an event.
     re.compile(
         r"(?i)((?:token|secret|password|authorization)[\w-]{0,64}\\{0,8}[\"']?\s{0,8}[:=]\s{0,8}\\{0,8}[\"'])"
-        r"[^\"'\\]+"
+        r"(?!•{6})[^\"'\\]+"
     ),
     re.compile(rf"(?i)((?:token|password|secret)\s*=\s*)(?![\"'\\]){_VALUE}"),
 )
+_HASH_OF_TOKEN = re.compile("token:[0-9a-f]{16}")
 # Every text that a pattern above finds something in has one of these. It is quicker to look first.
 _HINTS = (
     *("token", "secret", "password", "authorization", "signature", "credential", "accesskey"),
     *("bearer", "basic", "?", "&", "#"),
 )
-_HASH_OF_TOKEN = re.compile("token:[0-9a-f]{16}")
 _WORD = re.compile(rf"[\w+/=.~%-]{{{SHORTEST},}}")
 _START = re.compile(r"(?:^|(?<=[^A-Za-z0-9]))[A-Za-z0-9]")
 

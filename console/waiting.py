@@ -44,8 +44,9 @@ class Callback:
         """The task token of the attempt that waits."""
         return next(reversed(list(token_values(self.visit))), None)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self, console: Console) -> dict[str, Any]:
         visit = self.visit
+        resource = visit.node.short_resource()
         attempt = visit.attempts[-1]
         return {
             "id": self.id,
@@ -57,7 +58,7 @@ class Callback:
             "timesOutAt": visit.times_out_at(),
             "runTimesOutAt": self.run_times_out_at,
             "heartbeatSeconds": visit.node.definition.get("HeartbeatSeconds"),
-            "resource": visit.node.short_resource(),
+            "resource": console.inventory.title("function", resource) if resource else None,
             "attempt": attempt.n,
             "comment": visit.node.definition.get("Comment"),
             "parameters": json_or_text(attempt.parameters),
@@ -117,7 +118,7 @@ def listed(console: Console, request: Request) -> dict[str, Any]:
     runs.refresh(older_than=1.0)
     found, complete = callbacks(runs)
     return {
-        "waiting": [one.as_dict() for one in found[:MOST]],
+        "waiting": [one.as_dict(console) for one in found[:MOST]],
         "total": len(found),
         "complete": complete,
     }

@@ -131,7 +131,7 @@ function List({ filter, selected }) {
           ? html`<${Table}
               label="Events, newest first"
               noun="event"
-              columns=${COLUMNS}
+              columns=${selected ? COLUMNS.filter(({ key }) => key !== "wide") : COLUMNS}
               rows=${events}
               rowKey=${({ id }) => id}
               select=${({ id }) => setQuery({ event: id, rule: null }, { replace: false })}
@@ -149,7 +149,8 @@ const COLUMNS = [
   { key: "at", title: "Time", width: "100px", cell: ({ at }) => html`<time class="number" title=${exact(at)}>${clockWithMillis(at)}</time>` },
   { key: "title", title: "Type", width: "minmax(0, 1.2fr)", action: true, cell: ({ type }) => html`<span title=${type}>${type}</span>` },
   { key: "extra", title: "Source", width: "minmax(0, 0.8fr)", cell: ({ source }) => html`<span class="muted" title=${source}>${source}</span>` },
-  { key: "dim", title: "Detail", width: "minmax(0, 2fr)", cell: ({ preview }) => html`<span class="code muted">${preview}</span>` },
+  { key: "dim", title: "Run", width: "minmax(0, 1.2fr)", cell: ({ run, runTitle }) => runTitle ?? run ?? html`<span class="muted">no run</span>` },
+  { key: "wide", title: "Detail", width: "minmax(0, 2fr)", cell: ({ preview }) => html`<span class="muted">${preview}</span>` },
 ];
 
 function Filters({ filter, kinds, clear }) {
@@ -221,7 +222,7 @@ function Facts({ event }) {
       ${event.description && html`<dt>Meaning</dt><dd>${event.description}</dd>`}
       <dt>Time</dt><dd class="number">${exact(event.at)}</dd>
       <dt>Bus</dt><dd>${event.buses.length ? html`${event.buses.join(" or ")} <span class="muted">by the rules that match</span>` : html`<span class="muted">unknown: no rule matches</span>`}</dd>
-      <dt>Run</dt><dd>${event.run ? html`<a href=${address(["runs", event.run])}>${event.run.replace(":", " ")}</a>` : html`<span class="muted">none</span>`}</dd>
+      <dt>Run</dt><dd>${event.run ? html`<a href=${address(["runs", event.run])}>${event.runTitle ?? event.run}</a>` : html`<span class="muted">none</span>`}</dd>
       <dt>Id</dt><dd><code>${event.id}</code></dd>
     </dl>
     ${event.secretsHidden && html`<p class="hint-line">Secrets were removed before the event was stored. A token is shown as a hash: the same token has the same hash.</p>`}

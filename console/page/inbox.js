@@ -40,7 +40,7 @@ function Mails({ query, selected }) {
               ? html`<${Table}
                   label="Mails, newest first"
                   noun="mail"
-                  columns=${COLUMNS}
+                  columns=${selected ? COLUMNS.filter(({ key }) => key !== "wide") : COLUMNS}
                   rows=${mails}
                   rowKey=${({ id }) => id}
                   select=${({ id }) => setQuery({ mail: id, tab: null }, { replace: false })}

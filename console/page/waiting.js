@@ -35,7 +35,7 @@ export function Page({ query }) {
               ? html`<${Table}
                     label="Open callbacks, longest waiting first"
                     noun="callback"
-                    columns=${COLUMNS}
+                    columns=${query.callback ? COLUMNS.filter(({ key }) => key !== "wide") : COLUMNS}
                     rows=${rows}
                     rowKey=${({ id }) => id}
                     select=${({ id }) => setQuery({ callback: id === query.callback ? null : id }, { replace: false })}

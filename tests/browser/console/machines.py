@@ -69,7 +69,28 @@ ECHO: dict[str, Any] = {
     "States": {"Echo": {"Type": "Pass", "End": True}},
 }
 
-MACHINES = {"Orders": ORDERS, "Patience": PATIENCE, "Echo": ECHO}
+# Waits for an event's consumer to return the token, without an end.
+CALLBACK: dict[str, Any] = {
+    "StartAt": "Ask",
+    "States": {
+        "Ask": {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::events:putEvents.waitForTaskToken",
+            "Parameters": {
+                "Entries": [
+                    {
+                        "Source": "workbench",
+                        "DetailType": "question",
+                        "Detail": {"id.$": "$.id", "taskToken.$": "$$.Task.Token"},
+                    }
+                ]
+            },
+            "End": True,
+        }
+    },
+}
+
+MACHINES = {"Orders": ORDERS, "Patience": PATIENCE, "Echo": ECHO, "Callback": CALLBACK}
 
 
 def template(stack: str) -> str:

@@ -1,6 +1,7 @@
 """Secrets are hidden, and nothing else."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -147,3 +148,40 @@ def test_any_text_is_cleaned(text: str) -> None:
     redaction.learn([UUID])
 
     assert isinstance(redaction.text(text), str)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"https://example.com/sign?code={TOKEN} and more",
+        f"taskToken={TOKEN} and more",
+        f"sending {{'taskToken': '{TOKEN}', 'n': 1}}",
+    ],
+    ids=str,
+)
+def test_what_is_hidden_already_stays_as_it_is(redaction: Redaction, text: str) -> None:
+    once = redaction.text(text)
+
+    assert redaction.text(once) == once
+
+
+def test_the_event_log_s_hash_of_a_token_is_shown(redaction: Redaction) -> None:
+    detail = {"TaskToken": "token:0123456789abcdef"}
+
+    assert redaction.clean(detail) == detail
+
+
+@pytest.mark.parametrize("part", ["z", "a-", "token", "token ", "\\", "secret=a", "&a"], ids=repr)
+def test_a_long_text_takes_no_longer_than_its_length(redaction: Redaction, part: str) -> None:
+    """Four times the length, about four times the time: sixteen would be quadratic."""
+
+    def seconds(length: int) -> float:
+        text = "?token " + part * (length // len(part))
+        begun = time.process_time()
+        redaction.text(text)
+        return time.process_time() - begun
+
+    seconds(10_000)
+    short = max(seconds(100_000), 0.01)
+
+    assert seconds(400_000) < 10 * short
