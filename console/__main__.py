@@ -136,7 +136,7 @@ def waiting(console: Console, arguments: argparse.Namespace) -> None:
     while True:
         known.refresh()
         found, complete = callbacks(known)
-        now = {callback.id: callback.as_dict() for callback in found}
+        now = {callback.id: callback.as_dict(console) for callback in found}
         for identifier, data in now.items():
             if identifier not in shown:
                 say(console, arguments, data | {"open": True}, callback_line)
