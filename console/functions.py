@@ -9,13 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from console.aws import Aws, ConsoleError, NotFoundError
 from console.core import Console
-from console.logs import Line, parse
+from console.history import message
+from console.logs import Line, function_of, parse
 from console.logs import invocations as invocations_of
 from console.polling import now
 
@@ -29,6 +31,8 @@ PATIENCE = 0.15  # seconds that a page waits for errors; then it asks again
 # GetMetricData costs money, and on AWS metrics are minutes old anyway.
 METRICS_KEPT, LOCAL_METRICS_KEPT = 60.0, 3.0  # seconds
 METRICS_AT_ONCE = 500
+SLACK = 2_000  # ms by which clocks may differ
+LIKELY = 10  # runs whose histories are looked through for an error
 _SERIOUS = ("ERROR", "CRITICAL", "FATAL")
 _EXECUTION = re.compile(r"arn:aws[\w-]*:states:[\w-]+:\d{12}:execution:([\w-]+):([\w-]+)")
 
@@ -151,6 +155,18 @@ class Errors:
             known = {name: self._known[name][1] for name in functions if name in self._known}
             return known, bool(self._missing(functions))
 
+    def with_run(self, function: str, last: Failure, find: Callable[[], str | None]) -> Failure:
+        """The failure with its run, which is looked for once."""
+        try:
+            found = replace(last, run=find())
+        except ConsoleError:
+            return last
+        with self._changed:
+            read_at, known = self._known.get(function, (0.0, None))
+            if known == last:
+                self._known[function] = (read_at, found)
+        return found
+
     def _missing(self, functions: list[str]) -> list[str]:
         return [name for name in functions if name not in self._known]
 
@@ -242,6 +258,31 @@ def run_of(line: Line) -> str | None:
     return f"{match[1]}:{match[2]}" if match else None
 
 
+def failed_run(console: Console, function: str, last: Failure) -> str | None:
+    """The run in which a function failed with this error, by the histories of runs at that time."""
+    runs = console.runs
+    machines = {
+        one.source.partition("/")[2]
+        for one in console.topology.leading_to(f"function/{function}")
+        if one.kind == "invokes"
+    }
+    near = [
+        run
+        for run in list(runs.by_id.values())
+        if run.machine in machines
+        and run.started_at - SLACK <= last.at
+        and (run.stopped_at is None or last.at <= run.stopped_at + SLACK)
+    ]
+    near.sort(key=lambda run: (run.status == "SUCCEEDED", abs((run.stopped_at or now()) - last.at)))
+    for run in near[:LIKELY]:
+        for visit in runs.recording(run).history.visits:
+            for attempt in visit.attempts:
+                said = message(attempt.cause)
+                if said and said in last.text and function_of(visit, attempt) == function:
+                    return run.id
+    return None
+
+
 def described(
     console: Console, errors: Errors, metrics: Metrics, names: list[str], hours: int
 ) -> dict[str, Any]:
@@ -262,6 +303,8 @@ def described(
             if problem not in problems:
                 problems.append(problem)
             last = None
+        if last is not None and last.run is None:
+            last = errors.with_run(name, last, partial(failed_run, console, name, last))
         rows.append(
             {
                 "name": name,

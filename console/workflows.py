@@ -174,6 +174,7 @@ def one(console: Console, request: Request) -> dict[str, Any]:
     runs.refresh(older_than=1.0)
     counted = {row["name"]: row for row in runs.workflows(now())}
     latest, _ = runs.page(machine.name, "", "", "", 1)
+    runs.detail(latest, 1)
     return _summary(topology, machine) | {
         "arn": machine.arn,
         "graph": definition.graph(),

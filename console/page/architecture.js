@@ -237,6 +237,7 @@ function fitted(text, width) {
   return cut.get(key);
 }
 
+// The texts are beside the button, which has them in its name: a name on screen may be cut short.
 function Node({ place, node, selected, dim, onSelect, onMove }) {
   const press = (event) => {
     if (event.key === "Enter" || event.key === " ") {
@@ -261,6 +262,8 @@ function Node({ place, node, selected, dim, onSelect, onMove }) {
   >
     <title>${describe(node)}</title>
     <rect width=${place.width} height=${place.height} rx="7" />
+  </g>
+  <g class=${`part-extra kind-${node.kind} ${node.failures ? "failing" : ""} ${dim ? "dim" : ""}`} data-of=${place.id} transform=${`translate(${place.x} ${place.y})`} aria-hidden="true">
     <path class="glyph" transform="translate(8 8)" d=${(KINDS[node.kind] ?? KINDS.service)[2]} />
     <text class="name" x="29" y="19.5">${fitted(node.title, place.width - 40 - (count ? 12 + 7 * count.length : 0))}</text>
     ${count && html`<text class="sub" x=${place.width - 9} y="19.5" text-anchor="end">${count}</text>`}

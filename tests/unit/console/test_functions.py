@@ -2,12 +2,26 @@
 
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from console.functions import HOUR, Errors, Metric, Metrics, last_error, run_of, sentence
-from console.logs import Line, parse
+from console.functions import (
+    HOUR,
+    Errors,
+    Failure,
+    Metric,
+    Metrics,
+    failed_run,
+    last_error,
+    run_of,
+    sentence,
+)
+from console.history import message
+from console.logs import Line, function_of, parse
+from console.topology import Connection, Topology
+from tests.unit.console.recorded import recorded
 
 NOW = 100 * HOUR
 REQUEST = "0388c561-1212-4cf5-982b-93a6422d99f7"
@@ -167,3 +181,35 @@ def test_many_metrics_are_asked_for_in_parts() -> None:
     Metrics(aws, local=False).sums([metric(f"f{n}") for n in range(501)], 24)
 
     assert aws.asked == [500, 1]
+
+
+def test_the_run_in_which_a_function_failed_so() -> None:
+    failed, succeeded = recorded("sensor-failed"), recorded("sensor-succeeded")
+    visit, attempt = next(
+        (visit, attempt)
+        for visit in failed.history.visits
+        for attempt in visit.attempts
+        if attempt.error
+    )
+    function = str(function_of(visit, attempt))
+    at = attempt.stopped_at or 0
+    histories = {"m:failed": failed.history, "m:other": succeeded.history}
+
+    def run(name: str) -> Any:
+        return SimpleNamespace(
+            id=name, machine="m", status="FAILED", started_at=at - 5_000, stopped_at=at + 5_000
+        )
+
+    console: Any = SimpleNamespace(
+        topology=Topology(connections=[Connection("machine/m", f"function/{function}", "invokes")]),
+        runs=SimpleNamespace(
+            by_id={name: run(name) for name in histories},
+            recording=lambda one: SimpleNamespace(history=histories[one.id]),
+        ),
+    )
+    said = f"{attempt.error}: {message(attempt.cause)}"
+
+    assert failed_run(console, function, Failure(at, said, None, None)) == "m:failed"
+    assert failed_run(console, function, Failure(at, "OtherError: else", None, None)) is None
+    assert failed_run(console, function, Failure(at - 60_000, said, None, None)) is None
+    assert failed_run(console, "another", Failure(at, said, None, None)) is None
