@@ -14,8 +14,6 @@ export function Source({ text, lines, names, selected, onSelect }) {
   const states = useMemo(() => innermost(lines, rows.length), [lines, rows.length]);
   const starts = useMemo(() => new Map(Object.entries(lines).map(([id, [first]]) => [first, id])), [lines]);
   const range = lines[selected];
-  const latest = useRef(onSelect);
-  latest.current = onSelect;
 
   useEffect(() => {
     const box = view.current;
@@ -38,7 +36,7 @@ export function Source({ text, lines, names, selected, onSelect }) {
       const id = starts.get(index + 1);
       const shown = index >= from && index < to ? coloured(row) : row;
       return html`<div key=${index} class="source-line" data-line=${index + 1}>${id
-        ? html`<button class="source-state" aria-label=${`State ${names[id] ?? id}`} onClick=${() => latest.current(id)}>${shown}</button>`
+        ? html`<button class="source-state" aria-label=${`State ${names[id] ?? id}`}>${shown}</button>`
         : shown}</div>`;
     }),
     [rows, starts, from, to],

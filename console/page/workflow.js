@@ -69,7 +69,7 @@ function Workflow({ data, query }) {
     <${Problems} problems=${data.problems} />
     <div class=${`two ${states.length > 14 ? "wide" : ""}`}>
       <${Graph} graph=${data.graph} selected=${selected} onSelect=${select} />
-      <${Source} text=${data.source} lines=${data.lines} names=${names} selected=${selected} onSelect=${select} />
+      <${Source} text=${data.source} lines=${data.lines} names=${names} selected=${selected} onSelect=${(state) => setQuery({ state })} />
     </div>
     <div class="workflow-below">
       <section class="card" aria-label="What starts it">
