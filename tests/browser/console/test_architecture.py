@@ -113,11 +113,25 @@ def test_nothing_moves_when_counts_change(console: str, opened: Opened) -> None:
 def test_a_stack_that_has_nothing_of_ours(workbench: Workbench, opened: Opened) -> None:
     page = opened(f"{workbench.url}architecture")
 
-    expect(page.get_by_text("Nothing is connected")).to_be_visible()
+    drawn = page.locator(".part")
+    expect(drawn).to_have_count(2)  # one machine puts an event on the default bus
+    expect(page.locator(".part.foreign")).to_have_attribute("data-id", "bus/default")
     page.locator(".part-link", has_text="orders").click()
     page.locator(".part-panel").get_by_role("link", name="Workflow").click()
     expect(page.get_by_role("heading", name="orders", level=1)).to_be_visible()
     expect(page.get_by_text("Nothing in the stack starts it.")).to_be_visible()
+
+
+def test_a_stack_without_connections_has_a_list(workbench: Workbench, opened: Opened) -> None:
+    page = opened("about:blank")
+    page.route(
+        "**/api/architecture?*",
+        lambda route: route.fulfill(json=route.fetch().json() | {"edges": []}),
+    )
+    page.goto(f"{workbench.url}architecture")
+
+    expect(page.get_by_text("Nothing is connected")).to_be_visible()
+    expect(page.locator(".part-link", has_text="orders")).to_be_visible()
 
 
 def test_what_may_not_be_read_is_said_and_the_rest_is_shown(
