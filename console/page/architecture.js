@@ -116,10 +116,10 @@ function Architecture({ data, query }) {
 
 function Legend({ hasEventLog }) {
   return html`<p class="legend muted">
-    <svg width="34" height="8" aria-hidden="true"><path class="flow seen" d="M0 4H34" stroke-width="3" /></svg> traffic
-    <svg width="34" height="8" aria-hidden="true"><path class="flow" d="M0 4H34" stroke-width="1.5" /></svg> ${hasEventLog ? "none seen" : "none measured"}
-    <svg width="34" height="8" aria-hidden="true"><path class="flow uses" d="M0 4H34" stroke-width="1.5" /></svg> by a variable
-    <svg class="icon is-failed" width="12" height="12" viewBox="0 0 14 14" aria-hidden="true"><path d=${SHAPES.failed} /></svg> failures
+    <span><svg width="34" height="8" aria-hidden="true"><path class="flow seen" d="M0 4H34" stroke-width="3" /></svg> traffic</span>
+    <span><svg width="34" height="8" aria-hidden="true"><path class="flow" d="M0 4H34" stroke-width="1.5" /></svg> ${hasEventLog ? "none seen" : "none measured"}</span>
+    <span><svg width="34" height="8" aria-hidden="true"><path class="flow uses" d="M0 4H34" stroke-width="1.5" /></svg> by a variable</span>
+    <span class="is-failed"><svg class="icon" width="12" height="12" viewBox="0 0 14 14" aria-hidden="true"><path d=${SHAPES.failed} /></svg> failures</span>
   </p>`;
 }
 
