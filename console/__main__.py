@@ -123,7 +123,7 @@ def events(console: Console, arguments: argparse.Namespace) -> None:
         show_event(entry)
     while arguments.follow:
         time.sleep(PAUSE)
-        for entry in sorted(log.refresh(), key=lambda entry: entry.order):
+        for entry in sorted(log.news(), key=lambda entry: entry.order):
             if matches(entry):
                 show_event(entry)
 

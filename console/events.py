@@ -8,10 +8,12 @@ import json
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.routing import Route
@@ -23,6 +25,8 @@ from console.event_catalogue import Catalogue, Sample
 from console.event_patterns import Pattern
 from console.links import Link
 from console.polling import Event as Told
+from console.runs import Run
+from console.timeline import EVENTS
 from console.topology import DEFAULT_BUS, Rule
 from console.web import Server
 from handlers.observability import timeline
@@ -39,6 +43,7 @@ STATUSES = (
     "NO_EXECUTION",
 )
 READ_AGAIN = 0.8  # seconds between reads of what is new
+READ_FOR_A_PAGE = 2.0  # seconds after which a page's request reads itself; else the poller has
 JOBS = 50  # jobs of each status that are read at once
 SETTLING = 10.0  # seconds in which a job's late events are looked for after a change
 OVERLAP = 60_000  # milliseconds before a job's newest event in which a late one is found
@@ -140,6 +145,7 @@ class EventLog:
         self._size = 0
         self._forgotten_from = ""  # events before this moment are not kept
         self._read_at = float("-inf")
+        self._untold: deque[Entry] = deque(maxlen=MOST)
         self._lock = threading.RLock()
 
     def __len__(self) -> int:
@@ -147,11 +153,19 @@ class EventLog:
 
     # -- Reading ----------------------------------------------------------------------------------
 
-    def refresh(self) -> list[Entry]:
-        """Read what is new, unless that was done just now. Returns new events."""
+    def news(self) -> list[Entry]:
+        """What is new since the last call, whoever has read it."""
         with self._lock:
-            if time.monotonic() - self._read_at < READ_AGAIN:
-                return []
+            self.refresh(READ_AGAIN)
+            found = list(self._untold)
+            self._untold.clear()
+            return found
+
+    def refresh(self, older_than: float = READ_FOR_A_PAGE) -> None:
+        """Read what is new, unless that was done in the last `older_than` seconds."""
+        with self._lock:
+            if time.monotonic() - self._read_at < older_than:
+                return
             first = not self._jobs
             found: list[Entry] = []
             for status in STATUSES:
@@ -159,7 +173,8 @@ class EventLog:
             found += self._read_late()
             self._read_at = time.monotonic()
             self._forget()
-            return [] if first else found
+            if not first:
+                self._untold.extend(found)
 
     def _read_newest(self, status: str) -> list[Entry]:
         """The events of jobs with a new event: read until one that is known."""
@@ -346,7 +361,9 @@ class EventLog:
     def get(self, identifier: str) -> Entry:
         """The event with this id. Raises NotFoundError."""
         with self._lock:
-            self.refresh()
+            if identifier in self._entries:
+                return self._entries[identifier]
+            self.refresh(READ_AGAIN)
             if identifier not in self._entries:
                 self._read_entries(f"event:{identifier}", _Job())
             while identifier not in self._entries:
@@ -364,6 +381,7 @@ class EventLog:
     def of_run(self, run: str) -> list[Entry]:
         """A run's events, oldest first."""
         with self._lock:
+            self.refresh()
             self._read_entries(run, self._jobs.get(run, _Job()))
             started_by = self._jobs[run].started_by if run in self._jobs else None
             return sorted(
@@ -449,7 +467,7 @@ class Events:
 
     def news(self) -> Iterator[Told]:
         log = self.log()
-        if log is not None and (found := log.refresh()):
+        if log is not None and (found := log.news()):
             newest = sorted(found, key=_place)[-MOST:]
             yield "events", {"events": [self.shown(log, entry) for entry in newest]}
 
@@ -581,6 +599,28 @@ class Events:
             json.loads(rule.pattern), event, lambda pattern: self._test(pattern, event)
         ) | {"secretsHidden": entry.secrets_hidden}
 
+    def on_timeline(self, console: Console, run: Run) -> list[dict[str, Any]]:
+        """Rows of a run's timeline: its events by type, each a mark."""
+        log = self.log()
+        if log is None:
+            return []
+        by_kind: dict[tuple[str, str], list[Entry]] = {}
+        for entry in log.of_run(run.id):
+            if (entry.source, entry.type) != timeline.STATUS_CHANGE:
+                by_kind.setdefault((entry.source, entry.type), []).append(entry)
+        return [
+            {
+                "id": f"{EVENTS}/{source}/{kind}",
+                "group": EVENTS,
+                "label": kind,
+                "node": None,
+                "link": _link_to(entries, run).as_dict(),
+                "bars": [],
+                "marks": [{"at": one.at, "label": kind} for one in entries[:MOST]],
+            }
+            for (source, kind), entries in by_kind.items()
+        ]
+
     # -- Sending ----------------------------------------------------------------------------------
 
     def buses(self) -> list[str]:
@@ -689,10 +729,19 @@ class Events:
         return str(result["EventId"])
 
 
+def _link_to(entries: list[Entry], run: Run) -> Link:
+    """To one event, or to the list of several."""
+    first = entries[0]
+    several = urlencode({"text": run.name, "source": first.source, "type": first.type})
+    href = f"events?{several}" if len(entries) > 1 else f"events/{first.id}"
+    return Link("event", first.type, href, first.at)
+
+
 def routes(server: Server) -> list[Route]:
     events = Events(server, Catalogue.read(server.console.catalogue))
     server.poller.counters.append(events.count)
     server.poller.readers.append(events.news)
+    server.contributions.append(events.on_timeline)
     return [
         server.get("events", events.listed),
         server.get("events/samples", events.samples),

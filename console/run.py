@@ -1,7 +1,6 @@
 """The page of one run, and the list of all runs."""
 
 import json
-from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYetError
 from contextlib import suppress
@@ -42,10 +41,6 @@ MOST = 1_000
 MOST_LOG_LINES = 5_000
 LOG_PATIENCE = 0.12  # seconds that a run's page waits for logs; then they come with the next update
 CHILDREN = 200
-
-# What other pages know of a run: events, mails. Each returns rows of the timeline and links.
-Contribution = Callable[[Console, Run, History], tuple[list[dict[str, Any]], list[Link]]]
-CONTRIBUTIONS: list[Contribution] = []
 
 
 def routes(server: Server) -> list[Route]:
@@ -112,11 +107,9 @@ class Page:
             states[node_id]["map"] = map_counts(one.get("itemCounts", {}))
         titles = _titles(console)
         drawn = timeline.build(seen, found.invocations, titles, now())
-        links: list[Link] = []
-        for contribute in CONTRIBUTIONS:
-            rows, more = contribute(console, run, seen)
-            drawn["rows"] += rows
-            links += more
+        for contribute in self.server.contributions:
+            with suppress(ConsoleError):
+                drawn["rows"] += contribute(console, run)
         return {
             "run": run.summary()
             | {
@@ -132,7 +125,7 @@ class Page:
             "states": Keyed(states),
             "timeline": drawn,
             "trigger": [link.as_dict() for link in trigger(console, described, found)],
-            "leftBehind": [link.as_dict() for link in [*left_behind(console, seen), *links]],
+            "leftBehind": [link.as_dict() for link in left_behind(console, seen)],
             "payload": payload(seen),
             "history": {"count": len(recording.events), "limit": LONGEST_HISTORY},
             "children": [child.summary() for child in children(console, seen, maps)],

@@ -25,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from console.aws import ConsoleError
 from console.core import Console
 from console.polling import Poller
+from console.runs import Run
 
 PAGE = Path(__file__).parent / "page"
 PACKAGES = Path(__file__).parent.parent / "node_modules"
@@ -60,6 +61,8 @@ _HEADERS = {
 }
 
 Endpoint = Callable[[Console, Request], Any]
+# What another page knows of a run, such as its events: rows of the timeline.
+Contribution = Callable[[Console, Run], list[dict[str, Any]]]
 
 
 class Server:
@@ -69,6 +72,7 @@ class Server:
         self.console = console
         self.base = base
         self.token = secrets.token_urlsafe(32)
+        self.contributions: list[Contribution] = []
         self.executor = ThreadPoolExecutor(8, thread_name_prefix="console")
         self.background = ThreadPoolExecutor(4, thread_name_prefix="console-background")
         self.poller = Poller(lambda: console.runs, console.redaction.clean, self.executor)

@@ -48,7 +48,8 @@ export function layout(graph) {
     for (const [id, { width, height }] of boxes) scope.setNode(id, { width, height });
     if (within !== null) {
       scope.setNode(EXIT, { width: 1, height: 1 });
-      const last = nodes.filter(({ id, type }) => type !== "Fail" && !inner.some(({ from }) => from === id));
+      const goesOn = new Set(inner.filter(({ kind }) => kind !== "catch").map(({ from }) => from));
+      const last = nodes.filter(({ id, type }) => type !== "Fail" && !goesOn.has(id));
       inner.push(...last.map(({ id }) => ({ from: id, to: EXIT, kind: "leave", label: null })));
     }
     inner.forEach((edge) => scope.setEdge(edge.from, edge.to, { weight: WEIGHT[edge.kind] ?? 1, edge }, edge.kind));

@@ -100,7 +100,7 @@ function sortedEdges(edges, states) {
 function isTaken(edge, states) {
   const from = states[edge.from];
   if (!from) return false;
-  if (edge.kind === "leave") return ["succeeded", "caught"].includes(from.status);
+  if (edge.kind === "leave") return from.status === "succeeded"; // what is caught goes elsewhere
   if (!from.taken.includes(edge.to)) return false;
   return edge.kind === "catch" ? from.status === "caught" : from.status !== "caught" || !from.error || edge.kind === "branch";
 }

@@ -38,6 +38,36 @@ ORDERS: dict[str, Any] = {
     },
 }
 
+# A branch that ends in a state that also catches: two ways lead on from it.
+CAREFUL: dict[str, Any] = {
+    "StartAt": "With Care",
+    "States": {
+        "With Care": {
+            "Type": "Parallel",
+            "Branches": [
+                {
+                    "StartAt": "Try",
+                    "States": {
+                        "Try": {
+                            "Type": "Parallel",
+                            "Branches": [
+                                {
+                                    "StartAt": "Inner",
+                                    "States": {"Inner": {"Type": "Pass", "End": True}},
+                                }
+                            ],
+                            "Catch": [{"ErrorEquals": ["States.ALL"], "Next": "Give Up"}],
+                            "End": True,
+                        },
+                        "Give Up": {"Type": "Pass", "End": True},
+                    },
+                }
+            ],
+            "End": True,
+        }
+    },
+}
+
 # Waits as long as the input says, beside a branch that is done at once.
 PATIENCE: dict[str, Any] = {
     "StartAt": "Both",
@@ -90,7 +120,13 @@ CALLBACK: dict[str, Any] = {
     },
 }
 
-MACHINES = {"Orders": ORDERS, "Patience": PATIENCE, "Echo": ECHO, "Callback": CALLBACK}
+MACHINES = {
+    "Orders": ORDERS,
+    "Patience": PATIENCE,
+    "Echo": ECHO,
+    "Careful": CAREFUL,
+    "Callback": CALLBACK,
+}
 
 
 def template(stack: str) -> str:

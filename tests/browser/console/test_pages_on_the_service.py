@@ -1,6 +1,7 @@
 """The console's pages of events, open callbacks, mails and dead letters, on the service."""
 
 import json
+import re
 import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -109,7 +110,9 @@ def test_what_an_event_holds_is_only_text(aws: Aws, console: str, opened: Opened
     event = put(aws, {"message": json.dumps(HOSTILE + tag), HOSTILE: HOSTILE})
     page = opened(f"{console}events/{event}")
 
-    expect(page.get_by_label("Detail").get_by_text(HOSTILE).first).to_be_visible()
+    expect(
+        page.get_by_role("group", name="Detail", exact=True).get_by_text(HOSTILE).first
+    ).to_be_visible()
     assert page.locator("img[src=x]").count() == 0
     assert "owned" not in page.title()
 
@@ -129,6 +132,23 @@ def test_the_filter_of_events_is_in_the_address(
     assert f"text={tag}" in page.url
     assert f"source={MESSAGES}" in page.url
     expect(page.locator(".row")).to_have_count(2)
+
+
+def test_a_run_s_timeline_has_its_events(aws: Aws, console: str, opened: Opened, tag: str) -> None:
+    put(aws, {"message": json.dumps(tag)})
+
+    def started() -> str | None:
+        for run in got(console, "runs?workflow=stepworks-local-messages&limit=20")["runs"]:
+            if run["label"] == tag or tag in json.dumps(got(console, f"runs/{run['id']}")["run"]):
+                return str(run["id"])
+        return None
+
+    page = opened(f"{console}runs/{until('the run of the message', started)}")
+
+    event = page.locator(".timeline").get_by_role("link", name="message", exact=True)
+    expect(event).to_be_visible()
+    event.click()
+    expect(page.get_by_role("group", name="Detail", exact=True)).to_contain_text(tag)
 
 
 # -- Waiting --------------------------------------------------------------------------------------
@@ -358,7 +378,7 @@ def test_a_dead_letter_is_sent_again(aws: Aws, console: str, opened: Opened, tag
 
     expect(page.get_by_role("dialog")).to_contain_text("started an execution")
     page.get_by_role("link", name="open the run").click()
-    expect(page.get_by_text("redrive-").first).to_be_visible()
+    expect(page).to_have_url(re.compile("/runs/stepworks-local-messages:redrive-"))
 
 
 # -- All four -------------------------------------------------------------------------------------

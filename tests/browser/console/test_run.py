@@ -119,6 +119,17 @@ def test_the_items_of_a_map_are_counted_and_opened(workbench: Workbench, opened:
     expect(page.locator(".panel .json")).to_contain_text("order-7")
 
 
+def test_the_path_leaves_a_branch_from_a_state_that_also_catches(
+    workbench: Workbench, opened: Opened
+) -> None:
+    page = opened(workbench.page_of(workbench.ended("careful", {})))
+
+    expect(node(page, "Try")).to_have_accessible_name(re.compile("succeeded"))
+    expect(page.locator(".edge.leave")).to_have_count(3)  # of Inner, of Try and of Give Up
+    expect(page.locator(".edge.leave.taken")).to_have_count(2)
+    expect(page.locator(".edge.catch.taken")).to_have_count(0)
+
+
 def test_what_is_selected_is_shared_and_in_the_address(
     workbench: Workbench, opened: Opened
 ) -> None:

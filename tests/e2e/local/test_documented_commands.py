@@ -52,7 +52,7 @@ NOT_RUN: dict[str, tuple[str, str]] = {
         ".venv/bin/python -m pytest --version",
     ),
     r"make bench": ("takes minutes, and its numbers need a quiet machine", ""),
-    r"make console STAGE=dev( ALLOW_WRITES=1)?": ("serves until it is interrupted", ""),
+    r"make console( STAGE=dev( ALLOW_WRITES=1)?)?": ("serves until it is interrupted", ""),
     r".venv/bin/python -m console --stack other-stack": (
         "serves until it is interrupted; test_other_stack.py does so",
         ".venv/bin/python -m console --help",
