@@ -7,6 +7,7 @@ events of the event log, runs, metrics of functions, rules and topics, and messa
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from starlette.requests import Request
@@ -33,7 +34,26 @@ Problems = list[dict[str, Any]]
 
 
 def routes(server: Server) -> list[Route]:
+    server.poller.readers.append(Ahead(server).read)
     return [server.get("architecture", Page(server).answer)]
+
+
+class Ahead:
+    """Reads the topology once somebody has opened the console: it takes a second or more."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.begun = False
+
+    def read(self) -> tuple[()]:
+        if not self.begun:
+            self.begun = True
+            self.server.background.submit(self._read)
+        return ()
+
+    def _read(self) -> None:
+        with suppress(ConsoleError):  # a page that needs it says so
+            _ = self.server.console.topology
 
 
 class Page:
