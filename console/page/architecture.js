@@ -88,8 +88,10 @@ function Architecture({ data, query }) {
     "/": {
       help: "Search the parts",
       run: () => {
+        const focus = () => document.getElementById("parts-text")?.focus();
         setQuery({ part: null });
-        requestAnimationFrame(() => document.getElementById("parts-text")?.focus());
+        focus();
+        requestAnimationFrame(focus); // the list may come only now
       },
     },
     Escape: { help: "Select nothing", run: () => setQuery({ part: null }) },
