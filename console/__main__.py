@@ -15,10 +15,13 @@ import boto3
 from hypercorn.asyncio import serve as serve_forever
 from hypercorn.config import Config
 
-from console.aws import Aws, ConsoleError
+from console.aws import Aws, ConsoleError, NotFoundError
 from console.core import Console
+from console.events import Entry
 from console.run import duration
 from console.runs import Run
+from console.stack import EVENT_LOG_OUTPUT
+from console.waiting import callbacks
 from console.web import create
 
 SERVICE = "stepworks"  # the stack of a stage is <service>-<stage>
@@ -85,6 +88,68 @@ def show(console: Console, arguments: argparse.Namespace) -> None:
         say(console, arguments, run.summary(), run_line)
 
 
+def events(console: Console, arguments: argparse.Namespace) -> None:
+    """list the events of the event log, newest first; with --follow, print each as it comes"""
+    log = console.event_log()
+    if log is None:
+        raise NotFoundError(
+            f"The stack {console.stack} has no event log.",
+            f"A stack with one names its table in the output {EVENT_LOG_OUTPUT}.",
+        )
+
+    def show_event(entry: Entry) -> None:
+        data = {
+            "id": entry.id,
+            "at": entry.at,
+            "source": entry.source,
+            "type": entry.type,
+            "run": log.run_of(entry),
+            "detail": json.loads(entry.detail),
+        }
+        say(console, arguments, data, event_line)
+
+    def matches(entry: Entry) -> bool:
+        said = f"{entry.source} {entry.type} {entry.job} {entry.id} {entry.detail}".lower()
+        return (
+            arguments.source in (None, entry.source)
+            and arguments.type in (None, entry.type)
+            and all(word in said for word in (arguments.text or "").lower().split())
+        )
+
+    found, _ = log.page(
+        arguments.text or "", arguments.source or "", arguments.type or "", "", arguments.limit
+    )
+    for entry in reversed(found) if arguments.follow else found:
+        show_event(entry)
+    while arguments.follow:
+        time.sleep(PAUSE)
+        for entry in sorted(log.news(), key=lambda entry: entry.order):
+            if matches(entry):
+                show_event(entry)
+
+
+def waiting(console: Console, arguments: argparse.Namespace) -> None:
+    """list the open callbacks, longest waiting first; with --follow, print each change"""
+    known = console.runs
+    shown: dict[str, dict[str, Any]] = {}
+    complete = False
+    while True:
+        known.refresh()
+        found, complete = callbacks(known)
+        now = {callback.id: callback.as_dict(console) for callback in found}
+        for identifier, data in now.items():
+            if identifier not in shown:
+                say(console, arguments, data | {"open": True}, callback_line)
+        # What cannot be read for a moment has not been answered.
+        for identifier in shown.keys() - now.keys() if complete else ():
+            say(console, arguments, shown[identifier] | {"open": False}, callback_line)
+        shown = now if complete else shown | now
+        if not arguments.follow and complete:
+            return
+        if arguments.follow:
+            time.sleep(PAUSE)
+
+
 def find(console: Console, text: str) -> Run:
     """A run by its id, its ARN, its name or its label. Raises ConsoleError."""
     if ":execution:" in text:
@@ -128,6 +193,24 @@ def state_line(state: dict[str, Any]) -> str:
     return f"  {at}  {state['status']:<10} {state['node']}{items}{error}  {took}".rstrip()
 
 
+def event_line(event: dict[str, Any]) -> str:
+    at = datetime.fromtimestamp(event["at"] / 1000).strftime("%d.%m. %H:%M:%S.%f")[:-3]
+    detail = json.dumps(event["detail"], ensure_ascii=False)
+    about = event["run"] or (detail if len(detail) <= 80 else f"{detail[:79]}…")
+    return f"{at}  {event['source']:<24} {event['type']:<40} {about}"
+
+
+def callback_line(waits: dict[str, Any]) -> str:
+    since = datetime.fromtimestamp(waits["since"] / 1000).strftime("%d.%m. %H:%M:%S")
+    now = time.time() * 1000
+    how_long = duration(now - waits["since"])
+    ends = waits["timesOutAt"] or waits["runTimesOutAt"]
+    deadline = f"times out in {duration(max(0, ends - now))}" if ends else "NEVER TIMES OUT"
+    last = deadline if waits["open"] else "waits no more"
+    run = f"{waits['run']['title']:<16} {waits['run']['label']:<40}"
+    return f"{since}  {run} {waits['state']:<32} {how_long:>12}  {last}"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m console", description=__doc__)
     stack = parser.add_mutually_exclusive_group(required=True)
@@ -143,18 +226,24 @@ def main() -> int:
     )
     commands = parser.add_subparsers(dest="command")
     commands.add_parser("serve", help=serve.__doc__)
-    for command in (runs, show):
+    for command in (runs, show, events, waiting):
         one = commands.add_parser(command.__name__, help=command.__doc__)
         one.add_argument("--json", action="store_true", help="one JSON object a line")
         one.add_argument("--follow", action="store_true", help="go on until Ctrl-C or its end")
-        if command is runs:
-            one.add_argument("--status", help="RUNNING, SUCCEEDED, FAILED …, several with commas")
-            one.add_argument("--text", help="words that a run must have")
+        if command in (runs, events):
+            one.add_argument("--text", help="words that it must have")
             one.add_argument("--limit", type=int, default=LISTED, help=f"at most ({LISTED})")
-        else:
+        if command is events:
+            one.add_argument("--source", help="source of the event")
+            one.add_argument("--type", help="detail-type of the event")
+        elif command is runs:
+            one.add_argument("--status", help="RUNNING, SUCCEEDED, FAILED …, several with commas")
+        elif command is show:
             one.add_argument("run", help="name, label, id or ARN of a run")
     arguments = parser.parse_args()
-    do = {"runs": runs, "show": show}.get(arguments.command, serve)
+    do = {"runs": runs, "show": show, "events": events, "waiting": waiting}.get(
+        arguments.command, serve
+    )
     aws = Aws(boto3.Session(), os.environ.get("AWS_ENDPOINT_URL") or None)
     name = arguments.stack or f"{SERVICE}-{arguments.stage}"
     try:

@@ -5,9 +5,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from console.aws import Aws, BadRequestError, NotFoundError
@@ -16,23 +15,13 @@ from console.logs import Logs
 from console.redaction import Redaction
 from console.runs import Runs
 from console.stack import Inventory, discover
+from console.topology import Reader, Rule, Topology, read_rule
+
+if TYPE_CHECKING:
+    from console.events import EventLog
 
 REDISCOVERED = 30.0  # seconds after which the stack is looked at again: it may have been deployed
 SELDOM = 120.0  # seconds after which rules and methods are read again
-
-DEFAULT_BUS = "default"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A rule of EventBridge."""
-
-    name: str
-    title: str
-    bus: str  # name
-    enabled: bool
-    pattern: str | None  # JSON text; None: it has a schedule
-    targets: list[dict[str, Any]]
 
 
 class Console:
@@ -47,6 +36,8 @@ class Console:
         self.logs = Logs(aws)
         self._rules: Cached[Rule] = Cached(SELDOM)
         self._api_methods: Cached[tuple[str, str]] = Cached(SELDOM)
+        self._topology = Reader(aws)
+        self._event_log: EventLog | None = None
         self._runs: Runs | None = None
         self._discovered = 0.0
         self._lock = threading.Lock()
@@ -83,6 +74,26 @@ class Console:
             self._runs.inventory = inventory
         self._discovered = time.monotonic()
 
+    @property
+    def topology(self) -> Topology:
+        """The stack's parts and how they are connected."""
+        return self._topology.topology(self.inventory)
+
+    def event_log(self) -> "EventLog | None":
+        """The stack's event log, if it has one."""
+        from console.events import EventLog
+
+        table = self.inventory.event_log
+        with self._lock:
+            if table is None or self._event_log is None or self._event_log.table != table:
+                self._event_log = EventLog(self.aws, table) if table else None
+            return self._event_log
+
+    @property
+    def known_event_log(self) -> "EventLog | None":
+        """The event log if it was read before: nothing is read."""
+        return self._event_log
+
     # -- What sets machines off -------------------------------------------------------------------
 
     def rules(self) -> list[Rule]:
@@ -97,27 +108,13 @@ class Console:
         ]
 
     def _read_rules(self) -> Iterator[Rule]:
-        for resource in self.inventory.of_kind("rule"):
-            bus, _, name = resource.physical_id.rpartition("|")
-            # The physical id is `bus|rule`; on the default bus the rule's name alone. An emulator
-            # may leave the bus out, or give the rule's ARN.
-            own = [one.name for one in self.inventory.of_kind("bus")]
-            for place in [bus.rpartition("/")[2]] if bus else [DEFAULT_BUS, *own]:
-                with suppress(NotFoundError):
-                    yield self._read_rule(name.rpartition("/")[2], place, resource.title)
-                    break
-
-    def _read_rule(self, name: str, bus: str, title: str) -> Rule:
-        described = self.aws.call("events", "describe_rule", Name=name, EventBusName=bus)
-        targets = self.aws.call("events", "list_targets_by_rule", Rule=name, EventBusName=bus)
-        return Rule(
-            name,
-            title.rpartition("|")[2],
-            bus,
-            described.get("State", "ENABLED") != "DISABLED",
-            described.get("EventPattern"),
-            targets["Targets"],
-        )
+        inventory = self.inventory
+        buses = [bus.name for bus in inventory.of_kind("bus")]
+        for resource in inventory.of_kind("rule"):
+            with suppress(NotFoundError):
+                rule = read_rule(self.aws, resource, buses)
+                if rule is not None:
+                    yield rule
 
     def api_methods(self) -> list[tuple[str, str]]:
         """(method and path, its integration) for each method of the stack's REST APIs."""

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -20,13 +20,14 @@ from starlette.routing import Route
 
 from console import event_patterns
 from console.aws import Aws, BadRequestError, NotFoundError
-from console.core import DEFAULT_BUS, Console, Rule
+from console.core import Console
 from console.event_catalogue import Catalogue, Sample
 from console.event_patterns import Pattern
 from console.links import Link
 from console.polling import Event as Told
 from console.runs import Run
 from console.timeline import EVENTS
+from console.topology import DEFAULT_BUS, Rule
 from console.web import Server
 from handlers.observability import timeline
 
@@ -50,6 +51,7 @@ KEPT_BYTES = 64 * 1024 * 1024  # of details; older ones are read again when some
 PREVIEW = 160  # characters of a detail in the list
 LOOKED_THROUGH = 10_000  # characters of a detail of which the list shows a part
 PAGE, MOST = 100, 500
+MOST_PAGES = 10  # of old jobs that one request reads
 LARGEST_EVENT = 1_048_576  # bytes, PutEvents
 
 
@@ -327,6 +329,22 @@ class EventLog:
         said = f"{entry.source} {entry.type} {entry.job} {entry.id} {entry.detail}".lower()
         return all(word in said for word in text.lower().split())
 
+    def since(self, at: int) -> tuple[list[Entry], bool]:
+        """Events after a moment, and whether these are all."""
+        moment = _moment(at)
+        with self._lock:
+            self.refresh()
+            for _ in range(MOST_PAGES):
+                open_ones = [one.latest for one in self._older.values() if not one.ended]
+                if max(open_ones, default="") < moment or not self._read_older():
+                    break
+            else:
+                return self._after(moment), False
+            return self._after(moment), self._forgotten_from < moment
+
+    def _after(self, moment: str) -> list[Entry]:
+        return [entry for entry in self._entries.values() if entry.order >= moment]
+
     def kinds(self) -> list[dict[str, str]]:
         """Sources and types that occur."""
         with self._lock:
@@ -423,7 +441,6 @@ class Events:
 
     server: Server
     catalogue: Catalogue
-    _log: EventLog | None = field(default=None, init=False)
 
     @property
     def console(self) -> Console:
@@ -431,12 +448,7 @@ class Events:
 
     def log(self) -> EventLog | None:
         """The stack's event log, if it has one."""
-        table = self.console.inventory.event_log
-        if table is None:
-            return None
-        if self._log is None or self._log.table != table:
-            self._log = EventLog(self.console.aws, table)
-        return self._log
+        return self.console.event_log()
 
     def _needed_log(self) -> EventLog:
         log = self.log()
@@ -450,7 +462,8 @@ class Events:
     # -- For the poller ---------------------------------------------------------------------------
 
     def count(self) -> dict[str, int | None]:
-        return {"events": None if self._log is None else len(self._log)}
+        log = self.console.known_event_log
+        return {"events": None if log is None else len(log)}
 
     def news(self) -> Iterator[Told]:
         log = self.log()

@@ -10,8 +10,10 @@ _KINDS = {
     "AWS::StepFunctions::StateMachine": "machine",
     "AWS::Serverless::StateMachine": "machine",
     "AWS::Lambda::Function": "function",
+    "AWS::Lambda::EventInvokeConfig": "invoke config",
     "AWS::Events::Rule": "rule",
     "AWS::Events::EventBus": "bus",
+    "AWS::Scheduler::Schedule": "schedule",
     "AWS::SQS::Queue": "queue",
     "AWS::DynamoDB::Table": "table",
     "AWS::DynamoDB::GlobalTable": "table",
@@ -169,6 +171,8 @@ def title(name: str, stack: str, logical_id: str = "") -> str:
     """A resource's name for people: without the stack's name in front and a random end."""
     short = name.removeprefix(f"{stack}-")
     match = re.fullmatch(r"(.+?)-[A-Za-z0-9]{8,}", short)
-    if match and logical_id and match[1] == logical_id:
-        return match[1]
+    if match and logical_id and match[1].lower() == logical_id.lower():  # a bucket's: lower case
+        return logical_id
+    # A name that is unique in the world often ends so.
+    short = re.sub(r"-\d{12}(-[a-z]{2}(-[a-z]+)+-\d)?$", "", short)
     return short or name

@@ -291,9 +291,9 @@ def _follows_a_link(request: Request) -> bool:
 
 def _pages(server: Server) -> list[Route]:
     """The routes of all pages below api/."""
-    from console import dead_letters, events, inbox, run, waiting
+    from console import architecture, dead_letters, events, inbox, run, waiting, workflows
 
-    pages = (run, events, waiting, inbox, dead_letters)
+    pages = (run, events, waiting, inbox, dead_letters, workflows, architecture)
     return [route for page in pages for route in page.routes(server)]
 
 

@@ -42,10 +42,14 @@ def env(settings: Settings, _: argparse.Namespace) -> None:
 def demo(settings: Settings, arguments: argparse.Namespace) -> None:
     """run the workflows on real input and show what each produced"""
     from local.demo import run
+    from local.demo.worth_opening import worth_opening
 
     bring_up(settings)
-    run(Aws(settings), console, quick=arguments.quick, verbose=arguments.verbose)
+    aws = Aws(settings)
+    run(aws, console, quick=arguments.quick, verbose=arguments.verbose)
     print_console(settings)
+    if worth := worth_opening(aws):
+        console.print(str(worth), soft_wrap=True, highlight=False, markup=False)
 
 
 def bring_up(settings: Settings) -> None:

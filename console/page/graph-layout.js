@@ -20,7 +20,7 @@ const EXIT = "$exit"; // where a branch ends
 const canvas = document.createElement("canvas").getContext("2d");
 const widths = new Map();
 
-function textWidth(text) {
+export function textWidth(text) {
   if (!widths.size) canvas.font = `500 13px ${getComputedStyle(document.body).fontFamily}`;
   if (!widths.has(text)) widths.set(text, canvas.measureText(text).width);
   return widths.get(text);

@@ -88,7 +88,7 @@ export function Graph({ graph, states = {}, selected, onSelect, active = null, t
   </section>`;
 }
 
-const clip = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
+export const clip = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
 
 /** What was taken is drawn over what was not. */
 function sortedEdges(edges, states) {
@@ -158,7 +158,7 @@ function Node({ place, state, selected, onSelect, onMove }) {
   </g>`;
 }
 
-function focusNext(view, nodes, from, key) {
+export function focusNext(view, nodes, from, key) {
   const vertical = key === "ArrowDown" || key === "ArrowUp";
   const forward = key === "ArrowDown" || key === "ArrowRight" ? 1 : -1;
   const centre = ({ x, y, width, height }) => [x + width / 2, y + height / 2];
@@ -174,7 +174,7 @@ function focusNext(view, nodes, from, key) {
   if (best) [...view.querySelectorAll(".node")].find((element) => element.dataset.id === best.id)?.focus();
 }
 
-function useZoomAndPan(view, scale, setZoom, table) {
+export function useZoomAndPan(view, scale, setZoom, table) {
   const latest = useRef(scale);
   latest.current = scale;
   useEffect(() => {

@@ -34,4 +34,14 @@ export const pages = [
     load: () => import("./dead-letters.js"),
     nav: { title: "Dead letters", key: "d", count: (counts) => counts.deadLetters ?? undefined, hot: (counts) => counts.deadLetters > 0 },
   },
+  {
+    path: "workflows",
+    load: ({ length }) => (length ? import("./workflow.js") : import("./workflows.js")),
+    nav: { title: "Workflows", key: "m" },
+  },
+  {
+    path: "architecture",
+    load: () => import("./architecture.js"),
+    nav: { title: "Architecture", key: "a" },
+  },
 ];

@@ -12,6 +12,7 @@ from local.gaps import (
     code_on_disk,
     error_names,
     lambda_events,
+    lambda_metrics,
     lambda_workers,
     machine_depth,
     machine_timeout,
@@ -34,6 +35,7 @@ def install() -> None:
     code_on_disk.install()
     error_names.install()
     lambda_events.install()
+    lambda_metrics.install()
     lambda_workers.install()
     machine_depth.install()
     machine_timeout.install()

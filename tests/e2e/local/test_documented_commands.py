@@ -52,6 +52,16 @@ NOT_RUN: dict[str, tuple[str, str]] = {
         ".venv/bin/python -m pytest --version",
     ),
     r"make bench": ("takes minutes, and its numbers need a quiet machine", ""),
+    r"make console( STAGE=dev( ALLOW_WRITES=1)?)?": ("serves until it is interrupted", ""),
+    r".venv/bin/python -m console --stack other-stack": (
+        "serves until it is interrupted; test_other_stack.py does so",
+        ".venv/bin/python -m console --help",
+    ),
+    r"python -m console": ("says how it is called", ".venv/bin/python -m console --help"),
+    r".venv/bin/python -m tests.browser.console.picture": (
+        "needs Chromium, and changes a file in docs/",
+        ".venv/bin/python -c 'import tests.browser.console.picture'",
+    ),
     r"make deploy STAGE=(dev|prod|prod2)": ("needs an AWS account", ""),
     r".venv/bin/python -m ops take-back --stage prod": (
         "needs a stack that was removed; test_retained.py runs it",
@@ -94,6 +104,7 @@ VALUES: Values = {
         "SensorStateMachineArn",
         {"bucketName": service.aws.outputs["SensorSourceBucket"], "objectKey": "gone.csv"},
     ),
+    "<run>": lambda service, _: service.counted_cookies(),
     "<suite>": lambda *_: "docs",
     "<key>": lambda service, _: service.failed_file(),
     "<an empty bucket>": lambda service, _: service.empty_bucket(),
