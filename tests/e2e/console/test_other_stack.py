@@ -10,6 +10,7 @@ from local.aws import Aws, until
 from tests.e2e.console.conftest import Client, run_id
 
 STACK = "somebody-elses"
+pytestmark = pytest.mark.xdist_group("other-stack")  # its tests share one stack
 DEFINITION = {
     "StartAt": "Each",
     "States": {

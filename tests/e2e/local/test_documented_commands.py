@@ -299,7 +299,7 @@ class Shell:
         text = self.service.in_place(command.text)
         code_alone = re.sub(r"#.*", "", text)
         assert not (left := re.search(r"<[a-zA-Z' ]+>|…", code_alone)), (
-            f"{command}\nNobody knows what to put for {left and left[0]}: add it to VALUES."
+            f"{command}\nThere is no value for {left and left[0]}: add it to VALUES."
         )
         if command.language == "python":
             program = self.service.folder / "program.py"

@@ -302,7 +302,7 @@ class TestFailures:
     @staticmethod
     def rule_arn(messages: Messages) -> str:
         rules = messages.aws.client("events").list_rules(EventBusName=messages.bus)["Rules"]
-        (arn,) = [rule["Arn"] for rule in rules]
+        (arn,) = [rule["Arn"] for rule in rules if "MessagesRule" in rule["Name"]]
         return str(arn)
 
 

@@ -87,7 +87,11 @@ def logs(aws: Aws) -> Iterator[str]:
 def executions(traces: Traces) -> Iterator[str]:
     for arn in traces.executions:
         yield json.dumps(traces.signing.aws.describe(arn), default=str)
-        yield json.dumps(traces.signing.aws.history(arn), default=str)
+        for event in traces.signing.aws.history(arn):
+            # The parameters of a task have its token, and who may read the history may see it
+            # (docs/operations.md, "Who may decide for Bob").
+            event.get("taskScheduledEventDetails", {}).pop("parameters", None)
+            yield json.dumps(event, default=str)
 
 
 def table(traces: Traces, output: str) -> Iterator[str]:
@@ -120,7 +124,7 @@ def test_api_responses_have_no_secrets(traces: Traces) -> None:
     assert secrets_in([*traces.tokens, *traces.codes.values()], traces.responses) == []
 
 
-def test_executions_and_their_history_have_no_secrets(traces: Traces) -> None:
+def test_executions_have_tokens_in_the_parameters_of_tasks_only(traces: Traces) -> None:
     assert secrets_in([*traces.tokens, *traces.codes.values()], executions(traces)) == []
 
 
