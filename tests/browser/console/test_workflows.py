@@ -80,11 +80,11 @@ def test_j_and_k_go_from_state_to_state(console: str, opened: Opened) -> None:
     expect(page.locator(".node").first).to_be_visible()
 
     page.keyboard.press("j")
-    expect(chosen).to_have_attribute("data-id", "Is It A Document?")
+    expect(chosen).to_have_attribute("data-id", "Is There A Document Id?")
     page.keyboard.press("j")
     expect(chosen).to_have_attribute("data-id", "Identify Document")
     page.keyboard.press("k")
-    expect(chosen).to_have_attribute("data-id", "Is It A Document?")
+    expect(chosen).to_have_attribute("data-id", "Is There A Document Id?")
 
 
 def test_functions_have_their_last_error_and_its_run(

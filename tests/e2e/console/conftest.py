@@ -82,6 +82,8 @@ def _events(response: Any) -> Iterator[tuple[str, Any]]:
             name = line[7:]
         elif line.startswith("data: "):
             yield name, json.loads(line[6:])
+        elif line.startswith(":"):  # keeps the connection open
+            yield "comment", None
 
 
 def run_id(arn: str) -> str:

@@ -3,14 +3,14 @@
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from local.aws import Aws, until
 from tests.e2e.console.conftest import Client, run_id
 
-STACK = "somebody-elses"
-pytestmark = pytest.mark.xdist_group("other-stack")  # its tests share one stack
+STACK = f"somebody-elses-{uuid4().hex[:8]}"  # each worker has one
 DEFINITION = {
     "StartAt": "Each",
     "States": {
@@ -84,6 +84,9 @@ def outputs(aws: Aws) -> Iterator[dict[str, str]]:
     stack = until("the stack", created)
     yield {one["OutputKey"]: one["OutputValue"] for one in stack["Outputs"]}
     cloudformation.delete_stack(StackName=STACK)
+    cloudformation.get_waiter("stack_delete_complete").wait(
+        StackName=STACK, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+    )
 
 
 @pytest.fixture
