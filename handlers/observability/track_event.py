@@ -19,7 +19,7 @@ _DAY = 24 * 3600
 
 @logger.inject_lambda_context(correlation_id_path="id")
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Event: EventBridge, any event of this service.
+    """Event: EventBridge, any event of this service; reads id, source, detail-type, time, detail.
     Result: none.
     Errors: InvalidEventError, AwsUnavailableError, ConfigurationError.
     """

@@ -44,10 +44,8 @@ def routes() -> dict[str, str]:
 
 def called_by_hand() -> set[str]:
     """The functions that nothing in the service calls: no event, machine, rule or schedule."""
-    wiring = "".join(
-        path.read_text()
-        for path in (*ROOT.glob("handlers/*/resources.yml"), *DEFINITIONS.glob("*.asl.yml"))
-    )
+    resources = set(ROOT.glob("handlers/*/*.yml")) - set(ROOT.glob("handlers/*/functions.yml"))
+    wiring = "".join(path.read_text() for path in (*resources, *DEFINITIONS.glob("*.asl.yml")))
     return {
         name
         for name, body in functions().items()

@@ -15,6 +15,7 @@ import pytest
 from local import api
 from local.aws import Aws, until
 from local.errors import LocalError
+from local.settings import STACK
 from tests.e2e.messages.messages import Messages, event
 
 HAPPY_PATH = ["Check Message", "Record Message", "Check Status?", "Job Succeed"]
@@ -301,9 +302,13 @@ class TestFailures:
 
     @staticmethod
     def rule_arn(messages: Messages) -> str:
-        rules = messages.aws.client("events").list_rules(EventBusName=messages.bus)["Rules"]
-        (arn,) = [rule["Arn"] for rule in rules if "MessagesRule" in rule["Name"]]
-        return str(arn)
+        aws = messages.aws
+        rule = aws.client("cloudformation").describe_stack_resource(
+            StackName=STACK, LogicalResourceId="MessagesRule"
+        )["StackResourceDetail"]["PhysicalResourceId"]
+        name = rule.rpartition("|")[2].rpartition("/")[2]
+        found = aws.client("events").describe_rule(Name=name, EventBusName=messages.bus)
+        return str(found["Arn"])
 
 
 def dlq(aws: Aws, action: str, *words: str) -> str:
