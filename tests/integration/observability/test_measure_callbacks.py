@@ -1,6 +1,7 @@
 """The measured age of callbacks, with executions on moto's Step Functions."""
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -55,6 +56,15 @@ class World:
                 return str(json.loads(message["Body"])["token"])
         raise AssertionError("no message with a token")
 
+    def wait_for_end(self, machine: str) -> None:
+        for _ in range(500):
+            if not self.states.list_executions(stateMachineArn=machine, statusFilter="RUNNING")[
+                "executions"
+            ]:
+                return
+            time.sleep(0.01)
+        raise AssertionError("the execution did not end")
+
 
 @pytest.fixture
 def world(fresh_clients: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
@@ -95,6 +105,7 @@ def test_a_task_that_is_complete_does_not_count(
 ) -> None:
     token = world.ask(world.machines[0])
     world.states.send_task_success(taskToken=token, output="{}")
+    world.wait_for_end(world.machines[0])
     later(monkeypatch, hours=1)
 
     assert handler({}, context) == {"first": 0, "second": 0}
