@@ -1,4 +1,4 @@
-"""Executions as the API shows them: without their input and without task tokens."""
+"""Executions as the API shows them: without their input and without secrets."""
 
 import json
 import re
@@ -6,6 +6,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from handlers.observability.redaction import without_secrets
+from handlers.observability.timeline import REMOVED
 from handlers.shared.clients import client
 from handlers.shared.clock import iso
 from handlers.shared.errors import error_code, translate_aws_errors
@@ -16,8 +18,6 @@ logger = logger_for("observability")
 # The ARN of a Standard machine's execution. Step Functions accepts 256 characters.
 _EXECUTION_ARN = re.compile(r"arn:[a-z-]+:states:[a-z0-9-]+:[0-9]{12}:execution:[\x21-\x7e]{1,200}")
 _NOT_FOUND = {"ExecutionDoesNotExist", "InvalidArn", "ValidationException"}
-_TOKEN = re.compile("token", re.IGNORECASE)
-_HIDDEN = "(not shown)"
 
 
 def describe(execution_arn: str) -> dict[str, Any] | None:
@@ -47,41 +47,20 @@ def describe(execution_arn: str) -> dict[str, Any] | None:
     if execution.get("stopDate"):
         description["stopDate"] = iso(execution["stopDate"], "milliseconds")
     if execution["status"] == "SUCCEEDED" and execution.get("output") is not None:
-        description["output"] = _output_without_tokens(execution["output"])
+        description["output"] = _output(execution["output"])
     if execution.get("error"):
         description["error"] = execution["error"]
     if execution.get("cause"):
-        description["cause"] = _text_without_tokens(execution["cause"])
+        description["cause"] = without_secrets(execution["cause"], _removed)
     return description
 
 
-def without_tokens(value: Any) -> Any:
-    """The value, with every field hidden whose name contains "token", at any depth."""
-    if isinstance(value, dict):
-        return {
-            name: _HIDDEN if _TOKEN.search(name) else without_tokens(item)
-            for name, item in value.items()
-        }
-    if isinstance(value, list):
-        return [without_tokens(item) for item in value]
-    if isinstance(value, str) and _TOKEN.search(value):
-        return _text_without_tokens(value)
-    return value
-
-
-def _output_without_tokens(output: str) -> Any:
+def _output(text: str) -> Any:
     try:
-        return without_tokens(json.loads(output))
+        return without_secrets(json.loads(text), _removed)
     except (ValueError, RecursionError):  # too long a number, or too deep, to parse
-        return _HIDDEN
+        return REMOVED
 
 
-def _text_without_tokens(text: str) -> str:
-    """The same for a text, which may itself be JSON, such as a cause or an event's detail."""
-    try:
-        parsed = json.loads(text)
-        return json.dumps(without_tokens(parsed)) if isinstance(parsed, (dict, list)) else text
-    except RecursionError:  # nested too deep to parse
-        return _HIDDEN
-    except ValueError:
-        return text
+def _removed(_: str) -> str:
+    return REMOVED

@@ -46,8 +46,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Response:
         )
     except InvalidEventError as error:
         return error_response(400, str(error))
-    except AwsUnavailableError:
-        logger.exception("jobs not listed")
+    except AwsUnavailableError as error:
+        logger.warning("jobs not listed", reason=str(error))
         return error_response(503, "The jobs could not be listed. Try again later.")
     answer: dict[str, Any] = {"jobs": [listed(summary) for summary in found.summaries]}
     if found.more_before:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import ClientError
 
 from handlers.observability.callbacks import oldest_callback
 from handlers.shared import settings
@@ -18,7 +19,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, float]:
     """Event: not read; EventBridge Scheduler sends it every few minutes.
     Result: {<machine's name>: seconds}, the age of its oldest callback, 0 if none is open; the same
     as metric OldestCallbackSeconds by stage and machine.
-    Errors: AwsUnavailableError, after all machines that could be measured are measured.
+    Errors: AwsUnavailableError, or Step Functions' own error if it refuses. All machines that can
+        be measured are measured before.
     """
     measured: dict[str, float] = {}
     failures = []
@@ -26,7 +28,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, float]:
         name = machine.rpartition(":")[2]
         try:
             seconds = oldest_callback(machine, now=now())
-        except AwsUnavailableError as error:
+        except (AwsUnavailableError, ClientError) as error:
             failures.append(error)
             logger.warning("callbacks not measured", machine=name, reason=str(error))
             continue

@@ -14,7 +14,7 @@ from moto import mock_aws
 from handlers.observability.measure_callbacks import handler
 from handlers.shared import clients
 from handlers.shared.errors import AwsUnavailableError
-from tests.unit.fakes import FakeContext
+from tests.unit.fakes import FakeContext, client_error
 from tests.unit.fixtures import context, fresh_clients
 
 __all__ = ["context", "fresh_clients"]
@@ -111,11 +111,17 @@ def test_a_task_that_is_complete_does_not_count(
     assert handler({}, context) == {"first": 0, "second": 0}
 
 
+@pytest.mark.parametrize(
+    ("code", "raised"),
+    [("ThrottlingException", AwsUnavailableError), ("AccessDeniedException", ClientError)],
+)
 def test_one_machine_that_cannot_be_read_does_not_hide_the_others(
     world: World,
     context: FakeContext,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    code: str,
+    raised: type[Exception],
 ) -> None:
     world.ask(world.machines[1])
     later(monkeypatch, hours=1)
@@ -128,8 +134,7 @@ def test_one_machine_that_cannot_be_read_does_not_hide_the_others(
 
         def paginate_or_fail(**parameters: str) -> Any:
             if parameters.get("stateMachineArn") == world.machines[0]:
-                error = {"Error": {"Code": "ThrottlingException"}}
-                raise ClientError(error, "ListExecutions")  # type: ignore[arg-type]
+                raise client_error(code)
             return paginate(**parameters)
 
         monkeypatch.setattr(paginator, "paginate", paginate_or_fail)
@@ -137,7 +142,7 @@ def test_one_machine_that_cannot_be_read_does_not_hide_the_others(
 
     monkeypatch.setattr(states, "get_paginator", failing)
 
-    with pytest.raises(AwsUnavailableError):
+    with pytest.raises(raised):
         handler({}, context)
     measured = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     assert [line["machine"] for line in measured] == ["second"]
