@@ -13,7 +13,7 @@ FAST_SUITES := tests/unit tests/integration tests/statemachines tests/docs
 # The tests of `make check`. `make test` runs them too, so CI leaves them out here: `make check RULES=`.
 RULES := tests/statemachines/test_*.py tests/template
 
-.PHONY: help setup setup-tests demo up down env test test-fast watch check bench deploy console clean
+.PHONY: help setup setup-tests demo up down env test test-fast watch check faults bench deploy console clean
 
 help: ## list all commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ check: setup-tests ## check lint, types, state machine rules and template rules
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy
 	@$(if $(RULES),$(PYTEST) $(RULES))
+
+faults: $(VENV)/.ready-dev ## let every call to AWS fail in every way, and check what each workflow promises
+	@$(PYTHON) -m faults --page
 
 bench: setup-tests ## run benchmarks: a table, and JSON in bench/results/
 	@$(PYTHON) -m bench

@@ -16,6 +16,7 @@ ROOT = watch.ROOT
 MAKEFILE = (ROOT / "Makefile").read_text()
 SLOW = {  # left out by `make test-fast`, each with its reason
     "tests/integration/cookies/test_choreography.py",  # every order of every event, on moto
+    "tests/integration/faults/test_matrix.py",  # hundreds of runs
     "tests/integration/sensor/test_faults.py",  # every fault at every call
     "tests/browser/console/test_smoothness.py",  # a thousand runs, two thousand items
     "tests/integration/signature/test_faults.py",  # every fault at every call

@@ -1,0 +1,1 @@
+"""Every fault at every call to AWS, and the promises that hold nevertheless."""

@@ -1,0 +1,79 @@
+"""What no case reaches: functions, states, and calls that the source names."""
+
+import ast
+from collections.abc import Collection, Iterator
+from functools import cache
+from pathlib import Path
+
+import botocore.session
+import yaml
+from botocore import xform_name
+
+from faults import stack
+from faults.address import Call
+from tests.support import asl
+
+FILE = Path(__file__).with_name("unreached.yml")
+_SERVICES = ("s3", "dynamodb", "ses", "stepfunctions", "events", "sqs", "sns", "scheduler")
+
+
+def unreached(workflow: str, calls: Collection[Call]) -> list[str]:
+    """What of a workflow its clean runs do not reach, except for what the reviewed list has."""
+    known = known_gaps(workflow)
+    found = [gap for gap in _gaps(workflow, calls) if gap not in known]
+    return found + [
+        f"{gap} is reached, but unreached.yml has it" for gap in _stale(workflow, calls)
+    ]
+
+
+def known_gaps(workflow: str) -> dict[str, str]:
+    """The reviewed list of a workflow: what is not reached, and why."""
+    return {
+        gap: reason.strip()
+        for gap, reason in ((yaml.safe_load(FILE.read_text()) or {}).get(workflow) or {}).items()
+    }
+
+
+def _stale(workflow: str, calls: Collection[Call]) -> list[str]:
+    gaps = set(_gaps(workflow, calls))
+    return [gap for gap in known_gaps(workflow) if gap not in gaps]
+
+
+def _gaps(workflow: str, calls: Collection[Call]) -> Iterator[str]:
+    callers = {call.caller for call in calls}
+    for machine in stack.machines_of(workflow):
+        for task in stack.tasks(machine):
+            if f"{machine}/{task}" not in callers:
+                yield f"state {machine}/{task}"
+    invoked = {call.caller for call in calls if not call.is_of_a_machine}
+    called = {xform_name(call.operation.partition(":")[2]) for call in calls}
+    for function in stack.functions().values():
+        if function.workflow == workflow and function.key not in invoked | _callless():
+            yield f"function {function.key}"
+    for path in sorted((asl.ROOT / "handlers" / workflow).glob("*.py")):
+        for operation in sorted(operations_in(path.relative_to(asl.ROOT)) - called):
+            yield f"{path.stem}.py {operation}"
+
+
+@cache
+def _callless() -> frozenset[str]:
+    """Functions that call no AWS service, and so have no calls that could fail."""
+    return frozenset(f.key for f in stack.functions().values() if not f.actions)
+
+
+@cache
+def operations_in(path: Path) -> frozenset[str]:
+    """The operations of AWS services that a file of Python names, as boto3 calls them."""
+    tree = ast.parse((asl.ROOT / path).read_text())
+    names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    return frozenset(names & _operations())
+
+
+@cache
+def _operations() -> frozenset[str]:
+    session = botocore.session.get_session()
+    return frozenset(
+        xform_name(operation)
+        for service in _SERVICES
+        for operation in session.get_service_model(service).operation_names
+    )

@@ -1,0 +1,172 @@
+"""Delivers events, messages and requests: once and at once, unless a fault says otherwise."""
+
+import json
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from faults import stack
+from faults.address import Call
+from faults.functions import Functions
+from faults.kinds import Kind
+from faults.network import Network
+from faults.virtual_time import Timeline
+from tests.support import asl
+from tests.support.patterns import accepts
+
+_LATENCY = 0.05
+_OVERTAKEN = 5.0  # seconds; the next events come sooner
+_LATE = 3700.0  # longer than every step
+_TOO_LATE = 2 * 86_400.0  # longer than every execution
+_VISIBILITY = 180.0  # seconds until SQS delivers a message again
+Act = Callable[[], object]
+
+
+class Deliveries:
+    """What is on its way, by channel: `rule:MessagesRule`, `queue:CookiesTaskFailureQueue`."""
+
+    def __init__(self, timeline: Timeline, network: Network) -> None:
+        self._timeline = timeline
+        self._network = network
+        self._numbers: Counter[str] = Counter()
+
+    def deliver(self, channel: str, act: Act) -> None:
+        self._numbers[channel] += 1
+        fault = self._network.note(Call(channel, self._numbers[channel], "deliver"))
+        for delay in _delays(fault.kind if fault else None):
+            self._timeline.after(delay, act)
+
+
+def _delays(kind: Kind | None) -> list[float]:
+    """When to deliver, and how often."""
+    match kind:
+        case None:
+            return [_LATENCY]
+        case Kind.TWICE:
+            return [_LATENCY, _LATENCY]
+        case Kind.AGAIN:
+            return [_LATENCY, _TOO_LATE]
+        case Kind.LATE:
+            return [_LATE]
+        case Kind.TOO_LATE:
+            return [_TOO_LATE]
+        case Kind.OVERTAKEN:
+            return [_OVERTAKEN]
+    raise AssertionError(f"{kind} cannot happen to a delivery")
+
+
+class Queues:
+    """The messages in each SQS queue; a queue that a function reads delivers them to it."""
+
+    def __init__(self, timeline: Timeline, deliveries: Deliveries) -> None:
+        self.messages: dict[str, list[str]] = {}
+        self.functions: Functions  # set when they exist: functions send messages, too
+        self._timeline = timeline
+        self._deliveries = deliveries
+
+    def send(self, queue: str, body: str) -> None:
+        queue = queue.rpartition("/")[2]
+        readers = [f for f in stack.functions().values() if f.source_queue == queue]
+        if not readers:
+            self.messages.setdefault(queue, []).append(body)
+        for reader in readers:
+            read = partial(self._read, reader, queue, body, 1)
+            self._deliveries.deliver(f"queue:{queue}", read)
+
+    def _read(self, function: stack.Function, queue: str, body: str, receives: int) -> None:
+        event = {"Records": [{"messageId": str(uuid.uuid4()), "body": body}]}
+        if not _has_failed(self.functions.invoke(function.key, event)):
+            return
+        policy = stack.resources("AWS::SQS::Queue")[queue].get("RedrivePolicy", {})
+        if receives >= policy.get("maxReceiveCount", 5):
+            dead = str(policy["deadLetterTargetArn"]).rpartition(":")[2]
+            self.messages.setdefault(dead, []).append(body)
+        else:
+            self._timeline.after(
+                _VISIBILITY, lambda: self._read(function, queue, body, receives + 1)
+            )
+
+    def of(self, queue: str) -> list[Any]:
+        """The JSON of the messages in a queue."""
+        return [json.loads(body) for body in self.messages.get(queue, [])]
+
+
+def _has_failed(result: Any) -> bool:
+    failures = (result.payload or {}).get("batchItemFailures")
+    return result.error is not None or bool(failures)
+
+
+class EventBuses:
+    """EventBridge: the events of all buses, and what the rules of a workflow do with them."""
+
+    def __init__(self, timeline: Timeline, deliveries: Deliveries, workflow: str) -> None:
+        self.events: list[dict[str, Any]] = []
+        self.start: Callable[[str, str, dict[str, Any]], str]  # machine, name, input
+        self.functions: Functions
+        self._timeline = timeline
+        self._deliveries = deliveries
+        self._rules = stack.rules(workflow)
+
+    def of_source(self, source: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["source"] == source]
+
+    def put_events(self, Entries: list[dict[str, Any]], **_: Any) -> dict[str, Any]:
+        results = [{"EventId": self._put(entry)} for entry in Entries]
+        return {"FailedEntryCount": 0, "Entries": results}
+
+    def publish(self, source: str, detail_type: str, detail: Any, bus: str = "default") -> str:
+        """Put an event that no function puts; returns its id."""
+        return self._put(
+            {
+                "EventBusName": bus,
+                "Source": source,
+                "DetailType": detail_type,
+                "Detail": json.dumps(detail),
+            }
+        )
+
+    def _put(self, entry: dict[str, Any]) -> str:
+        moment = datetime.fromtimestamp(self._timeline.now, UTC)
+        event = {
+            "version": "0",
+            "id": str(uuid.uuid4()),
+            "source": entry["Source"],
+            "account": asl.ACCOUNT,
+            "region": asl.REGION,
+            "resources": entry.get("Resources", []),
+            "time": moment.isoformat(timespec="seconds").replace("+00:00", "Z"),
+            "detail-type": entry["DetailType"],
+            "detail": json.loads(entry["Detail"]),
+        }
+        self.events.append(event)
+        for rule in self._rules:
+            if rule.bus == entry.get("EventBusName", "default") and accepts(rule.pattern, event):
+                for target in rule.targets:
+                    self._send(rule, target, event)
+        return str(event["id"])
+
+    def _send(self, rule: stack.Rule, target: dict[str, Any], event: dict[str, Any]) -> None:
+        sent = _transformed(target, event)
+        arn, channel = target["Arn"], f"rule:{rule.name}:{target['Id']}"
+        if ":stateMachine:" in arn:
+            self._deliveries.deliver(channel, lambda: self.start(arn, str(uuid.uuid4()), sent))
+        else:
+            key = arn.rpartition(":")[2]
+            self._deliveries.deliver(channel, lambda: self.functions.invoke_later(key, sent))
+
+
+def _transformed(target: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
+    transformer = target.get("InputTransformer")
+    if transformer is None:
+        return event
+    text = transformer["InputTemplate"]
+    for name, path in transformer["InputPathsMap"].items():
+        value: Any = event
+        for part in path.removeprefix("$.").split("."):
+            value = value.get(part, "")
+        text = text.replace(f"<{name}>", json.dumps(value))
+    transformed: dict[str, Any] = json.loads(text)
+    return transformed

@@ -1,0 +1,1 @@
+"""The scenarios and the promises of each workflow."""
