@@ -16,7 +16,7 @@ import yaml
 from tests.support import asl
 
 STAGE = "local"
-WORKFLOWS = ("sensor", "messages", "images", "signature")
+WORKFLOWS = ("sensor", "messages", "images", "signature", "cookies")
 _HANDLERS = asl.ROOT / "handlers"
 
 

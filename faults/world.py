@@ -21,7 +21,7 @@ from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
-from faults import plain_puts, stack
+from faults import plain_http, stack
 from faults.address import Case
 from faults.delivery import Deliveries, EventBuses, Queues
 from faults.functions import Functions
@@ -210,7 +210,7 @@ def machinery() -> Iterator[None]:
         stack_of_patches.enter_context(on_a_timeline(timeline, lambda: _current[-1].machines))
         stack_of_patches.enter_context(between_functions_and_aws(lambda: _current[-1].network))
         stack_of_patches.enter_context(
-            plain_puts.through(lambda: _current[-1].network, lambda: _current[-1].s3)
+            plain_http.through(lambda: _current[-1].network, lambda: _current[-1].s3)
         )
         stack_of_patches.enter_context(inherited_by_threads())
         client.cache_clear()
