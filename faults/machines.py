@@ -124,7 +124,7 @@ class Machines:
     def create(self, machine: str) -> None:
         self._backend.create_state_machine(
             name=f"stepworks-{stack.STAGE}-{machine}",
-            definition=_definition(machine),
+            definition=definition_text(machine),
             roleArn=f"arn:aws:iam::{asl.ACCOUNT}:role/machine",
         )
 
@@ -244,7 +244,7 @@ def _failure(env: Any, service: str, name: str) -> Exception:
 
 
 @cache
-def _definition(machine: str) -> str:
+def definition_text(machine: str) -> str:
     return json.dumps(stack.definition(machine))
 
 

@@ -140,6 +140,9 @@ def broken(world: World) -> Iterator[str]:
     for purpose, count in purposes.items():
         if count > len(executions):
             yield f"{count} mails {purpose}"
+    asked = purposes["to ask Bob"]
+    if asked < len(executions) and not lasts(world) and world.case.scenario != "mail refused":
+        yield f"Bob was asked {asked} times by {len(executions)} executions"
     for execution in executions:
         yield from _broken_by(execution, items.get(execution.exec_arn), world)
     if len(executions) == 1:
@@ -147,7 +150,10 @@ def broken(world: World) -> Iterator[str]:
         yield from _broken_by_mails(world, executions[0])
     if not lasts(world):
         ended = {execution.error or execution.status for execution in executions}
-        if ended != {_EXPECTED[world.case.scenario]} and not _comes_too_late(world):
+        expected = {_EXPECTED[world.case.scenario]}
+        if len(executions) > 1:  # Bob decides only for one of them
+            expected.add("SignaturesNotCollectedError")
+        if not ended <= expected and not _comes_too_late(world):
             yield f"it ended with {', '.join(sorted(ended))}"
 
 

@@ -1,0 +1,147 @@
+"""The tool itself: a fault in the service breaks a promise, and nothing is overlooked."""
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from faults import coverage, machines, matrix, runner, stack
+from faults.address import Call, Case, Fault
+from faults.kinds import Kind, Times
+from faults.world import machinery
+from handlers.shared.email_log import EmailLog
+
+
+@pytest.fixture(scope="module", autouse=True)
+def entered() -> Iterator[None]:
+    with machinery():
+        yield
+
+
+def case(workflow: str, scenario: str, call: str, kind: Kind, times: Times = Times.ONCE) -> Case:
+    return Case(workflow, scenario, (Fault(Call.parse(call), kind, times),))
+
+
+def with_definition(
+    machine: str, change: Callable[[dict[str, Any]], None]
+) -> AbstractContextManager[Any]:
+    """A machine whose definition has a fault."""
+    changed = copy.deepcopy(stack.definition(machine))
+    change(changed["States"])
+    original = stack.definition
+
+    def definition(name: str) -> dict[str, Any]:
+        return changed if name == machine else original(name)
+
+    machines.definition_text.cache_clear()
+    return patch.object(stack, "definition", definition)
+
+
+@pytest.fixture(autouse=True)
+def own_definitions() -> Iterator[None]:
+    yield
+    machines.definition_text.cache_clear()
+
+
+def without_retry(state: str) -> Callable[[dict[str, Any]], None]:
+    return lambda states: states[state].pop("Retry")
+
+
+def any_name(states: dict[str, Any]) -> None:
+    parameters = states["Start Execution"]["Parameters"]
+    del parameters["Name.$"]
+    parameters["Name.$"] = "States.UUID()"
+
+
+def claim_without_recognition(log: EmailLog, claim: Any) -> None:
+    """As before decision 0033: an attempt takes its own record for that of another one."""
+    log._dynamodb.put_item(
+        TableName=log._table,
+        Item={
+            "id": {"S": claim.record_id},
+            "status": {"S": "INPROGRESS"},
+            "attempt": {"S": claim.attempt},
+        },
+        ConditionExpression="attribute_not_exists(id)",
+        ReturnValuesOnConditionCheckFailure="ALL_OLD",
+    )
+
+
+MUTATIONS = {
+    "sensor": (
+        lambda: with_definition("sensor", without_retry("Move File")),
+        case("sensor", "processed", "moveFile#1 s3:DeleteObject#1", Kind.KILLED_BEFORE),
+    ),
+    "messages": (
+        lambda: with_definition("messages", without_retry("Keep Message")),
+        case(
+            "messages",
+            "malformed",
+            "messages/Keep Message#1 sqs:SendMessage#1",
+            Kind.THROTTLED,
+        ),
+    ),
+    "images": (
+        lambda: with_definition("images", without_retry("Record Downloads")),
+        case("images", "all there", "recordDownloads#1 s3:GetObject#1", Kind.KILLED_BEFORE),
+    ),
+    "signature": (
+        lambda: patch.object(EmailLog, "_put", claim_without_recognition),
+        case("signature", "signed", "requestDocumentSignature#1 dynamodb:PutItem#1", Kind.LOST),
+    ),
+    "cookies": (
+        lambda: with_definition("cookies-starter", any_name),
+        case("cookies", "counted", "rule:CookiesStartRule:cookies-starter#1 deliver#1", Kind.TWICE),
+    ),
+}
+
+
+@pytest.mark.parametrize("workflow", stack.WORKFLOWS)
+def test_a_fault_of_the_service_breaks_a_promise(workflow: str) -> None:
+    mutated, with_fault = MUTATIONS[workflow]
+
+    with mutated():
+        row = runner.run(with_fault)
+
+    assert row.verdict == "failed"
+    assert row.broken
+
+
+@pytest.mark.parametrize("workflow", stack.WORKFLOWS)
+def test_without_that_fault_the_same_case_holds(workflow: str) -> None:
+    _, with_fault = MUTATIONS[workflow]
+
+    assert runner.run(with_fault).verdict == "held"
+
+
+def test_a_case_is_replayed_by_its_line() -> None:
+    written = Case(
+        "sensor",
+        "not processed",
+        (
+            Fault(Call("sensor/Send Failure Email", 2, "lambda:Invoke", 1), Kind.SLOW),
+            Fault(Call("moveFile", 1, "s3:HeadObject", 4), Kind.KILLED_AFTER, Times.EVER),
+        ),
+    )
+
+    assert Case.parse(str(written)) == written
+
+
+def test_a_fault_that_happens_to_no_call_fails_the_case() -> None:
+    row = runner.run(case("messages", "posted", "recordMessage#7 dynamodb:PutItem#1", Kind.LOST))
+
+    assert row.verdict == "failed"
+    assert row.broken == ("the fault did not happen: no such call was made",)
+
+
+def test_a_call_that_no_scenario_makes_is_reported() -> None:
+    clean = matrix.run(Case("messages", "malformed"))
+
+    found = coverage.unreached("messages", set(clean.calls))
+
+    assert "function publishMessage" in found
+    assert "state messages/Look Up Record" in found
+    assert "store.py put_item" in found
