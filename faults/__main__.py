@@ -7,10 +7,12 @@ import time
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.progress import Progress
 
 from faults import accepted, coverage, report, runner, stack
 from faults.address import Case
 from faults.report import Report
+from faults.runner import Row
 from faults.world import machinery
 
 PAIRS = 300
@@ -46,10 +48,14 @@ def _run(arguments: argparse.Namespace) -> Report:
     cases = [case for run in clean for case in run.cases]
     chosen = runner.tenth(cases) if arguments.tenth else cases
     sample = runner.pairs(cases, arguments.pairs, arguments.seed)
-    with console.status("") as status:
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task("cases", total=len(chosen) + len(sample))
 
-        def tell(done: int) -> None:
-            status.update(f"{done:,} of {len(chosen) + len(sample):,} cases")
+        def tell(chunk: list[Row]) -> None:
+            progress.advance(task, len(chunk))
+            for row in chunk:
+                if row.verdict == "failed":
+                    report.show_failed(row, console)
 
         rows = runner.run_all([*chosen, *sample], arguments.jobs, tell)
     made = Report(

@@ -63,9 +63,10 @@ def _callless() -> frozenset[str]:
 
 @cache
 def operations_in(path: Path) -> frozenset[str]:
-    """The operations of AWS services that a file of Python names, as boto3 calls them."""
+    """The operations of AWS services that a file of Python calls, as boto3 names them."""
     tree = ast.parse((asl.ROOT / path).read_text())
-    names = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    names = {function.attr for function in called if isinstance(function, ast.Attribute)}
     return frozenset(names & _operations())
 
 

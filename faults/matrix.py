@@ -92,7 +92,7 @@ def cases(of: Workflow, scenario: Scenario, calls: tuple[Call, ...]) -> Iterator
             continue
         seen.add(run_of_schedule)
         # What a given fault makes a machine repeat is the same each time.
-        is_repeated = bool(given) and call.invocation > 1
+        is_repeated = call.invocation > 1 and any(f.times is Times.EVER for f in scenario.given)
         is_chosen = not scenario.only or call.caller in scenario.only
         if call.place not in given and is_chosen and not is_repeated:
             for kind, times in _faults_of(call):

@@ -78,13 +78,16 @@ def show(report: Report, console: Console, *, every_row: bool) -> None:
             f"{verdicts['held']} held, {verdicts['accepted']} were accepted, "
             f"{verdicts['failed']} failed."
         )
-    for row in report.failed:
-        console.print(f"\n[red]FAILED[/] {row.ended}", highlight=False)
-        for promise in row.broken:
-            console.print(f"  {promise}", highlight=False, markup=False)
-        console.print(f"  {REPLAY.format(row.case)}", highlight=False, markup=False, soft_wrap=True)
     for problem in report.problems:
         console.print(f"[red]{problem}[/]", highlight=False)
+
+
+def show_failed(row: Row, console: Console) -> None:
+    """What was promised and is not so, and the line that runs the case again."""
+    console.print(f"\n[red]FAILED[/] {row.ended}", highlight=False)
+    for promise in row.broken:
+        console.print(f"  {promise}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"  {REPLAY.format(row.case)}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _show_matrix(workflow: str, rows: Iterable[Row], console: Console) -> None:

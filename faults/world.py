@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from faults.network import Network, ServiceError, between_functions_and_aws
 from faults.process import current_process, inherited_by_threads, outside_of_processes
 from faults.virtual_time import Timeline, patched_clock
 from handlers.shared.clients import client
-from tests.support import asl, service_models
+from tests.support import asl, garbage, service_models
 from tests.support.engine import engine
 
 _MOTO = ("s3", "dynamodb", "ses", "stepfunctions")
@@ -113,8 +114,9 @@ class World:
         return next(n for n in (name, *(f"{name}-{i}" for i in range(2, 99))) if n not in taken)
 
     def items(self, table: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = self.dynamodb.scan(TableName=table)["Items"]
-        return found
+        """The items of a table, read from moto itself: its API takes ten times as long."""
+        backend = get_backend("dynamodb")[DEFAULT_ACCOUNT_ID][asl.REGION]
+        return [item.to_json()["Attributes"] for item in backend.get_table(table).all_items()]
 
     def keys(self, bucket: str) -> list[str]:
         listed = self.s3.list_objects_v2(Bucket=bucket).get("Contents", [])
@@ -193,6 +195,9 @@ _current: list[World] = []
 def machinery() -> Iterator[None]:
     """Patch what every run needs, once."""
     service_models.share()
+    for function in stack.functions().values():
+        import_module(function.module)
+    garbage.collect_less_often()
     os.environ |= {
         "AWS_DEFAULT_REGION": asl.REGION,
         "AWS_ACCESS_KEY_ID": "test",

@@ -1,7 +1,6 @@
 """One local AWS for the whole run, shared by all workers, started when the first test asks."""
 
 import fcntl
-import gc
 import json
 import os
 import shutil
@@ -17,7 +16,7 @@ from local import deploy, process
 from local.aws import Aws
 from local.errors import LocalError
 from local.settings import ROOT, Settings
-from tests.support import packaged, service_models
+from tests.support import garbage, packaged, service_models
 from tests.support.packaged import Package
 
 RUN_DIRECTORY = "STEPWORKS_TEST_RUN"
@@ -42,14 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Spend less on garbage collection: a third of the CPU time of tests on moto went into it.
-
-    What is imported stays, and there is very much of it: collections need not look through it. What
-    a test leaves behind may wait until there is more of it than after one call to moto.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    garbage.collect_less_often()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

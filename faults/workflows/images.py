@@ -109,7 +109,8 @@ def _broken_by(
             yield f"every path is a success, and the execution ended with {ended}"
     elif not any(execution.exec_arn in fault for fault in faults) and not lasts(world):
         yield f"the execution ended with {ended}, and no message says so"
-    expected = "SUCCEEDED" if world.case.scenario == "all there" else "DownloadsFailedError"
+    all_there = world.case.scenario in ("all there", "batch repeated")
+    expected = "SUCCEEDED" if all_there else "DownloadsFailedError"
     if world.case.scenario == "not planned":
         expected = "AwsUnavailableError"
     if not lasts(world) and ended != expected:
@@ -133,6 +134,13 @@ WORKFLOW = Workflow(
             "batches lost",
             _request(PATHS),
             given=_unavailable("downloadBatch", "s3:GetObject"),
+            options=_OPTIONS,
+        ),
+        Scenario(
+            "batch repeated",
+            _request(PATHS),
+            given=(Fault(Call("downloadBatch", 1, "s3:PutObject", 4), Kind.KILLED_AFTER),),
+            only=("downloadBatch",),
             options=_OPTIONS,
         ),
         Scenario(
