@@ -17,7 +17,6 @@ MAKEFILE = (ROOT / "Makefile").read_text()
 SLOW = {  # left out by `make test-fast`, each with its reason
     "tests/integration/cookies/test_choreography.py",  # every order of every event, on moto
     "tests/integration/faults/test_matrix.py",  # hundreds of runs
-    "tests/integration/sensor/test_faults.py",  # every fault at every call
     "tests/browser/console/test_smoothness.py",  # a thousand runs, two thousand items
     "tests/integration/signature/test_faults.py",  # every fault at every call
     "tests/integration/test_hostile_input.py",  # random input to every route
@@ -91,7 +90,7 @@ def test_watching_without_a_workflow_lists_them() -> None:
         ("tests/e2e/sensor", True),
         ("tests/template/test_storage.py::test_x", True),
         ("tests/unit", False),
-        ("tests/integration/sensor/test_faults.py", False),
+        ("tests/integration/faults/test_matrix.py", False),
     ],
 )
 def test_suites_that_need_the_framework_check_for_it(argument: str, needs: bool) -> None:
