@@ -171,8 +171,10 @@ def _kept(request: Any) -> Any:
 
 
 def _truncated(response: Response) -> Response:
-    """The response, its body cut in the middle."""
+    """The response, its body cut in the middle; an error has none."""
     (http, parsed), _ = response
+    if "Body" not in parsed:
+        return response
     body = parsed["Body"].read()
     parsed["Body"] = StreamingBody(io.BytesIO(body[: len(body) // 2]), len(body))
     return (http, parsed), None

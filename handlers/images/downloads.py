@@ -11,9 +11,10 @@ from typing import IO
 from handlers.images.http_client.errors import DownloadError
 from handlers.images.http_client.fetch import Fetched, Fetcher
 from handlers.images.http_client.time_limit import RequestSlot, Watchdog
-from handlers.images.image_store import ImageStore
+from handlers.images.image_store import ImageStore, StoredImage
 from handlers.images.outcome import Outcome, failure, success
 from handlers.images.resource import resource
+from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.observability import logger_for
 
 logger = logger_for("images")
@@ -75,7 +76,7 @@ class Downloads:
 
     def _download(self, url: str) -> Outcome:
         target = resource(url)
-        if self._only_missing and (stored := self._store.find(target.key)):
+        if stored := self._stored_before(target.key):
             return success(url, stored)
         with tempfile.SpooledTemporaryFile(max_size=_MAX_IN_MEMORY) as spool:
             fetched = self._fetch(target.address, spool)
@@ -87,6 +88,16 @@ class Downloads:
                 content_encoding=fetched.content_encoding,
             )
         return success(url, stored)
+
+    def _stored_before(self, key: str) -> StoredImage | None:
+        """The image if an earlier attempt has stored it; None also if S3 does not say."""
+        if not self._only_missing:
+            return None
+        try:
+            return self._store.find(key)
+        except AwsUnavailableError as error:
+            logger.info("image is downloaded again", key=key, reason=str(error))
+            return None
 
     def _fetch(self, address: str, spool: IO[bytes]) -> Fetched:
         slot = RequestSlot(self._slots)

@@ -11,6 +11,7 @@ from handlers.images.downloads import WORKERS_PER_REQUEST, Downloads
 from handlers.images.http_client.connections import QUIET_SECONDS
 from handlers.images.http_client.errors import DownloadError
 from handlers.images.image_store import ImageStore, StoredImage
+from handlers.shared.errors import AwsUnavailableError
 from tests.support import web
 from tests.support.web import Web
 
@@ -27,6 +28,7 @@ class FakeStore:
         self.types: dict[str, str | None] = {}
         self.errors = errors
         self.found: dict[str, StoredImage] = {}
+        self.unknown: set[str] = set()  # for these, S3 does not respond to `find`
         self.closed = False
 
     def put(self, key: str, body: IO[bytes] | bytes, *, size: int, **described: Any) -> StoredImage:
@@ -40,6 +42,8 @@ class FakeStore:
         return StoredImage(key, size, str(described["content_type"]), "2026-11-21T10:00:00Z")
 
     def find(self, key: str) -> StoredImage | None:
+        if key.rpartition("/")[2] in self.unknown:
+            raise AwsUnavailableError
         return self.found.get(key)
 
     def close(self) -> None:
@@ -251,6 +255,17 @@ def test_a_retry_downloads_only_what_is_missing(server: Web) -> None:
     assert outcomes[0]["downloadedAt"] == "2026-11-21T09:00:00Z"
     assert outcomes[0]["bytes"] == 3
     assert outcomes[1]["bytes"] == len(PNG) + 1
+
+
+def test_a_retry_downloads_an_image_again_if_s3_does_not_say_that_it_has_it(server: Web) -> None:
+    store = FakeStore()
+    store.unknown = {"a.png"}
+
+    (outcome,) = download(server, "a.png", store=store, only_missing=True)
+
+    assert outcome["statusCode"] == 200
+    assert server.requests == {"/a.png": 1}
+    assert store.images == {outcome["filename"]: PNG + b"a"}
 
 
 def test_a_first_attempt_does_not_look_for_stored_images(server: Web) -> None:
