@@ -39,10 +39,14 @@ class CleanRun:
 
 def clean_runs(workflows: Iterable[str]) -> Iterator[CleanRun]:
     for name in workflows:
-        of = matrix.workflow(name)
-        for scenario in of.scenarios:
-            outcome = matrix.run(Case(name, scenario.name))
-            yield CleanRun(outcome, tuple(matrix.cases(of, scenario, outcome.calls)))
+        for scenario in matrix.workflow(name).scenarios:
+            yield clean_run(name, scenario.name)
+
+
+def clean_run(workflow: str, scenario: str) -> CleanRun:
+    of = matrix.workflow(workflow)
+    outcome = matrix.run(Case(workflow, scenario))
+    return CleanRun(outcome, tuple(matrix.cases(of, of.scenario(scenario), outcome.calls)))
 
 
 def run(case: Case) -> Row:
@@ -119,8 +123,10 @@ class _limited:
             raise TimeoutError(f"the case took more than {self._seconds} s")
 
         self._before = signal.signal(signal.SIGALRM, fail)
-        signal.alarm(self._seconds)
+        # pytest-timeout uses the same timer.
+        self._left, _ = signal.setitimer(signal.ITIMER_REAL, self._seconds)
 
     def __exit__(self, *_: object) -> None:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, self._before)
+        signal.setitimer(signal.ITIMER_REAL, self._left)

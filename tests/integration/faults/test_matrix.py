@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from faults import runner, stack
+from faults import matrix, runner, stack
 from faults.runner import Row
 from faults.world import machinery
 
@@ -17,13 +17,19 @@ def entered() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("workflow", stack.WORKFLOWS)
-def test_a_tenth_of_the_cases_keeps_every_promise(workflow: str) -> None:
-    clean = list(runner.clean_runs([workflow]))
-    cases = runner.tenth(case for run in clean for case in run.cases)
+@pytest.mark.parametrize(
+    ("workflow", "scenario"),
+    [
+        pytest.param(workflow, scenario.name, id=f"{workflow}-{scenario.name}")
+        for workflow in stack.WORKFLOWS
+        for scenario in matrix.workflow(workflow).scenarios
+    ],
+)
+def test_a_tenth_of_the_cases_keeps_every_promise(workflow: str, scenario: str) -> None:
+    clean = runner.clean_run(workflow, scenario)
 
-    rows: list[Row] = [runner.run(case) for case in cases]
+    rows: list[Row] = [runner.run(case) for case in runner.tenth(clean.cases)]
 
-    assert [run.outcome for run in clean if run.outcome.broken] == []
-    assert cases
+    assert clean.outcome.broken == ()
+    assert clean.cases
     assert [(str(row.case), row.broken) for row in rows if row.verdict == "failed"] == []
