@@ -19,8 +19,11 @@ from greenlet import getcurrent, greenlet
 _real_event_wait: Callable[[threading.Event, float | None], bool] = threading.Event.wait
 
 
-class StuckError(Exception):
-    """Something waits for an event that nobody will set."""
+_ENDLESS = 60 * 86_400.0  # seconds; longer than every deadline
+
+
+class EndlessError(Exception):
+    """What a fault began does not come to an end."""
 
 
 class Timeline:
@@ -51,6 +54,8 @@ class Timeline:
         while self._agenda:
             moment, _, act = heapq.heappop(self._agenda)
             self.now = max(self.now, moment)
+            if self.elapsed > _ENDLESS:
+                raise EndlessError("something is repeated for ever")
             act()
             if self.failures:
                 raise self.failures[0]

@@ -16,6 +16,7 @@ TABLE, MACHINE = "SignatureRequestsTable", "stepworks-local-signature"
 DOCUMENT, OWNER = "3", "owner@example.com"
 _THINKS = 60.0  # seconds until Bob opens his mail
 _TRIES_AGAIN = 300.0  # seconds until Bob repeats what did not work
+_PATIENCE = 5  # times that Bob tries
 _DELIVERIES = 120.0  # SignatureDeliveries in resources.yml: rate(2 minutes)
 _FIRST_HOURS = 3 * 3600.0  # later only what a fault delays is still going on
 _FINALIZING = 1800.0  # after an execution's end; longer than FINALIZING_SECONDS
@@ -75,7 +76,8 @@ class Bob:
         body = "" if result.error else result.payload["body"]
         heading = re.search("<h1>(.*?)</h1>", body)
         self.pages.append((act, f"{status} {unescape(heading[1]) if heading else ''}"))
-        if act == "decided" and status in (502, 503):
+        tries = [page for did, page in self.pages if did == "decided"]
+        if act == "decided" and status in (502, 503) and len(tries) < _PATIENCE:
             self._world.timeline.after(_TRIES_AGAIN, self.decides)
 
     def _request(self) -> dict[str, Any]:
