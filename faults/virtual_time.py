@@ -31,7 +31,7 @@ class Timeline:
 
     def __init__(self) -> None:
         self.started = self.now = time.time()
-        self._agenda: list[tuple[float, int, Callable[[], object]]] = []
+        self._agenda: list[tuple[float, int, Callable[[], object], Callable[[], bool]]] = []
         self._numbers = itertools.count()
         self._hub = getcurrent()
         self._thread = threading.get_ident()
@@ -41,9 +41,14 @@ class Timeline:
     def elapsed(self) -> float:
         return self.now - self.started
 
-    def at(self, moment: float, act: Callable[[], object]) -> None:
-        """Do something at a time, before what is added later for the same time."""
-        heapq.heappush(self._agenda, (max(moment, self.now), next(self._numbers), act))
+    def at(
+        self, moment: float, act: Callable[[], object], needed: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Do something at a time, if it is still needed then.
+
+        Of two for the same time, the one that is added first is done first.
+        """
+        heapq.heappush(self._agenda, (max(moment, self.now), next(self._numbers), act, needed))
 
     def after(self, seconds: float, act: Callable[[], object]) -> None:
         """Do something later, as an activity of its own, which may sleep and wait."""
@@ -52,7 +57,9 @@ class Timeline:
     def run(self) -> None:
         """Let everything happen, until nothing is left to happen."""
         while self._agenda:
-            moment, _, act = heapq.heappop(self._agenda)
+            moment, _, act, needed = heapq.heappop(self._agenda)
+            if not needed():
+                continue
             self.now = max(self.now, moment)
             if self.elapsed > _ENDLESS:
                 raise EndlessError("something is repeated for ever")
@@ -122,7 +129,11 @@ class Threading:
 
                 self._waiting.append(wake)
                 if timeout is not None:
-                    timeline().at(timeline().now + timeout, lambda: wake(self._is_set))
+                    timeline().at(
+                        timeline().now + timeout,
+                        lambda: wake(self._is_set),
+                        needed=lambda: not woken,
+                    )
                 return bool(timeline()._hub.switch())
 
         class Thread:
