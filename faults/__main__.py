@@ -64,6 +64,7 @@ def _run(arguments: argparse.Namespace) -> Report:
         rows[len(chosen) :],
         arguments.seed,
         time.perf_counter() - started,
+        is_complete=not arguments.tenth,
     )
     made.problems += problems(made, complete=not arguments.tenth)
     return made

@@ -30,6 +30,7 @@ class Report:
     pairs: Sequence[Row]
     seed: int
     seconds: float
+    is_complete: bool = True  # or a tenth of the cases
     problems: list[str] = field(default_factory=list)  # beside failed rows
 
     @property
@@ -141,7 +142,8 @@ def write_page(report: Report) -> Path:
 
 def _page(report: Report) -> list[str]:
     today, minutes = f"{datetime.now(UTC):%-d %B %Y}", report.seconds / 60
-    lines = [f"Run on {today}: `make faults`, {minutes:.0f} minutes on two processors.", ""]
+    what = "All cases: `make faults`" if report.is_complete else "A fixed tenth of the cases"
+    lines = [f"{what}, run on {today} in {minutes:.0f} minutes on two processors.", ""]
     lines += [f"| {' | '.join(COLUMNS)} |", "| --- |" + " ---: |" * (len(COLUMNS) - 1)]
     lines += [f"| {' | '.join(line)} |" for line in report.counts()]
     verdicts = Counter(row.verdict for row in report.pairs)

@@ -105,10 +105,13 @@ def _asked(decision: str | None) -> Callable[[World], None]:
 def _by_hand(world: World) -> None:
     """Somebody who may invoke functions decides in Bob's name."""
     _asked(None)(world)
-    world.timeline.after(
-        _THINKS,
-        lambda: world.functions.invoke("completeSignatureRequest", {"documentId": DOCUMENT}),
-    )
+
+    def completes(tries: int) -> None:
+        result = world.functions.invoke("completeSignatureRequest", {"documentId": DOCUMENT})
+        if result.error and tries < _PATIENCE:
+            world.timeline.after(_TRIES_AGAIN, lambda: completes(tries + 1))
+
+    world.timeline.after(_THINKS, lambda: completes(1))
 
 
 def _deliver_decisions(world: World) -> None:
