@@ -315,7 +315,7 @@ def surroundings(
             onward |= set(receiving(topology, definition)) if definition else set()
         elif part.startswith("rule/"):
             onward |= {one.target for one in topology.from_(part)}
-        new = onward - found
+        new = onward - found - topology.observers
         found |= new
         queue += [one for one in new if not one.startswith("machine/")]
     queue = [start]
@@ -324,7 +324,7 @@ def surroundings(
         if part.startswith(("bus/", "api/")):
             continue
         for one in topology.leading_to(part):
-            if one.kind != "fails" and one.source not in found:
+            if one.kind != "fails" and one.source not in found | topology.observers:
                 found.add(one.source)
                 queue.append(one.source)
     return found

@@ -57,6 +57,9 @@ def trigger(console: "Console", described: dict[str, Any], log: RunLog) -> list[
     if isinstance(arn, str):
         found.append(execution(console, arn))
     if all(link.kind == "object" for link in found):
+        starting = _known_to_have_started(console, described["executionArn"])
+        if starting is not None:
+            return [*found, starting]
         requests = [
             Link("request", name)
             for name, text in console.api_methods()
@@ -81,6 +84,17 @@ def _event(console: "Console", event: dict[str, Any], machine: str) -> Link:
     if console.inventory.event_log and isinstance(event.get("id"), str):
         href = f"events/{event['id']}"
     return Link("event", label, href, millis(event.get("time")) or None)
+
+
+def _known_to_have_started(console: "Console", arn: str) -> Link | None:
+    """The event that started a run by way of another machine, if the event log knows it."""
+    with suppress(ConsoleError):  # without it, the page has all the rest
+        log = console.event_log()
+        entry = log.starting(run_id(arn)) if log is not None else None
+        if entry is not None:
+            label = f"{entry.source} · {entry.type}"
+            return Link("event", label, f"events/{entry.id}", entry.at)
+    return None
 
 
 def execution(console: "Console", arn: str) -> Link:

@@ -94,6 +94,8 @@ class Topology:
     definitions: dict[str, str] = field(default_factory=dict)  # by machine name, as deployed
     rules: list[Rule] = field(default_factory=list)
     problems: list[dict[str, Any]] = field(default_factory=list)
+    # Parts that record or show the events of all runs, and belong to none.
+    observers: frozenset[str] = frozenset()
 
     def leading_to(self, part: str) -> list[Connection]:
         return [one for one in self.connections if one.target == part]
@@ -182,6 +184,31 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _texts(item)
+
+
+def observers(topology: Topology, functions: Iterable[str]) -> frozenset[str]:
+    """The parts around functions that observe: their queues, and rules that lead nowhere else.
+
+    A queue's dead-letter queue is one of them, too, if nothing else sends failures there.
+    """
+    found = {f"function/{name}" for name in functions}
+    while True:
+        more = set()
+        for part in topology.parts.values():
+            if part.id in found:
+                continue
+            around: list[list[str]] = []
+            if part.kind in ("queue", "rule"):
+                leaving = topology.from_(part.id)
+                around.append([one.target for one in leaving if one.kind != "fails"])
+            if part.kind == "queue":
+                coming = topology.leading_to(part.id)
+                around.append([one.source for one in coming if one.kind == "fails"])
+            if any(parts and found.issuperset(parts) for parts in around):
+                more.add(part.id)
+        if not more:
+            return frozenset(found)
+        found |= more
 
 
 # -- Machines -------------------------------------------------------------------------------------
@@ -447,6 +474,7 @@ class Reader:
                 continue
             topology.connections += outcome(names, topology)
         topology.connections = list(dict.fromkeys(topology.connections))
+        topology.observers = observers(topology, inventory.observers)
         return topology
 
     # Each reads from AWS, and returns how what it read becomes connections.

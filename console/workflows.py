@@ -97,6 +97,7 @@ def _chains(
         for connection in topology.leading_to(part)
         if connection.kind in TRIGGERING
         and connection.source not in passed
+        and connection.source not in topology.observers
         and not (after and connection.kind == "uses")
         # A bus or a machine further back is where an event comes from, and no trigger of this one.
         and not (after and topology.parts[connection.source].kind == "machine")

@@ -22,13 +22,14 @@ from tests.template import (
     test_stages,
     test_storage,
 )
-from tests.template.observability import test_alarms
+from tests.template.observability import test_alarms, test_event_log
 from tests.template.test_stages import Stage
 
 RULES = package_rules(
     test_alarms,
     test_authorization,
     test_catalogue,
+    test_event_log,
     test_functions,
     test_partitions,
     test_permissions,
@@ -365,6 +366,21 @@ MUTATIONS = {
         "test_every_dead_letter_queue_accepts_events_from_its_rules",
         removed("MessagesDeadLetterQueuePolicy"),
     ),
+    "a queue that accepts every rule's events": (
+        "test_every_queue_that_is_a_target_accepts_events_from_its_rules_alone",
+        within(
+            *("EventLogQueuePolicy", "PolicyDocument", "Statement", 0),
+            Condition={"ArnEquals": {"aws:SourceArn": ["*"]}},
+        ),
+    ),
+    "a queue that delivers a message again while it is processed": (
+        "test_every_queue_that_a_function_reads_gives_it_time_and_keeps_what_it_cannot_process",
+        properties("EventLogQueue", VisibilityTimeout=119),
+    ),
+    "a queue that gives up a message after a throttled invocation": (
+        "test_every_queue_that_a_function_reads_gives_it_time_and_keeps_what_it_cannot_process",
+        within("EventLogQueue", "RedrivePolicy", maxReceiveCount=1),
+    ),
     "a rule without a source": (
         "test_every_rule_names_the_source_it_listens_to",
         within("MessagesRule", "EventPattern", source=[]),
@@ -441,6 +457,52 @@ MUTATIONS = {
     "a machine that may not put its events": (
         "test_machines_may_put_events_of_the_sources_they_produce_and_no_others",
         forbidden("CookiesStateMachineRole", "events:PutEvents"),
+    ),
+    # The event log
+    "an event of the catalogue that is not recorded": (
+        "test_every_source_of_the_catalogue_is_recorded_by_one_rule_of_its_bus",
+        removed("TrackCommonEventsRule"),
+    ),
+    "a machine whose changes of status are not recorded": (
+        "test_changes_of_status_of_every_standard_machine_are_recorded",
+        lambda copy: copy.properties("TrackExecutionsRule")["EventPattern"]["detail"][
+            "stateMachineArn"
+        ].pop(),
+    ),
+    "a queue of the event log that others may write to": (
+        "test_only_the_rules_of_the_event_log_send_to_its_queues",
+        within(
+            *("EventLogDeadLetterQueuePolicy", "PolicyDocument", "Statement", 0),
+            Principal={"Service": "*"},
+        ),
+    ),
+    "an event that cannot be recorded is lost": (
+        "test_what_cannot_be_recorded_is_kept",
+        properties(
+            "EventLogQueue", RedrivePolicy={"deadLetterTargetArn": "", "maxReceiveCount": 5}
+        ),
+    ),
+    "events that wait for others": (
+        "test_events_of_a_quiet_stage_do_not_wait_for_others",
+        properties(
+            "TrackEventEventSourceMappingSQSEventLogQueue", MaximumBatchingWindowInSeconds=1
+        ),
+    ),
+    "an index that has the details once more": (
+        "test_the_index_of_recording_has_keys_only",
+        within("EventLogTable", "GlobalSecondaryIndexes", 1, Projection={"ProjectionType": "ALL"}),
+    ),
+    "a function of the event log that may delete": (
+        "test_a_function_of_the_event_log_may_do_its_work_and_no_more",
+        allowed("TrackEventIamRoleLambdaExecution", "dynamodb:DeleteItem", on="*"),
+    ),
+    "an event log that everybody may read": (
+        "test_only_signed_requests_read_the_event_log",
+        properties("ApiGatewayMethodJobsGet", AuthorizationType="NONE"),
+    ),
+    "an event log that keeps events for ever": (
+        "test_what_is_recorded_is_deleted_in_time",
+        properties("EventLogTable", TimeToLiveSpecification=None),
     ),
     # Alarms
     "a function without an alarm": (

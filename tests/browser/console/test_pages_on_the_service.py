@@ -4,6 +4,7 @@ import json
 import re
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -40,7 +41,7 @@ def row(page: Page, text: str) -> Any:
     return page.locator(".row").filter(has_text=text)
 
 
-def put(aws: Aws, detail: dict[str, Any], kind: str = "message") -> str:
+def put(aws: Aws, detail: dict[str, Any], kind: str = "message", minutes_ago: int = 0) -> str:
     answer = aws.client("events").put_events(
         Entries=[
             {
@@ -48,6 +49,7 @@ def put(aws: Aws, detail: dict[str, Any], kind: str = "message") -> str:
                 "Source": MESSAGES,
                 "DetailType": kind,
                 "Detail": json.dumps(detail),
+                "Time": datetime.now(UTC) - timedelta(minutes=minutes_ago),
             }
         ]
     )
@@ -132,6 +134,38 @@ def test_the_filter_of_events_is_in_the_address(
     assert f"text={tag}" in page.url
     assert f"source={MESSAGES}" in page.url
     expect(page.locator(".row")).to_have_count(2)
+
+
+def test_an_event_that_is_recorded_late_appears_in_its_place(
+    aws: Aws, console: str, opened: Opened, tag: str
+) -> None:
+    """On the open page, although newer events of other runs are there already."""
+    put(aws, {"message": json.dumps(f"{tag}-older")}, minutes_ago=30)
+    put(aws, {"message": json.dumps(f"{tag}-newer")})
+    page = opened(f"{console}events?text={tag}")
+    rows = page.locator(".row")
+    expect(rows).to_have_count(2)
+
+    put(aws, {"message": json.dumps(f"{tag}-late")}, minutes_ago=10)
+
+    expect(rows).to_have_count(3)
+    for position, name in enumerate(("newer", "late", "older")):
+        expect(rows.nth(position)).to_contain_text(f"{tag}-{name}")
+
+
+def test_a_run_says_which_event_started_it_by_way_of_another_machine(
+    aws: Aws, console: str, opened: Opened
+) -> None:
+    answer = aws.client("events").put_events(
+        Entries=[{"Source": "project", "DetailType": "start", "Detail": '{"names": ["Ada"]}'}]
+    )
+    event = answer["Entries"][0]["EventId"]
+    run = f"stepworks-local-cookies:{event}"
+    until("the run", lambda: run in json.dumps(got(console, "runs?limit=100")))
+    page = opened(f"{console}runs/{run}")
+
+    page.get_by_role("link", name="project · start").click()
+    expect(page).to_have_url(re.compile(f"events/{event}"))
 
 
 def test_a_run_s_timeline_has_its_events(aws: Aws, console: str, opened: Opened, tag: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from local.aws import Aws
+from local.aws import Aws, until
 from local.gaps.lambda_workers import SHARED_WORKERS, WORKERS
 from local.signing import Signing
 from tests.e2e.load import many_items
@@ -30,7 +30,7 @@ def assert_bounded(usage: Usage) -> None:
 
 
 def waiting_letters(aws: Aws) -> dict[str, int]:
-    """How many messages there are in each queue that has any: all queues are for failures."""
+    """How many messages there are in each queue that has any, beside that of the event log."""
     sqs = aws.client("sqs")
     found = {}
     for url in sqs.list_queues()["QueueUrls"]:
@@ -41,8 +41,9 @@ def waiting_letters(aws: Aws) -> dict[str, int]:
                 "ApproximateNumberOfMessagesNotVisible",
             ],
         )["Attributes"]
-        if total := sum(map(int, counts.values())):
-            found[url.rpartition("/")[2]] = total
+        name = url.rpartition("/")[2]
+        if "-EventLogQueue-" not in name and (total := sum(map(int, counts.values()))):
+            found[name] = total
     return found
 
 
@@ -67,6 +68,14 @@ class Run:
         assert statuses == Counter(SUCCEEDED=count)
         assert waiting_letters(self.aws) == {}
 
+    def assert_logged(self, events: int) -> None:
+        """The event log keeps up: soon, it has all events of the machine's executions."""
+        until(
+            f"{events} events in the event log",
+            lambda: many_items.count_events(self.aws, self.machine, self.began) == events,
+            60,
+        )
+
     def assert_recorded(self, count: int) -> None:
         assert many_items.count_items(self.aws, self.table) - self.records == count
 
@@ -76,6 +85,7 @@ def test_a_thousand_files_at_once(aws: Aws) -> None:
     with measured(aws.settings) as usage:
         folder = many_items.upload(aws, FILES, ROWS)
         run.assert_all_succeeded(FILES)
+        run.assert_logged(2 * FILES)
 
     run.assert_recorded(FILES * ROWS)
     assert many_items.count_objects(aws, "SensorSourceBucket", folder) == 0

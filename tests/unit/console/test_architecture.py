@@ -139,3 +139,17 @@ def test_around_a_machine_are_its_triggers_and_what_it_leads_to() -> None:
         "rule/b|finish",
         "machine/finisher",
     }
+
+
+def test_what_observes_all_machines_is_around_none() -> None:
+    topology = stack(
+        ("machine/m", "bus/b", "events"),
+        ("bus/b", "rule/b|record", "events"),
+        ("rule/b|record", "queue/events", "events"),
+        ("queue/events", "function/record", "reads"),
+    )
+    traffic = Traffic(led={("machine/m", "rule/b|record")})
+    assert "function/record" in surroundings(topology, {}, traffic, "m")
+    topology.observers = frozenset({"rule/b|record", "queue/events", "function/record"})
+
+    assert surroundings(topology, {}, traffic, "m") == {"machine/m", "bus/b"}
