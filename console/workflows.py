@@ -64,7 +64,7 @@ def listed(console: Console, request: Request) -> dict[str, Any]:
 
 
 def _summary(topology: Topology, machine: Machine) -> dict[str, Any]:
-    definition = parse(topology.definitions.get(machine.name, "{}"))
+    definition = topology.definitions.get(machine.name) or parse("{}")
     return {
         "name": machine.name,
         "title": machine.title,
@@ -164,12 +164,12 @@ def one(console: Console, request: Request) -> dict[str, Any]:
     """A machine: its graph, and the lines of its definition."""
     machine = _machine(console, request)
     topology, runs = console.topology, console.runs
-    text = topology.definitions.get(machine.name)
-    if text is None:  # not yet read, or not allowed
-        text = console.aws.call(
+    definition = topology.definitions.get(machine.name)
+    if definition is None:  # not yet read, or not allowed
+        described_machine = console.aws.call(
             "stepfunctions", "describe_state_machine", stateMachineArn=machine.arn
-        )["definition"]
-    definition = parse(text)
+        )
+        definition = parse(described_machine["definition"])
     source, lines = formatted(console.redaction.clean(definition.source))
     runs.refresh(older_than=1.0)
     counted = {row["name"]: row for row in runs.workflows(now())}
@@ -282,7 +282,7 @@ class Page:
     def __init__(self, server: Server) -> None:
         console = server.console
         self.errors = Errors(console.aws)
-        self.metrics = Metrics(console.aws, console.local)
+        self.metrics = Metrics(console.aws, console.local, server.metrics_changed)
 
     def functions(self, console: Console, request: Request) -> dict[str, Any]:
         """Functions of the stack by name (`name`, repeated), or those that a machine calls."""

@@ -125,7 +125,7 @@ function Header({ data, reload }) {
       ${trigger.length > 0 && html`<span>Started by <${Chain} links=${trigger} /></span>`}
       ${leftBehind.length > 0 && html`<span>Left behind <${LinkList} links=${leftBehind} /></span>`}
       <${Payload} payload=${payload} />
-      <span>History <b class="number">${grouped(history.count)}</b> of ${grouped(history.limit)}</span>
+      <span>History <b class="number">${grouped(history.count)}</b> of ${grouped(history.limit)}${history.complete ? "" : ", reading …"}</span>
     </div>
   </div>`;
 }
