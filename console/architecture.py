@@ -51,7 +51,7 @@ class Page:
         problems = list(topology.problems)
         counts = self._metrics(topology, hours, problems)
         counts |= messages(console, topology, problems)
-        counts |= of_runs(console, since)
+        counts |= of_runs(console, since, problems)
         if self._matching.topology is not topology:
             self._matching = Matching(topology)
         traffic = events(console, self._matching, since, problems)
@@ -131,10 +131,15 @@ def messages(console: Console, topology: Topology, problems: Problems) -> Counts
     return counts
 
 
-def of_runs(console: Console, since: int) -> Counts:
+def of_runs(console: Console, since: int, problems: Problems) -> Counts:
     """Runs of each machine that started or ended in the window, and those that failed."""
     runs = console.runs
-    runs.refresh(older_than=1.0)
+    try:
+        runs.refresh(older_than=1.0)
+    except ConsoleError as error:
+        problems.append({"what": "runs"} | error.as_dict())
+        return {}
+    problems += runs.problems()
     total: Counter[str] = Counter({machine.name: 0 for machine in runs.machines})
     failed: Counter[str] = Counter()
     for run in list(runs.by_id.values()):

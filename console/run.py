@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from console import copy_as_test, timeline
-from console.aws import BadRequestError, ConsoleError, NotFoundError
+from console.aws import BadRequestError, ConsoleError, NotAllowedError, NotFoundError
 from console.core import Console
 from console.definition import Node
 from console.history import (
@@ -34,6 +34,7 @@ from console.logs import Invocation, RunLog, selected
 from console.polling import now
 from console.redaction import Keyed
 from console.runs import Recording, Run, machine_name, run_id
+from console.topology import METHODS, RULES
 from console.values import parsed
 from console.web import Server, prefers_soon
 
@@ -85,6 +86,7 @@ def listed(console: Console, request: Request) -> dict[str, Any]:
         "runs": [run.summary() for run in found],
         "next": following,
         "workflows": runs.workflows(now()),
+        "problems": [*console.inventory.problems, *runs.problems()],
     }
 
 
@@ -102,11 +104,19 @@ class Page:
         deadline = until_answer(request)
         runs = console.runs
         run, described = runs.opened(request.path_params["id"])
-        recording = runs.recording(run, remaining(deadline))
+        problems: list[dict[str, Any]] = []
+        try:
+            recording = runs.recording(run, remaining(deadline))
+        except NotAllowedError as error:
+            add_problem(problems, "the run's history", error)
+            recording = runs.without_history(run)
         found, log_complete = self._log(console, run, recording, deadline)
-        maps, problems = map_runs(console, run, recording)
+        maps = map_runs(console, run, recording, problems)
         others = children(console, recording, maps, problems)
+        started_by = parent(console, described, problems)
         topology = console.topology_soon(remaining(deadline))
+        if topology is not None:  # they say what has started it
+            problems += [one for one in topology.problems if one["what"] in (RULES, METHODS)]
         rows: list[dict[str, Any]] = []
         for contribute in self.server.contributions:
             try:
@@ -131,7 +141,7 @@ class Page:
                     else None,
                     "error": described.get("error") or seen.error,
                     "cause": described.get("cause") or seen.cause,
-                    "parent": parent(console, described),
+                    "parent": started_by,
                 },
                 "graph": recording.definition.graph(),
                 "states": Keyed(states),
@@ -270,14 +280,18 @@ def payload(seen: History) -> dict[str, Any]:
     return {"bytes": largest, "limit": LARGEST_PAYLOAD, "state": name}
 
 
-def parent(console: Console, described: dict[str, Any]) -> dict[str, Any] | None:
+def parent(
+    console: Console, described: dict[str, Any], problems: list[dict[str, Any]]
+) -> dict[str, Any] | None:
     """The run that started this one."""
     arn = at_path("$.AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID", described.get("input"))
     if not isinstance(arn, str) and described.get("mapRunArn"):
-        with suppress(ConsoleError):
+        try:
             arn = console.aws.call(
                 "stepfunctions", "describe_map_run", mapRunArn=described["mapRunArn"]
             )["executionArn"]
+        except ConsoleError as error:
+            add_problem(problems, "the run that started this one", error)
     if not isinstance(arn, str) or ":execution:" not in arn:
         return None
     machine = console.inventory.machine(machine_name(arn))
@@ -331,10 +345,7 @@ def children(
             found.append(child)
         elif child is not None:
             add_problem(problems, "child executions", child)
-    try:
-        runs.detail(found, 20)
-    except ConsoleError as error:
-        add_problem(problems, "child executions", error)
+    runs.detail(found, 20)
     return found
 
 
@@ -350,14 +361,13 @@ def started_execution(attempt: Attempt) -> str | None:
 
 
 def map_runs(
-    console: Console, run: Run, recording: Recording
-) -> tuple[dict[str, dict[str, Any]], list[dict[str, Any]]]:
-    """The Map Runs of the Distributed Maps that were visited, by node id; and what went wrong."""
-    problems: list[dict[str, Any]] = []
+    console: Console, run: Run, recording: Recording, problems: list[dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """The Map Runs of the Distributed Maps that were visited, by node id."""
     with recording.lock:
         visits = [visit for visit in recording.history.visits if visit.node.distributed]
     if not visits:
-        return {}, problems
+        return {}
     described = []
     try:
         listed = console.aws.pages(
@@ -381,7 +391,7 @@ def map_runs(
                 found[visit.node.id] = one
     unnamed = [visit.node.id for visit in visits if visit.node.id not in found]
     others = [one for one in described if one not in found.values()]
-    return found | dict(zip(dict.fromkeys(unnamed), others, strict=False)), problems
+    return found | dict(zip(dict.fromkeys(unnamed), others, strict=False))
 
 
 def map_counts(counts: dict[str, int]) -> dict[str, int]:
@@ -556,7 +566,13 @@ def short_value(given: str | None) -> str:
 
 def log(console: Console, request: Request) -> dict[str, Any]:
     """All lines of the run, of every function, in one stream."""
-    run, recording = _recording(console, request, math.inf)
+    problems: list[dict[str, Any]] = []
+    try:
+        run, recording = _recording(console, request, math.inf)
+    except NotAllowedError as error:  # functions name their run, too
+        run = console.runs.get(request.path_params["id"])
+        recording = console.runs.without_history(run)
+        add_problem(problems, "the run's history", error)
     found = console.logs.of(run, recording, console.inventory, now())
     query = request.query_params
     lines = selected(
@@ -574,7 +590,7 @@ def log(console: Console, request: Request) -> dict[str, Any]:
         ],
         "truncated": found.truncated or len(lines) > MOST_LOG_LINES,
         "functions": sorted({titles.get(one.function, one.function) for one in found.invocations}),
-        "problems": found.problems,
+        "problems": [*problems, *found.problems],
     }
 
 

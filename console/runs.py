@@ -14,7 +14,7 @@ from concurrent.futures import TimeoutError as NotYetError
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from console.aws import Aws, BadRequestError, ConsoleError, NotFoundError
+from console.aws import Aws, BadRequestError, ConsoleError, NotAllowedError, NotFoundError
 from console.definition import Definition, parse, processor
 from console.history import WAITING, History, millis, token_values
 from console.labels import Labels, texts
@@ -25,6 +25,7 @@ PATIENCE = 0.1  # seconds that a page or a poll waits for a history; the rest co
 KEPT = 1_000  # runs of a machine that are read at first; older ones when somebody asks
 HISTORY_BYTES = 96 * 1024 * 1024  # of texts in the histories that are kept
 HISTORY_PAGE = 500  # events: a page of a run shows the first ones while the others are read
+DENIED = 30.0  # seconds until what the credentials did not allow is tried again
 NEWEST = 100  # runs whose labels and states are read before anybody lists them
 STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE")
 _COUNTED = {
@@ -218,7 +219,9 @@ class Runs:
         self._without_list: set[str] = set()  # machine ARNs
         self._definitions: dict[str, Definition] = {}
         self._recordings: OrderedDict[str, Recording] = OrderedDict()
-        self._refreshed = 0.0
+        self._refreshed = float("-inf")
+        self._not_listed: list[NotAllowedError] = []
+        self._not_detailed: NotAllowedError | None = None
         self._lock = threading.RLock()
         self._refreshing = threading.Lock()
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="console-aws")
@@ -239,21 +242,39 @@ class Runs:
         with self._refreshing:
             if time.monotonic() - self._refreshed < older_than:
                 return []
-            changed = [
-                run for found in self.parallel(self._refresh, self.machines) for run in found
-            ]
+            changed: list[Run] = []
+            denied: list[NotAllowedError] = []
+            machines = self.machines
+            for found in self.parallel(self._refresh, machines):
+                if isinstance(found, NotAllowedError):
+                    denied.append(found)
+                else:
+                    changed += found
+            if denied and len(denied) == len(machines):
+                raise denied[0]
+            self._not_listed = denied
             self._refreshed = time.monotonic()
             return changed
 
-    def _refresh(self, machine: Machine) -> list[Run]:
+    def problems(self) -> list[dict[str, Any]]:
+        """What the credentials do not allow to read of runs."""
+        found = [{"what": "runs of some workflows"} | error.as_dict() for error in self._not_listed]
+        if self._not_detailed is not None:
+            what = {"what": "labels, states and errors of runs"}
+            found.append(what | self._not_detailed.as_dict())
+        return [one for at, one in enumerate(found) if one not in found[:at]]
+
+    def _refresh(self, machine: Machine) -> list[Run] | NotAllowedError:
         changed = []
         with self._lock:
             open_before = {run.arn for run in self._of(machine.name) if run.running}
         seen: set[str] = set()
         try:
             newest = list(self._newest(machine))
-        except ConsoleError as error:
-            if machine.type != "EXPRESS" or not isinstance(error, BadRequestError):
+        except NotAllowedError as error:
+            return error
+        except BadRequestError:
+            if machine.type != "EXPRESS":
                 raise
             self._without_list.add(machine.arn)
             return []
@@ -262,7 +283,15 @@ class Runs:
             if (run := self.note(item)) is not None:
                 changed.append(run)
         for arn in open_before - seen:
-            described = self.describe(arn)
+            try:
+                described = self.describe(arn)
+            except NotFoundError:  # its machine was deleted and made again
+                with self._lock:
+                    self.by_id.pop(run_id(arn), None)
+                continue
+            except NotAllowedError as error:
+                self._not_detailed = error
+                continue
             if (run := self.note(described)) is not None:
                 changed.append(run)
         return changed
@@ -421,12 +450,16 @@ class Runs:
         status, read = run.status, True
         try:
             if run.texts is None:
+                run.texts = ()  # even if it may not be read
                 run.texts = texts(self.describe(run.arn).get("input"))
                 run.labels.add(run.texts)
             if status != "SUCCEEDED":
                 read = self.recording(run, PATIENCE).complete
         except NotFoundError:  # AWS deletes histories after 90 days
             pass
+        except NotAllowedError as error:
+            self._not_detailed = error
+            run.next_look = time.monotonic() + DENIED
         if read:
             run.detailed_for = status
         if json.dumps(run.summary()) == before:
@@ -490,6 +523,12 @@ class Runs:
         described = self.aws.call("stepfunctions", "describe_execution", executionArn=arn)
         self.redaction.learn_from(described.get("input"))
         return described
+
+    def without_history(self, run: Run) -> Recording:
+        """What is known of a run whose history may not be read."""
+        recording = Recording(run.arn, self.definition(run.arn))
+        recording.complete = True
+        return recording
 
     def recording(self, run: Run, seconds: float | None = None) -> Recording:
         """The run's history, up to date.

@@ -21,6 +21,7 @@ from console.values import strings
 
 FRESH = 60.0  # seconds until the connections are read again while somebody looks
 DEFAULT_BUS = "default"
+RULES, METHODS = "rules", "methods of APIs"  # in `Topology.problems`
 SHORTEST_NAME = 6  # characters of a name that is looked for among a function's variables
 PARTS = (
     "api",
@@ -389,7 +390,7 @@ class Reader:
         for machine in inventory.machines:
             job("definitions of machines", self._machine, machine)
         for rule in inventory.of_kind("rule"):
-            job("rules", self._rule, rule, [bus.name for bus in inventory.of_kind("bus")])
+            job(RULES, self._rule, rule, [bus.name for bus in inventory.of_kind("bus")])
         for bucket in inventory.of_kind("bucket"):
             job("notifications of buckets", self._bucket, bucket)
         for queue in inventory.of_kind("queue"):
@@ -399,7 +400,7 @@ class Reader:
         for schedule in inventory.of_kind("schedule"):
             job("schedules", self._schedule, schedule)
         for api in inventory.of_kind("api"):
-            job("methods of APIs", self._api, api)
+            job(METHODS, self._api, api)
         functions = {one.name for one in inventory.of_kind("function")}
         if functions:
             job("functions", self._functions, functions)

@@ -116,6 +116,7 @@ def listed(console: Console, request: Request) -> dict[str, Any]:
         "waiting": [one.as_dict(console) for one in found[:MOST]],
         "total": len(found),
         "complete": complete,
+        "problems": runs.problems(),
     }
 
 

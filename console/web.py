@@ -189,6 +189,7 @@ class Server:
                 "hasEventLog": inventory.event_log is not None,
                 "hasInbox": console.local,
                 "workflows": [machine.as_dict() for machine in inventory.machines],
+                "problems": inventory.problems,
             }
             | ({"token": self.token} if console.writable else {})
         )
