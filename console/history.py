@@ -218,6 +218,11 @@ class History:
         if after.visit is not None:
             self.name_of_event[event_id] = after.visit.node.id
 
+    def visit_at(self, event_id: int) -> Visit | None:
+        """The visit that the event with this id belongs to."""
+        place = self._places.get(event_id)
+        return place.visit if place else None
+
     # -- Events -----------------------------------------------------------------------------------
 
     def _apply(self, kind: str, event: dict[str, Any], at: int, place: _Place) -> _Place | None:

@@ -22,7 +22,7 @@ from typing import Any
 
 from console.aws import Aws, ConsoleError, NotFoundError
 from console.history import Attempt, History, Visit, millis
-from console.runs import Run
+from console.runs import Recording, Run
 from console.stack import Inventory
 
 BEFORE = 60_000  # ms before a run's start in which a function may have started it
@@ -354,7 +354,7 @@ class Logs:
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="console-logs")
 
-    def of(self, run: Run, history: History, inventory: Inventory, now: int) -> RunLog:
+    def of(self, run: Run, recording: Recording, inventory: Inventory, now: int) -> RunLog:
         """The run's log, at most a few seconds old."""
         with self._lock:
             lock = self._locks.setdefault(run.arn, threading.Lock())
@@ -362,10 +362,13 @@ class Logs:
             known = self._logs.get(run.arn)
             if known is not None and (
                 known.complete
-                or (known.count == history.count and time.monotonic() - known.read_at < FRESH)
+                or (
+                    known.count == recording.history.count
+                    and time.monotonic() - known.read_at < FRESH
+                )
             ):
                 return known
-            log = self._read(run, history, inventory, now)
+            log = self._read(run, recording, inventory, now)
             with self._lock:
                 self._logs.pop(run.arn, None)
                 self._logs[run.arn] = log
@@ -378,18 +381,20 @@ class Logs:
         """What was read last, however old."""
         return self._logs.get(run.arn)
 
-    def _read(self, run: Run, history: History, inventory: Inventory, now: int) -> RunLog:
-        log = RunLog(read_at=time.monotonic(), count=history.count)
+    def _read(self, run: Run, recording: Recording, inventory: Inventory, now: int) -> RunLog:
+        log = RunLog(read_at=time.monotonic())
         log.complete = run.stopped_at is not None and now > run.stopped_at + SETTLED
         words = [run.arn, run.name]
         start = run.started_at
         end = min((run.stopped_at or now) + AFTER, now + SLACK)
-        called = {
-            function
-            for visit in history.visits
-            for attempt in visit.attempts
-            if (function := function_of(visit, attempt))
-        }
+        with recording.lock:
+            log.count = recording.history.count
+            called = {
+                function
+                for visit in recording.history.visits
+                for attempt in visit.attempts
+                if (function := function_of(visit, attempt))
+            }
         others = {one.name for one in inventory.of_kind("function")} - called - inventory.observers
         jobs = [(name, start - SLACK, end, "") for name in sorted(called)]
         jobs += [(name, start - BEFORE, end, run.name) for name in sorted(others)]
@@ -402,7 +407,8 @@ class Logs:
             if name in others:
                 mine = [one for one in mine if one.mentions(words)]
             found += mine
-        attribute(history, found, words, now)
+        with recording.lock:
+            attribute(recording.history, found, words, now)
         for one in sorted(found, key=lambda one: one.started_at):
             mentions = one.mentions(words)
             if one.attempt is None and not mentions:
@@ -417,49 +423,57 @@ class Logs:
         self, function: str, start: int, end: int, word: str
     ) -> tuple[str, list[Line], bool, dict[str, Any] | None]:
         """Lines of a function's log. With a word: the lines of invocations that mention it."""
-        group = f"/aws/lambda/{function}"
+
+        def read(pattern: str = "", streams: list[str] | None = None) -> list[Line]:
+            return list(read_lines(self.aws, function, start, end, pattern, streams))
+
         try:
             if word:
-                mentioned = list(self._lines(group, function, start, end, f'"{word}"'))
+                mentioned = read(f'"{word}"')
                 if not mentioned:
                     return function, [], False, None
                 streams = list({line.stream for line in mentioned})[:100]
                 wanted = {line.request_id for line in mentioned}
-                lines = list(self._lines(group, function, start, end, "", streams))
-                for one in invocations(lines):
-                    if one.request_id not in wanted and not one.mentions([word]):
-                        lines = [line for line in lines if line.request_id != one.request_id]
+                lines = read(streams=streams)
+                others = {
+                    one.request_id
+                    for one in invocations(lines)
+                    if one.request_id not in wanted and not one.mentions([word])
+                }
+                lines = [line for line in lines if line.request_id not in others]
             else:
-                lines = list(self._lines(group, function, start, end, ""))
+                lines = read()
         except NotFoundError:  # a function that was never invoked has no log group
             return function, [], False, None
         except ConsoleError as error:
-            return function, [], False, error.as_dict()
+            return function, [], False, {"what": "logs"} | error.as_dict()
         return function, lines, len(lines) >= MOST_LINES, None
 
-    def _lines(
-        self,
-        group: str,
-        function: str,
-        start: int,
-        end: int,
-        pattern: str,
-        streams: list[str] | None = None,
-    ) -> Iterator[Line]:
-        more: dict[str, Any] = {"filterPattern": pattern} if pattern else {}
-        if streams:
-            more["logStreamNames"] = streams
-        for event in self.aws.pages(
-            "logs",
-            "filter_log_events",
-            "events",
-            most=MOST_LINES,
-            logGroupName=group,
-            startTime=max(0, start),
-            endTime=end,
-            **more,
-        ):
-            yield parse(function, event["logStreamName"], event["timestamp"], event["message"])
+
+def read_lines(
+    aws: Aws,
+    function: str,
+    start: int,
+    end: int,
+    pattern: str,
+    streams: list[str] | None = None,
+    most: int = MOST_LINES,
+) -> Iterator[Line]:
+    """Lines of a function's log, oldest first. Raises ConsoleError."""
+    more: dict[str, Any] = {"filterPattern": pattern} if pattern else {}
+    if streams:
+        more["logStreamNames"] = streams
+    for event in aws.pages(
+        "logs",
+        "filter_log_events",
+        "events",
+        most=most,
+        logGroupName=f"/aws/lambda/{function}",
+        startTime=max(0, start),
+        endTime=end,
+        **more,
+    ):
+        yield parse(function, event["logStreamName"], event["timestamp"], event["message"])
 
 
 def selected(

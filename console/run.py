@@ -1,6 +1,8 @@
 """The page of one run, and the list of all runs."""
 
 import json
+import math
+import time
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYetError
 from contextlib import suppress
@@ -10,7 +12,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from console import copy_as_test, timeline
-from console.aws import BadRequestError, ConsoleError, NotFoundError
+from console.aws import BadRequestError, ConsoleError, NotAllowedError, NotFoundError
 from console.core import Console
 from console.definition import Node
 from console.history import (
@@ -32,22 +34,26 @@ from console.logs import Invocation, RunLog, selected
 from console.polling import now
 from console.redaction import Keyed
 from console.runs import Recording, Run, machine_name, run_id
-from console.web import Server
+from console.topology import METHODS, RULES
+from console.values import parsed
+from console.web import Server, prefers_soon
 
 LARGEST_PAYLOAD = 262_144  # bytes of a state's input or output, on AWS
 LONGEST_HISTORY = 25_000  # events
 PAGE = 100
 MOST = 1_000
 MOST_LOG_LINES = 5_000
-LOG_PATIENCE = 0.12  # seconds that a run's page waits for logs; then they come with the next update
+PATIENCE = 0.12  # seconds that a run's page waits for AWS; the rest comes with the next update
+PATIENCE_OF_OTHERS = 60.0  # seconds, for who is not told of updates
 CHILDREN = 200
 
 
 def routes(server: Server) -> list[Route]:
+    page = Page(server)
     return [
         server.get("runs", listed),
-        server.get("runs/{id}", Page(server).answer),
-        server.get("runs/{id}/states/{node:path}", state),
+        server.get("runs/{id}", page.answer),
+        server.get("runs/{id}/states/{node:path}", page.state),
         server.get("runs/{id}/map/{node:path}", items),
         server.get("runs/{id}/log", log),
         server.get("runs/{id}/history", history),
@@ -80,6 +86,7 @@ def listed(console: Console, request: Request) -> dict[str, Any]:
         "runs": [run.summary() for run in found],
         "next": following,
         "workflows": runs.workflows(now()),
+        "problems": [*console.inventory.problems, *runs.problems()],
     }
 
 
@@ -87,76 +94,178 @@ def listed(console: Console, request: Request) -> dict[str, Any]:
 
 
 class Page:
-    """A run with its graph, states and timeline. Its logs are read at the same time."""
+    """A run with its graph, states and timeline, and each of its states."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
 
     def answer(self, console: Console, request: Request) -> dict[str, Any]:
+        """A run. Of what takes longer to read, the live event `run` tells when it is there."""
+        deadline = until_answer(request)
         runs = console.runs
-        run = runs.get(request.path_params["id"])
-        described = runs.describe(run.arn)
-        runs.note(described)
-        recording = runs.recording(run)
-        seen = recording.history
-        runs.detail([run], 1)
-        found, complete = self._log(console, run, seen)
-        maps = map_runs(console, run, seen)
-        states = seen.summaries()
-        for node_id, one in maps.items():
-            states[node_id]["map"] = map_counts(one.get("itemCounts", {}))
-        titles = _titles(console)
-        drawn = timeline.build(seen, found.invocations, titles, now())
+        run, described = runs.opened(request.path_params["id"])
+        problems: list[dict[str, Any]] = []
+        try:
+            recording = runs.recording(run, remaining(deadline))
+        except NotAllowedError as error:
+            add_problem(problems, "the run's history", error)
+            recording = runs.without_history(run)
+        found, log_complete = self._log(console, run, recording, deadline)
+        maps = map_runs(console, run, recording, problems)
+        others = children(console, recording, maps, problems)
+        started_by = parent(console, described, problems)
+        topology = console.topology_soon(remaining(deadline))
+        if topology is not None:  # they say what has started it
+            problems += [one for one in topology.problems if one["what"] in (RULES, METHODS)]
+        rows: list[dict[str, Any]] = []
         for contribute in self.server.contributions:
-            with suppress(ConsoleError):
-                drawn["rows"] += contribute(console, run)
-        return {
-            "run": run.summary()
-            | {
-                "arn": run.arn,
-                "revision": run.revision,
-                "input": value(described.get("input")),
-                "output": value(described.get("output")) if run.status == "SUCCEEDED" else None,
-                "error": described.get("error") or seen.error,
-                "cause": described.get("cause") or seen.cause,
-                "parent": parent(console, described),
-            },
-            "graph": recording.definition.graph(),
-            "states": Keyed(states),
-            "timeline": drawn,
-            "trigger": [link.as_dict() for link in trigger(console, described, found)],
-            "leftBehind": [link.as_dict() for link in left_behind(console, seen)],
-            "payload": payload(seen),
-            "history": {"count": len(recording.events), "limit": LONGEST_HISTORY},
-            "children": [child.summary() for child in children(console, seen, maps)],
-            "canStop": run.running and console.writable,
-            "canRedrive": described.get("redriveStatus") == "REDRIVABLE" and console.writable,
-            "stale": not self.server.poller.state["connected"],
-            "logComplete": complete,
-            "problems": found.problems,
-        }
+            try:
+                rows += contribute(console, run)
+            except ConsoleError as error:
+                add_problem(problems, "events", error)
+        with recording.lock:
+            seen = recording.history
+            states = seen.summaries()
+            for node_id, one in maps.items():
+                states[node_id]["map"] = map_counts(one.get("itemCounts", {}))
+            drawn = timeline.build(seen, found.invocations, _titles(console), now())
+            drawn["rows"] += rows
+            return {
+                "run": run.summary()
+                | {
+                    "arn": run.arn,
+                    "revision": run.revision,
+                    "input": parsed(described.get("input")),
+                    "output": parsed(described.get("output"))
+                    if run.status == "SUCCEEDED"
+                    else None,
+                    "error": described.get("error") or seen.error,
+                    "cause": described.get("cause") or seen.cause,
+                    "parent": started_by,
+                },
+                "graph": recording.definition.graph(),
+                "states": Keyed(states),
+                "timeline": drawn,
+                "trigger": [
+                    link.as_dict() for link in trigger(console, described, found, topology)
+                ],
+                "leftBehind": [link.as_dict() for link in left_behind(console, seen)],
+                "payload": payload(seen),
+                "history": {
+                    "count": len(recording.events),
+                    "limit": LONGEST_HISTORY,
+                    "complete": recording.complete,
+                },
+                "children": [child.summary() for child in others],
+                "canStop": run.running and console.writable,
+                "canRedrive": described.get("redriveStatus") == "REDRIVABLE" and console.writable,
+                "stale": not self.server.poller.state["connected"],
+                "logComplete": log_complete,
+                "problems": [*problems, *found.problems],
+            }
 
-    def _log(self, console: Console, run: Run, seen: History) -> tuple[RunLog, bool]:
+    def state(self, console: Console, request: Request) -> dict[str, Any]:
+        """What one visit of a state did."""
+        deadline = until_answer(request)
+        run, recording = _recording(console, request, deadline)
+        node = _node(recording, request)
+        query = request.query_params
+        item = whole(query.get("item"), 0, 1 << 31) if query.get("item") else None
+        with recording.lock:
+            visits = recording.history.visits_of(node.id, item)
+            plain = {
+                "node": node.id,
+                "name": node.name,
+                "type": node.type,
+                "definition": json.dumps(node.definition, ensure_ascii=False, indent=2),
+                "complete": recording.complete,
+            }
+            if not visits:
+                return plain | {
+                    "status": "notReached",
+                    "visits": 0,
+                    "facts": _facts_of_node(console, node),
+                    "note": None,
+                    "input": None,
+                    "output": None,
+                    "parameters": None,
+                    "attempts": [],
+                    "log": [],
+                    "map": None,
+                    "problems": [],
+                }
+            number = min(whole(query.get("visit"), len(visits) - 1, MOST * MOST), len(visits) - 1)
+            visit = visits[number]
+        found = RunLog()
+        if visit.attempts:
+            found, _ = self._log(console, run, recording, deadline)
+        titles = _titles(console)
+        with recording.lock:
+            mine = [one for a in visit.attempts if (one := found.of_attempt(a)) is not None]
+            return plain | {
+                "status": visit.status,
+                "visits": len(visits),
+                "visit": number,
+                "facts": [
+                    *_facts_of_node(console, node),
+                    *_facts(console, recording.history, visit, mine),
+                ],
+                "note": note(visit, now()),
+                "input": parsed(visit.input),
+                "output": parsed(visit.output),
+                "parameters": parsed(visit.attempts[-1].parameters) if visit.attempts else None,
+                "attempts": [_attempt(a, found.of_attempt(a)) for a in visit.attempts],
+                "log": [
+                    line.as_dict(titles.get(line.function, line.function))
+                    for one in mine
+                    for line in one.lines
+                ],
+                "map": recording.history.map_counts(visit) if node.type == "Map" else None,
+                "problems": found.problems,
+            }
+
+    def _log(
+        self, console: Console, run: Run, recording: Recording, deadline: float
+    ) -> tuple[RunLog, bool]:
         """The run's log, or what is known of it if reading takes longer than a page should."""
         known = console.logs.known(run)
+        if not recording.complete:  # the history says where to look
+            return known or RunLog(), False
 
         def read() -> RunLog:
-            return console.logs.of(run, seen, console.inventory, now())
+            return console.logs.of(run, recording, console.inventory, now())
 
         reading: Future[RunLog] = self.server.background.submit(read)
         try:
-            return reading.result(LOG_PATIENCE), True
+            return reading.result(remaining(deadline)), True
         except NotYetError:
             before = len(known.lines()) if known else -1
 
             def tell(done: Future[RunLog]) -> None:
                 with suppress(Exception):
                     if len(done.result().lines()) != before:
-                        run.revision += 1  # pages that show the run fetch it again
-                        self.server.poller.wake(run.arn)
+                        run.revision += 1
+                        self.server.poller.tell_of(run)  # pages that show it fetch it again
 
             reading.add_done_callback(tell)
             return known or RunLog(), False
+
+
+def until_answer(request: Request) -> float:
+    """The time.monotonic() until which a request waits for AWS."""
+    return time.monotonic() + (PATIENCE if prefers_soon(request) else PATIENCE_OF_OTHERS)
+
+
+def remaining(deadline: float) -> float:
+    """Seconds until then."""
+    return max(0.0, deadline - time.monotonic())
+
+
+def add_problem(problems: list[dict[str, Any]], what: str, error: ConsoleError) -> None:
+    """Note what could not be read. The rest of the page is shown."""
+    problem = {"what": what} | error.as_dict()
+    if problem not in problems:
+        problems.append(problem)
 
 
 def payload(seen: History) -> dict[str, Any]:
@@ -171,14 +280,18 @@ def payload(seen: History) -> dict[str, Any]:
     return {"bytes": largest, "limit": LARGEST_PAYLOAD, "state": name}
 
 
-def parent(console: Console, described: dict[str, Any]) -> dict[str, Any] | None:
+def parent(
+    console: Console, described: dict[str, Any], problems: list[dict[str, Any]]
+) -> dict[str, Any] | None:
     """The run that started this one."""
     arn = at_path("$.AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID", described.get("input"))
     if not isinstance(arn, str) and described.get("mapRunArn"):
-        with suppress(ConsoleError):
+        try:
             arn = console.aws.call(
                 "stepfunctions", "describe_map_run", mapRunArn=described["mapRunArn"]
             )["executionArn"]
+        except ConsoleError as error:
+            add_problem(problems, "the run that started this one", error)
     if not isinstance(arn, str) or ":execution:" not in arn:
         return None
     machine = console.inventory.machine(machine_name(arn))
@@ -189,13 +302,17 @@ def parent(console: Console, described: dict[str, Any]) -> dict[str, Any] | None
     }
 
 
-def children(console: Console, seen: History, maps: dict[str, dict[str, Any]]) -> list[Run]:
+def children(
+    console: Console,
+    recording: Recording,
+    maps: dict[str, dict[str, Any]],
+    problems: list[dict[str, Any]],
+) -> list[Run]:
     """Executions that tasks of this run started, and those of Distributed Maps."""
     runs = console.runs
-    arns: dict[str, None] = {}
     found: list[Run] = []
     for one in maps.values():
-        with suppress(ConsoleError):
+        try:
             for item in console.aws.pages(
                 "stepfunctions",
                 "list_executions",
@@ -205,13 +322,29 @@ def children(console: Console, seen: History, maps: dict[str, dict[str, Any]]) -
             ):
                 runs.note(item)
                 found.append(runs.by_id[run_id(item["executionArn"])])
-    for visit in seen.visits:
-        for attempt in visit.attempts:
-            if arn := started_execution(attempt):
-                arns[arn] = None
-    for arn in list(arns)[:CHILDREN]:
-        with suppress(ConsoleError):
-            found.append(runs.get(run_id(arn)))
+        except ConsoleError as error:
+            add_problem(problems, "items of a Map", error)
+    with recording.lock:
+        arns = dict.fromkeys(
+            arn
+            for visit in recording.history.visits
+            for attempt in visit.attempts
+            if (arn := started_execution(attempt))
+        )
+
+    def get(arn: str) -> Run | ConsoleError | None:
+        try:
+            return runs.get(run_id(arn))
+        except NotFoundError:
+            return None
+        except ConsoleError as error:
+            return error
+
+    for child in runs.parallel(get, list(arns)[:CHILDREN]):
+        if isinstance(child, Run):
+            found.append(child)
+        elif child is not None:
+            add_problem(problems, "child executions", child)
     runs.detail(found, 20)
     return found
 
@@ -227,20 +360,27 @@ def started_execution(attempt: Attempt) -> str | None:
     return None
 
 
-def map_runs(console: Console, run: Run, seen: History) -> dict[str, dict[str, Any]]:
+def map_runs(
+    console: Console, run: Run, recording: Recording, problems: list[dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
     """The Map Runs of the Distributed Maps that were visited, by node id."""
-    visits = [visit for visit in seen.visits if visit.node.distributed]
+    with recording.lock:
+        visits = [visit for visit in recording.history.visits if visit.node.distributed]
     if not visits:
         return {}
     described = []
-    with suppress(ConsoleError):
+    try:
         listed = console.aws.pages(
             "stepfunctions", "list_map_runs", "mapRuns", most=CHILDREN, executionArn=run.arn
         )
-        described = [
-            console.aws.call("stepfunctions", "describe_map_run", mapRunArn=one["mapRunArn"])
-            for one in listed
-        ]
+        described = console.runs.parallel(
+            lambda one: console.aws.call(
+                "stepfunctions", "describe_map_run", mapRunArn=one["mapRunArn"]
+            ),
+            listed,
+        )
+    except ConsoleError as error:
+        add_problem(problems, "items of a Map", error)
     described.sort(key=lambda one: millis(one["startDate"]))
     found: dict[str, dict[str, Any]] = {}
     for visit in visits:
@@ -269,60 +409,6 @@ def map_counts(counts: dict[str, int]) -> dict[str, int]:
 # -- One state ------------------------------------------------------------------------------------
 
 
-def state(console: Console, request: Request) -> dict[str, Any]:
-    """What one visit of a state did."""
-    run, recording = _recording(console, request)
-    seen = recording.history
-    node = _node(recording, request)
-    query = request.query_params
-    item = whole(query.get("item"), 0, 1 << 31) if query.get("item") else None
-    visits = seen.visits_of(node.id, item)
-    definition = json.dumps(node.definition, ensure_ascii=False, indent=2)
-    if not visits:
-        return {
-            "node": node.id,
-            "name": node.name,
-            "type": node.type,
-            "status": "notReached",
-            "visits": 0,
-            "facts": _facts_of_node(console, node),
-            "note": None,
-            "input": None,
-            "output": None,
-            "parameters": None,
-            "definition": definition,
-            "attempts": [],
-            "log": [],
-            "map": None,
-        }
-    number = min(whole(query.get("visit"), len(visits) - 1, MOST * MOST), len(visits) - 1)
-    visit = visits[number]
-    found = console.logs.of(run, seen, console.inventory, now())
-    titles = _titles(console)
-    mine = [one for a in visit.attempts if (one := found.of_attempt(a)) is not None]
-    return {
-        "node": node.id,
-        "name": node.name,
-        "type": node.type,
-        "status": visit.status,
-        "visits": len(visits),
-        "visit": number,
-        "facts": [*_facts_of_node(console, node), *_facts(console, seen, visit, mine)],
-        "note": note(visit, now()),
-        "input": value(visit.input),
-        "output": value(visit.output),
-        "parameters": value(visit.attempts[-1].parameters) if visit.attempts else None,
-        "definition": definition,
-        "attempts": [_attempt(a, found.of_attempt(a)) for a in visit.attempts],
-        "log": [
-            line.as_dict(titles.get(line.function, line.function))
-            for one in mine
-            for line in one.lines
-        ],
-        "map": seen.map_counts(visit) if node.type == "Map" else None,
-    }
-
-
 def _node(recording: Recording, request: Request) -> Node:
     node_id = request.path_params["node"]
     node = recording.definition.nodes.get(node_id)
@@ -339,7 +425,7 @@ def _attempt(attempt: Attempt, one: Invocation | None) -> dict[str, Any]:
         "status": attempt.status,
         "error": attempt.error,
         "cause": attempt.cause,
-        "output": value(attempt.output),
+        "output": parsed(attempt.output),
         "requestId": (one.request_id if one else None) or attempt.request_id,
         "coldStartMs": one.init_ms if one else None,
         "cold": one.cold if one else None,
@@ -425,28 +511,29 @@ def note(visit: Visit, at: int) -> dict[str, Any] | None:
 
 def items(console: Console, request: Request) -> dict[str, Any]:
     """The items of a Map's last visit."""
-    _, recording = _recording(console, request)
+    _, recording = _recording(console, request, until_answer(request))
     node = _node(recording, request)
     if node.type != "Map":
         raise BadRequestError(f"{node.name} is no Map.")
     query = request.query_params
-    visits = recording.history.visits_of(node.id)
-    found = sorted(visits[-1].current().items()) if visits else []
     words = query.get("text", "").lower().split()
     wanted = query.get("status", "").split(",") if query.get("status") else []
-    rows = [
-        _item(index, inside)
-        for index, inside in found
-        if (not wanted or inside.status in wanted)
-        and all(word in f"{inside.input} {inside.error}".lower() for word in words)
-    ]
     offset = whole(query.get("offset"), 0, 1 << 31)
     limit = whole(query.get("limit"), PAGE, MOST)
-    return {
-        "items": rows[offset : offset + limit],
-        "total": len(rows),
-        "counts": recording.history.map_counts(visits[-1]) if visits else None,
-    }
+    with recording.lock:
+        visits = recording.history.visits_of(node.id)
+        found = [
+            (index, inside)
+            for index, inside in (sorted(visits[-1].current().items()) if visits else [])
+            if (not wanted or inside.status in wanted)
+            and all(word in f"{inside.input} {inside.error}".lower() for word in words)
+        ]
+        return {
+            "items": [_item(index, inside) for index, inside in found[offset : offset + limit]],
+            "total": len(found),
+            "counts": recording.history.map_counts(visits[-1]) if visits else None,
+            "complete": recording.complete,
+        }
 
 
 def _item(index: int, inside: Inside) -> dict[str, Any]:
@@ -464,7 +551,7 @@ def _item(index: int, inside: Inside) -> dict[str, Any]:
 
 def short_value(given: str | None) -> str:
     """An item's input in one line."""
-    found = value(given)
+    found = parsed(given)
     if isinstance(found, str):
         return found[:80]
     if isinstance(found, dict):
@@ -479,8 +566,14 @@ def short_value(given: str | None) -> str:
 
 def log(console: Console, request: Request) -> dict[str, Any]:
     """All lines of the run, of every function, in one stream."""
-    run, recording = _recording(console, request)
-    found = console.logs.of(run, recording.history, console.inventory, now())
+    problems: list[dict[str, Any]] = []
+    try:
+        run, recording = _recording(console, request, math.inf)
+    except NotAllowedError as error:  # functions name their run, too
+        run = console.runs.get(request.path_params["id"])
+        recording = console.runs.without_history(run)
+        add_problem(problems, "the run's history", error)
+    found = console.logs.of(run, recording, console.inventory, now())
     query = request.query_params
     lines = selected(
         found.lines(),
@@ -497,21 +590,23 @@ def log(console: Console, request: Request) -> dict[str, Any]:
         ],
         "truncated": found.truncated or len(lines) > MOST_LOG_LINES,
         "functions": sorted({titles.get(one.function, one.function) for one in found.invocations}),
-        "problems": found.problems,
+        "problems": [*problems, *found.problems],
     }
 
 
 def history(console: Console, request: Request) -> dict[str, Any]:
     """The events of the run's history, as a table."""
-    _, recording = _recording(console, request)
+    _, recording = _recording(console, request, until_answer(request))
     query = request.query_params
     offset = whole(query.get("offset"), 0, 1 << 31)
     limit = whole(query.get("limit"), 500, MOST)
-    events = recording.events[offset : offset + limit]
-    return {
-        "events": [_event(event, recording.history) for event in events],
-        "total": len(recording.events),
-    }
+    with recording.lock:
+        events = recording.events[offset : offset + limit]
+        return {
+            "events": [_event(event, recording.history) for event in events],
+            "total": len(recording.events),
+            "complete": recording.complete,
+        }
 
 
 def _event(event: dict[str, Any], seen: History) -> dict[str, Any]:
@@ -524,7 +619,7 @@ def _event(event: dict[str, Any], seen: History) -> dict[str, Any]:
         "state": details.get("name") or _name_of(seen, event["id"]),
         "node": seen.name_of_event.get(event["id"]),
         "summary": summary_of(details),
-        "details": {key: value(one) for key, one in details.items()},
+        "details": {key: parsed(one) for key, one in details.items()},
     }
 
 
@@ -549,15 +644,16 @@ def summary_of(details: dict[str, Any]) -> str:
 
 def raw(console: Console, request: Request) -> dict[str, Any]:
     """The execution and its history as AWS returns them."""
-    run, recording = _recording(console, request)
+    run, recording = _recording(console, request, math.inf)
     described = {
         key: one for key, one in console.runs.describe(run.arn).items() if key != "ResponseMetadata"
     }
-    return {
-        "execution": _json(described),
-        "definition": recording.definition.source,
-        "events": [_json(event) for event in recording.events],
-    }
+    with recording.lock:
+        return {
+            "execution": _json(described),
+            "definition": recording.definition.source,
+            "events": [_json(event) for event in recording.events],
+        }
 
 
 def _json(described: dict[str, Any]) -> dict[str, Any]:
@@ -567,10 +663,11 @@ def _json(described: dict[str, Any]) -> dict[str, Any]:
 
 def test(console: Console, request: Request) -> dict[str, Any]:
     """The run as a pytest case."""
-    run, recording = _recording(console, request)
-    return copy_as_test.of(
-        console.redaction, run.name, run.arn, recording.definition, recording.history
-    )
+    run, recording = _recording(console, request, math.inf)
+    with recording.lock:
+        return copy_as_test.of(
+            console.redaction, run.name, run.arn, recording.definition, recording.history
+        )
 
 
 # -- Writing --------------------------------------------------------------------------------------
@@ -624,12 +721,14 @@ def rerun(console: Console, request: Request) -> dict[str, Any]:
 # -- Small things ---------------------------------------------------------------------------------
 
 
-def _recording(console: Console, request: Request) -> tuple[Run, Recording]:
+def _recording(console: Console, request: Request, deadline: float) -> tuple[Run, Recording]:
+    """A run and its history: until the deadline, as far as it has been read."""
     runs = console.runs
     run = runs.get(request.path_params["id"])
     if run.running:
         runs.note(runs.describe(run.arn))
-    return run, runs.recording(run)
+    seconds = None if math.isinf(deadline) else remaining(deadline)
+    return run, runs.recording(run, seconds)
 
 
 def _titles(console: Console) -> dict[str, str]:
@@ -645,16 +744,6 @@ def duration(ms: float) -> str:
     if minutes < 60:
         return f"{minutes} min {seconds:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def value(given: Any) -> Any:
-    """JSON as a value; what is none as it is."""
-    if not isinstance(given, str):
-        return given
-    try:
-        return json.loads(given)
-    except (ValueError, RecursionError):
-        return given
 
 
 def whole(given: str | None, default: int, most: int) -> int:

@@ -52,7 +52,7 @@ const short = (count) => (count >= 10_000 ? `${Math.round(count / 1000)}k` : cou
 export function Page({ query }) {
   useTitle("Architecture");
   const hours = query.hours === "24" ? 24 : 1;
-  const { data, error, reload } = useLiveData("architecture", { hours }, { after: 2500, names: ["runs", "events"] });
+  const { data, error, reload } = useLiveData("architecture", { hours }, { after: 2500, names: ["runs", "events", "metrics"] });
   return html`<div class="architecture-page">
     <div class="head"><h1>Architecture</h1></div>
     ${error && !data

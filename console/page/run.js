@@ -8,6 +8,7 @@ import { Pill, statusOf, StatusIcon } from "./icons.js";
 import { JsonView } from "./json-view.js";
 import { useKeys } from "./keyboard.js";
 import { LinkList } from "./links.js";
+import { Problems } from "./problems.js";
 import { RunLog } from "./log.js";
 import { grouped, size } from "./numbers.js";
 import { Chain, Panel } from "./panel.js";
@@ -69,6 +70,7 @@ function Run({ data, query, reload }) {
 
   return html`<div class="run">
     <${Header} data=${data} reload=${reload} />
+    <${Problems} problems=${data.problems} />
     <div class=${`two ${graph.nodes.length > 14 ? "wide" : ""}`}>
       <${Later} place=${html`<div class="card"></div>`}>
         ${() => html`<${Graph} graph=${graph} states=${states} selected=${selected} onSelect=${select} active=${run.status === "RUNNING" ? active : null} />`}
@@ -125,7 +127,7 @@ function Header({ data, reload }) {
       ${trigger.length > 0 && html`<span>Started by <${Chain} links=${trigger} /></span>`}
       ${leftBehind.length > 0 && html`<span>Left behind <${LinkList} links=${leftBehind} /></span>`}
       <${Payload} payload=${payload} />
-      <span>History <b class="number">${grouped(history.count)}</b> of ${grouped(history.limit)}</span>
+      <span>History <b class="number">${grouped(history.count)}</b> of ${grouped(history.limit)}${history.complete ? "" : ", reading …"}</span>
     </div>
   </div>`;
 }

@@ -3,6 +3,7 @@
 import { get, onLive, useData } from "./api.js";
 import { statusOf, StatusIcon } from "./icons.js";
 import { useKeys } from "./keyboard.js";
+import { Problems } from "./problems.js";
 import { address, savedScroll, setQuery, withQuery } from "./router.js";
 import { useTitle } from "./shell.js";
 import { Spark } from "./spark.js";
@@ -25,11 +26,12 @@ export function Page({ query }) {
   useTitle("Runs");
   const filter = { workflow: query.workflow ?? "", status: query.status ?? "", text: query.text ?? "" };
   const filtered = Boolean(filter.workflow || filter.status || filter.text);
-  const { runs, workflows, error, reload, more, held, showHeld } = useRuns(filter);
+  const { runs, workflows, problems, error, reload, more, held, showHeld } = useRuns(filter);
 
   useKeys({ "/": { help: "Search", run: () => document.getElementById("runs-text").focus() } });
   return html`<div class="runs">
     <div class="head"><h1>Runs</h1></div>
+    <${Problems} problems=${problems} />
     <${Workflows} workflows=${workflows} current=${filter.workflow} />
     <section class="card" aria-label="Runs">
       <header><${Filters} filter=${filter} filtered=${filtered} workflows=${workflows} /></header>
@@ -242,7 +244,7 @@ function useRuns(filter) {
   }, [current.next, key]);
 
   return useMemo(
-    () => ({ ...current, error: first.error, reload: first.reload, more, held: held.length, showHeld }),
-    [current, first.error, first.reload, more, held, showHeld],
+    () => ({ ...current, problems: first.data?.problems, error: first.error, reload: first.reload, more, held: held.length, showHeld }),
+    [current, first.data, first.error, first.reload, more, held, showHeld],
   );
 }

@@ -4,6 +4,7 @@ import { onLive, path, post, stack, useData } from "./api.js";
 import { ActionDialog, JsonField } from "./dialog.js";
 import { Icon, StatusIcon } from "./icons.js";
 import { JsonView } from "./json-view.js";
+import { Problems } from "./problems.js";
 import { address, setQuery } from "./router.js";
 import { useTitle } from "./shell.js";
 import { PanelFrame, readOnly, Split } from "./split.js";
@@ -22,6 +23,7 @@ export function Page({ query }) {
   return html`<div class="split-page">
     <div class="head"><h1>Waiting</h1>
       <p class="page-note">Tasks that wait until somebody returns their task token.</p></div>
+    <${Problems} problems=${data?.problems} />
     <${Split}
       name="callback"
       panel=${query.callback && data ? (chosen ? html`<${Callback} key=${chosen.id} callback=${chosen} reload=${reload} />` : html`<${Gone} />`) : null}

@@ -88,7 +88,7 @@ const HOW = { starts: "starts", events: "puts events", sends: "calls", invokes: 
 function Calls({ data, selected, onSelect }) {
   const functions = data.calls.filter(({ kind }) => kind === "function");
   const others = data.calls.filter(({ kind }) => kind !== "function");
-  const { data: found, error, reload } = useLiveData(functions.length ? "functions" : null, { workflow: data.name }, { after: 3000 });
+  const { data: found, error, reload } = useLiveData(functions.length ? "functions" : null, { workflow: data.name }, { after: 3000, names: ["runs", "metrics"] });
   useEffect(() => {
     if (!found?.reading) return undefined;
     const timer = setTimeout(reload, 800);

@@ -67,7 +67,7 @@ def set_off(log: Any, given: str = DESCRIBED["input"]) -> list[Link]:
     console: Any = SimpleNamespace(
         event_log=lambda: log, api_methods=list, inventory=SimpleNamespace(event_log=None)
     )
-    return trigger(console, DESCRIBED | {"input": given}, RunLog())
+    return trigger(console, DESCRIBED | {"input": given}, RunLog(), None)
 
 
 class Log:

@@ -275,18 +275,6 @@ def test_only_functions_with_a_configuration_are_asked_for_destinations() -> Non
     ]
 
 
-def test_it_is_read_once_for_all_pages() -> None:
-    aws: Any = FakeAws()
-    reader = Reader(aws)
-
-    first = reader.topology(inventory())
-    asked = len(aws.asked)
-    second = reader.topology(inventory())
-
-    assert second is first
-    assert len(aws.asked) == asked
-
-
 OBSERVING = [
     Connection("bus/b", "rule/b|record", "events"),
     Connection("rule/b|record", "queue/events", "events"),
