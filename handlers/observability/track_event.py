@@ -9,10 +9,12 @@ from handlers.observability.event_log import EventLog
 from handlers.observability.event_record import event_record
 from handlers.observability.redaction import token_hash
 from handlers.shared import settings
+from handlers.shared.clients import prepare
 from handlers.shared.clock import milliseconds, now
 from handlers.shared.observability import logger_for
 
 logger = logger_for("observability")
+prepare("dynamodb")
 
 _DAY = 24 * 3600
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 from s3transfer.exceptions import S3CopyFailedError
+from s3transfer.manager import TransferConfig, TransferManager
 
 from handlers.sensor.errors import (
     CopyVerificationError,
@@ -161,20 +161,22 @@ def _copy(s3: Any, source: ObjectRef, original: Head, target: ObjectRef) -> None
     stamp = {_ETAG: source.etag} | ({_VERSION: source.version_id} if source.version_id else {})
     headers = {name: original[name] for name in _CONTENT_HEADERS if original.get(name)}
     try:
-        with translate_aws_errors(f"copying {source.uri} to {target.uri}"):
-            s3.copy(
+        with (
+            translate_aws_errors(f"copying {source.uri} to {target.uri}"),
+            TransferManager(s3, _TRANSFER) as transfers,
+        ):
+            transfers.copy(
                 source.location(),
                 target.bucket,
                 target.key,
-                ExtraArgs={
+                {
                     "CopySourceIfMatch": original["ETag"],
                     "MetadataDirective": "REPLACE",
                     "Metadata": original["Metadata"] | stamp,
                     "TaggingDirective": "REPLACE",
                     **headers,
                 },
-                Config=_TRANSFER,
-            )
+            ).result()
     except S3CopyFailedError as error:
         raise CopyVerificationError(str(error)) from error
     except ClientError as error:
