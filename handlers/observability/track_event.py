@@ -11,10 +11,12 @@ from handlers.observability.event_log import EventLog
 from handlers.observability.event_record import EventRecord, event_record
 from handlers.observability.redaction import token_hash
 from handlers.shared import settings
+from handlers.shared.clients import prepare
 from handlers.shared.errors import InvalidEventError
 from handlers.shared.observability import logger_for
 
 logger = logger_for("observability")
+prepare("dynamodb")
 
 
 @logger.inject_lambda_context

@@ -9,6 +9,7 @@ from console.aws import NotAllowedError
 from console.links import Link, left_behind, objects, trigger
 from console.logs import RunLog
 from console.runs import run_id
+from console.topology import Topology
 from tests.unit.console.recorded import recorded
 
 
@@ -67,7 +68,7 @@ def set_off(log: Any, given: str = DESCRIBED["input"]) -> list[Link]:
     console: Any = SimpleNamespace(
         event_log=lambda: log, api_methods=list, inventory=SimpleNamespace(event_log=None)
     )
-    return trigger(console, DESCRIBED | {"input": given}, RunLog(), None)
+    return trigger(console, DESCRIBED | {"input": given}, RunLog(), Topology())
 
 
 class Log:
