@@ -13,6 +13,9 @@ FAST_SUITES := tests/unit tests/integration tests/statemachines tests/docs
 # The tests of `make check`. `make test` runs them too, so CI leaves them out here: `make check RULES=`.
 RULES := tests/statemachines/test_*.py tests/template
 
+# Without byte code, each process compiles the tests and handlers again: seconds for each worker.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help setup setup-tests demo up down env test test-fast watch check bench deploy console clean
 
 help: ## list all commands

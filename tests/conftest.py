@@ -17,7 +17,7 @@ from local import deploy, process
 from local.aws import Aws
 from local.errors import LocalError
 from local.settings import ROOT, Settings
-from tests.support import packaged, service_models
+from tests.support import library_caches, packaged
 from tests.support.packaged import Package
 
 RUN_DIRECTORY = "STEPWORKS_TEST_RUN"
@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
             "`make setup-tests`. `make test-fast` runs the suites that do not need it."
         )
     _forget_the_terminals_settings()
-    service_models.share()
+    library_caches.share()
     if RUN_DIRECTORY not in os.environ:  # workers inherit it
         os.environ[RUN_DIRECTORY] = tempfile.mkdtemp(prefix="stepworks-tests-")
         config.stash[_owner] = True
