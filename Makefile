@@ -8,7 +8,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 PYTEST := $(PYTHON) -m pytest
 DEMO_OPTIONS := $(if $(QUICK),--quick) $(if $(VERBOSE),--verbose)
-# The fast tests wait for half of their time, for time limits and processes.
+# The fast tests wait much of their time, for time limits and processes.
 WORKERS = $(shell expr 2 '*' "$$(getconf _NPROCESSORS_ONLN)")
 # The suites that need neither the local AWS nor Node.js.
 FAST_SUITES := tests/unit tests/integration tests/statemachines tests/docs
