@@ -450,9 +450,7 @@ class Runs:
         status, read = run.status, True
         try:
             if run.texts is None:
-                run.texts = ()  # even if it may not be read
-                run.texts = texts(self.describe(run.arn).get("input"))
-                run.labels.add(run.texts)
+                self._label(run, self.describe(run.arn))
             if status != "SUCCEEDED":
                 read = self.recording(run, PATIENCE).complete
         except NotFoundError:  # AWS deletes histories after 90 days
@@ -466,6 +464,13 @@ class Runs:
             return None
         run.revision += 1
         return run
+
+    def _label(self, run: Run, described: dict[str, Any]) -> None:
+        """Take over what may be the run's label."""
+        with self._lock:  # its texts count once
+            if run.texts is None:
+                run.texts = texts(described.get("input"))
+                run.labels.add(run.texts)
 
     def _observe(self, run: Run, recording: Recording) -> None:
         """Take over what the history says about the run as a whole."""
@@ -509,7 +514,9 @@ class Runs:
         """The run with this id, and what AWS says about it now. Raises NotFoundError."""
         described = self.describe(self.arn(identifier))
         self.note(described)
-        return self.by_id[identifier], described
+        run = self.by_id[identifier]
+        self._label(run, described)
+        return run, described
 
     def arn(self, identifier: str) -> str:
         """The ARN of a run, by its id."""
