@@ -18,7 +18,8 @@ ATTEMPTS = 5  # at what a busy machine may delay: a design that takes longer kee
 SEES = """wanted => { window.seen = new Promise((resolve) => {
   const look = () => document.querySelector(".head .pill")?.textContent.includes(wanted)
     && resolve(Date.now());
-  new MutationObserver(look).observe(document.body, { subtree: true, childList: true, characterData: true });
+  new MutationObserver(look).observe(document.body,
+    { subtree: true, childList: true, characterData: true });
   look();
 }) }"""
 
