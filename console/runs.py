@@ -23,7 +23,8 @@ from console.stack import Inventory, Machine
 
 PATIENCE = 0.1  # seconds that a page or a poll waits for a history; the rest comes later
 KEPT = 1_000  # runs of a machine that are read at first; older ones when somebody asks
-HISTORY_BYTES = 96 * 1024 * 1024  # of texts in the histories that are kept
+HISTORY_BYTES = 256 * 1024 * 1024  # of the histories that are kept, about
+EVENT_BYTES = 1_600  # of an event without its texts, with what is derived from it; measured
 HISTORY_PAGE = 500  # events: a page of a run shows the first ones while the others are read
 DENIED = 30.0  # seconds until what the credentials did not allow is tried again
 NEWEST = 100  # runs whose labels and states are read before anybody lists them
@@ -196,7 +197,7 @@ class Recording:
         self.events += events
         self.history.extend(events)
         for event in events:
-            self.size += 400 + sum(
+            self.size += EVENT_BYTES + sum(
                 len(text)
                 for details in event.values()
                 if isinstance(details, dict)

@@ -138,8 +138,11 @@ def test_the_first_request_is_answered_as_soon(
         console = alone("--stack", "stepworks-local" if what == "service" else stack)
         time.sleep(1)  # nobody opens the page sooner
         for path, before in best.items():
-            best[path] = min(before, answer(console, path)[0])
-            whole(console, path)
+            began = time.monotonic()
+            status = answer(console, path)
+            best[path] = min(before, (time.monotonic() - began) * 1000)
+            if status == 202:
+                whole(console, path)
         if max(best.values()) < ANSWER:  # else once more
             break
     for path, clock in best.items():

@@ -590,3 +590,55 @@ def test_whatever_the_credentials_do_not_allow_the_page_says_so(
         needed |= {"list_executions"}
     assert set(silent) <= NOT_ITS_OWN.get(path, {"list_state_machines"})
     assert set(dead) <= needed
+
+
+def test_a_history_stays_as_it_is_while_somebody_looks_at_it(aws: FakeAws) -> None:
+    aws.start("one", "RUNNING")
+    aws.history = entered(3)
+    runs = Console(aws, "other", writable=False).runs
+    run = runs.get("other-sorter:one")
+    recording = runs.recording(run)
+    aws.history = entered(5)
+
+    with recording.lock:
+        runs.recording(run, 0.3)  # read by another thread
+        assert len(recording.events) == recording.history.count == 3
+
+    assert len(runs.recording(run).events) == 5
+
+
+def test_a_token_is_known_before_anybody_sees_its_event(aws: FakeAws) -> None:
+    """Else an answer that is worked out at that moment has the token in it."""
+    asks = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"
+    task = {"Type": "Task", "Resource": asks, "Parameters": {"Given.$": "$$.Task.Token"}}
+    answer, token = aws.answer, "a-task-token-of-many-letters"
+
+    def with_a_task(operation: str, given: dict[str, Any]) -> dict[str, Any]:
+        if operation == "describe_state_machine_for_execution":
+            return {"definition": json.dumps({"StartAt": "A", "States": {"A": task}})}
+        return answer(operation, given)
+
+    aws.answer = with_a_task  # type: ignore[method-assign]
+    aws.start("one", "RUNNING")
+    scheduled = {"resource": asks, "parameters": json.dumps({"Given": token})}
+    aws.history = [
+        *entered(1),
+        {**entered(2)[1], "type": "TaskStateEntered"},
+        {
+            "id": 3,
+            "previousEventId": 2,
+            "type": "TaskScheduled",
+            "timestamp": datetime.now(UTC),
+            "taskScheduledEventDetails": scheduled,
+        },
+    ]
+    console = Console(aws, "other", writable=False)
+    run = console.runs.get("other-sorter:one")
+    seen: list[str] = []
+    console.runs.on_progress = lambda _: seen.append(console.redaction.text(f"sent {token}"))
+
+    recording = console.runs.recording(run)
+
+    assert len(recording.events) == 3
+    assert seen
+    assert token not in "".join(seen)
