@@ -394,23 +394,25 @@ def test_an_answer_that_nobody_fetched_is_not_given_later(
 
 
 def test_a_server_with_slow_answers_still_polls(aws: FakeAws) -> None:
-    """As many requests as there are threads wait for AWS: other pages are told all the same."""
+    """As many requests as there are threads wait for AWS: pages are told of changes all the same."""
     aws.start("old")
-    aws.slow["describe_execution"] = threading.Event()
+    aws.slow["get_execution_history"] = threading.Event()
     page = Page(aws)
 
     async def change() -> bytes:
-        waiting = [
-            asyncio.create_task(page.ask(f"api/runs/other-sorter:gone-{n}")) for n in range(8)
+        slow = [
+            asyncio.create_task(page.ask(f"api/runs/other-sorter:old/history?offset={n}"))
+            for n in range(8)
         ]
-        await asyncio.sleep(0.5)
-        reading = asyncio.create_task(listening(page.poller, 1, 2.0))
+        reading = asyncio.create_task(listening(page.poller, 1, 4.0))
+        await asyncio.sleep(1.0)
+        aws.start("news")
         got = b"".join(await reading)
-        aws.slow["describe_execution"].set()
-        await asyncio.gather(*waiting)
+        aws.slow["get_execution_history"].set()
+        await asyncio.gather(*slow)
         return got
 
-    assert b"event: state" in asyncio.run(change())
+    assert b'"name": "news"' in asyncio.run(change())
 
 
 def entered(events: int) -> list[dict[str, Any]]:
