@@ -394,7 +394,7 @@ def test_an_answer_that_nobody_fetched_is_not_given_later(
 
 
 def test_a_server_with_slow_answers_still_polls(aws: FakeAws) -> None:
-    """As many requests as there are threads wait for AWS: pages are told of changes all the same."""
+    """As many requests as there are threads wait for AWS: pages are told of changes."""
     aws.start("old")
     aws.slow["get_execution_history"] = threading.Event()
     page = Page(aws)
