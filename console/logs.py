@@ -330,6 +330,7 @@ class RunLog:
     read_at: float = 0.0  # time.monotonic()
     complete: bool = False
     count: int = 0  # events of the history for which it was read
+    size: int = 0  # bytes, about
 
     def lines(self) -> list[Line]:
         found = [line for one in self.invocations for line in one.lines]
@@ -346,6 +347,7 @@ class Logs:
     """Reads the logs of runs, and keeps those of runs that have ended."""
 
     KEPT = 50  # runs
+    KEPT_BYTES = 64 * 1024 * 1024  # of texts in their lines
 
     def __init__(self, aws: Aws) -> None:
         self.aws = aws
@@ -372,8 +374,11 @@ class Logs:
             with self._lock:
                 self._logs.pop(run.arn, None)
                 self._logs[run.arn] = log
-                for arn in list(self._logs)[: -self.KEPT]:
-                    del self._logs[arn]
+                size = sum(one.size for one in self._logs.values())
+                for arn in list(self._logs)[:-1]:
+                    if len(self._logs) <= self.KEPT and size <= self.KEPT_BYTES:
+                        break
+                    size -= self._logs.pop(arn).size
                     self._locks.pop(arn, None)
             return log
 
@@ -417,6 +422,8 @@ class Logs:
             if one.attempt is None and early:
                 log.before.append(one)
             log.invocations.append(one)
+        # A line has its text, its message and its fields; the rest is about 1,000 bytes.
+        log.size = sum(1_000 + 3 * len(line.raw) for one in log.invocations for line in one.lines)
         return log
 
     def _fetch(

@@ -23,7 +23,8 @@ from console.stack import Inventory, Machine
 
 PATIENCE = 0.1  # seconds that a page or a poll waits for a history; the rest comes later
 KEPT = 1_000  # runs of a machine that are read at first; older ones when somebody asks
-HISTORY_BYTES = 96 * 1024 * 1024  # of texts in the histories that are kept
+HISTORY_BYTES = 256 * 1024 * 1024  # of the histories that are kept, about
+EVENT_BYTES = 1_600  # of an event without its texts, with what is derived from it; measured
 HISTORY_PAGE = 500  # events: a page of a run shows the first ones while the others are read
 DENIED = 30.0  # seconds until what the credentials did not allow is tried again
 NEWEST = 100  # runs whose labels and states are read before anybody lists them
@@ -196,7 +197,7 @@ class Recording:
         self.events += events
         self.history.extend(events)
         for event in events:
-            self.size += 400 + sum(
+            self.size += EVENT_BYTES + sum(
                 len(text)
                 for details in event.values()
                 if isinstance(details, dict)
@@ -450,9 +451,7 @@ class Runs:
         status, read = run.status, True
         try:
             if run.texts is None:
-                run.texts = ()  # even if it may not be read
-                run.texts = texts(self.describe(run.arn).get("input"))
-                run.labels.add(run.texts)
+                self._label(run, self.describe(run.arn))
             if status != "SUCCEEDED":
                 read = self.recording(run, PATIENCE).complete
         except NotFoundError:  # AWS deletes histories after 90 days
@@ -466,6 +465,13 @@ class Runs:
             return None
         run.revision += 1
         return run
+
+    def _label(self, run: Run, described: dict[str, Any]) -> None:
+        """Take over what may be the run's label."""
+        with self._lock:  # its texts count once
+            if run.texts is None:
+                run.texts = texts(described.get("input"))
+                run.labels.add(run.texts)
 
     def _observe(self, run: Run, recording: Recording) -> None:
         """Take over what the history says about the run as a whole."""
@@ -509,7 +515,9 @@ class Runs:
         """The run with this id, and what AWS says about it now. Raises NotFoundError."""
         described = self.describe(self.arn(identifier))
         self.note(described)
-        return self.by_id[identifier], described
+        run = self.by_id[identifier]
+        self._label(run, described)
+        return run, described
 
     def arn(self, identifier: str) -> str:
         """The ARN of a run, by its id."""

@@ -3,6 +3,7 @@
 import { path, useData } from "./api.js";
 import { JsonView } from "./json-view.js";
 import { OpenRows } from "./rows.js";
+import { Problems } from "./problems.js";
 import { Empty, Failure, Loading } from "./states.js";
 import { clockWithMillis, exact } from "./time.js";
 import { html, useEffect, useRef, useState } from "./view.js";
@@ -74,6 +75,7 @@ export function RunLog({ id, revision }) {
       </select>
       <span class="muted number" role="status">${shown ? `${shown.lines.length}${shown.truncated ? "+" : ""} lines` : ""}</span>
     </div>
+    <${Problems} problems=${shown?.problems} />
     ${error
       ? html`<${Failure} error=${error} retry=${reload} what="the log" />`
       : !shown

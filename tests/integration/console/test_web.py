@@ -394,23 +394,25 @@ def test_an_answer_that_nobody_fetched_is_not_given_later(
 
 
 def test_a_server_with_slow_answers_still_polls(aws: FakeAws) -> None:
-    """As many requests as there are threads wait for AWS: other pages are told all the same."""
+    """As many requests as there are threads wait for AWS: pages are told of changes."""
     aws.start("old")
-    aws.slow["describe_execution"] = threading.Event()
+    aws.slow["get_execution_history"] = threading.Event()
     page = Page(aws)
 
     async def change() -> bytes:
-        waiting = [
-            asyncio.create_task(page.ask(f"api/runs/other-sorter:gone-{n}")) for n in range(8)
+        slow = [
+            asyncio.create_task(page.ask(f"api/runs/other-sorter:old/history?offset={n}"))
+            for n in range(8)
         ]
-        await asyncio.sleep(0.5)
-        reading = asyncio.create_task(listening(page.poller, 1, 2.0))
+        reading = asyncio.create_task(listening(page.poller, 1, 4.0))
+        await asyncio.sleep(1.0)
+        aws.start("news")
         got = b"".join(await reading)
-        aws.slow["describe_execution"].set()
-        await asyncio.gather(*waiting)
+        aws.slow["get_execution_history"].set()
+        await asyncio.gather(*slow)
         return got
 
-    assert b"event: state" in asyncio.run(change())
+    assert b'"name": "news"' in asyncio.run(change())
 
 
 def entered(events: int) -> list[dict[str, Any]]:
@@ -590,3 +592,55 @@ def test_whatever_the_credentials_do_not_allow_the_page_says_so(
         needed |= {"list_executions"}
     assert set(silent) <= NOT_ITS_OWN.get(path, {"list_state_machines"})
     assert set(dead) <= needed
+
+
+def test_a_history_stays_as_it_is_while_somebody_looks_at_it(aws: FakeAws) -> None:
+    aws.start("one", "RUNNING")
+    aws.history = entered(3)
+    runs = Console(aws, "other", writable=False).runs
+    run = runs.get("other-sorter:one")
+    recording = runs.recording(run)
+    aws.history = entered(5)
+
+    with recording.lock:
+        runs.recording(run, 0.3)  # read by another thread
+        assert len(recording.events) == recording.history.count == 3
+
+    assert len(runs.recording(run).events) == 5
+
+
+def test_a_token_is_known_before_anybody_sees_its_event(aws: FakeAws) -> None:
+    """Else an answer that is worked out at that moment has the token in it."""
+    asks = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"
+    task = {"Type": "Task", "Resource": asks, "Parameters": {"Given.$": "$$.Task.Token"}}
+    answer, token = aws.answer, "a-task-token-of-many-letters"
+
+    def with_a_task(operation: str, given: dict[str, Any]) -> dict[str, Any]:
+        if operation == "describe_state_machine_for_execution":
+            return {"definition": json.dumps({"StartAt": "A", "States": {"A": task}})}
+        return answer(operation, given)
+
+    aws.answer = with_a_task  # type: ignore[method-assign]
+    aws.start("one", "RUNNING")
+    scheduled = {"resource": asks, "parameters": json.dumps({"Given": token})}
+    aws.history = [
+        *entered(1),
+        {**entered(2)[1], "type": "TaskStateEntered"},
+        {
+            "id": 3,
+            "previousEventId": 2,
+            "type": "TaskScheduled",
+            "timestamp": datetime.now(UTC),
+            "taskScheduledEventDetails": scheduled,
+        },
+    ]
+    console = Console(aws, "other", writable=False)
+    run = console.runs.get("other-sorter:one")
+    seen: list[str] = []
+    console.runs.on_progress = lambda _: seen.append(console.redaction.text(f"sent {token}"))
+
+    recording = console.runs.recording(run)
+
+    assert len(recording.events) == 3
+    assert seen
+    assert token not in "".join(seen)
