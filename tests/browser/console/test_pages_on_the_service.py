@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from local.aws import Aws, until
+from local.settings import STACK
 from local.signing import Signing
 
 from .conftest import DESKTOP, NARROW, keep_picture, serious_violations
@@ -41,7 +42,7 @@ def row(page: Page, text: str) -> Any:
     return page.locator(".row").filter(has_text=text)
 
 
-def put(aws: Aws, detail: dict[str, Any], kind: str = "message", minutes_ago: int = 0) -> str:
+def put(aws: Aws, detail: dict[str, Any], kind: str = "message") -> str:
     answer = aws.client("events").put_events(
         Entries=[
             {
@@ -49,11 +50,26 @@ def put(aws: Aws, detail: dict[str, Any], kind: str = "message", minutes_ago: in
                 "Source": MESSAGES,
                 "DetailType": kind,
                 "Detail": json.dumps(detail),
-                "Time": datetime.now(UTC) - timedelta(minutes=minutes_ago),
             }
         ]
     )
     return str(answer["Entries"][0]["EventId"])
+
+
+def deliver_late(aws: Aws, message: str, minutes: int) -> None:
+    """An event reaches the queue of the event log minutes after it happened."""
+    queue = aws.client("cloudformation").describe_stack_resource(
+        StackName=STACK, LogicalResourceId="EventLogQueue"
+    )["StackResourceDetail"]["PhysicalResourceId"]
+    at = datetime.now(UTC) - timedelta(minutes=minutes)
+    event = {
+        "id": str(uuid4()),
+        "time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "source": MESSAGES,
+        "detail-type": "message",
+        "detail": {"message": message},
+    }
+    aws.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(event))
 
 
 # -- Events ---------------------------------------------------------------------------------------
@@ -62,7 +78,7 @@ def put(aws: Aws, detail: dict[str, Any], kind: str = "message", minutes_ago: in
 def test_an_event_that_is_sent_appears_on_the_open_page(
     aws: Aws, console: str, opened: Opened, tag: str
 ) -> None:
-    page = opened(f"{console}events?text={tag}")
+    page = opened(f"{console}events?text={tag}&source={MESSAGES}")
     expect(page.get_by_text("No event matches the filter")).to_be_visible()
     page.evaluate("window.notReloaded = true")
 
@@ -140,13 +156,13 @@ def test_an_event_that_is_recorded_late_appears_in_its_place(
     aws: Aws, console: str, opened: Opened, tag: str
 ) -> None:
     """On the open page, although newer events of other runs are there already."""
-    put(aws, {"message": json.dumps(f"{tag}-older")}, minutes_ago=30)
+    deliver_late(aws, f"{tag}-older", 30)
     put(aws, {"message": json.dumps(f"{tag}-newer")})
-    page = opened(f"{console}events?text={tag}")
+    page = opened(f"{console}events?text={tag}&source={MESSAGES}")
     rows = page.locator(".row")
     expect(rows).to_have_count(2)
 
-    put(aws, {"message": json.dumps(f"{tag}-late")}, minutes_ago=10)
+    deliver_late(aws, f"{tag}-late", 10)
 
     expect(rows).to_have_count(3)
     for position, name in enumerate(("newer", "late", "older")):

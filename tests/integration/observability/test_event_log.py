@@ -119,6 +119,22 @@ def test_a_late_event_does_not_move_its_execution_back(log: Log) -> None:
     assert before[0]["stoppedAt"] == (SECONDS + 5) * 1000
 
 
+def test_a_change_of_status_counts_although_a_newer_event_came_before_it(log: Log) -> None:
+    log.track(event("task.finished", {"execution": COOKIES}, seconds=5))
+    log.track(status_change("RUNNING"))
+
+    (job,) = body(log.jobs())["jobs"]
+    assert (job["status"], job["latestType"]) == ("RUNNING", "task.finished")
+
+
+def test_an_event_counts_although_its_status_is_out_of_date(log: Log) -> None:
+    log.track(status_change("SUCCEEDED", seconds=1))
+    log.track(status_change("RUNNING", seconds=2))
+
+    (job,) = body(log.jobs())["jobs"]
+    assert (job["status"], job["latest"]) == ("SUCCEEDED", "2026-01-31T12:00:02.000Z")
+
+
 def test_an_execution_of_which_no_status_is_known_is_listed(log: Log) -> None:
     log.track(event("task.finished", {"execution": COOKIES}))
 

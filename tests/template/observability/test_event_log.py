@@ -93,7 +93,7 @@ def test_events_of_a_quiet_stage_do_not_wait_for_others(dev: Package) -> None:
 
     assert mapping["BatchSize"] == 10
     assert not mapping.get("MaximumBatchingWindowInSeconds")
-    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 2}
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 5}
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
