@@ -34,9 +34,9 @@ TITLE = "coldstart: from the start of a process to the imported handler"
 ROUNDS, QUICK_ROUNDS = 7, 2
 OLDEST = 315_532_800  # the date of every entry of a package: 1980-01-01
 RUNTIME = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py", "urllib3")
-# Milliseconds, by function or else by workflow or else by the clients that a function prepares.
+# Milliseconds, by function, else by workflow, else by the number of clients.
 LIMITS = {"processFile": 110, "processSegment": 110, "images": 300}
-LIMIT_WITH_CLIENTS, LIMIT_WITHOUT = 240, 80
+LIMITS_BY_CLIENTS = {0: 80, 1: 240}
 # Functions that do not prepare the clients that every invocation needs.
 NOT_PREPARED = {"processFile": ("dynamodb", "s3")}
 ENVIRONMENT = {
@@ -69,9 +69,11 @@ class Function:
     services: tuple[str, ...]
 
     @property
-    def limit(self) -> int:
-        default = LIMIT_WITH_CLIENTS if self.services else LIMIT_WITHOUT
-        return LIMITS.get(self.key, LIMITS.get(self.workflow, default))
+    def limit(self) -> int | None:
+        for limit in (LIMITS.get(self.key), LIMITS.get(self.workflow)):
+            if limit is not None:
+                return limit
+        return LIMITS_BY_CLIENTS.get(len(self.services))
 
 
 @dataclass
@@ -215,12 +217,12 @@ def _table(rows: list[dict[str, Any]]) -> Table:
         table.add_column(heading, justify="right")
     table.add_column("clients")
     for row in rows:
-        imported = row["imported"]
+        imported, limit = row["imported"], row["limit_ms"]
         table.add_row(
             *(row["function"], f"{row['zip_bytes'] / 1000:,.0f}", str(row["files"])),
             *(f"{imported['elapsed_ms']:.0f}", f"{imported['processor_ms']:.0f}"),
-            *(str(row["limit_ms"]), f"{row['with_clients']['processor_ms']:.0f}"),
+            *(str(limit or "–"), f"{row['with_clients']['processor_ms']:.0f}"),
             ", ".join(row["services"]),
-            style="red" if imported["processor_ms"] > row["limit_ms"] else "",
+            style="red" if limit and imported["processor_ms"] > limit else "",
         )
     return table

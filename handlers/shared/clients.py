@@ -56,8 +56,8 @@ def client(service: str, *, bulk: bool = False) -> Any:
 def prepare(*services: str) -> None:
     """Load what clients of these services are made of. It does not depend on the environment.
 
-    A function calls it on import, for the services that every invocation uses: Lambda gives a
-    function a full processor while it is imported, and later only a share, by its memory size
+    A function calls it on import, for the services that every invocation uses. An invocation of a
+    function with little memory has only a share of a processor; its import is faster
     (docs/decisions/0074-cold-starts.md).
     """
     import botocore.session  # noqa: F401
