@@ -13,7 +13,12 @@ from handlers.sensor.errors import (
     SourceObjectMissingError,
 )
 from handlers.shared.clients import client
-from handlers.shared.errors import error_code, http_status, translate_aws_errors
+from handlers.shared.errors import (
+    AwsUnavailableError,
+    error_code,
+    http_status,
+    translate_aws_errors,
+)
 from handlers.shared.events import field
 
 CHUNK_SIZE = 1024 * 1024  # bytes
@@ -92,7 +97,7 @@ def open_source(
 ) -> tuple[ObjectRef, Generator[bytes]]:
     """Open an object; returns the exact object that is read, and its content in chunks.
 
-    With a range only the bytes from its first number up to, but without, its second.
+    With a range, only the bytes from its first number up to, but without, its second.
 
     Raises SourceObjectMissingError (no such object or version, or a delete marker),
     SourceObjectChangedError, SourceAccessDeniedError and AwsUnavailableError. Iterating over the
@@ -100,7 +105,23 @@ def open_source(
     """
     with translate_source_errors(source):
         response = client("s3").get_object(**source.request(), **_range_header(byte_range))
+    _check_range(source, byte_range, response)
     return pinned_to(source, response), _chunks(source, response["Body"])
+
+
+def _check_range(
+    source: ObjectRef, byte_range: tuple[int, int] | None, response: Mapping[str, Any]
+) -> None:
+    """A server may ignore a Range header: the rows of other segments would count as these."""
+    if byte_range is None:
+        return
+    start, stop = byte_range
+    returned = str(response.get("ContentRange"))
+    if not returned.startswith(f"bytes {start}-{stop - 1}/"):
+        response["Body"].close()
+        raise AwsUnavailableError(
+            f"S3 did not return bytes {start} to {stop - 1} of {source.uri}, but: {returned}."
+        )
 
 
 def _range_header(byte_range: tuple[int, int] | None) -> dict[str, str]:
