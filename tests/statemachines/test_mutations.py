@@ -223,7 +223,7 @@ MUTATIONS = {
     ),
     "a segment may fail": (
         "test_distributed_map_fails_with_the_first_child_and_catches_that",
-        ("sensor", state("Process Segments", ToleratedFailurePercentage=5)),
+        ("sensor", state("Process Segments", ToleratedFailureCount=1)),
     ),
     "a failed segment that nothing catches": (
         "test_distributed_map_fails_with_the_first_child_and_catches_that",

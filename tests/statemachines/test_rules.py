@@ -352,8 +352,8 @@ def test_distributed_map_is_bounded_by_a_parameter(state: State) -> None:
 
 @every_state(is_distributed_map)
 def test_distributed_map_fails_with_the_first_child_and_catches_that(state: State) -> None:
-    assert state.body.get("ToleratedFailurePercentage") == 0
-    assert "ToleratedFailureCount" not in state.body
+    assert state.body.get("ToleratedFailureCount") == 0
+    assert "ToleratedFailurePercentage" not in state.body
     assert last_caught(state) == ["States.ALL"]
 
 

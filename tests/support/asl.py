@@ -186,6 +186,8 @@ def _fill(value: Any, parameters: dict[str, Any]) -> Any:
             return parameters[whole.group(1)]
         text = re.sub(r"\$\{param:(\w+)\}", lambda m: _written(parameters[m.group(1)]), value)
         text = text.replace("${sls:stage}", parameters["sls:stage"])
+        for name, pseudo_value in PSEUDO_PARAMETERS.items():
+            text = text.replace(f"${{{name}}}", pseudo_value)
         part = _part_of_file(text)
         return text if part is None else _fill(part, parameters)
     return value
