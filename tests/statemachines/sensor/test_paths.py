@@ -86,10 +86,8 @@ def test_a_large_file_is_processed_in_segments() -> None:
     for function in ("indexSegment", "processSegment"):
         events = result.events_of(function)
         assert sorted(event["segment"]["number"] for event in events) == [0, 1, 2]
-    assert sorted(e["partition"]["number"] for e in result.events_of("reconcilePartition")) == [
-        0,
-        1,
-    ]
+    partitions = result.events_of("reconcilePartition")
+    assert sorted(event["partition"]["number"] for event in partitions) == [0, 1]
     # The states after it are the same as for a small file.
     assert result.output["ingestion"] == INGESTION
     assert result.events_of("moveFile")[0] == {
