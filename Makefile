@@ -7,7 +7,7 @@ STAGE ?= dev
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 PYTEST := $(PYTHON) -m pytest
-DEMO_OPTIONS := $(if $(QUICK),--quick) $(if $(VERBOSE),--verbose)
+DEMO_OPTIONS := $(if $(QUICK),--quick) $(if $(VERBOSE),--verbose) $(if $(LARGE),--large)
 # The fast tests wait much of their time, for time limits and processes.
 WORKERS = $(shell expr 2 '*' "$$(getconf _NPROCESSORS_ONLN)")
 # The suites that need neither the local AWS nor Node.js.
@@ -27,7 +27,7 @@ setup: $(VENV)/.ready node_modules/.ready ## install what the demo and deploymen
 
 setup-tests: $(VENV)/.ready-dev node_modules/.ready ## also install what the tests and checks need
 
-demo: setup ## run every workflow on real input (QUICK=1: skip slow parts; VERBOSE=1: show every step)
+demo: setup ## run every workflow on real input (QUICK=1: skip slow parts; VERBOSE=1: show every step; LARGE=1: also a million rows)
 	@$(PYTHON) -m local demo $(DEMO_OPTIONS)
 
 up: setup ## start the local AWS and deploy what has changed

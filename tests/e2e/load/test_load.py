@@ -18,7 +18,7 @@ FILES, ROWS = 1000, 100
 MESSAGES, PER_SECOND = 1000, 50
 DOCUMENTS = 200
 # Of the workflows, the event log and the schedules. Each keeps one worker.
-FUNCTIONS = 17
+FUNCTIONS = 18
 
 
 def assert_bounded(usage: Usage) -> None:

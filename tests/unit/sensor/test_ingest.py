@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from urllib3.exceptions import SSLError
 
 from handlers.sensor import ingest as module
-from handlers.sensor import rejects, source
+from handlers.sensor import object_writer, source
 from handlers.sensor.errors import IngestionTimeoutError, NoValidReadingsError
 from handlers.sensor.ingest import Ingestion, ingest
 from handlers.sensor.source import ObjectRef
@@ -34,7 +34,7 @@ def aws(s3: FakeS3, dynamodb: FakeDynamoDB, **options: Any) -> Iterator[None]:
     """Replace AWS by the fakes and set options of the store."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source, "client", lambda service: s3)
-        patch.setattr(rejects, "client", lambda service: s3)
+        patch.setattr(object_writer, "client", lambda service: s3)
         patch.setattr(module, "client", lambda service, bulk: dynamodb)
         patch.setattr(module, "ReadingStore", partial(ReadingStore, **options))
         yield
