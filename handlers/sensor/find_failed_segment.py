@@ -5,10 +5,12 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.sensor.map_runs import first_failure
+from handlers.shared.clients import prepare
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for
 
 logger = logger_for("sensor")
+prepare("stepfunctions")
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")

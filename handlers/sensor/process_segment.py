@@ -10,10 +10,11 @@ from handlers.sensor.segments import Segment
 from handlers.sensor.store import ReadingStore
 from handlers.sensor.time_budget import TimeBudget
 from handlers.shared import settings
-from handlers.shared.clients import client
+from handlers.shared.clients import client, prepare
 from handlers.shared.observability import logger_for
 
 logger = logger_for("sensor")
+prepare("dynamodb", "s3")
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
