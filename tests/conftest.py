@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from local import deploy, process
 from local.aws import Aws
@@ -23,6 +25,11 @@ from tests.support.packaged import Package
 RUN_DIRECTORY = "STEPWORKS_TEST_RUN"
 # Ten minutes take three seconds: long enough to look at a waiting execution.
 WAIT_SCALE = 0.005
+# How long an example takes depends on what else the machine does.
+hypothesis_settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("any machine")
 # The suites that package or deploy the service, with the Serverless Framework.
 WITH_FRAMEWORK = ("template", "e2e", "browser")
 

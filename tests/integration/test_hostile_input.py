@@ -360,7 +360,6 @@ def check_response(response: dict[str, Any]) -> None:
 
 FUZZ = settings(
     max_examples=20,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 

@@ -190,7 +190,7 @@ def test_of_a_large_event_the_small_values_are_kept() -> None:
     assert event_of(item_of(found, expiration=1, recorded=2)) == found.event
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.dictionaries(
         st.text(st.characters(codec="utf-8"), max_size=9).map(lambda text: text * 2_000),

@@ -210,7 +210,7 @@ blank = st.sampled_from([b"", b"  "])
 endings = st.sampled_from([b"\n", b"\r\n"])
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     rows=st.lists(valid | invalid | blank, min_size=1, max_size=120),
     ending=endings,

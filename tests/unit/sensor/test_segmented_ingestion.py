@@ -141,7 +141,7 @@ def file_of(rows: list[Any], ending: bytes, bom: bool) -> tuple[bytes, dict[Any,
     return BOM * bom + ending.join(lines), table
 
 
-@settings(deadline=None, max_examples=250)
+@settings(max_examples=250)
 @given(
     rows=st.lists(valid | invalid | blank, min_size=1, max_size=40),
     ending=st.sampled_from([b"\n", b"\r\n"]),

@@ -20,7 +20,7 @@ def lines_of(content: bytes, segment: Segment, chunk: int) -> list[tuple[int, by
     return list(segment_lines(chunks(), segment))
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(
     content=st.lists(
         st.sampled_from([b"a,1,1", b"", b"\r", b"\xef\xbb\xbf", b"\n", b"\r\n", b"x" * 7])
