@@ -32,10 +32,18 @@ pytestmark = pytest.mark.slow
 GOOD = b"a,1,1\na,2,2\nb,1,3\na,1,4\nnot a reading\n"
 READINGS = {("a", "1"): "4", ("a", "2"): "2", ("b", "1"): "3"}
 ROWS = {*READINGS.items(), (("a", "1"), "1")}
+WORK, LARGE_FILE_BYTES, SEGMENT_BYTES = "sensor-work", 50, 40
 BAD = b"not a reading\n"
+LARGE = b"b,1,9\na,1,1\nnot a reading\na,2,7\n" + GOOD  # has the same readings at the end
 SOURCE_URI = f"s3://{SOURCE}/{KEY}"
 PROCESSED_URI, FAILED_URI = f"s3://{TARGET}/processed/{KEY}", f"s3://{TARGET}/failed/{KEY}"
 FUNCTIONS = {
+    "planIngestion": "plan_ingestion",
+    "indexSegment": "index_segment",
+    "reconcilePartition": "reconcile_partition",
+    "processSegment": "process_segment",
+    "summarise": "summarise",
+    "findFailedSegment": "find_failed_segment",
     "processFile": "process_file",
     "moveFile": "move_file",
     "sendEmail": "send_email",
@@ -52,7 +60,7 @@ PATHS: dict[str, tuple[bytes, dict[str, Task], dict[str, int]]] = {
         GOOD,
         {},
         dict(
-            GetObject=1, PutObject=1, BatchWriteItem=2, HeadObject=4, CopyObject=1,
+            GetObject=1, PutObject=1, BatchWriteItem=2, HeadObject=5, CopyObject=1,
             DeleteObject=1, PutItem=1, **MAIL,
         ),
     ),
@@ -60,14 +68,22 @@ PATHS: dict[str, tuple[bytes, dict[str, Task], dict[str, int]]] = {
         BAD,
         {},
         dict(
-            GetObject=1, PutObject=1, HeadObject=7, CopyObject=1, DeleteObject=1,
+            GetObject=1, PutObject=1, HeadObject=8, CopyObject=1, DeleteObject=1,
             PutItem=1, **MAIL,
+        ),
+    ),
+    "in-segments": (
+        LARGE,
+        {},
+        dict(
+            GetObject=21, PutObject=15, ListObjectsV2=5, BatchWriteItem=2, HeadObject=5, CopyObject=1,
+            DeleteObject=1, PutItem=1, **MAIL,
         ),
     ),
     "not-moved": (
         GOOD,
         {"moveFile": fails("CopyVerificationError", "the copy is wrong")},
-        dict(GetObject=1, PutObject=1, BatchWriteItem=2, HeadObject=3, PutItem=1, **MAIL),
+        dict(GetObject=1, PutObject=1, BatchWriteItem=2, HeadObject=4, PutItem=1, **MAIL),
     ),
 }  # fmt: skip
 NOT_TESTED = {
@@ -137,6 +153,10 @@ def execute(states: Engine, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ou
     for service in ("s3", "dynamodb", "ses"):
         get_backend(service).reset()
     world = create_world(monkeypatch, make=make_client)
+    world.s3.create_bucket(Bucket=WORK)
+    monkeypatch.setenv("WORK_BUCKET", WORK)
+    monkeypatch.setenv("LARGE_FILE_BYTES", str(LARGE_FILE_BYTES))
+    monkeypatch.setenv("SEGMENT_BYTES", str(SEGMENT_BYTES))
 
     def execute_path(path: str, fault: Fault | None = None) -> Outcome:
         content, tasks, _ = PATHS[path]
@@ -191,10 +211,11 @@ def assert_a_retry_succeeded(outcome: Outcome, path: str, fault: Fault) -> None:
     in_the_mail_step = fault.operation in ("PutItem", "SendEmail", "UpdateItem")
     expected = {
         "processed": ("SUCCEEDED", None, {PROCESSED_URI}),
+        "in-segments": ("SUCCEEDED", None, {PROCESSED_URI}),
         "not-processed": ("FAILED", "NoValidReadingsError", {FAILED_URI}),
         "not-moved": ("FAILED", "MoveFailedError", {SOURCE_URI}),
     }[path]
-    if path == "processed" and in_the_mail_step and outcome.run.error is not None:
+    if path in ("processed", "in-segments") and in_the_mail_step and outcome.run.error is not None:
         expected = ("FAILED", "EmailOutcomeUnknownError", {PROCESSED_URI})
     assert (outcome.run.status, outcome.run.error, outcome.locations) == expected
     if not in_the_mail_step or fault.kind is Kind.RESPONSE_LOST:
