@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.model.prices import PRICES
-from handlers.sensor.plan import MAX_PARTITIONS, SEGMENTS_PER_PARTITION
+from handlers.sensor.plan import MAX_PARTITION_BYTES, MAX_PARTITIONS, SEGMENTS_PER_PARTITION
 from handlers.sensor.readings import Reading, parse
 from handlers.sensor.row_index import RECORD, PartitionReader, RowIndex
 from handlers.sensor.segments import MAX_SEGMENTS
@@ -84,6 +84,10 @@ class Case:
     def partitions(self) -> int:
         return min(MAX_PARTITIONS, ceil(self.size / self.segment_bytes / SEGMENTS_PER_PARTITION))
 
+    @property
+    def passes(self) -> int:
+        return ceil(self.size / self.partitions / MAX_PARTITION_BYTES)
+
 
 @dataclass
 class Estimate:
@@ -112,7 +116,7 @@ def estimate(case: Case, rates: Rates) -> Estimate:
         at_once = min(case.concurrency, case.segments)
         partitions_at_once = min(case.concurrency, case.partitions)
         index = phase(case.segments, at_once, case.rows / rates.index)
-        lookups = 2.0 * case.segments * case.partitions
+        lookups = 2.0 * case.segments * case.partitions * case.passes
         reconcile = phase(
             case.partitions,
             partitions_at_once,

@@ -11,7 +11,7 @@ from handlers.sensor.work_area import WorkArea
 from handlers.shared import clock
 from handlers.shared.events import field
 
-# A function finds the duplicates of a partition in about 100 bytes of memory for each reading. A
+# A function finds the duplicates of a partition in about 120 bytes of memory for each reading. A
 # segment of 32 MiB and a partition of 128 MiB have about one and four million readings.
 SEGMENTS_PER_PARTITION = 4
 MAX_PARTITIONS = MAX_SEGMENTS

@@ -20,6 +20,7 @@ from unittest.mock import patch
 from antlr4 import ParserRuleContext
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
 from moto.stepfunctions.parser.api import HistoryEventType, MapRunFailedEventDetails
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
     FailureEvent,
@@ -33,6 +34,9 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
 )
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.item_reader.eval.resource_eval_s3 import (  # noqa: E501
+    ResourceEvalS3,
+)
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import (
     distributed_iteration_component,
 )
@@ -142,6 +146,7 @@ def engine() -> Iterator["Engine"]:
         patch.object(StepFunctionsParserBackend, "_validate_definition", staticmethod(_validate)),
         patch.object(json_path, "parse", _json_path),
         patch.object(_Distributed, "_map_run", _map_run),
+        patch.object(ResourceEvalS3, "_handle_get_object", staticmethod(_read_object)),
     ):
         yield Engine()
 
@@ -175,6 +180,13 @@ def _map_run(self: Any, env: Any, eval_input: Any) -> None:
                 event_details=EventDetails(mapRunFailedEventDetails=details),
             )
         )
+
+
+def _read_object(env: Any, *_: Any) -> None:
+    """What an ItemReader reads: without a request, because no function of ours sends it."""
+    location = env.stack.pop()
+    s3 = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+    env.stack.append(s3.get_object(location["Bucket"], location["Key"]).value.decode())
 
 
 @cache

@@ -91,7 +91,7 @@ def test_a_thousand_files_at_once(aws: Aws) -> None:
     assert many_items.count_objects(aws, "SensorSourceBucket", folder) == 0
     assert many_items.count_objects(aws, "SensorTargetBucket", f"processed/{folder}") == FILES
     assert len(aws.mails(f"{folder}/")) == FILES
-    # Its trigger and the tasks Process File, Move File and Send Email.
+    # Its trigger and the tasks Plan Ingestion, Process File, Move File and Send Email.
     assert_bounded(usage)
 
 
