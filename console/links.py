@@ -41,7 +41,7 @@ class Link:
 # -- What set it off ------------------------------------------------------------------------------
 
 
-def trigger(console: "Console", described: dict[str, Any], log: RunLog) -> list[Link]:
+def trigger(console: "Console", described: dict[str, Any], log: RunLog, run: str) -> list[Link]:
     """What set a run off, the first cause first."""
     try:
         given = json.loads(described.get("input") or "null")
@@ -50,6 +50,8 @@ def trigger(console: "Console", described: dict[str, Any], log: RunLog) -> list[
     found = [Link("object", f"s3://{bucket}/{key}") for bucket, key in objects(given)][:5]
     if _is_event(given):
         found.append(_event(console, given, described["stateMachineArn"]))
+    else:
+        found += _started_by(console, run)
     for one in log.before:
         title = console.inventory.title("function", one.function)
         found.append(Link("function", title, None, one.started_at))
@@ -81,6 +83,16 @@ def _event(console: "Console", event: dict[str, Any], machine: str) -> Link:
     if console.inventory.event_log and isinstance(event.get("id"), str):
         href = f"events/{event['id']}"
     return Link("event", label, href, millis(event.get("time")) or None)
+
+
+def _started_by(console: "Console", run: str) -> Iterator[Link]:
+    """The event that started a run, if the event log ties it to one."""
+    with suppress(ConsoleError):
+        for entry in (log.of_run(run) if (log := console.event_log()) else [])[:1]:
+            if entry.job != run:
+                yield Link(
+                    "event", f"{entry.source} · {entry.type}", f"events/{entry.id}", entry.at
+                )
 
 
 def execution(console: "Console", arn: str) -> Link:

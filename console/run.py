@@ -13,6 +13,7 @@ from console import copy_as_test, timeline
 from console.aws import BadRequestError, ConsoleError, NotFoundError
 from console.core import Console
 from console.definition import Node
+from console.event_catalogue import Catalogue
 from console.history import (
     CAUGHT,
     FAILED,
@@ -27,6 +28,7 @@ from console.history import (
     millis,
     text,
 )
+from console.hops import Hops
 from console.links import Link, left_behind, trigger
 from console.logs import Invocation, RunLog, selected
 from console.polling import now
@@ -91,6 +93,7 @@ class Page:
 
     def __init__(self, server: Server) -> None:
         self.server = server
+        self.hops = Hops(Catalogue.read(server.console.catalogue))
 
     def answer(self, console: Console, request: Request) -> dict[str, Any]:
         runs = console.runs
@@ -106,10 +109,14 @@ class Page:
         for node_id, one in maps.items():
             states[node_id]["map"] = map_counts(one.get("itemCounts", {}))
         titles = _titles(console)
-        drawn = timeline.build(seen, found.invocations, titles, now())
+        derived: list[timeline.Hop] = []
+        with suppress(ConsoleError):
+            derived = self.hops.of(console, run, recording.definition, found)
+        drawn = timeline.build(seen, found.invocations, titles, now(), derived)
         for contribute in self.server.contributions:
             with suppress(ConsoleError):
                 drawn["rows"] += contribute(console, run)
+        drawn["rows"].sort(key=timeline.place)
         return {
             "run": run.summary()
             | {
@@ -124,7 +131,7 @@ class Page:
             "graph": recording.definition.graph(),
             "states": Keyed(states),
             "timeline": drawn,
-            "trigger": [link.as_dict() for link in trigger(console, described, found)],
+            "trigger": [link.as_dict() for link in trigger(console, described, found, run.id)],
             "leftBehind": [link.as_dict() for link in left_behind(console, seen)],
             "payload": payload(seen),
             "history": {"count": len(recording.events), "limit": LONGEST_HISTORY},
