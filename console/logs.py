@@ -26,6 +26,7 @@ from console.runs import Run
 from console.stack import Inventory
 
 BEFORE = 60_000  # ms before a run's start in which a function may have started it
+LONGEST = 15 * 60_000  # ms that a function may work
 AFTER = 300_000  # ms after its end in which side effects may go on
 SLACK = 1_000  # ms by which clocks may differ
 MOST_LINES = 5_000  # of one function in one run
@@ -377,6 +378,15 @@ class Logs:
     def known(self, run: Run) -> RunLog | None:
         """What was read last, however old."""
         return self._logs.get(run.arn)
+
+    def mentioning(self, word: str, at: int, inventory: Inventory) -> list[Invocation]:
+        """The invocations at a moment that name a word, of all functions of the stack."""
+        names = {one.name for one in inventory.of_kind("function")} - inventory.observers
+        jobs = [(name, at - SLACK, at + LONGEST, word) for name in sorted(names)]
+        fetched = self._pool.map(lambda job: self._fetch(*job), jobs)
+        return [
+            one for _, lines, *_ in fetched for one in invocations(lines) if one.mentions([word])
+        ]
 
     def _read(self, run: Run, history: History, inventory: Inventory, now: int) -> RunLog:
         log = RunLog(read_at=time.monotonic(), count=history.count)

@@ -34,6 +34,7 @@ from console.logs import Invocation, RunLog, selected
 from console.polling import now
 from console.redaction import Keyed
 from console.runs import Recording, Run, machine_name, run_id
+from console.waiting import open_callbacks
 from console.web import Server
 
 LARGEST_PAYLOAD = 262_144  # bytes of a state's input or output, on AWS
@@ -132,7 +133,7 @@ class Page:
             "states": Keyed(states),
             "timeline": drawn,
             "trigger": [link.as_dict() for link in trigger(console, described, found, run.id)],
-            "leftBehind": [link.as_dict() for link in left_behind(console, seen)],
+            "leftBehind": [link.as_dict() for link in self._left_behind(console, run, seen)],
             "payload": payload(seen),
             "history": {"count": len(recording.events), "limit": LONGEST_HISTORY},
             "children": [child.summary() for child in children(console, seen, maps)],
@@ -142,6 +143,14 @@ class Page:
             "logComplete": complete,
             "problems": found.problems,
         }
+
+    def _left_behind(self, console: Console, run: Run, seen: History) -> list[Link]:
+        """What its tasks made, and what other pages know; those say it better."""
+        found = {link.href or link.label: link for link in left_behind(console, seen)}
+        for remains in self.server.remains:
+            with suppress(ConsoleError):
+                found |= {link.href or link.label: link for link in remains(console, run)}
+        return list(found.values())
 
     def _log(self, console: Console, run: Run, seen: History) -> tuple[RunLog, bool]:
         """The run's log, or what is known of it if reading takes longer than a page should."""
@@ -301,6 +310,7 @@ def state(console: Console, request: Request) -> dict[str, Any]:
             "attempts": [],
             "log": [],
             "map": None,
+            "callback": None,
         }
     number = min(whole(query.get("visit"), len(visits) - 1, MOST * MOST), len(visits) - 1)
     visit = visits[number]
@@ -327,6 +337,15 @@ def state(console: Console, request: Request) -> dict[str, Any]:
             for line in one.lines
         ],
         "map": seen.map_counts(visit) if node.type == "Map" else None,
+        "callback": next(
+            (
+                {"id": one.id, "state": node.name, "run": run.summary()}
+                | {"answerable": one.token is not None}
+                for one in open_callbacks(run, seen)
+                if one.visit is visit
+            ),
+            None,
+        ),
     }
 
 

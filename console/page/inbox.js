@@ -1,7 +1,7 @@
 // Inbox: the mails that the local SES has accepted. Their HTML is in a frame without any rights.
 
 import { onLive, path, stack, useData } from "./api.js";
-import { setQuery } from "./router.js";
+import { address, setQuery } from "./router.js";
 import { useTitle } from "./shell.js";
 import { PanelFrame, Split } from "./split.js";
 import { Empty, Failure, Loading } from "./states.js";
@@ -60,6 +60,15 @@ const COLUMNS = [
   { key: "at", title: "Sent", width: "96px", cell: ({ at }) => html`<${Time} at=${at} />` },
 ];
 
+/** The run that sent the mail: the logs of all functions are searched for it. */
+function Origin({ id }) {
+  const { data, error } = useData(path("inbox", id, "run"));
+  if (error) return html`<span class="muted">not known: ${error.message}</span>`;
+  if (!data) return html`<span class="muted">looking in the logs…</span>`;
+  if (!data.run) return html`<span class="muted" title="No function's log names this mail and an execution">not known</span>`;
+  return html`<a href=${address(["runs", data.run.id])} title=${data.run.name}>${data.run.title} · ${data.run.label}</a>`;
+}
+
 function Mail({ id, tab }) {
   const { data: mail, error, reload } = useData(path("inbox", id));
   if (error && !mail) return html`<${PanelFrame} name="mail" title="Mail"><${Failure} error=${error} retry=${reload} what="this mail" /><//>`;
@@ -72,6 +81,7 @@ function Mail({ id, tab }) {
       <dt>To</dt><dd>${mail.to.join(", ")}</dd>
       ${mail.cc.length > 0 && html`<dt>Cc</dt><dd>${mail.cc.join(", ")}</dd>`}
       <dt>Sent</dt><dd class="number">${exact(mail.at)}</dd>
+      <dt>Run</dt><dd><${Origin} id=${id} /></dd>
       ${mail.attachments.length > 0 && html`<dt>Attachments</dt><dd>${mail.attachments.map(({ name }) => name).join(", ")}</dd>`}
     </dl>
     <header class="panel-tabs"><${Tabs} tabs=${tabs} current=${current} label="The mail" panel="mail-part" onSelect=${(key) => setQuery({ tab: key })} /></header>

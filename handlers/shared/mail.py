@@ -97,6 +97,8 @@ def _send(mail: Mail, key: str) -> dict[str, str]:
             return {"status": "unknown"}
         raise
     measure("MailsSent", "Count", 1, service="mail")
+    # Ties the mail to the invocation that sent it, and so to its execution.
+    logger.info("mail sent", key=key, message_id=response["MessageId"])
     return {"status": "sent", "messageId": response["MessageId"]}
 
 
