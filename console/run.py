@@ -11,13 +11,16 @@ from starlette.routing import Route
 
 from console import copy_as_test, timeline
 from console.aws import BadRequestError, ConsoleError, NotFoundError
+from console.child_runs import ChildRuns, started_execution
 from console.core import Console
 from console.definition import Node
 from console.event_catalogue import Catalogue
 from console.history import (
+    CANCELLED,
     CAUGHT,
     FAILED,
     RUNNING,
+    SUCCEEDED,
     Attempt,
     History,
     Inside,
@@ -42,8 +45,13 @@ LONGEST_HISTORY = 25_000  # events
 PAGE = 100
 MOST = 1_000
 MOST_LOG_LINES = 5_000
+_STATUS_OF_RUN = {
+    "SUCCEEDED": SUCCEEDED,
+    "FAILED": FAILED,
+    "TIMED_OUT": FAILED,
+    "ABORTED": CANCELLED,
+}
 LOG_PATIENCE = 0.12  # seconds that a run's page waits for logs; then they come with the next update
-CHILDREN = 200
 
 
 def routes(server: Server) -> list[Route]:
@@ -105,15 +113,17 @@ class Page:
         seen = recording.history
         runs.detail([run], 1)
         found, complete = self._log(console, run, seen)
-        maps = map_runs(console, run, seen)
+        started = ChildRuns(console, run, seen)
         states = seen.summaries()
-        for node_id, one in maps.items():
-            states[node_id]["map"] = map_counts(one.get("itemCounts", {}))
+        started.complete(states)
         titles = _titles(console)
         derived: list[timeline.Hop] = []
         with suppress(ConsoleError):
             derived = self.hops.of(console, run, recording.definition, found)
         drawn = timeline.build(seen, found.invocations, titles, now(), derived)
+        for node_id in started.maps:
+            histories = [history for _, history in started.histories(node_id)]
+            timeline.add_items(drawn["rows"], node_id, histories)
         for contribute in self.server.contributions:
             with suppress(ConsoleError):
                 drawn["rows"] += contribute(console, run)
@@ -136,7 +146,7 @@ class Page:
             "leftBehind": [link.as_dict() for link in self._left_behind(console, run, seen)],
             "payload": payload(seen),
             "history": {"count": len(recording.events), "limit": LONGEST_HISTORY},
-            "children": [child.summary() for child in children(console, seen, maps)],
+            "children": [child.summary() for child in started.all()],
             "canStop": run.running and console.writable,
             "canRedrive": described.get("redriveStatus") == "REDRIVABLE" and console.writable,
             "stale": not self.server.poller.state["connected"],
@@ -205,83 +215,6 @@ def parent(console: Console, described: dict[str, Any]) -> dict[str, Any] | None
     }
 
 
-def children(console: Console, seen: History, maps: dict[str, dict[str, Any]]) -> list[Run]:
-    """Executions that tasks of this run started, and those of Distributed Maps."""
-    runs = console.runs
-    arns: dict[str, None] = {}
-    found: list[Run] = []
-    for one in maps.values():
-        with suppress(ConsoleError):
-            for item in console.aws.pages(
-                "stepfunctions",
-                "list_executions",
-                "executions",
-                most=CHILDREN,
-                mapRunArn=one["mapRunArn"],
-            ):
-                runs.note(item)
-                found.append(runs.by_id[run_id(item["executionArn"])])
-    for visit in seen.visits:
-        for attempt in visit.attempts:
-            if arn := started_execution(attempt):
-                arns[arn] = None
-    for arn in list(arns)[:CHILDREN]:
-        with suppress(ConsoleError):
-            found.append(runs.get(run_id(arn)))
-    runs.detail(found, 20)
-    return found
-
-
-def started_execution(attempt: Attempt) -> str | None:
-    """ARN of the execution that a task started."""
-    if "startExecution" not in attempt.resource:
-        return None
-    for said in (attempt.output, attempt.cause):  # a failed `.sync` has it in the cause
-        for path in ("$.ExecutionArn", "$.executionArn"):
-            if isinstance(arn := at_path(path, said), str):
-                return arn
-    return None
-
-
-def map_runs(console: Console, run: Run, seen: History) -> dict[str, dict[str, Any]]:
-    """The Map Runs of the Distributed Maps that were visited, by node id."""
-    visits = [visit for visit in seen.visits if visit.node.distributed]
-    if not visits:
-        return {}
-    described = []
-    with suppress(ConsoleError):
-        listed = console.aws.pages(
-            "stepfunctions", "list_map_runs", "mapRuns", most=CHILDREN, executionArn=run.arn
-        )
-        described = [
-            console.aws.call("stepfunctions", "describe_map_run", mapRunArn=one["mapRunArn"])
-            for one in listed
-        ]
-    described.sort(key=lambda one: millis(one["startDate"]))
-    found: dict[str, dict[str, Any]] = {}
-    for visit in visits:
-        label = visit.node.definition.get("Label")
-        for one in described:
-            arn = one["mapRunArn"]
-            if arn == visit.map_run or (isinstance(label, str) and f"/{label}:" in arn):
-                found[visit.node.id] = one
-    unnamed = [visit.node.id for visit in visits if visit.node.id not in found]
-    others = [one for one in described if one not in found.values()]
-    return found | dict(zip(dict.fromkeys(unnamed), others, strict=False))
-
-
-def map_counts(counts: dict[str, int]) -> dict[str, int]:
-    """Counts of a Map Run's items, as those of any Map."""
-    return {
-        "total": counts.get("total", 0),
-        "succeeded": counts.get("succeeded", 0),
-        "failed": counts.get("failed", 0) + counts.get("timedOut", 0),
-        "running": counts.get("running", 0),
-        "cancelled": counts.get("aborted", 0),
-        "pending": counts.get("pending", 0) + counts.get("pendingRedrive", 0),
-    }
-
-
 # -- One state ------------------------------------------------------------------------------------
 
 
@@ -293,7 +226,8 @@ def state(console: Console, request: Request) -> dict[str, Any]:
     query = request.query_params
     item = whole(query.get("item"), 0, 1 << 31) if query.get("item") else None
     visits = seen.visits_of(node.id, item)
-    definition = json.dumps(node.definition, ensure_ascii=False, indent=2)
+    if not visits and node.cluster and (inside := ChildRuns(console, run, seen).of_node(node)):
+        return _of_item(console, *inside) | {"node": node.id}
     if not visits:
         return {
             "node": node.id,
@@ -306,14 +240,22 @@ def state(console: Console, request: Request) -> dict[str, Any]:
             "input": None,
             "output": None,
             "parameters": None,
-            "definition": definition,
+            "definition": _definition(node),
             "attempts": [],
             "log": [],
             "map": None,
             "callback": None,
         }
     number = min(whole(query.get("visit"), len(visits) - 1, MOST * MOST), len(visits) - 1)
+    return _visited(console, run, seen, visits, number)
+
+
+def _visited(
+    console: Console, run: Run, seen: History, visits: list[Visit], number: int
+) -> dict[str, Any]:
+    """What a state did, of several visits in the one with a number."""
     visit = visits[number]
+    node = visit.node
     found = console.logs.of(run, seen, console.inventory, now())
     titles = _titles(console)
     mine = [one for a in visit.attempts if (one := found.of_attempt(a)) is not None]
@@ -329,7 +271,7 @@ def state(console: Console, request: Request) -> dict[str, Any]:
         "input": value(visit.input),
         "output": value(visit.output),
         "parameters": value(visit.attempts[-1].parameters) if visit.attempts else None,
-        "definition": definition,
+        "definition": _definition(node),
         "attempts": [_attempt(a, found.of_attempt(a)) for a in visit.attempts],
         "log": [
             line.as_dict(titles.get(line.function, line.function))
@@ -347,6 +289,19 @@ def state(console: Console, request: Request) -> dict[str, Any]:
             None,
         ),
     }
+
+
+def _of_item(console: Console, child: Run, node_id: str) -> dict[str, Any]:
+    """What a state inside a Distributed Map did for one item."""
+    seen = console.runs.recording(child).history
+    visits = seen.visits_of(node_id)
+    found = _visited(console, child, seen, visits, len(visits) - 1)
+    link = Link("execution", child.label, f"runs/{child.id}").as_dict()
+    return found | {"facts": [_fact("Of the item", child.label, link), *found["facts"]]}
+
+
+def _definition(node: Node) -> str:
+    return json.dumps(node.definition, ensure_ascii=False, indent=2)
 
 
 def _node(recording: Recording, request: Request) -> Node:
@@ -451,20 +406,24 @@ def note(visit: Visit, at: int) -> dict[str, Any] | None:
 
 def items(console: Console, request: Request) -> dict[str, Any]:
     """The items of a Map's last visit."""
-    _, recording = _recording(console, request)
+    run, recording = _recording(console, request)
     node = _node(recording, request)
     if node.type != "Map":
         raise BadRequestError(f"{node.name} is no Map.")
     query = request.query_params
     visits = recording.history.visits_of(node.id)
-    found = sorted(visits[-1].current().items()) if visits else []
     words = query.get("text", "").lower().split()
     wanted = query.get("status", "").split(",") if query.get("status") else []
+    if node.distributed:
+        children = ChildRuns(console, run, recording.history).of_map.get(node.id, [])
+        found = [(_child(one), f"{one.label} {one.name} {one.error}") for one in children]
+    else:
+        insides = sorted(visits[-1].current().items()) if visits else []
+        found = [(_item(index, one), f"{one.input} {one.error}") for index, one in insides]
     rows = [
-        _item(index, inside)
-        for index, inside in found
-        if (not wanted or inside.status in wanted)
-        and all(word in f"{inside.input} {inside.error}".lower() for word in words)
+        row
+        for row, text in found
+        if (not wanted or row["status"] in wanted) and all(word in text.lower() for word in words)
     ]
     offset = whole(query.get("offset"), 0, 1 << 31)
     limit = whole(query.get("limit"), PAGE, MOST)
@@ -485,6 +444,20 @@ def _item(index: int, inside: Inside) -> dict[str, Any]:
         "error": inside.error,
         "state": last.node.name if last else None,
         "label": short_value(inside.input),
+    }
+
+
+def _child(run: Run) -> dict[str, Any]:
+    """An item of a Distributed Map: Step Functions does not tell its place among the items."""
+    return {
+        "index": None,
+        "run": run.id,
+        "status": _STATUS_OF_RUN.get(run.status, RUNNING),
+        "startedAt": run.started_at,
+        "stoppedAt": run.stopped_at,
+        "error": run.error,
+        "state": run.failed_state,
+        "label": run.label,
     }
 
 

@@ -1,6 +1,6 @@
 """The timeline of a run: states and functions on one clock."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +93,21 @@ def _state_rows(history: History) -> list[dict[str, Any]]:
         depth = len(visits[0].inside.path())
         rows.append(row(STATES, visits[0].node.name, node=node_id, depth=depth, bars=merged(bars)))
     return rows
+
+
+def add_items(rows: list[dict[str, Any]], node_id: str, items: Iterable[History]) -> None:
+    """Add what states inside a Distributed Map did for its items, below the Map."""
+    at = next((n for n, one in enumerate(rows) if one["node"] == node_id), None)
+    if at is None:
+        return
+    inner: dict[str, dict[str, Any]] = {}
+    for history in items:
+        for one in _state_rows(history):
+            depth = rows[at]["depth"] + one["depth"] + 1
+            node = f"{node_id}/{one['node']}"
+            known = inner.setdefault(node, row(STATES, one["label"], node=node, depth=depth))
+            known["bars"] = merged([*known["bars"], *one["bars"]])
+    rows[at + 1 : at + 1] = inner.values()
 
 
 def _bars(visit: Visit) -> list[dict[str, Any]]:

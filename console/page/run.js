@@ -6,7 +6,7 @@ import { Graph } from "./graph.js";
 import { History } from "./history.js";
 import { Pill, statusOf, StatusIcon } from "./icons.js";
 import { JsonView } from "./json-view.js";
-import { useKeys } from "./keyboard.js";
+import { neighbour, useKeys } from "./keyboard.js";
 import { LinkList } from "./links.js";
 import { RunLog } from "./log.js";
 import { grouped, size } from "./numbers.js";
@@ -52,8 +52,7 @@ function Run({ data, query, reload }) {
   const select = (state) => setQuery({ state, visit: null, ...(isInside(state, query.state) ? {} : { item: keptItem(state, query, graph) }) });
   const reached = graph.nodes.map(({ id }) => id).filter((id) => states[id]?.visits > 0 && !id.startsWith("$"));
   const move = (by) => {
-    const at = reached.indexOf(selected);
-    const next = reached[at < 0 ? 0 : Math.max(0, Math.min(reached.length - 1, at + by))];
+    const next = neighbour(reached, reached.indexOf(selected), by);
     if (next) select(next);
   };
   const showLog = (changes = {}) => {

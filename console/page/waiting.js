@@ -1,21 +1,20 @@
 // Waiting: every open callback, and the means to answer it.
 
 import { AnswerButtons } from "./answer.js";
-import { onLive, useData } from "./api.js";
 import { Icon, StatusIcon } from "./icons.js";
 import { JsonView } from "./json-view.js";
+import { Listing } from "./listing.js";
+import { useLiveData } from "./live-data.js";
 import { address, setQuery } from "./router.js";
 import { useTitle } from "./shell.js";
 import { PanelFrame, Split } from "./split.js";
-import { Empty, Failure, Loading } from "./states.js";
-import { Table } from "./table.js";
+import { Empty } from "./states.js";
 import { counting, exact, Time, useTimeText } from "./time.js";
-import { html, useEffect } from "./view.js";
+import { html } from "./view.js";
 
 export function Page({ query }) {
   useTitle("Waiting");
-  const { data, error, reload } = useData("waiting");
-  useLiveReload(reload);
+  const { data, error, reload } = useLiveData("waiting", {}, { after: 300 });
   const rows = data?.waiting;
   const chosen = rows?.find(({ id }) => id === query.callback);
   return html`<div class="split-page">
@@ -26,44 +25,13 @@ export function Page({ query }) {
       panel=${query.callback && data ? (chosen ? html`<${Callback} key=${chosen.id} callback=${chosen} reload=${reload} />` : html`<${Gone} />`) : null}
     >
       <section class="card" aria-label="Open callbacks">
-        ${error && !data
-          ? html`<${Failure} error=${error} retry=${reload} what="what waits" />`
-          : !data
-            ? html`<${Loading} what="open callbacks" />`
-            : rows.length
-              ? html`<${Table}
-                    label="Open callbacks, longest waiting first"
-                    noun="callback"
-                    columns=${query.callback ? COLUMNS.filter(({ key }) => key !== "wide") : COLUMNS}
-                    rows=${rows}
-                    rowKey=${({ id }) => id}
-                    select=${({ id }) => setQuery({ callback: id === query.callback ? null : id }, { replace: false })}
-                    selected=${query.callback}
-                    heights=${[32, 56]}
-                  />
-                  ${(!data.complete || data.total > rows.length) && html`<p class="empty-queues">${data.complete ? `${data.total - rows.length} more wait.` : "More running executions are being read."}</p>`}`
-              : html`<${Empty} title="Nothing waits"><p>A task whose resource ends in <code>.waitForTaskToken</code> appears here while it waits for its callback.</p><//>`}
+        <${Listing} what="what waits" label="Open callbacks, longest waiting first" noun="callback" columns=${COLUMNS} narrow=${Boolean(query.callback)} rows=${rows} error=${error} reload=${reload} selected=${query.callback} select=${({ id }) => setQuery({ callback: id === query.callback ? null : id }, { replace: false })}>
+          <${Empty} title="Nothing waits"><p>A task whose resource ends in <code>.waitForTaskToken</code> appears here while it waits for its callback.</p><//>
+        <//>
+        ${rows?.length > 0 && (!data.complete || data.total > rows.length) && html`<p class="empty-queues">${data.complete ? `${data.total - rows.length} more wait.` : "More running executions are being read."}</p>`}
       </section>
     <//>
   </div>`;
-}
-
-/** Reload when runs have changed, at most once a second. */
-function useLiveReload(reload) {
-  useEffect(() => {
-    let later = 0;
-    const soon = () => {
-      later ||= setTimeout(() => {
-        later = 0;
-        reload();
-      }, 300);
-    };
-    const stops = [onLive("runs", soon), onLive("resync", soon)];
-    return () => {
-      clearTimeout(later);
-      stops.forEach((stop) => stop());
-    };
-  }, [reload]);
 }
 
 const COLUMNS = [
