@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from urllib.parse import urlencode
 
 from console.aws import ConsoleError
 from console.history import Attempt, History, at_path, millis
@@ -89,7 +90,8 @@ def _started_by(console: "Console", run: str) -> Iterator[Link]:
     """The event that started a run, if the event log ties it to one."""
     with suppress(ConsoleError):
         for entry in (log.of_run(run) if (log := console.event_log()) else [])[:1]:
-            if entry.job != run:
+            # It is kept by itself, or with the run if it has given the run its name.
+            if entry.job != run or entry.id == run.partition(":")[2]:
                 yield Link(
                     "event", f"{entry.source} · {entry.type}", f"events/{entry.id}", entry.at
                 )
@@ -106,15 +108,18 @@ def execution(console: "Console", arn: str) -> Link:
 # -- What it left behind --------------------------------------------------------------------------
 
 
-def left_behind(console: "Console", history: History) -> list[Link]:
-    """What a run's tasks made that lasts, in the order in which they made it."""
+def left_behind(console: "Console", history: History, run: str = "") -> list[Link]:
+    """What a run's tasks made that lasts, in the order in which they made it.
+
+    `run` is its name, for which its events are searched.
+    """
     given: set[tuple[str, str]] = set()
     with suppress(ValueError, RecursionError):
         given = set(objects(json.loads(history.input or "null")))
     found: dict[Link, None] = {}
     labels: set[str] = set()
     for attempt in _succeeded(history):
-        for link in (*_called(console, attempt), *_result(attempt, given)):
+        for link in (*_called(console, attempt, run), *_result(attempt, given)):
             if link.label not in labels and len(found) < MOST:
                 labels.add(link.label)
                 found[link] = None
@@ -128,7 +133,7 @@ def _succeeded(history: History) -> Iterator[Attempt]:
                 yield attempt
 
 
-def _called(console: "Console", attempt: Attempt) -> Iterator[Link]:
+def _called(console: "Console", attempt: Attempt, run: str) -> Iterator[Link]:
     """What a call of a service made, by its name and its parameters."""
     sent = _dictionary(attempt.parameters)
     resource = attempt.resource.lower()
@@ -149,7 +154,10 @@ def _called(console: "Console", attempt: Attempt) -> Iterator[Link]:
         yield Link("object", f"s3://{sent['Bucket']}/{sent.get('Key', '')}", None, at)
     elif "events:putevents" in resource:
         for entry in _list(sent.get("Entries")):
-            yield Link("event", f"{entry.get('Source')} · {entry.get('DetailType')}", None, at)
+            source, kind = str(entry.get("Source")), str(entry.get("DetailType"))
+            query = urlencode({"text": run, "source": source, "type": kind})
+            href = f"events?{query}" if run and console.inventory.event_log else None
+            yield Link("event", f"{source} · {kind}", href, at)
     elif "startexecution" in resource:
         result = _dictionary(attempt.output)
         arn = result.get("ExecutionArn") or result.get("executionArn")

@@ -156,7 +156,7 @@ class Page:
 
     def _left_behind(self, console: Console, run: Run, seen: History) -> list[Link]:
         """What its tasks made, and what other pages know; those say it better."""
-        found = {link.href or link.label: link for link in left_behind(console, seen)}
+        found = {link.href or link.label: link for link in left_behind(console, seen, run.name)}
         for remains in self.server.remains:
             with suppress(ConsoleError):
                 found |= {link.href or link.label: link for link in remains(console, run)}

@@ -100,10 +100,10 @@ function Live() {
 
 /** What one sees may be old: since when, and that the console keeps trying. */
 function Stale({ about }) {
-  const { connected, since, message, server } = useStore(connection);
+  const { connected, since, message, denied, server } = useStore(connection);
   const mounted = about?.endpoint && new URL(about.endpoint).origin === location.origin;
   const what = server && !mounted ? "The console's server stopped" : about?.local ? "The local AWS stopped" : "AWS stopped answering";
-  const text = useTimeText((now) => `${what} ${counting(now - since)} ago; reconnecting.`, [what, since]);
+  const text = useTimeText((now) => (denied ? `What one sees is old: ${message}` : `${what} ${counting(now - since)} ago; reconnecting.`), [what, since, denied, message]);
   return html`<div role="status" class="stale-place">
     ${connected === false && html`<p class="note is-waiting" title=${message}>${text}</p>`}
   </div>`;

@@ -363,3 +363,13 @@ def record(log: Any) -> dict[str, Any]:
     (item,) = log.scan(TableName="emails")["Items"]
     record_: dict[str, Any] = item
     return record_
+
+
+def test_the_log_has_the_id_of_a_mail_that_was_sent(
+    ses: FakeSes, log: Any, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    sent = send_once(MAIL, key="key", execution="arn:execution")
+
+    assert [
+        record.__dict__["message_id"] for record in caplog.records if record.msg == "mail sent"
+    ] == [sent["messageId"]]
