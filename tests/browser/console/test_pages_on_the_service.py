@@ -159,8 +159,8 @@ def test_a_run_s_timeline_has_what_functions_made_of_its_events(
     start = aws.client("events").put_events(Entries=[entry])["Entries"][0]["EventId"]
 
     def started() -> str | None:
-        run = got(console, f"events/{start}")["event"]["run"]
-        return run if run and run.startswith("stepworks-local-cookies:") else None
+        runs = got(console, "runs?workflow=stepworks-local-cookies&limit=20")["runs"]
+        return next((str(run["id"]) for run in runs if run["name"] == start), None)
 
     run = until("the run that the event starts", started)
     page = opened(f"{console}runs/{run}")

@@ -162,7 +162,8 @@ def test_the_items_of_a_distributed_map_are_in_their_run(
     ]
     waiting = {"id": "parcel-late", "kilos": 2, "seconds": 20_000}
     execution = workbench.start("parcels", {"parcels": [*parcels, waiting]})
-    page = opened(f"{workbench.page_of(execution)}?state=Send%20Parcels&tab=items&below=children")
+    query = "?state=Send%20Parcels&tab=items&below=children"
+    page = opened(workbench.page_of(execution) + query, {"width": 1440, "height": 1800})
 
     expect(node(page, "Send Parcels")).to_have_accessible_name(re.compile("5 succeeded, 1 failed"))
     expect(node(page, "Weigh Parcel")).to_have_accessible_name(re.compile("waiting"))
@@ -220,7 +221,7 @@ def test_what_is_selected_is_shared_and_in_the_address(
     expect(node(page, "Both")).to_be_focused()
     page.keyboard.press("Enter")
     expect(node(page, "Both")).to_have_attribute("aria-pressed", "true")
-    page.get_by_role("button", name="Table").click()
+    page.get_by_role("region", name="Graph").get_by_role("button", name="Table").click()
     table = page.locator(".state-table")
     expect(table.get_by_role("row", name=re.compile("^Be Patient"))).to_contain_text("in Both")
     table.get_by_role("button", name="Be Quick").click()
@@ -291,6 +292,6 @@ def test_everybody_can_use_it(
     for tab in ("Logs", "Definition"):
         page.locator(".panel").get_by_role("tab", name=tab).click()
     page.get_by_role("tab", name="History").click()
-    page.get_by_role("button", name="Table").click()
+    page.get_by_role("region", name="Graph").get_by_role("button", name="Table").click()
     assert serious_violations(page) == []
     keep_picture(page, f"run-{theme}-{screen['width']}")
