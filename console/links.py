@@ -89,12 +89,12 @@ def _event(console: "Console", event: dict[str, Any], machine: str) -> Link:
 def _started_by(console: "Console", run: str) -> Iterator[Link]:
     """The event that started a run, if the event log ties it to one."""
     with suppress(ConsoleError):
-        for entry in (log.of_run(run) if (log := console.event_log()) else [])[:1]:
+        log = console.event_log()
+        for entry in log.of_run(run) if log else []:
             # It is kept by itself, or with the run if it has given the run its name.
             if entry.job != run or entry.id == run.partition(":")[2]:
-                yield Link(
-                    "event", f"{entry.source} · {entry.type}", f"events/{entry.id}", entry.at
-                )
+                label = f"{entry.source} · {entry.type}"
+                yield Link("event", label, f"events/{entry.id}", entry.at)
 
 
 def execution(console: "Console", arn: str) -> Link:

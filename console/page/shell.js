@@ -64,12 +64,19 @@ const short = (count) => (count >= 10_000 ? `${Math.round(count / 1000)}k` : cou
 
 function Navigation({ current, about }) {
   const counts = useStore(summary)?.counts;
+  const nav = useRef(null);
+  useEffect(() => {
+    // On a narrow screen the pages are a strip that scrolls.
+    const link = nav.current.querySelector("[aria-current=page]")?.getBoundingClientRect();
+    const strip = nav.current.getBoundingClientRect();
+    if (link) nav.current.scrollLeft += link.left + link.width / 2 - strip.left - strip.width / 2;
+  }, [current, Boolean(counts)]);
   return html`<header class="side">
     <div class="brand">
       <p class="brand-name">Stepworks</p>
       <p class="brand-stack">${about ? `${about.name} · ${about.local ? "this machine" : about.region}` : " "}</p>
     </div>
-    <nav aria-label="Pages">
+    <nav aria-label="Pages" ref=${nav}>
       ${pages
         .filter(({ nav }) => nav)
         .map(({ path, nav }) => {

@@ -154,6 +154,9 @@ def test_a_page_without_aws_keeps_what_it_has(
     expect(page.get_by_text("Live · updated now")).to_be_visible()
     expect(page.locator(".empty[aria-busy]")).to_have_count(0)
     before = heading.inner_text()
+    # The server has read what all pages need; its first time takes a while.
+    runs = page.get_by_role("link", name=re.compile(r"^Runs [1-9]"))
+    expect(runs).to_be_visible(timeout=60_000)
 
     between.down = True
     try:
@@ -254,4 +257,5 @@ def test_a_page_fits_its_screen(
             .map(([html]) => html)"""
     )
     assert cut == []
+    expect(page.locator("nav [aria-current=page]")).to_be_in_viewport(ratio=1)
     keep_picture(page, f"{path.partition('/')[0]}-{screen['width']}")
