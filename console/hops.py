@@ -133,7 +133,7 @@ def _consumers(console: Console, event: Event) -> tuple[str, ...]:
             name = target["Arn"].split(":")[6] if target["Arn"].count(":") > 5 else ""
             if machine := inventory.machine(name):
                 found.append(f"machine {machine.title}")
-            elif ":lambda:" in target["Arn"] and name not in inventory.observers:
+            elif ":lambda:" in target["Arn"]:
                 found.append(f"function {inventory.title('function', name)}")
     return tuple(dict.fromkeys(found))
 

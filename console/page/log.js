@@ -78,7 +78,7 @@ export function RunLog({ id, revision, of }) {
       </select>
       <span class="muted number" role="status">${shown ? `${shown.lines.length}${shown.truncated ? "+" : ""} lines` : ""}</span>
     </div>
-    ${error
+    ${error && !shown
       ? html`<${Failure} error=${error} retry=${reload} what="the log" />`
       : !shown
         ? html`<${Loading} what="log lines" />`

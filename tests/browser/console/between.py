@@ -1,6 +1,7 @@
 """A proxy between a console and AWS: it passes requests on, refuses some, or breaks off."""
 
 import http.client
+import json
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,12 +20,17 @@ _DENIED = b"""{"__type": "AccessDeniedException", "message": "Somebody is not au
 
 
 class Between:
-    """A proxy. `answers`: by an action's name, the status and body that it answers itself."""
+    """A proxy.
+
+    `answers`: by an action's name, the status and body that it answers itself. `additions`: fields
+    that it adds to the JSON of an action's response.
+    """
 
     def __init__(self, endpoint: str) -> None:
         self.target = urlsplit(endpoint)
         self.down = False
         self.answers: dict[str, tuple[int, bytes]] = {}
+        self.additions: dict[str, dict[str, Any]] = {}
         self.asked: list[str] = []
         proxy = self
 
@@ -60,6 +66,7 @@ class Between:
     def recover(self) -> None:
         self.down = False
         self.answers.clear()
+        self.additions.clear()
         self.asked.clear()
 
     def pass_on(self, request: BaseHTTPRequestHandler) -> None:
@@ -77,7 +84,10 @@ class Between:
         connection = http.client.HTTPConnection(self.target.netloc, timeout=60)
         connection.request(request.command, request.path, body, self._signed(request, body))
         response = connection.getresponse()
-        self._answer(request, response.status, response.read(), dict(response.getheaders()))
+        content = response.read()
+        if action in self.additions and response.status == 200:
+            content = json.dumps(json.loads(content) | self.additions[action]).encode()
+        self._answer(request, response.status, content, dict(response.getheaders()))
         connection.close()
 
     def _signed(self, request: BaseHTTPRequestHandler, body: bytes) -> dict[str, str]:

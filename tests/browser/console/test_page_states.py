@@ -209,8 +209,9 @@ def test_a_banner_names_the_account_and_nothing_can_be_changed(
     banner = page.get_by_role("note")
     expect(banner).to_contain_text("AWS account 000000000000 · us-east-1 · stepworks-local")
     expect(banner).to_contain_text("Read-only")
-    for name in ("Stop…", "Re-run…", "Complete…", "Fail…"):
+    for name in ("Re-run…", "Complete…", "Fail…"):
         expect(page.get_by_role("button", name=name)).to_be_disabled()
+    expect(page.get_by_role("button", name="Stop…")).to_have_count(0)
     page.goto(f"{elsewhere}inbox")
     expect(page.get_by_text("There is no inbox here")).to_be_visible()
     keep_picture(page, "account")
@@ -221,6 +222,8 @@ def test_a_failed_run_is_redriven(
 ) -> None:
     execution = workbench.ended("orders", {"orders": [{"valid": False}]})
     machine, name = execution.split(":")[-2:]
+    # The emulator cannot redrive and so does not say that the run can be; AWS does both.
+    refusing.additions["DescribeExecution"] = {"redriveStatus": "REDRIVABLE"}
     environment = aws.settings.client_environment() | {"AWS_ENDPOINT_URL": refusing.url}
     with served(environment, "--stack", workbench.stack, "--allow-writes") as url:
         page = opened(f"{url}runs/{machine}:{name}")
@@ -229,7 +232,6 @@ def test_a_failed_run_is_redriven(
         dialog = page.get_by_role("dialog")
         expect(dialog).to_contain_text("continues from Refuse Order")
 
-        # The emulator cannot redrive, which is what the page must say; AWS can.
         dialog.get_by_role("button", name="Redrive", exact=True).click()
         expect(dialog.get_by_role("alert")).to_contain_text("states:RedriveExecution")
         refusing.answers["RedriveExecution"] = (200, b'{"redriveDate": 1700000000}')

@@ -72,7 +72,6 @@ def hops(
         machine=machines.get,
         title=lambda _, name: name.removeprefix("shop-"),
         of_kind=lambda _: [SimpleNamespace(name="shop-tellPrice", title="tellPrice")],
-        observers={"shop-trackEvent"},
     )
     console: Any = SimpleNamespace(
         event_log=lambda: SimpleNamespace(of_run=lambda _: entries),

@@ -416,7 +416,7 @@ def test_two_possible_invocations_tell_nothing() -> None:
 @pytest.mark.parametrize(
     "others",
     [
-        pytest.param([(300, 500, {})], id="one had ended before"),
+        pytest.param([(300, 500, {"n": "0"})], id="one had ended before"),
         pytest.param([(300, 5010, {"n": "8"}), (350, 5020, {})], id="they name another person"),
     ],
 )

@@ -365,11 +365,12 @@ def record(log: Any) -> dict[str, Any]:
     return record_
 
 
-def test_the_log_has_the_id_of_a_mail_that_was_sent(
-    ses: FakeSes, log: Any, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+def test_the_log_has_the_id_and_the_execution_of_a_mail_that_was_sent(
+    ses: FakeSes, log: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     sent = send_once(MAIL, key="key", execution="arn:execution")
 
-    assert [
-        record.__dict__["message_id"] for record in caplog.records if record.msg == "mail sent"
-    ] == [sent["messageId"]]
+    lines = [vars(record) for record in caplog.records if record.msg == "mail sent"]
+    assert [(line["message_id"], line["execution"]) for line in lines] == [
+        (sent["messageId"], "arn:execution")
+    ]
