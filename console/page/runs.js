@@ -162,6 +162,13 @@ function useRuns(filter) {
     });
   }, [first.data, key]);
 
+  // With another filter it is another list, which begins at its top.
+  const listed = useRef(key);
+  useEffect(() => {
+    if (listed.current !== key) window.scrollTo(0, 0);
+    listed.current = key;
+  }, [key]);
+
   // Back from a run: the list is where it was.
   const restored = useRef(false);
   useEffect(() => {
