@@ -412,8 +412,11 @@ class EventLog:
 
     def starting(self, run: str) -> Entry | None:
         """The event that started a run, if the log knows it."""
-        first = next(iter(self.of_run(run)), None)
-        return first if first is not None and first.job != run else None
+        for entry in self.of_run(run):
+            # It is kept by itself, or with the run if it has given the run its name.
+            if entry.job != run or entry.id == run.partition(":")[2]:
+                return entry
+        return None
 
 
 # -- What the list shows of a detail --------------------------------------------------------------
@@ -806,7 +809,7 @@ def routes(server: Server) -> list[Route]:
     events = Events(server, Catalogue.read(server.console.catalogue))
     server.poller.counters.append(events.count)
     server.poller.readers.append(events.news)
-    server.contributions.append(events.on_timeline)
+    server.contributions["events"] = events.on_timeline
     return [
         server.get("events", events.listed),
         server.get("events/samples", events.samples),

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from console.aws import ConsoleError
 from console.history import Attempt, History, at_path, millis
@@ -49,6 +50,8 @@ def trigger(
     found = [Link("object", f"s3://{bucket}/{key}") for bucket, key in objects(given)][:5]
     if _is_event(given):
         found.append(_event(console, given, described["stateMachineArn"], topology))
+    elif starting := _known_to_have_started(console, described["executionArn"]):
+        found.append(starting)
     for one in log.before:
         title = console.inventory.title("function", one.function)
         found.append(Link("function", title, None, one.started_at))
@@ -56,9 +59,6 @@ def trigger(
     if isinstance(arn, str):
         found.append(execution(console, arn))
     if all(link.kind == "object" for link in found):
-        starting = _known_to_have_started(console, described["executionArn"])
-        if starting is not None:
-            return [*found, starting]
         requests = [
             Link("request", name)
             for name, text in (topology.methods if topology else ())
@@ -114,13 +114,16 @@ def execution(console: "Console", arn: str) -> Link:
 # -- What it left behind --------------------------------------------------------------------------
 
 
-def left_behind(console: "Console", history: History) -> list[Link]:
-    """What a run's tasks made that lasts, in the order in which they made it."""
+def left_behind(console: "Console", history: History, run: str = "") -> list[Link]:
+    """What a run's tasks made that lasts, in the order in which they made it.
+
+    `run` is its name, for which its events are searched.
+    """
     given = set(objects(parsed(history.input)))
     found: dict[Link, None] = {}
     labels: set[str] = set()
     for attempt in _succeeded(history):
-        for link in (*_called(console, attempt), *_result(attempt, given)):
+        for link in (*_called(console, attempt, run), *_result(attempt, given)):
             if link.label not in labels and len(found) < MOST:
                 labels.add(link.label)
                 found[link] = None
@@ -134,7 +137,7 @@ def _succeeded(history: History) -> Iterator[Attempt]:
                 yield attempt
 
 
-def _called(console: "Console", attempt: Attempt) -> Iterator[Link]:
+def _called(console: "Console", attempt: Attempt, run: str) -> Iterator[Link]:
     """What a call of a service made, by its name and its parameters."""
     sent = _dictionary(attempt.parameters)
     resource = attempt.resource.lower()
@@ -155,7 +158,10 @@ def _called(console: "Console", attempt: Attempt) -> Iterator[Link]:
         yield Link("object", f"s3://{sent['Bucket']}/{sent.get('Key', '')}", None, at)
     elif "events:putevents" in resource:
         for entry in _list(sent.get("Entries")):
-            yield Link("event", f"{entry.get('Source')} · {entry.get('DetailType')}", None, at)
+            source, kind = str(entry.get("Source")), str(entry.get("DetailType"))
+            query = urlencode({"text": run, "source": source, "type": kind})
+            href = f"events?{query}" if run and console.inventory.event_log else None
+            yield Link("event", f"{source} · {kind}", href, at)
     elif "startexecution" in resource:
         result = _dictionary(attempt.output)
         arn = result.get("ExecutionArn") or result.get("executionArn")

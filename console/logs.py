@@ -26,6 +26,7 @@ from console.runs import Recording, Run
 from console.stack import Inventory
 
 BEFORE = 60_000  # ms before a run's start in which a function may have started it
+LONGEST = 15 * 60_000  # ms that a function may work
 AFTER = 300_000  # ms after its end in which side effects may go on
 SLACK = 1_000  # ms by which clocks may differ
 MOST_LINES = 5_000  # of one function in one run
@@ -385,6 +386,20 @@ class Logs:
     def known(self, run: Run) -> RunLog | None:
         """What was read last, however old."""
         return self._logs.get(run.arn)
+
+    def mentioning(
+        self, word: str, at: int, inventory: Inventory
+    ) -> tuple[list[Invocation], list[dict[str, Any]]]:
+        """The invocations at a moment that name a word, of all functions, and what is not read."""
+        names = {one.name for one in inventory.of_kind("function")} - inventory.observers
+        jobs = [(name, at - SLACK, at + LONGEST, word) for name in sorted(names)]
+        found: list[Invocation] = []
+        problems: list[dict[str, Any]] = []
+        for _, lines, _, problem in self._pool.map(lambda job: self._fetch(*job), jobs):
+            found += [one for one in invocations(lines) if one.mentions([word])]
+            if problem is not None and problem not in problems:
+                problems.append(problem)
+        return found, problems
 
     def _read(self, run: Run, recording: Recording, inventory: Inventory, now: int) -> RunLog:
         log = RunLog(read_at=time.monotonic())

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from console.aws import ConsoleError, NotFoundError
+from console.aws import ConsoleError, NotAllowedError, NotFoundError
 from console.runs import Run, Runs
 
 FASTEST = 1.0  # seconds between polls while something happens
@@ -198,6 +198,7 @@ class Poller:
         if error is not None:
             self.state["message"] = error.message
             self.state["action"] = error.action
+            self.state["denied"] = isinstance(error, NotAllowedError)
         if self.state != before:
             self._tell_soon("state", self.state)
 

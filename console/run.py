@@ -12,13 +12,23 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from console import copy_as_test, timeline
-from console.aws import BadRequestError, ConsoleError, NotAllowedError, NotFoundError
+from console.aws import (
+    BadRequestError,
+    ConsoleError,
+    NotAllowedError,
+    NotFoundError,
+    add_problem,
+)
+from console.child_runs import ChildRuns, started_execution
 from console.core import Console
 from console.definition import Node
+from console.event_catalogue import Catalogue
 from console.history import (
+    CANCELLED,
     CAUGHT,
     FAILED,
     RUNNING,
+    SUCCEEDED,
     Attempt,
     History,
     Inside,
@@ -29,13 +39,15 @@ from console.history import (
     millis,
     text,
 )
+from console.hops import Hops
 from console.links import Link, left_behind, trigger
 from console.logs import Invocation, RunLog, selected
 from console.polling import now
 from console.redaction import Keyed
 from console.runs import Recording, Run, machine_name, run_id
-from console.topology import METHODS, RULES
+from console.topology import METHODS, RULES, Topology
 from console.values import parsed
+from console.waiting import open_callbacks
 from console.web import Server, prefers_soon
 
 LARGEST_PAYLOAD = 262_144  # bytes of a state's input or output, on AWS
@@ -45,7 +57,12 @@ MOST = 1_000
 MOST_LOG_LINES = 5_000
 PATIENCE = 0.12  # seconds that a run's page waits for AWS; the rest comes with the next update
 PATIENCE_OF_OTHERS = 60.0  # seconds, for who is not told of updates
-CHILDREN = 200
+_STATUS_OF_RUN = {
+    "SUCCEEDED": SUCCEEDED,
+    "FAILED": FAILED,
+    "TIMED_OUT": FAILED,
+    "ABORTED": CANCELLED,
+}
 
 
 def routes(server: Server) -> list[Route]:
@@ -98,6 +115,7 @@ class Page:
 
     def __init__(self, server: Server) -> None:
         self.server = server
+        self.hops = Hops(Catalogue.read(server.console.catalogue))
 
     def answer(self, console: Console, request: Request) -> dict[str, Any]:
         """A run. Of what takes longer to read, the live event `run` tells when it is there."""
@@ -111,26 +129,27 @@ class Page:
             add_problem(problems, "the run's history", error)
             recording = runs.without_history(run)
         found, log_complete = self._log(console, run, recording, deadline)
-        maps = map_runs(console, run, recording, problems)
-        others = children(console, recording, maps, problems)
+        started = self._children(console, run, recording, problems, deadline)
+        children = started.all()
         started_by = parent(console, described, problems)
         topology = console.topology_soon(remaining(deadline))
         if topology is not None:  # they say what has started it
             problems += [one for one in topology.problems if one["what"] in (RULES, METHODS)]
+        hops = self._hops(console, run, recording, found, topology, problems)
         rows: list[dict[str, Any]] = []
-        for contribute in self.server.contributions:
+        for what, contribute in self.server.contributions.items():
             try:
                 rows += contribute(console, run)
             except ConsoleError as error:
-                add_problem(problems, "events", error)
+                add_problem(problems, what, error)
+        triggers = trigger(console, described, found, topology)
+        remains = self._remains(console, run, problems)
         with recording.lock:
             seen = recording.history
             states = seen.summaries()
-            for node_id, one in maps.items():
-                states[node_id]["map"] = map_counts(one.get("itemCounts", {}))
-            drawn = timeline.build(seen, found.invocations, _titles(console), now())
-            drawn["rows"] += rows
-            return {
+            drawn = timeline.build(seen, found.invocations, _titles(console), now(), hops)
+            made = {link.href or link.label: link for link in left_behind(console, seen, run.name)}
+            answer = {
                 "run": run.summary()
                 | {
                     "arn": run.arn,
@@ -144,25 +163,31 @@ class Page:
                     "parent": started_by,
                 },
                 "graph": recording.definition.graph(),
-                "states": Keyed(states),
-                "timeline": drawn,
-                "trigger": [
-                    link.as_dict() for link in trigger(console, described, found, topology)
-                ],
-                "leftBehind": [link.as_dict() for link in left_behind(console, seen)],
                 "payload": payload(seen),
                 "history": {
                     "count": len(recording.events),
                     "limit": LONGEST_HISTORY,
                     "complete": recording.complete,
                 },
-                "children": [child.summary() for child in others],
-                "canStop": run.running and console.writable,
-                "canRedrive": described.get("redriveStatus") == "REDRIVABLE" and console.writable,
-                "stale": not self.server.poller.state["connected"],
-                "logComplete": log_complete,
-                "problems": [*problems, *found.problems],
             }
+        started.complete(states)
+        for node_id in started.maps:
+            items = (history for _, history in started.histories(node_id))
+            timeline.add_items(drawn["rows"], node_id, items)
+        drawn["rows"] = sorted([*drawn["rows"], *rows], key=timeline.place)
+        return answer | {
+            "states": Keyed(states),
+            "timeline": drawn,
+            "trigger": [link.as_dict() for link in triggers],
+            # What other pages know says it better.
+            "leftBehind": [link.as_dict() for link in (made | remains).values()],
+            "children": [child.summary() for child in children],
+            "canStop": run.running and console.writable,
+            "canRedrive": described.get("redriveStatus") == "REDRIVABLE" and console.writable,
+            "stale": not self.server.poller.state["connected"],
+            "logComplete": log_complete,
+            "problems": [*problems, *found.problems],
+        }
 
     def state(self, console: Console, request: Request) -> dict[str, Any]:
         """What one visit of a state did."""
@@ -171,38 +196,51 @@ class Page:
         node = _node(recording, request)
         query = request.query_params
         item = whole(query.get("item"), 0, 1 << 31) if query.get("item") else None
+        problems: list[dict[str, Any]] = []
         with recording.lock:
             visits = recording.history.visits_of(node.id, item)
-            plain = {
-                "node": node.id,
-                "name": node.name,
-                "type": node.type,
-                "definition": json.dumps(node.definition, ensure_ascii=False, indent=2),
-                "complete": recording.complete,
+        if not visits and node.cluster:
+            started = self._children(console, run, recording, problems, deadline)
+            if inside := started.of_node(node):
+                found = self._of_item(console, *inside, deadline)
+                return found | {"node": node.id, "problems": [*problems, *found["problems"]]}
+        if not visits:
+            return _plain(recording, node) | {
+                "status": "notReached",
+                "visits": 0,
+                "facts": _facts_of_node(console, node),
+                "note": None,
+                "input": None,
+                "output": None,
+                "parameters": None,
+                "attempts": [],
+                "log": [],
+                "map": None,
+                "callback": None,
+                "problems": problems,
             }
-            if not visits:
-                return plain | {
-                    "status": "notReached",
-                    "visits": 0,
-                    "facts": _facts_of_node(console, node),
-                    "note": None,
-                    "input": None,
-                    "output": None,
-                    "parameters": None,
-                    "attempts": [],
-                    "log": [],
-                    "map": None,
-                    "problems": [],
-                }
-            number = min(whole(query.get("visit"), len(visits) - 1, MOST * MOST), len(visits) - 1)
-            visit = visits[number]
+        number = min(whole(query.get("visit"), len(visits) - 1, MOST * MOST), len(visits) - 1)
+        return self._visited(console, run, recording, visits, number, deadline)
+
+    def _visited(
+        self,
+        console: Console,
+        run: Run,
+        recording: Recording,
+        visits: list[Visit],
+        number: int,
+        deadline: float,
+    ) -> dict[str, Any]:
+        """What a state did, of several visits in the one with a number."""
+        visit = visits[number]
+        node = visit.node
         found = RunLog()
         if visit.attempts:
             found, _ = self._log(console, run, recording, deadline)
         titles = _titles(console)
         with recording.lock:
             mine = [one for a in visit.attempts if (one := found.of_attempt(a)) is not None]
-            return plain | {
+            return _plain(recording, node) | {
                 "status": visit.status,
                 "visits": len(visits),
                 "visit": number,
@@ -221,8 +259,80 @@ class Page:
                     for line in one.lines
                 ],
                 "map": recording.history.map_counts(visit) if node.type == "Map" else None,
+                "callback": next(
+                    (
+                        {"id": one.id, "state": node.name, "run": run.summary()}
+                        | {"answerable": one.token is not None}
+                        for one in open_callbacks(run, recording.history)
+                        if one.visit is visit
+                    ),
+                    None,
+                ),
                 "problems": found.problems,
             }
+
+    def _of_item(
+        self, console: Console, child: Run, recording: Recording, node_id: str, deadline: float
+    ) -> dict[str, Any]:
+        """What a state inside a Distributed Map did for one item."""
+        with recording.lock:
+            visits = recording.history.visits_of(node_id)
+        found = self._visited(console, child, recording, visits, len(visits) - 1, deadline)
+        link = Link("execution", child.label, f"runs/{child.id}").as_dict()
+        return found | {"facts": [_fact("Of the item", child.label, link), *found["facts"]]}
+
+    def _children(
+        self,
+        console: Console,
+        run: Run,
+        recording: Recording,
+        problems: list[dict[str, Any]],
+        deadline: float,
+    ) -> ChildRuns:
+        """What the run has started. What takes longer to read comes with the next update."""
+        started = ChildRuns(console, run, recording, problems)
+        if not started.read(remaining(deadline)):
+
+            def tell(done: Future[bool]) -> None:
+                with suppress(Exception):
+                    if done.result():
+                        self._tell_of(run)
+
+            self.server.background.submit(started.read).add_done_callback(tell)
+        return started
+
+    def _hops(
+        self,
+        console: Console,
+        run: Run,
+        recording: Recording,
+        found: RunLog,
+        topology: Topology | None,
+        problems: list[dict[str, Any]],
+    ) -> list[timeline.Hop]:
+        """What functions made of the run's events, if the event log can be read."""
+        try:
+            return self.hops.of(console, run, recording.definition, found, topology)
+        except ConsoleError as error:
+            add_problem(problems, "events", error)
+            return []
+
+    def _remains(
+        self, console: Console, run: Run, problems: list[dict[str, Any]]
+    ) -> dict[str, Link]:
+        """What other pages know the run to have left behind."""
+        found: dict[str, Link] = {}
+        for what, remains in self.server.remains.items():
+            try:
+                found |= {link.href or link.label: link for link in remains(console, run)}
+            except ConsoleError as error:
+                add_problem(problems, what, error)
+        return found
+
+    def _tell_of(self, run: Run) -> None:
+        """Pages that show the run fetch it again."""
+        run.revision += 1
+        self.server.poller.tell_of(run)
 
     def _log(
         self, console: Console, run: Run, recording: Recording, deadline: float
@@ -244,8 +354,7 @@ class Page:
             def tell(done: Future[RunLog]) -> None:
                 with suppress(Exception):
                     if len(done.result().lines()) != before:
-                        run.revision += 1
-                        self.server.poller.tell_of(run)  # pages that show it fetch it again
+                        self._tell_of(run)
 
             reading.add_done_callback(tell)
             return known or RunLog(), False
@@ -259,13 +368,6 @@ def until_answer(request: Request) -> float:
 def remaining(deadline: float) -> float:
     """Seconds until then."""
     return max(0.0, deadline - time.monotonic())
-
-
-def add_problem(problems: list[dict[str, Any]], what: str, error: ConsoleError) -> None:
-    """Note what could not be read. The rest of the page is shown."""
-    problem = {"what": what} | error.as_dict()
-    if problem not in problems:
-        problems.append(problem)
 
 
 def payload(seen: History) -> dict[str, Any]:
@@ -302,111 +404,18 @@ def parent(
     }
 
 
-def children(
-    console: Console,
-    recording: Recording,
-    maps: dict[str, dict[str, Any]],
-    problems: list[dict[str, Any]],
-) -> list[Run]:
-    """Executions that tasks of this run started, and those of Distributed Maps."""
-    runs = console.runs
-    found: list[Run] = []
-    for one in maps.values():
-        try:
-            for item in console.aws.pages(
-                "stepfunctions",
-                "list_executions",
-                "executions",
-                most=CHILDREN,
-                mapRunArn=one["mapRunArn"],
-            ):
-                runs.note(item)
-                found.append(runs.by_id[run_id(item["executionArn"])])
-        except ConsoleError as error:
-            add_problem(problems, "items of a Map", error)
-    with recording.lock:
-        arns = dict.fromkeys(
-            arn
-            for visit in recording.history.visits
-            for attempt in visit.attempts
-            if (arn := started_execution(attempt))
-        )
-
-    def get(arn: str) -> Run | ConsoleError | None:
-        try:
-            return runs.get(run_id(arn))
-        except NotFoundError:
-            return None
-        except ConsoleError as error:
-            return error
-
-    for child in runs.parallel(get, list(arns)[:CHILDREN]):
-        if isinstance(child, Run):
-            found.append(child)
-        elif child is not None:
-            add_problem(problems, "child executions", child)
-    runs.detail(found, 20)
-    return found
-
-
-def started_execution(attempt: Attempt) -> str | None:
-    """ARN of the execution that a task started."""
-    if "startExecution" not in attempt.resource:
-        return None
-    for said in (attempt.output, attempt.cause):  # a failed `.sync` has it in the cause
-        for path in ("$.ExecutionArn", "$.executionArn"):
-            if isinstance(arn := at_path(path, said), str):
-                return arn
-    return None
-
-
-def map_runs(
-    console: Console, run: Run, recording: Recording, problems: list[dict[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    """The Map Runs of the Distributed Maps that were visited, by node id."""
-    with recording.lock:
-        visits = [visit for visit in recording.history.visits if visit.node.distributed]
-    if not visits:
-        return {}
-    described = []
-    try:
-        listed = console.aws.pages(
-            "stepfunctions", "list_map_runs", "mapRuns", most=CHILDREN, executionArn=run.arn
-        )
-        described = console.runs.parallel(
-            lambda one: console.aws.call(
-                "stepfunctions", "describe_map_run", mapRunArn=one["mapRunArn"]
-            ),
-            listed,
-        )
-    except ConsoleError as error:
-        add_problem(problems, "items of a Map", error)
-    described.sort(key=lambda one: millis(one["startDate"]))
-    found: dict[str, dict[str, Any]] = {}
-    for visit in visits:
-        label = visit.node.definition.get("Label")
-        for one in described:
-            arn = one["mapRunArn"]
-            if arn == visit.map_run or (isinstance(label, str) and f"/{label}:" in arn):
-                found[visit.node.id] = one
-    unnamed = [visit.node.id for visit in visits if visit.node.id not in found]
-    others = [one for one in described if one not in found.values()]
-    return found | dict(zip(dict.fromkeys(unnamed), others, strict=False))
-
-
-def map_counts(counts: dict[str, int]) -> dict[str, int]:
-    """Counts of a Map Run's items, as those of any Map."""
-    return {
-        "total": counts.get("total", 0),
-        "succeeded": counts.get("succeeded", 0),
-        "failed": counts.get("failed", 0) + counts.get("timedOut", 0),
-        "running": counts.get("running", 0),
-        "cancelled": counts.get("aborted", 0),
-        "pending": counts.get("pending", 0) + counts.get("pendingRedrive", 0),
-    }
-
-
 # -- One state ------------------------------------------------------------------------------------
+
+
+def _plain(recording: Recording, node: Node) -> dict[str, Any]:
+    """What is known of a state before it is visited."""
+    return {
+        "node": node.id,
+        "name": node.name,
+        "type": node.type,
+        "definition": json.dumps(node.definition, ensure_ascii=False, indent=2),
+        "complete": recording.complete,
+    }
 
 
 def _node(recording: Recording, request: Request) -> Node:
@@ -511,7 +520,7 @@ def note(visit: Visit, at: int) -> dict[str, Any] | None:
 
 def items(console: Console, request: Request) -> dict[str, Any]:
     """The items of a Map's last visit."""
-    _, recording = _recording(console, request, until_answer(request))
+    run, recording = _recording(console, request, until_answer(request))
     node = _node(recording, request)
     if node.type != "Map":
         raise BadRequestError(f"{node.name} is no Map.")
@@ -520,19 +529,35 @@ def items(console: Console, request: Request) -> dict[str, Any]:
     wanted = query.get("status", "").split(",") if query.get("status") else []
     offset = whole(query.get("offset"), 0, 1 << 31)
     limit = whole(query.get("limit"), PAGE, MOST)
+    problems: list[dict[str, Any]] = []
+    children: list[Run] = []
+    if node.distributed:
+        children = ChildRuns(console, run, recording, problems).of_map.get(node.id, [])
+
+    def asked(status: str, text: str) -> bool:
+        return (not wanted or status in wanted) and all(word in text.lower() for word in words)
+
     with recording.lock:
         visits = recording.history.visits_of(node.id)
-        found = [
+        insides = visits[-1].current() if visits and not node.distributed else {}
+        of_item = [
             (index, inside)
-            for index, inside in (sorted(visits[-1].current().items()) if visits else [])
-            if (not wanted or inside.status in wanted)
-            and all(word in f"{inside.input} {inside.error}".lower() for word in words)
+            for index, inside in sorted(insides.items())
+            if asked(inside.status, f"{inside.input} {inside.error}")
         ]
+        of_run = [
+            one for one in children if asked(_status_of(one), f"{one.label} {one.name} {one.error}")
+        ]
+        chosen = slice(offset, offset + limit)
         return {
-            "items": [_item(index, inside) for index, inside in found[offset : offset + limit]],
-            "total": len(found),
+            "items": [
+                *(_item(index, inside) for index, inside in of_item[chosen]),
+                *(_child(one) for one in of_run[chosen]),  # of these two only one has any
+            ],
+            "total": len(of_item) + len(of_run),
             "counts": recording.history.map_counts(visits[-1]) if visits else None,
             "complete": recording.complete,
+            "problems": problems,
         }
 
 
@@ -547,6 +572,25 @@ def _item(index: int, inside: Inside) -> dict[str, Any]:
         "state": last.node.name if last else None,
         "label": short_value(inside.input),
     }
+
+
+def _child(run: Run) -> dict[str, Any]:
+    """An item of a Distributed Map: Step Functions does not tell its place among the items."""
+    return {
+        "index": None,
+        "run": run.id,
+        "status": _status_of(run),
+        "startedAt": run.started_at,
+        "stoppedAt": run.stopped_at,
+        "error": run.error,
+        "state": run.failed_state,
+        "label": run.label,
+    }
+
+
+def _status_of(run: Run) -> str:
+    """A run's status, as that of an item."""
+    return _STATUS_OF_RUN.get(run.status, RUNNING)
 
 
 def short_value(given: str | None) -> str:

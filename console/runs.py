@@ -331,12 +331,13 @@ class Runs:
             run = self.by_id.get(run_id(arn))
             if run is None:
                 machine = machine_name(arn)
-                found = self.inventory.machine(machine)
+                owner, slash, label = machine.partition("/")  # with a label: an item of a Map
+                found = self.inventory.machine(owner)
                 run = Run(
                     run_id(arn),
                     arn,
                     machine,
-                    found.title if found else machine,
+                    f"{found.title}{slash}{label}" if found else machine,
                     item["name"],
                     status,
                     millis(item["startDate"]),

@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from console.aws import ConsoleError
 from console.core import Console
+from console.links import Link
 from console.polling import Poller
 from console.runs import Run
 
@@ -70,6 +71,8 @@ _HEADERS = {
 Endpoint = Callable[[Console, Request], Any]
 # What another page knows of a run, such as its events: rows of the timeline.
 Contribution = Callable[[Console, Run], list[dict[str, Any]]]
+# What another page knows a run to have left behind, such as its mails.
+Remains = Callable[[Console, Run], list[Link]]
 
 
 class Server:
@@ -79,7 +82,8 @@ class Server:
         self.console = console
         self.base = base
         self.token = secrets.token_urlsafe(32)
-        self.contributions: list[Contribution] = []
+        self.contributions: dict[str, Contribution] = {}  # by what they read
+        self.remains: dict[str, Remains] = {}
         self.executor = ThreadPoolExecutor(8, thread_name_prefix="console")
         self.background = ThreadPoolExecutor(4, thread_name_prefix="console-background")
         self.poller = Poller(lambda: console.runs, console.redaction.clean)

@@ -14,7 +14,7 @@ export class ApiError extends Error {
   constructor(status, message, action) {
     super(message);
     this.status = status;
-    this.action = action; // the IAM action that is missing
+    this.action = action; // what one can do, as a sentence
   }
 }
 

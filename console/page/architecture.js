@@ -1,11 +1,11 @@
 // Architecture: the parts of the stack, how they are connected, and what went through.
 
 import { useData } from "./api.js";
-import { curve, HEIGHT, layout } from "./architecture-layout.js";
+import { HEIGHT, layout } from "./architecture-layout.js";
 import { focusNext, useZoomAndPan } from "./graph.js";
-import { textWidth } from "./graph-layout.js";
+import { curve, textWidth } from "./graph-layout.js";
 import { Icon, SHAPES } from "./icons.js";
-import { useKeys } from "./keyboard.js";
+import { neighbour, useKeys } from "./keyboard.js";
 import { useLiveData } from "./live-data.js";
 import { Problems } from "./problems.js";
 import { address, setQuery, withQuery } from "./router.js";
@@ -78,8 +78,7 @@ function Architecture({ data, query }) {
   const [text, setText] = useState("");
   const listed = useMemo(() => inOrder(nodes, text), [nodes, text]);
   const move = (by) => {
-    const at = listed.findIndex(({ id }) => id === selected);
-    const next = listed[at < 0 ? 0 : Math.max(0, Math.min(listed.length - 1, at + by))];
+    const next = neighbour(listed, listed.findIndex(({ id }) => id === selected), by);
     if (next) setQuery({ part: next.id });
   };
   useKeys({
@@ -212,7 +211,7 @@ function Flow({ edge, points, chosen, dim, titles }) {
   const end = points.at(-1);
   const way = points[0].x < end.x ? 1 : -1;
   return html`<g class=${`flow-group ${dim ? "dim" : ""}`}>
-    <path class=${`flow ${kind} ${count ? "seen" : ""} ${failures ? "failing" : ""} ${chosen ? "chosen" : ""}`} d=${curve(points)} stroke-width=${thickness(count)}><title>${said}</title></path>
+    <path class=${`flow ${kind} ${count ? "seen" : ""} ${failures ? "failing" : ""} ${chosen ? "chosen" : ""}`} d=${curve(points, "x")} stroke-width=${thickness(count)}><title>${said}</title></path>
     <path class=${`arrow ${count ? "seen" : ""} ${failures ? "failing" : ""}`} transform=${`translate(${end.x} ${end.y}) scale(${way} 1)`} d="M0 0l-6 -3.5v7z" />
     ${failures > 0 && html`<g transform=${`translate(${end.x - way * 16} ${end.y})`}><circle class="cross-back" r="7" /><path class="cross" transform="translate(-4.9 -4.9) scale(.7)" d=${SHAPES.failed} /></g>`}
   </g>`;

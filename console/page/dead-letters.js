@@ -1,9 +1,10 @@
 // Dead letters: by queue, with reason and origin; look at them, and send them again.
 
-import { onLive, path, post, stack, useData } from "./api.js";
+import { path, post, stack } from "./api.js";
 import { ActionDialog, Dialog } from "./dialog.js";
 import { Icon, StatusIcon } from "./icons.js";
 import { JsonView } from "./json-view.js";
+import { useLiveData } from "./live-data.js";
 import { Problems } from "./problems.js";
 import { address, setQuery } from "./router.js";
 import { useTitle } from "./shell.js";
@@ -18,15 +19,11 @@ const ASKED_AGAIN = 20_000; // ms: the server reads letters only while a page as
 
 export function Page({ query }) {
   useTitle("Dead letters");
-  const { data, error, reload } = useData("dead-letters");
+  const { data, error, reload } = useLiveData("dead-letters", {}, { after: 0, names: ["deadLetters"] });
   const [dialog, setDialog] = useState(null);
   useEffect(() => {
-    const stops = [onLive("deadLetters", reload), onLive("resync", reload)];
     const timer = setInterval(() => document.hidden || reload(), ASKED_AGAIN);
-    return () => {
-      clearInterval(timer);
-      stops.forEach((stop) => stop());
-    };
+    return () => clearInterval(timer);
   }, [reload]);
 
   const queues = data?.queues ?? [];

@@ -54,3 +54,6 @@ export function currentKeys() {
   }
   return [...found];
 }
+
+/** What comes so many places after another in a list, or its first: for j and k. */
+export const neighbour = (list, at, by) => list[at < 0 ? 0 : Math.max(0, Math.min(list.length - 1, at + by))];

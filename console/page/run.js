@@ -6,7 +6,7 @@ import { Graph } from "./graph.js";
 import { History } from "./history.js";
 import { Pill, statusOf, StatusIcon } from "./icons.js";
 import { JsonView } from "./json-view.js";
-import { useKeys } from "./keyboard.js";
+import { neighbour, useKeys } from "./keyboard.js";
 import { LinkList } from "./links.js";
 import { Problems } from "./problems.js";
 import { RunLog } from "./log.js";
@@ -53,18 +53,17 @@ function Run({ data, query, reload }) {
   const select = (state) => setQuery({ state, visit: null, ...(isInside(state, query.state) ? {} : { item: keptItem(state, query, graph) }) });
   const reached = graph.nodes.map(({ id }) => id).filter((id) => states[id]?.visits > 0 && !id.startsWith("$"));
   const move = (by) => {
-    const at = reached.indexOf(selected);
-    const next = reached[at < 0 ? 0 : Math.max(0, Math.min(reached.length - 1, at + by))];
+    const next = neighbour(reached, reached.indexOf(selected), by);
     if (next) select(next);
   };
-  const showLog = () => {
-    setQuery({ below: null });
+  const showLog = (changes = {}) => {
+    setQuery({ ...changes, below: null });
     requestAnimationFrame(() => document.getElementById("log-text")?.focus());
   };
   useKeys({
     j: { help: "Next state", run: () => move(1) },
     k: { help: "Previous state", run: () => move(-1) },
-    "/": { help: "Search the log", run: showLog },
+    "/": { help: "Search the log", run: () => showLog() },
     u: { help: "Back to the runs", run: () => document.querySelector(".crumb a").click() },
   });
 
@@ -78,7 +77,7 @@ function Run({ data, query, reload }) {
       <${Later} place=${html`<div class="card"></div>`}>${() => html`<${Panel} data=${data} query=${query} selected=${selected} />`}<//>
     </div>
     <${Later} place=${html`<div class="card timeline-place"></div>`}>
-      ${() => html`<${Timeline} timeline=${timeline} selected=${selected} onSelect=${select} frozen=${connected === false} />`}
+      ${() => html`<${Timeline} timeline=${timeline} selected=${selected} onSelect=${select} onFunction=${(title) => showLog({ function: title })} frozen=${connected === false} />`}
     <//>
     <${Later}>${() => html`<${Below} data=${data} query=${query} />`}<//>
   </div>`;
@@ -154,7 +153,7 @@ function Below({ data, query }) {
   return html`<section class="card below" aria-label="Log, history and JSON">
     <header><${Tabs} tabs=${tabs} current=${tab} label="Log, history and JSON" panel="below" onSelect=${(key) => setQuery({ below: key === "log" ? null : key })} /></header>
     <div id="below" role="tabpanel" aria-label=${tabs.find(([key]) => key === tab)[1]}>
-      ${tab === "log" && html`<${RunLog} id=${run.id} revision=${run.revision} />`}
+      ${tab === "log" && html`<${RunLog} id=${run.id} revision=${run.revision} of=${query.function ?? ""} />`}
       ${tab === "history" && html`<${History} id=${run.id} revision=${run.revision} />`}
       ${tab === "children" && html`<${Children} runs=${children} />`}
       ${tab === "json" && html`<${Raw} id=${run.id} />`}

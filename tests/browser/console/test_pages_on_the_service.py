@@ -201,6 +201,49 @@ def test_a_run_s_timeline_has_its_events(aws: Aws, console: str, opened: Opened,
     expect(page.get_by_role("group", name="Detail", exact=True)).to_contain_text(tag)
 
 
+def test_a_run_s_timeline_has_what_functions_made_of_its_events(
+    aws: Aws, console: str, opened: Opened, tag: str
+) -> None:
+    detail = json.dumps({"names": [f"Ada {tag}", f"Bea {tag}"], "stage": "local"})
+    entry = {"Source": "project", "DetailType": "start", "Detail": detail}
+    start = aws.client("events").put_events(Entries=[entry])["Entries"][0]["EventId"]
+
+    def started() -> str | None:
+        runs = got(console, "runs?workflow=stepworks-local-cookies&limit=20")["runs"]
+        return next((str(run["id"]) for run in runs if run["name"] == start), None)
+
+    run = until("the run that the event starts", started)
+    page = opened(f"{console}runs/{run}")
+    expect(page.locator(".run-header .pill")).to_have_text("Succeeded", timeout=60_000)
+
+    def timeline_row(label: str) -> Any:
+        label_of = page.locator(".timeline-label").get_by_text(label, exact=True)
+        return page.locator(".timeline-row").filter(has=label_of)
+
+    hops = timeline_row("processSingle").get_by_role(
+        "link", name=re.compile("task.process.single → task.process.single.post")
+    )
+    expect(hops.first).to_be_visible()
+    side_effects = timeline_row("sideEffect").get_by_role("link", name=re.compile("a side effect"))
+    expect(side_effects.first).to_be_visible()
+    expect(timeline_row("Start of the run").locator(".bar.queue")).to_be_visible()
+    expect(page.locator(".run-header").get_by_role("link", name="project · start")).to_be_visible()
+    assert serious_violations(page) == []
+    keep_picture(page, "run-hops")
+
+    timeline_row("sideEffect").get_by_role("button").click()
+    expect(page.locator(".run-log").get_by_label("Function")).to_have_value("sideEffect")
+    lines = page.locator(".run-log .log-function")
+    expect(lines.first).to_have_text("sideEffect")
+    expect(lines.filter(has_text="processSingle")).to_have_count(0)
+    timeline = page.get_by_role("region", name="Timeline")
+    timeline.get_by_role("button", name="Table").click()
+    table = timeline.get_by_role("table")
+    assert serious_violations(page) == []
+    table.get_by_role("link", name="start → start of the run").click()
+    expect(page.get_by_role("group", name="Detail", exact=True)).to_contain_text(f"Ada {tag}")
+
+
 # -- Waiting --------------------------------------------------------------------------------------
 
 
