@@ -40,8 +40,8 @@ env: $(VENV)/.ready ## print exports for AWS clients: eval "$(make -s env)"
 	@$(PYTHON) -m local env
 
 test: setup-tests ## run all tests
-	@$(PYTEST) tests --ignore tests/e2e/load
-	@$(PYTEST) tests/e2e/load -n 0 # takes both processors: nothing runs beside it
+	@$(PYTEST) tests -m "not alone"
+	@$(PYTEST) tests/e2e tests/browser -m alone -n 0
 
 test-fast: $(VENV)/.ready-dev ## run the tests that need no server and no Node.js, without the slow ones
 	@$(PYTEST) $(FAST_SUITES) -m "not slow" -n $(WORKERS)

@@ -18,8 +18,6 @@ SLOW = {  # left out by `make test-fast`, each with its reason
     "tests/docs/test_add_a_workflow.py",  # runs other suites in a copy of the project
     "tests/integration/cookies/test_choreography.py",  # every order of every event, on moto
     "tests/integration/sensor/test_faults.py",  # every fault at every call
-    "tests/e2e/console/test_budget.py",  # what each page costs, with a Map of two thousand items
-    "tests/browser/console/test_smoothness.py",  # a thousand runs, two thousand items
     "tests/integration/signature/test_faults.py",  # every fault at every call
     "tests/integration/test_hostile_input.py",  # random input to every route
 }

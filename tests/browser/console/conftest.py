@@ -15,7 +15,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from local.aws import Aws, until
 from local.settings import ROOT
@@ -188,6 +188,12 @@ def serious_violations(page: Page) -> list[str]:
         if violation["impact"] in ("serious", "critical")
         for node in violation["nodes"]
     ]
+
+
+def fulfil_with(route: Route, **fields: Any) -> None:
+    """Let the server answer, perhaps in part (202), and replace fields of its answer."""
+    response = route.fetch()
+    route.fulfill(response=response, json=response.json() | fields)
 
 
 def keep_picture(page: Page, name: str) -> None:

@@ -3,12 +3,15 @@
 from collections.abc import Callable
 from uuid import uuid4
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from local.aws import Aws
 from local.signing import Signing
 
 from .conftest import run_page
+
+pytestmark = pytest.mark.alone
 
 Opened = Callable[..., Page]
 WITHIN = 1_000.0  # ms

@@ -180,7 +180,7 @@ def test_a_run_says_which_event_started_it_by_way_of_another_machine(
     until("the run", lambda: run in json.dumps(got(console, "runs?limit=100")))
     page = opened(f"{console}runs/{run}")
 
-    page.get_by_role("link", name="project · start").click()
+    page.get_by_role("link", name="project · start").first.click()
     expect(page).to_have_url(re.compile(f"events/{event}"))
 
 

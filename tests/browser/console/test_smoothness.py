@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from .conftest import Workbench
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.alone
 
 RUNS = 1000
 ITEMS = 2000

@@ -20,7 +20,7 @@ from tests.browser.console.machines import template
 from tests.e2e.console.conftest import Client, run_id
 from tests.support.processor import contention, slowness, used
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.alone
 
 ANSWER = 200.0  # ms
 ITEMS = 2_000
@@ -155,7 +155,7 @@ def test_the_first_request_is_answered_as_soon(
 def test_an_open_page_costs_little_while_nothing_happens(
     aws: Aws, alone: Callable[..., Client]
 ) -> None:
-    """The other tests let things happen: the quietest of several moments counts."""
+    """Something of earlier tests may still happen: the quietest of several moments counts."""
     console = alone("--stack", "stepworks-local")
     parts = []
     with console.live() as events:

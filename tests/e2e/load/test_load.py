@@ -12,7 +12,7 @@ from local.signing import Signing
 from tests.e2e.load import many_items
 from tests.e2e.load.usage import Usage, measured
 
-pytestmark = [pytest.mark.xdist_group("load"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(600)]
 SECONDS = 400  # for all of them, on a busy machine; two idle processors take a quarter of it
 FILES, ROWS = 1000, 100
 MESSAGES, PER_SECOND = 1000, 50

@@ -12,7 +12,7 @@ from local.aws import Aws, until
 from local.demo import large_file, sensor
 from local.demo.large_file import LargeUpload
 
-pytestmark = [pytest.mark.xdist_group("load"), pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(1800)]
 SECONDS = 1600  # on a busy machine; idle processors take a few minutes
 KILLED = 2
 
