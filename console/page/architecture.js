@@ -126,9 +126,23 @@ function Legend({ hasEventLog }) {
 
 // ---- the graph ----------------------------------------------------------------------------------
 
-function StackGraph({ nodes, edges, selected, onSelect }) {
+const NOT_PLACED = { width: 0, height: 0, nodes: [], edges: [] };
+
+/** Where the parts go. Found and drawn in two tasks of their own, so that the browser can answer between them. */
+function usePlaced(nodes, edges) {
   const key = JSON.stringify([nodes.map(({ id }) => id), edges.map(({ from, to, kind }) => [from, to, kind])]);
-  const placed = useMemo(() => layout(nodes, edges), [key]);
+  const [placed, setPlaced] = useState(NOT_PLACED);
+  useEffect(() => {
+    let timer = setTimeout(() => {
+      timer = setTimeout(setPlaced, 0, layout(nodes, edges));
+    });
+    return () => clearTimeout(timer);
+  }, [key]);
+  return placed;
+}
+
+function StackGraph({ nodes, edges, selected, onSelect }) {
+  const placed = usePlaced(nodes, edges);
   const byId = useMemo(() => new Map(nodes.map((node) => [node.id, node])), [nodes]);
   const byEnds = useMemo(() => new Map(edges.map((edge) => [`${edge.from} ${edge.to}`, edge])), [edges]);
   const [zoom, setZoom] = useState("fit");
@@ -180,7 +194,9 @@ function StackGraph({ nodes, edges, selected, onSelect }) {
       </div>
     </header>
     <div class="graph-view" ref=${view} tabindex="-1">
-      ${placed.nodes.length === 0
+      ${placed === NOT_PLACED
+        ? null
+        : placed.nodes.length === 0
         ? html`<${Empty} title="Nothing is connected"><p>The parts are in the list.</p><//>`
         : html`<svg width=${width * scale} height=${height * scale} viewBox=${`${-MARGIN} ${-MARGIN} ${width} ${height}`} role="group" aria-label="Parts">
             ${placed.edges.map(({ edge, points }) => {

@@ -20,6 +20,7 @@ pytestmark = pytest.mark.alone
 
 RUNS = 1000
 ITEMS = 2000
+DRIVER = "blink.mojom.DevToolsSession"  # in a trace
 LONGEST_TASK = 100.0  # ms
 ATTEMPTS = 3
 MOST_TRANSFERRED = 150_000  # bytes
@@ -41,11 +42,16 @@ def main_thread(browser: Browser, page: Page) -> Iterator[list[float]]:
             for event in trace
             if event["name"] == "thread_name" and event["args"]["name"] == "CrRendererMain"
         }
+        found = [
+            event for event in trace if (event["pid"], event["tid"]) in threads and "tdur" in event
+        ]
+        # What Playwright itself asks of the page, such as the text of a whole graph.
+        driven = [event["ts"] for event in found if DRIVER in json.dumps(event.get("args"))]
         tasks += sorted(
             (
                 event["tdur"] / 1000
-                for event in trace
-                if (event["pid"], event["tid"]) in threads and "tdur" in event
+                for event in found
+                if not any(event["ts"] <= at <= event["ts"] + event["dur"] for at in driven)
             ),
             reverse=True,
         )
@@ -103,7 +109,8 @@ def test_a_thousand_runs_are_smooth(workbench: Workbench, browser: Browser, open
             page.mouse.wheel(0, 1500)
             page.wait_for_timeout(60)
         workbench.wait(1, {"id": "while one looks"})
-        page.get_by_role("searchbox").fill("run 77")
+        page.get_by_role("searchbox").click()
+        page.keyboard.type("run 77")
         expect(page.locator(".row").filter(has_text="run 777")).to_be_visible()
         assert page.locator(".row").count() < 100  # only what is in sight
 
