@@ -157,6 +157,7 @@ class EventLog:
         with self._lock:
             if time.monotonic() - self._refreshed < older_than:
                 return
+            self._refreshed = float("-inf")  # if this fails, whoever asks next reads at once
             if self._read_down_to:
                 self._untold.extend(self._read_newer())
             else:

@@ -70,6 +70,7 @@ class Poller:
         self.counters: list[Callable[[], dict[str, int | None]]] = []
         # What other pages read. Called with every poll: each decides whether it is time to.
         self.readers: list[Reader] = []
+        self._failing: set[Reader] = set()
 
     # -- Waking -----------------------------------------------------------------------------------
 
@@ -163,14 +164,23 @@ class Poller:
         return bool(changed) or news
 
     def _read_for_pages(self) -> bool:
-        """Let the other pages read what is new. Returns whether there was anything."""
+        """Let the other pages read what is new. Returns whether there was anything.
+
+        A page names an error of its own request. So when a reader begins to fail, or succeeds
+        again, the pages are told to make their requests again.
+        """
         news = False
         for reader in self.readers:
-            # A page that cannot read says so itself, when somebody opens it.
-            with suppress(ConsoleError):
+            failed = reader in self._failing
+            try:
                 for name, data in reader():
                     news = True
                     self._tell_soon(name, data)
+                self._failing.discard(reader)
+            except ConsoleError:
+                self._failing.add(reader)
+            if failed != (reader in self._failing):
+                self._tell_soon("resync", {})
         return news
 
     def tell(self, name: str, data: dict[str, Any]) -> None:

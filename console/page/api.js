@@ -103,10 +103,13 @@ export function useData(key, query = {}) {
     };
   }, [load]);
   // What failed while AWS was away is fetched again when it is back.
-  useEffect(
-    () => connection.subscribe(({ connected }) => connected && load()),
-    [load],
-  );
+  useEffect(() => {
+    let { connected: before } = connection.get();
+    return connection.subscribe(({ connected }) => {
+      if (connected && before === false) load();
+      before = connected;
+    });
+  }, [load]);
 
   const current = state.address === address ? state : { data: null, error: null };
   return { data: current.data, error: current.error, reload: load };

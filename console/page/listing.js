@@ -14,7 +14,8 @@ const HEIGHTS = [32, 56]; // of a row, on a wide and on a narrow screen
  * Everything else is the table's.
  */
 export function Listing({ what, rows, error, reload, columns, narrow = false, children, ...table }) {
-  if (error && !rows) return html`<${Failure} error=${error} retry=${reload} what=${what} />`;
+  // What AWS refuses is not shown from before: what one sees would be old, and stay so.
+  if (error && (!rows || error.status === 403)) return html`<${Failure} error=${error} retry=${reload} what=${what} />`;
   if (!rows) return html`<${Loading} what=${what} />`;
   if (!rows.length) return children;
   const shown = narrow ? columns.filter(({ key }) => key !== "wide") : columns;

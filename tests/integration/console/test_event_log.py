@@ -8,7 +8,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from console.aws import Aws, NotFoundError
+from console.aws import Aws, NotAllowedError, NotFoundError
 from console.events import EventLog
 from handlers.observability import event_log as writing
 from handlers.observability.event_record import event_record
@@ -141,6 +141,26 @@ def test_what_the_request_of_one_page_reads_is_told_to_all(log: EventLog, record
 
     assert new in ids(log)
     assert [entry.id for entry in log.news()] == [new]
+
+
+def test_a_page_is_not_answered_from_before_when_the_last_read_was_refused(
+    log: EventLog, aws: Aws, record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EventLog.refresh, "__defaults__", (3600.0,))
+    known = record(1)
+    assert ids(log) == [known]
+    with monkeypatch.context() as refusing:
+
+        def refuse(*_: object, **__: object) -> None:
+            raise NotAllowedError("No permission for dynamodb:Query.", "Ask.")
+
+        refusing.setattr(aws, "call", refuse)
+        with pytest.raises(NotAllowedError):
+            log.news()
+        with pytest.raises(NotAllowedError):
+            ids(log)
+
+    assert ids(log) == [known]
 
 
 @pytest.mark.parametrize("minutes", [0, 5, 90, 60 * 30], ids=str)

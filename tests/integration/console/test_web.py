@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from console.aws import Aws
+from console.aws import Aws, NotAllowedError
 from console.core import Console
 from console.polling import Poller
 from console.web import create
@@ -124,7 +124,8 @@ class Page:
     """Calls the app as a server would."""
 
     def __init__(self, aws: FakeAws, writable: bool = False) -> None:
-        self.app, self.poller = create(Console(aws, "other", writable), PORT)
+        self.console = Console(aws, "other", writable)
+        self.app, self.poller = create(self.console, PORT)
 
     async def ask(
         self, path: str, method: str = "GET", host: str = f"127.0.0.1:{PORT}", **headers: str
@@ -333,6 +334,30 @@ def test_pages_are_told_when_aws_stops_answering_and_when_it_is_back(aws: FakeAw
     assert [one["connected"] for one in states] == [True, False, True]
     assert "does not answer" in states[1]["message"]
     assert time.time() * 1000 - states[1]["since"] < 60_000
+
+
+def test_pages_ask_again_when_what_they_show_can_no_longer_be_read_and_when_it_can(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.polling.FASTEST", 0.01)
+    monkeypatch.setattr("console.polling.SLOWEST", 0.01)
+    polls = iter(["read", "refused", "refused", "read", "read"])
+
+    def reader() -> Iterator[tuple[str, dict[str, Any]]]:
+        poll = next(polls, "read")
+        if poll == "refused":
+            raise NotAllowedError("No permission for dynamodb:Query.", "Ask.")
+        yield "events", {"poll": poll}
+
+    page = Page(aws)
+    page.console.on_change = lambda: None  # it has its own reason to tell the pages
+    page.poller.readers[:] = [reader]
+    got = b"".join(asyncio.run(listening(page.poller, 1, 1.0))).decode()
+
+    told = [part.partition("\n")[0].removeprefix("event: ") for part in got.split("\n\n")]
+    news = [name for name in told if name in ("events", "resync")]
+    assert news[:5] == ["events", "resync", "events", "resync", "events"]
+    assert news.count("resync") == 2
 
 
 # -- Answers that take long -----------------------------------------------------------------------
