@@ -31,7 +31,7 @@ from faults.network import Network, ServiceError, between_functions_and_aws
 from faults.process import current_process, inherited_by_threads, outside_of_processes
 from faults.virtual_time import Timeline, patched_clock
 from handlers.shared.clients import client
-from tests.support import asl, garbage, service_models
+from tests.support import asl, garbage, library_caches
 from tests.support.engine import engine
 
 _MOTO = ("s3", "dynamodb", "ses", "stepfunctions")
@@ -194,7 +194,7 @@ _current: list[World] = []
 @contextmanager
 def machinery() -> Iterator[None]:
     """Patch what every run needs, once."""
-    service_models.share()
+    library_caches.share()
     for function in stack.functions().values():
         import_module(function.module)
     garbage.collect_less_often()

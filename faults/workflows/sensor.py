@@ -194,7 +194,7 @@ _NOT_MOVED = _given("moveFile", "s3:CopyObject", Kind.DENIED)
 _MANY_REJECTED = GOOD + b"not a reading at all\n" * 100
 _SMALL_PARTS = (
     *_ONE_WRITER,
-    ("handlers.sensor.rejects", "MIN_PART", 1024),
+    ("handlers.sensor.object_writer", "MIN_PART", 1024),
     ("moto.s3.models", "S3_UPLOAD_PART_MIN_SIZE", 1024),
 )
 

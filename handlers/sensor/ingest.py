@@ -78,7 +78,7 @@ def ingest(
                 time_budget.check()
             is_first_row = False
     if not keys.count:
-        raise NoValidReadingsError(_no_valid_readings_message(source, rejects.count, target_bucket))
+        raise NoValidReadingsError(no_valid_readings_message(source, rejects.count, target_bucket))
     return Ingestion(
         source=source,
         stored=keys.count,
@@ -92,7 +92,8 @@ def ingest(
     )
 
 
-def _no_valid_readings_message(source: ObjectRef, rejected: int, target_bucket: str) -> str:
+def no_valid_readings_message(source: ObjectRef, rejected: int, target_bucket: str) -> str:
+    """Why a file without a valid reading failed."""
     if not rejected:
         return f"{source.uri} has no rows."
     rows = "row was" if rejected == 1 else "rows were"

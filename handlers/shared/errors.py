@@ -1,5 +1,6 @@
 """Errors of the functions. A class name is the error name in a machine's Retry and Catch."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,8 +11,6 @@ from botocore.exceptions import (
     HTTPClientError,
     IncompleteReadError,
 )
-from botocore.parsers import ResponseParserError
-from urllib3.exceptions import HTTPError
 
 # The error codes that botocore treats as throttling (botocore.retries.standard).
 _THROTTLING = frozenset(
@@ -40,13 +39,12 @@ _TRANSIENT = frozenset(
         "RequestTimeoutException",
     }
 )
-# HTTPError is urllib3's: botocore does not translate the error of a broken TLS record in a body.
-_NO_RESPONSE = (
-    ConnectionError,
-    HTTPClientError,
-    IncompleteReadError,
-    ResponseParserError,
-    HTTPError,
+_NO_RESPONSE = (ConnectionError, HTTPClientError, IncompleteReadError)
+# Errors that botocore lets pass, such as urllib3's for a broken TLS record in a body. Their modules
+# take long to import, and nothing raises the errors before it has imported them.
+_LOADED_WITH_CLIENTS = (
+    ("botocore.parsers", "ResponseParserError"),
+    ("urllib3.exceptions", "HTTPError"),
 )
 
 
@@ -97,7 +95,7 @@ def is_throttling(error: BaseException) -> bool:
 def is_transient(error: BaseException) -> bool:
     """Whether a retry may succeed: throttling, an error inside AWS, or no response."""
     return (
-        isinstance(error, _NO_RESPONSE)
+        isinstance(error, (*_NO_RESPONSE, *_loaded_with_clients()))
         or is_throttling(error)
         or error_code(error) in _TRANSIENT
         or http_status(error) >= 500
@@ -112,7 +110,14 @@ def translate_aws_errors(action: str) -> Iterator[None]:
     """
     try:
         yield
-    except (BotoCoreError, ClientError, HTTPError, ResponseParserError) as error:
+    except (BotoCoreError, ClientError, *_loaded_with_clients()) as error:
         if is_transient(error):
             raise AwsUnavailableError(f"AWS was unavailable while {action}: {error}") from error
         raise
+
+
+def _loaded_with_clients() -> tuple[type[Exception], ...]:
+    modules = sys.modules
+    return tuple(
+        getattr(modules[module], name) for module, name in _LOADED_WITH_CLIENTS if module in modules
+    )
