@@ -17,6 +17,6 @@ prepare("dynamodb", "s3", "ses")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     """Event: {"execution", "source", "ingestion", "failure": {"Error", "Cause"}}.
     Result: {"status": "sent", "messageId"} or {"status": "unknown"}.
-    Errors: InvalidEventError, AwsUnavailableError, SES's own error if it refuses the mail.
+    Errors: InvalidEventError, AwsUnavailableError, AwsRequestRefusedError if SES refuses it.
     """
     return send(move_failure_report(event, find_file(event)), event)

@@ -6,6 +6,8 @@ They are botocore's clients. boto3's are the same with more methods, and take lo
 from functools import cache
 from typing import Any
 
+from handlers.shared.errors import AwsRequestRefusedError, is_transient
+
 _DEFAULT = {
     "connect_timeout": 3,
     "read_timeout": 15,
@@ -50,7 +52,17 @@ def client(service: str, *, bulk: bool = False) -> Any:
     session = get_session()
     session.register_component("data_loader", _loader())
     settings = _DEFAULT | _SPECIAL.get(service, {}) | (_BULK if bulk else {})
-    return session.create_client(service, config=Config(**settings))
+    created = session.create_client(service, config=Config(**settings))
+    created.meta.events.register("after-call", _raise_if_refused)
+    return created
+
+
+def _raise_if_refused(http_response: Any, parsed: Any, model: Any, **_: Any) -> None:
+    """Raise our own error for a request that AWS refuses, before botocore raises one of its own."""
+    if http_response.status_code >= 300:
+        error = AwsRequestRefusedError(parsed, model.name)
+        if not is_transient(error):
+            raise error
 
 
 def prepare(*services: str) -> None:

@@ -8,6 +8,7 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionError,  # noqa: A004 (botocore's own name)
+    FlexibleChecksumError,
     HTTPClientError,
     IncompleteReadError,
 )
@@ -39,7 +40,8 @@ _TRANSIENT = frozenset(
         "RequestTimeoutException",
     }
 )
-_NO_RESPONSE = (ConnectionError, HTTPClientError, IncompleteReadError)
+# No response, or one that was damaged on its way.
+_NO_RESPONSE = (ConnectionError, FlexibleChecksumError, HTTPClientError, IncompleteReadError)
 # Errors that botocore lets pass, such as urllib3's for a broken TLS record in a body. Their modules
 # take long to import, and nothing raises the errors before it has imported them.
 _LOADED_WITH_CLIENTS = (
@@ -65,6 +67,14 @@ class PermanentError(_DescribedError):
 
 class AwsUnavailableError(TransientError):
     """An AWS service did not respond, or is throttling."""
+
+
+class AwsRequestRefusedError(PermanentError, ClientError):  # type: ignore[misc]
+    """An AWS service refused a request. The message has the operation and AWS's own error code.
+
+    Clients raise it in place of botocore's own classes, which depend on the service: an execution
+    must not end with a name that is documented nowhere.
+    """
 
 
 class ConfigurationError(PermanentError):

@@ -46,7 +46,7 @@ def send_once(mail: Mail, *, key: str, execution: str | None = None) -> dict[str
     earlier one. Returns {"status": "unknown"} if this or an earlier attempt ended without a
     response from SES: the mail may or may not have been sent, and is not sent again. Raises if SES
     definitely did not accept the mail: AwsUnavailableError if SES was throttling or unreachable,
-    otherwise SES's own error. The key is then free, and a retry sends the mail.
+    otherwise AwsRequestRefusedError. The key is then free, and a retry sends the mail.
 
     The record of a key is written before the mail is sent. It is removed only if SES did not accept
     the mail. If an attempt is killed in between, the record stays "in progress".

@@ -18,7 +18,7 @@ prepare("dynamodb", "ses")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     """Event: {"execution", "documentId", "gathered": {name: {"signer", "outcome", "summary"}}}.
     Result: {"status": "sent", "messageId"} or {"status": "unknown"}.
-    Errors: InvalidEventError, AwsUnavailableError, SES's own if it refuses the mail.
+    Errors: InvalidEventError, AwsUnavailableError, AwsRequestRefusedError if SES refuses it.
     """
     outcome = announce(event)
     metrics.add_metric("DocumentsNotSigned", "Count", 1)

@@ -24,7 +24,7 @@ prepare("dynamodb", "ses")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Event: {"requestId"}.
     Result: {"reminded", "delivered"?}.
-    Errors: InvalidEventError, AwsUnavailableError, SES's own if it refuses the mail.
+    Errors: InvalidEventError, AwsUnavailableError, AwsRequestRefusedError if SES refuses it.
 
     At least once: the schedule may call twice, but the mail is sent at most once.
 

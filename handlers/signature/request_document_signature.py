@@ -29,7 +29,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
         "signer", "apiUrl", "reminder": {"functionArn", "roleArn", "failureQueueArn"}}.
     Result: {"requestId"}.
     Errors: InvalidEventError, InvalidDocumentIdError, SignatureRequestCancelledError,
-        AwsUnavailableError, SES's own if it refuses the mail.
+        AwsUnavailableError, AwsRequestRefusedError if SES refuses it.
 
     At least once: a retry of the task stores its new token, but does not create a second request.
     """

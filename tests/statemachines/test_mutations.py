@@ -237,6 +237,10 @@ MUTATIONS = {
         "test_distributed_map_reads_its_items_from_s3_and_passes_no_results",
         ("sensor", state("Index Segments", ItemReader=None)),
     ),
+    "a list of segments that is read only once": (
+        "test_distributed_map_reads_its_items_again",
+        ("sensor", state("Reconcile Duplicates", Retry=None)),
+    ),
     "segments that end after five minutes": (
         "test_child_executions_may_last_as_long_as_their_tasks",
         (

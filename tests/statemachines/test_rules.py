@@ -369,6 +369,14 @@ def test_distributed_map_reads_its_items_from_s3_and_passes_no_results(state: St
 
 
 @every_state(is_distributed_map)
+def test_distributed_map_reads_its_items_again(state: State) -> None:
+    """S3 may throttle. No child execution has been started by then."""
+    retried = {name for retrier in state.body.get("Retry", []) for name in retrier["ErrorEquals"]}
+
+    assert retried == {"States.ItemReaderFailed"}
+
+
+@every_state(is_distributed_map)
 def test_child_executions_may_last_as_long_as_their_tasks(state: State) -> None:
     """An Express child execution ends after five minutes."""
     config = state.body["ItemProcessor"]["ProcessorConfig"]

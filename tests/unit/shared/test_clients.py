@@ -6,9 +6,11 @@ import sys
 
 import pytest
 import yaml
-from botocore.exceptions import HTTPClientError, ParamValidationError
+from botocore.exceptions import ClientError, HTTPClientError, ParamValidationError
+from botocore.stub import Stubber
 
 from handlers.shared.clients import client
+from handlers.shared.errors import AwsRequestRefusedError, error_code
 from tests.support import asl
 from tests.support.asl import ROOT
 
@@ -45,6 +47,29 @@ def test_a_bulk_client_neither_validates_nor_retries() -> None:
         bulk.list_tables(Limit="five")
     with pytest.raises(ParamValidationError):
         client("dynamodb").list_tables(Limit="five")
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "ResourceNotFoundException"])
+def test_a_refused_request_has_an_error_name_of_ours(code: str) -> None:
+    """Its name is the one that an execution ends with. botocore's would depend on the service."""
+    dynamodb = client("dynamodb")
+    with Stubber(dynamodb) as stubber:
+        stubber.add_client_error("list_tables", code, "no", http_status_code=400)
+        with pytest.raises(AwsRequestRefusedError, match=rf"{code}\) when calling") as raised:
+            dynamodb.list_tables()
+
+    assert isinstance(raised.value, ClientError)
+    assert error_code(raised.value) == code
+
+
+def test_a_throttled_request_has_botocores_error() -> None:
+    dynamodb = client("dynamodb")
+    with Stubber(dynamodb) as stubber:
+        stubber.add_client_error("list_tables", "ThrottlingException", "no", http_status_code=400)
+        with pytest.raises(ClientError) as raised:
+            dynamodb.list_tables()
+
+    assert not isinstance(raised.value, AwsRequestRefusedError)
 
 
 def handlers() -> list[str]:

@@ -4,6 +4,7 @@ import pytest
 from botocore.exceptions import (
     ConnectionClosedError,
     EndpointConnectionError,
+    FlexibleChecksumError,
     IncompleteReadError,
     NoCredentialsError,
     ReadTimeoutError,
@@ -35,6 +36,7 @@ URL = "https://sqs.us-east-1.amazonaws.com"
         pytest.param(ReadTimeoutError(endpoint_url=URL), id="read-timeout"),
         pytest.param(ConnectionClosedError(endpoint_url=URL), id="connection-closed"),
         pytest.param(IncompleteReadError(actual_bytes=1, expected_bytes=2), id="short-body"),
+        pytest.param(FlexibleChecksumError(error_msg="no match"), id="damaged-body"),
         pytest.param(SSLError("bad record"), id="broken-tls-in-a-body"),
     ],
 )
