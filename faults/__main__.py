@@ -88,6 +88,16 @@ def problems(made: Report, *, complete: bool) -> list[str]:
             f"{workflow}: no case reaches {gap}" for gap in coverage.unreached(workflow, calls)
         ]
         faulty = {call.place for call in calls}
+        failing = {
+            fault.call.place
+            for run in made.clean
+            if run.outcome.case.workflow == workflow
+            for case in run.cases
+            for fault in case.faults
+        }
+        found += [
+            f"{workflow}: no case lets {' '.join(place)} fail" for place in sorted(faulty - failing)
+        ]
         seen = {place for row in made.rows if row.case.workflow == workflow for place in row.places}
         found += [
             f"{workflow}: only a fault leads to {' '.join(place)}, so no case lets it fail"

@@ -42,17 +42,36 @@ def _stale(workflow: str, calls: Collection[Call]) -> list[str]:
 def _gaps(workflow: str, calls: Collection[Call]) -> Iterator[str]:
     callers = {call.caller for call in calls}
     for machine in stack.machines_of(workflow):
-        for task in stack.tasks(machine):
-            if f"{machine}/{task}" not in callers:
-                yield f"state {machine}/{task}"
+        for name in stack.calling_states(machine):
+            if f"{machine}/{name}" not in callers:
+                yield f"state {machine}/{name}"
     invoked = {call.caller for call in calls if not call.is_of_a_machine}
     called = {xform_name(call.operation.partition(":")[2]) for call in calls}
     for function in stack.functions().values():
         if function.workflow == workflow and function.key not in invoked | _callless():
             yield f"function {function.key}"
+    made = {(call.caller, call.operation) for call in calls}
+    for function in stack.functions().values():
+        if function.workflow == workflow and function.key in invoked:
+            for action in sorted(function.actions):
+                if _is_an_operation(action) and (function.key, _as_call(action)) not in made:
+                    yield f"function {function.key} {action}"
     for path in sorted((asl.ROOT / "handlers" / workflow).glob("*.py")):
         for operation in sorted(operations_in(path.relative_to(asl.ROOT)) - called):
             yield f"{path.stem}.py {operation}"
+
+
+def _is_an_operation(action: str) -> bool:
+    """Whether an action that a role allows is an operation of the same name.
+
+    In S3 it often is not: HeadObject requires s3:GetObject.
+    """
+    return not action.startswith(("s3:", "iam:"))
+
+
+def _as_call(action: str) -> str:
+    service, _, operation = action.partition(":")
+    return f"{'stepfunctions' if service == 'states' else service}:{operation}"
 
 
 @cache

@@ -4,6 +4,7 @@ import json
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -21,7 +22,6 @@ _LATENCY = 0.05
 _OVERTAKEN = 5.0  # seconds; the next events come sooner
 _LATE = 3700.0  # longer than every step
 _TOO_LATE = 2 * 86_400.0  # longer than every execution
-_VISIBILITY = 180.0  # seconds until SQS delivers a message again
 Act = Callable[[], object]
 
 
@@ -58,6 +58,25 @@ def _delays(kind: Kind | None) -> list[float]:
     raise AssertionError(f"{kind} cannot happen to a delivery")
 
 
+@dataclass
+class _Message:
+    """A message in a queue; it may be delivered more than once."""
+
+    body: str
+    sent_at: float
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    receives: int = 0
+    is_deleted: bool = False
+
+    def as_record(self) -> dict[str, Any]:
+        """As Lambda hands it to a function."""
+        attributes = {
+            "SentTimestamp": str(round(self.sent_at * 1000)),
+            "ApproximateReceiveCount": str(self.receives),
+        }
+        return {"messageId": self.id, "body": self.body, "attributes": attributes}
+
+
 class Queues:
     """The messages in each SQS queue; a queue that a function reads delivers them to it."""
 
@@ -66,6 +85,7 @@ class Queues:
         self.functions: Functions  # set when they exist: functions send messages, too
         self._timeline = timeline
         self._deliveries = deliveries
+        self._visible: dict[str, list[_Message]] = {}
 
     def send(self, queue: str, body: str) -> None:
         queue = queue.rpartition("/")[2]
@@ -73,30 +93,46 @@ class Queues:
         if not readers:
             self.messages.setdefault(queue, []).append(body)
         for reader in readers:
-            read = partial(self._read, reader, queue, body, 1)
-            self._deliveries.deliver(f"queue:{queue}", read)
+            message = _Message(body, self._timeline.now)
+            appear = partial(self._appear, reader, queue, message)
+            self._deliveries.deliver(f"queue:{queue}", appear)
 
-    def _read(self, function: stack.Function, queue: str, body: str, receives: int) -> None:
-        event = {"Records": [{"messageId": str(uuid.uuid4()), "body": body}]}
-        if not _has_failed(self.functions.invoke(function.key, event)):
+    def _appear(self, reader: stack.Function, queue: str, message: _Message) -> None:
+        """A message can be read; what appears at the same time is one batch."""
+        self._visible.setdefault(queue, []).append(message)
+        self._timeline.after(0, lambda: self._read(reader, queue))
+
+    def _read(self, reader: stack.Function, queue: str) -> None:
+        visible = [message for message in self._visible[queue] if not message.is_deleted]
+        batch, self._visible[queue] = visible[: reader.batch_size], visible[reader.batch_size :]
+        if not batch:
             return
-        policy = stack.resources("AWS::SQS::Queue")[queue].get("RedrivePolicy", {})
-        if receives >= policy.get("maxReceiveCount", 5):
-            dead = str(policy["deadLetterTargetArn"]).rpartition(":")[2]
-            self.messages.setdefault(dead, []).append(body)
-        else:
-            self._timeline.after(
-                _VISIBILITY, lambda: self._read(function, queue, body, receives + 1)
-            )
+        for message in batch:
+            message.receives += 1
+        result = self.functions.invoke(
+            reader.key, {"Records": [message.as_record() for message in batch]}
+        )
+        failures = (result.payload or {}).get("batchItemFailures", [])
+        failed = {failure["itemIdentifier"] for failure in failures}
+        properties = stack.resources("AWS::SQS::Queue")[queue]
+        policy = properties["RedrivePolicy"]
+        for message in batch:
+            if result.error is None and message.id not in failed:
+                message.is_deleted = True
+            elif message.is_deleted:
+                continue  # another delivery of it has succeeded
+            elif message.receives >= policy["maxReceiveCount"]:
+                message.is_deleted = True
+                dead = str(policy["deadLetterTargetArn"]).rpartition(":")[2]
+                self.messages.setdefault(dead, []).append(message.body)
+            else:
+                self._timeline.after(
+                    properties["VisibilityTimeout"], partial(self._appear, reader, queue, message)
+                )
 
     def of(self, queue: str) -> list[Any]:
         """The JSON of the messages in a queue."""
         return [json.loads(body) for body in self.messages.get(queue, [])]
-
-
-def _has_failed(result: Any) -> bool:
-    failures = (result.payload or {}).get("batchItemFailures")
-    return result.error is not None or bool(failures)
 
 
 class EventBuses:
@@ -106,6 +142,7 @@ class EventBuses:
         self.events: list[dict[str, Any]] = []
         self.start: Callable[[str, str, dict[str, Any]], str]  # machine, name, input
         self.functions: Functions
+        self.queues: Queues
         self._timeline = timeline
         self._deliveries = deliveries
         self._rules = stack.rules(workflow)
@@ -153,9 +190,12 @@ class EventBuses:
         arn, channel = target["Arn"], f"rule:{rule.name}:{target['Id']}"
         if ":stateMachine:" in arn:
             self._deliveries.deliver(channel, lambda: self.start(arn, str(uuid.uuid4()), sent))
-        else:
+        elif ":function:" in arn:
             key = arn.rpartition(":")[2]
             self._deliveries.deliver(channel, lambda: self.functions.invoke_later(key, sent))
+        else:
+            queue, body = arn.rpartition(":")[2], json.dumps(sent)
+            self._deliveries.deliver(channel, lambda: self.queues.send(queue, body))
 
 
 def _transformed(target: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 from faults import stack
@@ -41,6 +42,7 @@ class Functions:
         self._network = network
         self._send = send  # a message to a queue
         self._numbers: Counter[str] = Counter()
+        self.environment: Mapping[str, str] = {}  # beside that of functions.yml
         self.results: list[tuple[str, Any, Result]] = []  # function, event, result
 
     def invoke(self, key: str, event: Any) -> Result:
@@ -51,9 +53,11 @@ class Functions:
             key,
             self._numbers[key],
             function.seconds,
-            function.environment,
+            {**function.environment, **self.environment},
         )
-        handler = import_module(function.module).handler
+        module = import_module(function.module)
+        _forget_what_an_instance_keeps(module)
+        handler = module.handler
         sent = json.loads(json.dumps(event))
         with process.running():
             try:
@@ -78,6 +82,13 @@ class Functions:
             )
         elif function.failure_queue:
             self._send(function.failure_queue, json.dumps(_failure_record(event, attempt, result)))
+
+
+def _forget_what_an_instance_keeps(module: ModuleType) -> None:
+    """Each invocation is the first one of an instance: what the last one has read may be wrong."""
+    for kept in vars(module).values():
+        if getattr(kept, "__module__", None) == module.__name__ and hasattr(kept, "cache_clear"):
+            kept.cache_clear()
 
 
 def _last_words(death: str, function: stack.Function) -> str:

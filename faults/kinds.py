@@ -15,6 +15,7 @@ class Kind(StrEnum):
     KILLED_AFTER = "killed after"  # the process ends after the request took effect
     SLOW = "slow"  # it takes effect after the time of its function, or of its state, is over
     TRUNCATED = "truncated"  # the body of the response ends early
+    PARTLY = "partly"  # half of a batch takes effect; the response names the rest
 
     TWICE = "twice"  # delivered twice at the same time
     AGAIN = "again"  # delivered, and again after the execution has ended
@@ -42,6 +43,8 @@ def of_function_call(operation: str) -> tuple[tuple[Kind, Times], ...]:
     """What can happen to a call that a function makes. A read has no effect that could be late."""
     kinds = [*_REFUSALS, (Kind.DENIED, Times.EVER), *_KILLS]
     kinds += [(Kind.LOST, times) for times in Times]
+    if operation in ("BatchWriteItem", "PutEvents"):
+        kinds += [(Kind.PARTLY, Times.ONCE), (Kind.PARTLY, Times.EVER)]
     if operation == "GetObject":
         kinds += [(Kind.TRUNCATED, Times.ONCE), (Kind.TRUNCATED, Times.EVER)]
     if not operation.startswith(_READS):

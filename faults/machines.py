@@ -20,6 +20,9 @@ from moto.stepfunctions.parser.asl.component.common.error_name.failure_event imp
     FailureEvent,
     FailureEventException,
 )
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import (
+    StatesErrorNameType,
+)
 from moto.stepfunctions.parser.asl.component.common.retry import jitter_strategy_decl
 from moto.stepfunctions.parser.asl.component.program import program
 from moto.stepfunctions.parser.asl.component.state import state
@@ -49,7 +52,7 @@ from moto.stepfunctions.parser.backend import execution_worker
 from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 from moto.stepfunctions.parser.utils import TMP_THREADS
 
-from faults import stack
+from faults import map_runs, stack
 from faults.address import Call
 from faults.functions import Functions
 from faults.kinds import Kind
@@ -101,6 +104,7 @@ _ERRORS: dict[str, dict[Kind, str]] = {
         Kind.DENIED: "SfnException",
     },
 }
+_READER_FAILED = StatesErrorNameType.StatesItemReaderFailed  # whatever S3 responds to a Map
 
 
 class Machines:
@@ -113,6 +117,7 @@ class Machines:
             "sfn": self._call_step_functions
         }
         self.when_ended: Callable[[Any], None] = lambda _: None
+        self.map_runs = map_runs.MapRuns()
         self.waiting: dict[str, Any] = {}  # tokens
         self.ended_at: dict[str, float] = {}
         self.started_at: dict[str, float] = {}
@@ -176,7 +181,7 @@ class Machines:
                     callback.CallbackOutcomeFailure(token, given["error"], given["cause"]),
                 )
             case _:
-                raise AssertionError(f"Step Functions has no {operation} here")
+                return self.map_runs.call(operation, given)
         return {}
 
     def _call_step_functions(self, operation: str, parameters: dict[str, Any]) -> Any:
@@ -198,6 +203,8 @@ class Machines:
         self._timeline.sleep(_LATENCY)
         if fault is None:
             return act()
+        if service == "s3":  # a Map reads its list
+            raise map_runs.failure(env, _READER_FAILED)
         names = _ERRORS[service]
         if fault.kind is Kind.SLOW:
             seconds = _timeouts(machine)[name]
@@ -349,6 +356,11 @@ def on_a_timeline(
             patches.enter_context(patch.object(kind, "_eval_service_task", call(service)))
         patches.enter_context(
             patch.object(backend_execution.BaseExecutionWorkerCommunication, "terminated", end)
+        )
+        patches.enter_context(
+            map_runs.on_a_timeline(
+                timeline, lambda: machines().map_runs, lambda: machines().perform
+            )
         )
         patches.enter_context(patch.object(state, "datetime", clock))
         patches.enter_context(patch.object(jitter_strategy_decl, "random", random.Random(0)))

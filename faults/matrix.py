@@ -39,6 +39,7 @@ def run(case: Case) -> Outcome:
             options.enter_context(_option(target, attribute, value))
         with world_of(case) as world:
             world.network.faults = (*case.faults, *scenario.given)
+            world.functions.environment = scenario.environment
             scenario.begin(world)
             world.timeline.run()
             broken = (*promises.broken(world), *of.broken(world))
@@ -83,17 +84,15 @@ def _ended(world: World) -> str:
 
 def cases(of: Workflow, scenario: Scenario, calls: tuple[Call, ...]) -> Iterator[Case]:
     """Every fault of every call of a clean run."""
-    given = {fault.call.place for fault in scenario.given}
+    given = {fault.call.place for fault in scenario.given if fault.times is Times.EVER}
     seen: set[tuple[str, str, int]] = set()
     for call in calls:
-        # Of what a schedule repeats, one run of each kind is enough.
-        run_of_schedule = (call.caller, call.operation, call.nth)
-        if call.caller in scenario.periodic and run_of_schedule in seen:
-            continue
-        seen.add(run_of_schedule)
-        # What a given fault makes a machine repeat is the same each time.
-        is_repeated = call.invocation > 1 and any(f.times is Times.EVER for f in scenario.given)
-        is_chosen = not scenario.only or call.caller in scenario.only
+        # Of what a schedule repeats, or what a given fault makes a machine repeat, once is enough.
+        repeats = call.caller in scenario.periodic or bool(given)
+        is_repeated = repeats and (call.caller, call.operation, call.nth) in seen
+        seen.add((call.caller, call.operation, call.nth))
+        names = {call.caller, " ".join(call.place)}
+        is_chosen = not scenario.only or bool(names & {*scenario.only})
         if call.place not in given and is_chosen and not is_repeated:
             for kind, times in _faults_of(call):
                 yield Case(of.name, scenario.name, (Fault(call, kind, times),))

@@ -94,6 +94,8 @@ class Network:
                 late = _kept(request)
                 self.timeline.after(_DELAY, lambda: forward(late))
                 return None, ReadTimeoutError(endpoint_url=request.url)
+            case Kind.PARTLY:
+                return _partly(request, forward)
         response = forward(request)
         match fault.kind:
             case Kind.KILLED_AFTER:
@@ -178,6 +180,39 @@ def _truncated(response: Response) -> Response:
     body = parsed["Body"].read()
     parsed["Body"] = StreamingBody(io.BytesIO(body[: len(body) // 2]), len(body))
     return (http, parsed), None
+
+
+def _partly(request: Any, forward: Callable[[Any], Response]) -> Response:
+    """The response to a batch of which only the first half, rounded down, takes effect."""
+    batch = json.loads(request.body)
+    if "Entries" in batch:  # PutEvents
+        entries = batch["Entries"]
+        done = len(entries) // 2
+        refused = [{"ErrorCode": "InternalFailure", "ErrorMessage": "a fault"}] * (
+            len(entries) - done
+        )
+        response, failure = _forwarded(request, {"Entries": entries[:done]}, done, forward)
+        response[1]["FailedEntryCount"] = len(refused)
+        response[1]["Entries"] = [*response[1].get("Entries", []), *refused]
+        return response, failure
+    ((table, writes),) = batch["RequestItems"].items()
+    done = len(writes) // 2
+    items = {"RequestItems": {table: writes[:done]}}
+    response, failure = _forwarded(request, items, done, forward)
+    response[1]["UnprocessedItems"] = {table: writes[done:]}
+    return response, failure
+
+
+def _forwarded(
+    request: Any, batch: dict[str, Any], size: int, forward: Callable[[Any], Response]
+) -> Response:
+    """Send a smaller batch, unless it is empty."""
+    if not size:
+        metadata = {"HTTPStatusCode": 200, "HTTPHeaders": {}, "RequestId": "request"}
+        return (AWSResponse(request.url, 200, {}, _Empty()), {"ResponseMetadata": metadata}), None
+    smaller = copy.copy(request)
+    smaller.body = json.dumps(batch).encode()
+    return forward(smaller)
 
 
 class _Empty:

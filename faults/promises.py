@@ -51,8 +51,8 @@ def error_names() -> frozenset[str]:
         for body in (state.body, state.body.get("Parameters", {}))  # a Pass state may make one
         if "Error" in body
     }
-    for workflow in stack.WORKFLOWS:
-        import_module(f"handlers.{workflow}.errors")
+    for path in (asl.ROOT / "handlers").glob("*/errors.py"):
+        import_module(f"handlers.{path.parent.name}.errors")
     return frozenset(of_aws | of_states | _classes(PermanentError) | _classes(TransientError))
 
 

@@ -1,6 +1,6 @@
 """What a workflow gives this tool: scenarios to run, and promises to check afterwards."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from faults.address import Fault
@@ -15,11 +15,14 @@ class Scenario:
     name: str
     begin: Callable[[World], None]
     given: tuple[Fault, ...] = ()
-    only: tuple[str, ...] = ()  # callers whose calls fail; others fail in another scenario
-    periodic: tuple[str, ...] = ()  # functions that a schedule calls again and again
+    # Callers, or places, whose calls fail; others fail in another scenario.
+    only: tuple[str, ...] = ()
+    periodic: tuple[str, ...] = ()  # functions of which one invocation is like another
     # Options of the code under test that make its calls few and their number fixed: (module,
     # attribute, value).
     options: tuple[tuple[str, str, object], ...] = field(default=(), repr=False)
+    # Environment variables that differ from functions.yml.
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import yaml
 from tests.support import asl
 
 STAGE = "local"
-WORKFLOWS = ("sensor", "messages", "images", "signature", "cookies")
+WORKFLOWS = ("sensor", "messages", "images", "signature", "cookies", "observability")
 _HANDLERS = asl.ROOT / "handlers"
 
 
@@ -33,7 +34,7 @@ class Function:
     environment: dict[str, str]
     source_queue: str | None  # the SQS queue that invokes it
     batch_size: int
-    actions: frozenset[str]  # that its own role allows
+    actions: frozenset[str]  # that its own role allows it
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,17 @@ def functions() -> dict[str, Function]:
 def _function(workflow: str, key: str, body: dict[str, Any]) -> Function:
     destination = body.get("destinations", {}).get("onFailure", {}).get("arn")
     queues = [event["sqs"] for event in body.get("events", []) if "sqs" in event]
-    statements = [s for s in body.get("iamRoleStatements", []) if isinstance(s, dict)]
-    actions = {action for s in statements for action in _list(s["Action"])}
+    allowed = [
+        asl.filled(statement, STAGE) if isinstance(statement, str) else statement
+        for statement in body.get("iamRoleStatements", [])
+    ]
+    actions = {
+        action
+        for statement in chain.from_iterable(map(_list, allowed))
+        for action in _list(statement["Action"])
+    }
+    if destination:
+        actions.discard("sqs:SendMessage")  # Lambda sends it, after the last attempt
     return Function(
         key=key,
         workflow=workflow,
@@ -88,11 +98,22 @@ def machines() -> dict[str, str]:
     }
 
 
+@cache
+def _is_standard(logical_id: str) -> bool:
+    """Whether Step Functions describes executions of a machine, and publishes their status."""
+    loaded = [
+        *(_loaded(path) for path in _HANDLERS.glob("*/machine.yml")),
+        *(body for path in _HANDLERS.glob("*/machines.yml") for body in _loaded(path).values()),
+    ]
+    name = f"stepworks-${{sls:stage}}-{machines()[logical_id]}"
+    return any(body["name"] == name and body["type"] == "STANDARD" for body in loaded)
+
+
 def machines_of(workflow: str) -> list[str]:
     folder = _HANDLERS / workflow
     loaded = _loaded(folder / "machines.yml") if (folder / "machines.yml").exists() else {}
     names = [body["name"].removeprefix("stepworks-${sls:stage}-") for body in loaded.values()]
-    return names or [workflow]
+    return names or [workflow] * (workflow in asl.machines())
 
 
 @cache
@@ -112,11 +133,11 @@ def definition(machine: str) -> dict[str, Any]:
 
 
 @cache
-def resources(kind: str) -> dict[str, dict[str, Any]]:
-    """The properties of all resources of a type, by logical id."""
+def resources(kind: str, folder: str = "*") -> dict[str, dict[str, Any]]:
+    """The properties of all resources of a type, by logical id; or those of one workflow."""
     return {
         logical_id: resolved(resource.get("Properties", {}))
-        for path in sorted(_HANDLERS.glob("*/resources.yml"))
+        for path in sorted(_HANDLERS.glob(f"{folder}/resources.yml"))
         for logical_id, resource in (_loaded(path).get("Resources") or {}).items()
         if resource["Type"] == kind
     }
@@ -140,6 +161,11 @@ def rules(workflow: str) -> tuple[Rule, ...]:
     )
 
 
+def cookies_bus() -> str:
+    """The bus of the cookies workflow, as its rules name it."""
+    return next(rule.bus for rule in rules("cookies") if rule.bus)
+
+
 def bucket(logical_id: str) -> str:
     return logical_id.lower()
 
@@ -150,9 +176,11 @@ def resolved(value: Any) -> Any:
         return {key: resolved(item) for key, item in value.items()}
     if isinstance(value, list):
         return [resolved(item) for item in value]
-    if (
-        not isinstance(value, str) or ".js)" in value
-    ):  # what JavaScript computes, nothing here needs
+    if not isinstance(value, str):
+        return value
+    if value == "${file(handlers/observability/machines.js):arns}":
+        return [arn for name, arn in machine_arns().items() if _is_standard(name)]
+    if ".js)" in value:  # nothing here needs what it computes
         return value
     value = asl.filled(value, STAGE)
     if not isinstance(value, str):
@@ -201,6 +229,8 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def tasks(machine: str) -> Iterator[str]:
-    """The names of a machine's Task states, nested ones too."""
-    yield from (state.name for state in asl.states(machine, STAGE) if state.kind == "Task")
+def calling_states(machine: str) -> Iterator[str]:
+    """The states of a machine that call something: Tasks, nested ones too, and Maps that read."""
+    for state in asl.states(machine, STAGE):
+        if state.kind == "Task" or "ItemReader" in state.body:
+            yield state.name

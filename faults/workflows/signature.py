@@ -15,6 +15,7 @@ from faults.world import Mail, World
 TABLE, MACHINE = "SignatureRequestsTable", "stepworks-local-signature"
 DOCUMENT, OWNER = "3", "owner@example.com"
 _THINKS = 60.0  # seconds until Bob opens his mail
+_AT_ONCE = 0.1
 _TRIES_AGAIN = 300.0  # seconds until Bob repeats what did not work
 _PATIENCE = 5  # times that Bob tries
 _DELIVERIES = 120.0  # SignatureDeliveries in resources.yml: rate(2 minutes)
@@ -39,9 +40,10 @@ _PAGES = {
 class Bob:
     """A signer who opens the link of his mail and decides, or does not."""
 
-    def __init__(self, world: World, decision: str | None) -> None:
+    def __init__(self, world: World, decision: str | None, thinks: float) -> None:
         self._world = world
         self._decision = decision
+        self._thinks = thinks
         self.request_id = self.code = ""
         self.pages: list[tuple[str, str]] = []  # what he did, and the heading that he saw
 
@@ -52,8 +54,8 @@ class Bob:
         is_first = not self.code
         self.request_id, self.code = link[1], unquote(link[2])
         if is_first and self._decision:
-            self._world.timeline.after(_THINKS, lambda: self.opens("opened"))
-            self._world.timeline.after(_THINKS + 5, self.decides)
+            self._world.timeline.after(self._thinks, lambda: self.opens("opened"))
+            self._world.timeline.after(self._thinks * 1.1, self.decides)
 
     def opens(self, act: str) -> None:
         self._sends("showSignatureRequest", act, self._request())
@@ -88,11 +90,11 @@ class Bob:
         }
 
 
-def _asked(decision: str | None) -> Callable[[World], None]:
+def _asked(decision: str | None, thinks: float = _THINKS) -> Callable[[World], None]:
     """Bob is asked for his signature and decides, unless `decision` is None."""
 
     def begin(world: World) -> None:
-        bob = Bob(world, decision)
+        bob = Bob(world, decision, thinks)
         world.people = bob
         world.when_mailed = bob.gets
         world.start("SignatureStateMachine", {"documentId": DOCUMENT}, "one")
@@ -102,16 +104,26 @@ def _asked(decision: str | None) -> Callable[[World], None]:
     return begin
 
 
-def _by_hand(world: World) -> None:
+def _by_hand(decision: str, *, by_document: bool) -> Callable[[World], None]:
     """Somebody who may invoke functions decides in Bob's name."""
-    _asked(None)(world)
 
-    def completes(tries: int) -> None:
-        result = world.functions.invoke("completeSignatureRequest", {"documentId": DOCUMENT})
-        if result.error and tries < _PATIENCE:
-            world.timeline.after(_TRIES_AGAIN, lambda: completes(tries + 1))
+    def begin(world: World) -> None:
+        _asked(None)(world)
 
-    world.timeline.after(_THINKS, lambda: completes(1))
+        def completes(tries: int) -> None:
+            named = (
+                {"documentId": DOCUMENT}
+                if by_document
+                else {"requestId": world.people.request_id or "none"}
+            )
+            event = named | {"decision": decision}
+            result = world.functions.invoke("completeSignatureRequest", event)
+            if result.error and tries < _PATIENCE:
+                world.timeline.after(_TRIES_AGAIN, lambda: completes(tries + 1))
+
+        world.timeline.after(_THINKS, lambda: completes(1))
+
+    return begin
 
 
 def _deliver_decisions(world: World) -> None:
@@ -227,7 +239,14 @@ _EXPECTED = {
     "not decided": "SignaturesNotCollectedError",
     "Alice fails": "SignaturesNotCollectedError",
     "not delivered at once": "SUCCEEDED",
+    "refusal not delivered at once": "SignatureDeclinedError",
+    "delivered by the reminder": "SUCCEEDED",
+    "refusal delivered by the reminder": "SignatureDeclinedError",
     "decided by hand": "SUCCEEDED",
+    "declined by hand": "SignatureDeclinedError",
+    "signed between two tries": "SUCCEEDED",
+    "declined between two tries": "SignatureDeclinedError",
+    "signed before Alice fails": "SignaturesNotCollectedError",
     "mail refused": "SignaturesNotCollectedError",
     "reminder refused": "SignaturesNotCollectedError",
     "announcement refused": "SignatureDeclinedError",
@@ -240,6 +259,11 @@ def _unavailable(caller: str, operation: str) -> tuple[Fault, ...]:
 
 def _refused(function: str) -> tuple[Fault, ...]:
     return (Fault(Call(function, 1, "ses:SendEmail"), Kind.THROTTLED, Times.EVER),)
+
+
+_ENDS_AFTER_MAIL = Fault(
+    Call("requestDocumentSignature", 1, "dynamodb:UpdateItem", 2), Kind.KILLED_AFTER
+)
 
 
 def _scenario(
@@ -258,6 +282,25 @@ WORKFLOW = Workflow(
             "Alice fails", _asked(None), _unavailable("signature/Alice Signature", "lambda:Invoke")
         ),
         _scenario(
+            "signed before Alice fails",
+            _asked("sign", _AT_ONCE),
+            _unavailable("signature/Alice Signature", "lambda:Invoke"),
+            "cancelSignatureRequest",
+        ),
+        # The first attempt ends after it has sent the mail. The second one has a new task token.
+        _scenario(
+            "signed between two tries",
+            _asked("sign", _AT_ONCE),
+            (_ENDS_AFTER_MAIL,),
+            "requestDocumentSignature",
+        ),
+        _scenario(
+            "declined between two tries",
+            _asked("decline", _AT_ONCE),
+            (_ENDS_AFTER_MAIL,),
+            "requestDocumentSignature",
+        ),
+        _scenario(
             "not delivered at once",
             _asked("sign"),
             _unavailable("decideSignatureRequest", "stepfunctions:SendTaskSuccess"),
@@ -265,7 +308,35 @@ WORKFLOW = Workflow(
             "decideSignatureRequest",
             "finalizeSignatureRequest",
         ),
-        _scenario("decided by hand", _by_hand, (), "completeSignatureRequest"),
+        _scenario(
+            "refusal not delivered at once",
+            _asked("decline"),
+            _unavailable("decideSignatureRequest", "stepfunctions:SendTaskFailure"),
+            "deliverDecisions",
+        ),
+        _scenario(
+            "delivered by the reminder",
+            _asked("sign"),
+            _unavailable("decideSignatureRequest", "stepfunctions:SendTaskSuccess")
+            + _unavailable("deliverDecisions", "dynamodb:Query"),
+            "remindSigner",
+        ),
+        _scenario(
+            "refusal delivered by the reminder",
+            _asked("decline"),
+            _unavailable("decideSignatureRequest", "stepfunctions:SendTaskFailure")
+            + _unavailable("deliverDecisions", "dynamodb:Query"),
+            "remindSigner",
+        ),
+        _scenario(
+            "decided by hand", _by_hand("sign", by_document=True), (), "completeSignatureRequest"
+        ),
+        _scenario(
+            "declined by hand",
+            _by_hand("decline", by_document=False),
+            (),
+            "completeSignatureRequest",
+        ),
         _scenario("mail refused", _asked(None), _refused("requestDocumentSignature")),
         _scenario("reminder refused", _asked(None), _refused("remindSigner"), "remindSigner"),
         _scenario(

@@ -19,7 +19,6 @@ SLOW = {  # left out by `make test-fast`, each with its reason
     "tests/docs/test_add_a_workflow.py",  # runs other suites in a copy of the project
     "tests/integration/cookies/test_choreography.py",  # every order of every event, on moto
     "tests/integration/faults/test_matrix.py",  # hundreds of runs
-    "tests/integration/sensor/test_faults.py",  # every fault at every call
     "tests/integration/signature/test_faults.py",  # every fault at every call
     "tests/integration/test_hostile_input.py",  # random input to every route
 }

@@ -3,15 +3,19 @@
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
 from faults import coverage, machines, matrix, runner, stack
+from faults.__main__ import problems
 from faults.address import Call, Case, Fault
 from faults.kinds import Kind, Times
+from faults.report import Report
 from faults.world import machinery
+from handlers.observability.event_log import EventLog
 from handlers.shared.email_log import EmailLog
 
 
@@ -70,6 +74,14 @@ def claim_without_recognition(log: EmailLog, claim: Any) -> None:
     )
 
 
+_record = EventLog.record
+
+
+def record_without_reporting_failures(log: EventLog, records: Any, *, days: int) -> list[Any]:
+    _record(log, records, days=days)
+    return []
+
+
 MUTATIONS = {
     "sensor": (
         lambda: with_definition("sensor", without_retry("Move File")),
@@ -91,6 +103,16 @@ MUTATIONS = {
     "signature": (
         lambda: patch.object(EmailLog, "_put", claim_without_recognition),
         case("signature", "signed", "requestDocumentSignature#1 dynamodb:PutItem#1", Kind.LOST),
+    ),
+    "observability": (
+        lambda: patch.object(EventLog, "record", record_without_reporting_failures),
+        case(
+            "observability",
+            "recorded",
+            "trackEvent#1 dynamodb:BatchWriteItem#1",
+            Kind.UNAVAILABLE,
+            Times.EVER,
+        ),
     ),
     "cookies": (
         lambda: with_definition("cookies-starter", any_name),
@@ -145,3 +167,32 @@ def test_a_call_that_no_scenario_makes_is_reported() -> None:
     assert "function publishMessage" in found
     assert "state messages/Look Up Record" in found
     assert "store.py put_item" in found
+
+
+def test_a_call_that_a_role_allows_and_its_function_never_makes_is_reported() -> None:
+    clean = matrix.run(Case("messages", "posted"))
+
+    assert "function recordMessage states:SendTaskFailure" in coverage.unreached(
+        "messages", set(clean.calls)
+    )
+
+
+def test_a_call_that_no_case_lets_fail_is_reported() -> None:
+    clean = replace(runner.clean_run("messages", "posted"), cases=())
+    made = Report([clean], [], [], seed=1, seconds=1)
+
+    assert "messages: no case lets publishMessage events:PutEvents fail" in problems(
+        made, complete=False
+    )
+
+
+def test_the_rest_of_a_batch_is_refused() -> None:
+    partly = case(
+        "observability", "recorded", "trackEvent#1 dynamodb:BatchWriteItem#1", Kind.PARTLY
+    )
+
+    outcome = matrix.run(partly)
+
+    stored = [call for call in outcome.calls if call.operation == "dynamodb:BatchWriteItem"]
+    assert len([call for call in stored if call.invocation == 1]) == 2
+    assert outcome.broken == ()
