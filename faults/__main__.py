@@ -22,6 +22,9 @@ console = Console(file=sys.__stdout__)  # the machinery silences what functions 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
     parser.add_argument("--workflow", action="append", choices=stack.WORKFLOWS, default=[])
+    parser.add_argument(
+        "--scenario", action="append", default=[], help="only cases of this scenario"
+    )
     parser.add_argument("--case", help="run one case again: the line that the report printed")
     parser.add_argument("--pairs", type=int, default=PAIRS, help=f"pairs of faults, {PAIRS}")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
@@ -42,12 +45,18 @@ def main() -> int:
 
 def _run(arguments: argparse.Namespace) -> Report:
     started = time.perf_counter()
-    workflows = arguments.workflow or stack.WORKFLOWS
     with machinery():
-        clean = list(runner.clean_runs(workflows))
-    cases = [case for run in clean for case in run.cases]
+        clean = list(runner.clean_runs(stack.WORKFLOWS))
+    cases = [
+        case
+        for run in clean
+        for case in run.cases
+        if (not arguments.workflow or case.workflow in arguments.workflow)
+        and (not arguments.scenario or case.scenario in arguments.scenario)
+    ]
+    is_part = bool(arguments.workflow or arguments.scenario)
     chosen = runner.tenth(cases) if arguments.tenth else cases
-    sample = runner.pairs(cases, arguments.pairs, arguments.seed)
+    sample = [] if is_part else runner.pairs(cases, arguments.pairs, arguments.seed)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task("cases", total=len(chosen) + len(sample))
 
@@ -66,7 +75,9 @@ def _run(arguments: argparse.Namespace) -> Report:
         time.perf_counter() - started,
         is_complete=not arguments.tenth,
     )
-    made.problems += problems(made, complete=not arguments.tenth)
+    if is_part:
+        made = report.with_stored_results(made)
+    made.problems += problems(made, complete=made.is_complete)
     return made
 
 

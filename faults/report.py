@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from faults import accepted, coverage
+from faults.address import Case
 from faults.runner import CleanRun, Row
 from tests.support.asl import ROOT
 
@@ -102,6 +103,30 @@ def _show_matrix(workflow: str, rows: Iterable[Row], console: Console) -> None:
     console.print(table)
 
 
+def with_stored_results(report: Report) -> Report:
+    """A part of the matrix, completed by what the last complete run has found for the rest."""
+    stored = json.loads((RESULTS / "matrix.json").read_text())
+    ran = {str(row.case): row for row in report.rows}
+    kept = {str(row.case): row for row in map(_as_row, stored["cases"])}
+    cases = [case for run in report.clean for case in run.cases]
+    rows = [ran.get(str(case)) or kept.get(str(case)) for case in cases]
+    return replace(
+        report,
+        rows=[row for row in rows if row is not None],
+        pairs=[_as_row(pair) for pair in stored["pairs"]],
+        seed=stored["seed"],
+        seconds=stored["seconds"] + report.seconds,
+        is_complete=report.is_complete and None not in rows,
+    )
+
+
+def _as_row(stored: dict[str, Any]) -> Row:
+    case, broken = Case.parse(stored["case"]), tuple(stored.get("broken", ()))
+    entries = accepted.accepting(case, broken) if broken else ()
+    reasons = tuple(entry.because for entry in entries or ())
+    return Row(case, stored["ended"], stored["verdict"], broken, reasons)
+
+
 def write_json(report: Report) -> Path:
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / "matrix.json"
@@ -110,26 +135,20 @@ def write_json(report: Report) -> Path:
         "seconds": round(report.seconds),
         "seed": report.seed,
         "problems": report.problems,
-        "cases": [_as_json(row) for row in report.rows],
-        "pairs": [_as_json(row) for row in report.pairs],
     }
-    path.write_text(json.dumps(document, indent=1) + "\n")
+    parts = [json.dumps(document, indent=1).removesuffix("\n}")]
+    for name, rows in (("cases", report.rows), ("pairs", report.pairs)):
+        lines = ",\n".join(json.dumps(_as_json(row)) for row in rows)  # a line for each case
+        parts.append(f' "{name}": [\n{lines}\n ]')
+    path.write_text(",\n".join(parts) + "\n}\n")
     return path
 
 
 def _as_json(row: Row) -> dict[str, Any]:
-    return {
-        "workflow": row.case.workflow,
-        "scenario": row.case.scenario,
-        "faults": [
-            {"call": str(fault.call), "kind": fault.kind, "times": fault.times}
-            for fault in row.case.faults
-        ],
-        "ended": row.ended,
-        "verdict": row.verdict,
-        "broken": row.broken,
-        "replay": REPLAY.format(row.case),
-    }
+    written: dict[str, Any] = {"case": str(row.case), "ended": row.ended, "verdict": row.verdict}
+    if row.broken:
+        written |= {"broken": row.broken, "replay": REPLAY.format(row.case)}
+    return written
 
 
 def write_page(report: Report) -> Path:

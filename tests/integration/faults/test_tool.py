@@ -4,16 +4,18 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
-from faults import coverage, machines, matrix, runner, stack
+from faults import coverage, machines, matrix, report, runner, stack
 from faults.__main__ import problems
 from faults.address import Call, Case, Fault
 from faults.kinds import Kind, Times
 from faults.report import Report
+from faults.runner import Row
 from faults.world import machinery
 from handlers.observability.event_log import EventLog
 from handlers.shared.email_log import EmailLog
@@ -196,3 +198,21 @@ def test_the_rest_of_a_batch_is_refused() -> None:
     stored = [call for call in outcome.calls if call.operation == "dynamodb:BatchWriteItem"]
     assert len([call for call in stored if call.invocation == 1]) == 2
     assert outcome.broken == ()
+
+
+def test_a_part_of_the_matrix_is_completed_by_stored_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    clean = runner.clean_run("messages", "malformed")
+    first, second, *_ = clean.cases
+    clean = replace(clean, cases=(first, second))
+    before = [Row(first, "A", "held", ()), Row(second, "B", "failed", ("a promise",))]
+    report.write_json(Report([clean], before, [], seed=1, seconds=10))
+
+    made = report.with_stored_results(
+        Report([clean], [Row(second, "C", "held", ())], [], seed=2, seconds=1)
+    )
+
+    assert [(row.case, row.ended) for row in made.rows] == [(first, "A"), (second, "C")]
+    assert (made.seed, made.seconds, made.is_complete) == (1, 11, True)
