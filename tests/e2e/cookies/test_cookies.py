@@ -181,19 +181,19 @@ def test_an_event_after_the_end_changes_nothing(cookies: Cookies, tap: Tap) -> N
 
 def test_one_person_who_fails_does_not_lose_the_others(cookies: Cookies, tap: Tap) -> None:
     name = uuid.uuid4().hex
-    errors = len(cookies.logged("processSingle", "[ERROR] AccessDenied"))
+    errors = len(cookies.logged("processSingle", "[ERROR] AwsRequestRefusedError"))
     with cookies.denied("processSingle", "s3:PutObject", f"{name}/basic-1-*"):
         execution = cookies.start({"names": NAMES[:3]}, name)
         ended = cookies.ended(execution)
 
     assert (ended["status"], ended["error"]) == ("FAILED", "PeopleNotProcessedError")
     report = cookies.files(execution)["0-cookies.json"]
-    assert report["failed"] == [{"n": 1, "name": NAMES[1], "error": "AccessDenied"}]
+    assert report["failed"] == [{"n": 1, "name": NAMES[1], "error": "AwsRequestRefusedError"}]
     assert report["names"] == [NAMES[0], NAMES[2]]
     (failed, *_) = tap.events_of(execution, "task.failed")
     assert "AccessDenied" in failed["detail"]["cause"]
     # Lambda tried three times before it gave up.
-    assert len(cookies.logged("processSingle", "[ERROR] AccessDenied")) >= errors + 3
+    assert len(cookies.logged("processSingle", "[ERROR] AwsRequestRefusedError")) >= errors + 3
 
 
 def test_an_invalid_request_fails_with_a_report(cookies: Cookies) -> None:
