@@ -170,6 +170,7 @@ def _broken_although_a_retry_helps(
         "segments continued": ("SUCCEEDED", {PROCESSED}),
         "many rejected in segments": ("SUCCEEDED", {PROCESSED}),
         "segment not read": ("AwsUnavailableError", {FAILED}),
+        **{name: ("AwsUnavailableError", {FAILED}) for name in _REJECTS_NOT_STORED},
     }[world.case.scenario]
     if (ended, locations) != expected:
         yield f"it ended with {ended}, and the file is at {locations}"
@@ -211,6 +212,14 @@ _SMALL_PARTS = (
     ("moto.s3.models", "S3_UPLOAD_PART_MIN_SIZE", 1024),
 )
 
+_REJECTS_NOT_STORED = {
+    f"rejects of {function} not stored in segments": (function, operation)
+    for function, operation in (
+        ("indexSegment", "UploadPart"),
+        ("processSegment", "UploadPart"),
+        ("summarise", "UploadPartCopy"),
+    )
+}
 # Two segments and one partition.
 _SEGMENTS = {"LARGE_FILE_BYTES": "50", "SEGMENT_BYTES": "40"}
 _ONE_READER = (*_SMALL_PARTS, ("handlers.sensor.work_area", "READERS", 1))
@@ -271,6 +280,17 @@ WORKFLOW = Workflow(
             periodic=("indexSegment", "processSegment"),
             options=_ONE_READER,
             environment={"LARGE_FILE_BYTES": "50", "SEGMENT_BYTES": "1500"},
+        ),
+        *(
+            Scenario(
+                name,
+                _upload(_MANY_REJECTED),
+                (_given(function, f"s3:{operation}", Kind.UNAVAILABLE),),
+                (f"{function} s3:AbortMultipartUpload",),
+                options=_ONE_READER,
+                environment={"LARGE_FILE_BYTES": "50", "SEGMENT_BYTES": "1500"},
+            )
+            for name, (function, operation) in _REJECTS_NOT_STORED.items()
         ),
         Scenario(
             "segment not read",
