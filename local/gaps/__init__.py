@@ -11,6 +11,7 @@ from local.gaps import (
     closed_connections,
     code_on_disk,
     error_names,
+    lambda_environments,
     lambda_events,
     lambda_metrics,
     lambda_workers,
@@ -35,6 +36,7 @@ def install() -> None:
     closed_connections.install()
     code_on_disk.install()
     error_names.install()
+    lambda_environments.install()
     lambda_events.install()
     lambda_metrics.install()
     lambda_workers.install()
