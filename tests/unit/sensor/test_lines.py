@@ -2,12 +2,13 @@
 
 import tracemalloc
 from collections.abc import Iterator
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.sensor.lines import numbered_lines
+from handlers.sensor.lines import numbered_blocks, numbered_lines
 
 
 def split(content: bytes, size: int) -> list[bytes]:
@@ -43,6 +44,33 @@ def test_the_size_of_chunks_does_not_matter(content: bytes, size: int, limit: in
     assert list(numbered_lines(split(content, size), limit)) == list(
         numbered_lines([content], limit)
     )
+
+
+@given(
+    st.lists(st.sampled_from([b"\n", b"\r\n", b"\xef\xbb\xbf", b"a", b"b" * 30]), max_size=9),
+    st.integers(1, 100),
+    st.integers(1, 20),
+)
+def test_blocks_have_the_same_lines(parts: list[bytes], size: int, limit: int) -> None:
+    content = b"".join(parts)
+    lines: list[tuple[int, bytes]] = []
+    with patch("handlers.sensor.lines._BLOCK", 10):
+        blocks = list(numbered_blocks(split(content, size), limit))
+    for number, block in blocks:
+        assert block.endswith(b"\n")
+        found = (line.removesuffix(b"\r") for line in block[:-1].split(b"\n"))
+        lines += enumerate((line[: limit + 1] for line in found), number)
+    assert lines == list(numbered_lines([content], limit))
+
+
+def test_a_block_is_small() -> None:
+    # Given a megabyte of short lines, and one long line
+    content = b"0123456789\n" * 100_000 + b"x" * 200_000 + b"\n"
+
+    # When it is read in blocks, then all but the long line's are small
+    sizes = sorted(len(block) for _, block in numbered_blocks([content]))
+    assert sizes[-2] <= 64 * 1024
+    assert sum(sizes) == len(content)
 
 
 def test_memory_is_bounded_for_a_long_line() -> None:
