@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 _START = 32  # concurrent requests
 _MEASURED_SECONDS = 1.0
-_TOLERATED = 0.2  # share of items that the table may refuse
-_GROWTH, _FAST_GROWTH = 0.1, 1.0  # of the rate, each second
+_TOLERATED = 0.15  # share of items that the table may refuse
+_SAMPLE = 500  # items; fewer say too little
+_LOWERED = 0.95  # of what was accepted
+_GROWTH, _FAST_GROWTH = 0.05, 1.0  # of the rate, each second
 _FAST_AFTER = 3.0  # seconds without a refusal
 _LOWEST_RATE = 500.0  # items per second; pauses make it slower than that
 _BURST_SECONDS = 0.02
@@ -16,8 +18,8 @@ _BURST_SECONDS = 0.02
 class Pace:
     """Limits concurrent requests and items per second to about what the table accepts.
 
-    Nothing limits the rate until the table refuses more than a fifth of the items. Then the rate is
-    what the table accepted. It grows by a tenth a second, so that it follows the table's capacity.
+    Nothing limits the rate until the table refuses more than a seventh of the items. Then the rate is
+    what the table accepted. It grows by 5 % a second, so that it follows the table's capacity.
     A few refusals do not lower it: they may have causes that a lower rate does not remove.
 
     Rows that are refused wait for a random time (full jitter). If a whole round of requests is
@@ -83,9 +85,10 @@ class Pace:
             self._results.popleft()
         accepted = sum(one for _, one, _ in self._results)
         refused = sum(one for _, _, one in self._results)
-        if refused > _TOLERATED * (accepted + refused):
+        total = accepted + refused
+        if total >= _SAMPLE and refused > _TOLERATED * total:
             seconds = max(now - self._since, 0.05)
-            self._rate = min(self._rate, max(accepted / seconds, _LOWEST_RATE))
+            self._rate = min(self._rate, max(_LOWERED * accepted / seconds, _LOWEST_RATE))
             self._allowance, self._counted = min(self._allowance, 0.0), now
             if now - self._since >= _MEASURED_SECONDS / 4:
                 self._since = now
