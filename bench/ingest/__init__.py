@@ -48,6 +48,8 @@ ROWS = {
 }
 LATENCY = 0.008
 PEERS = Path(__file__).parent / "peers.py"
+OUR_SCRIPT = Path(__file__).parent / "process_file.py"
+ROOT = Path(__file__).parents[2]
 TARGETS = {"batch_writer": 10, "aiodynamo": 1.7, "per_row": 100}  # × in rows per CPU-second
 
 
@@ -92,7 +94,7 @@ class Bench:
         self.stub.behave(behaviour or Behaviour())
         if way == OURS:
             self.stub.serve_file(file)
-            command = [sys.executable, "-m", "bench.ingest.process_file", str(connections)]
+            command = [sys.executable, str(OUR_SCRIPT), str(connections)]
             command += [str(file)] if from_disk else []
         else:
             command = [python_of(way), str(PEERS), way, str(file), str(rows), str(connections)]
@@ -116,6 +118,7 @@ class Bench:
         url = self.stub.tls_url if tls else self.stub.url
         environment = {
             **os.environ,
+            "PYTHONPATH": str(ROOT),
             "AWS_ENDPOINT_URL": self.stub.url,
             "AWS_ENDPOINT_URL_DYNAMODB": url,
             "AWS_CA_BUNDLE": self.stub.certificate,
@@ -267,7 +270,7 @@ def _pin(cpus: tuple[int, ...]) -> None:
 
 
 def _bare_kib() -> int:
-    code = "import resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    code = "print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])"
     return int(subprocess.check_output([sys.executable, "-c", code]))
 
 

@@ -46,6 +46,12 @@ def expected(path: Path) -> dict[str, str]:
     return {f"{sensor},{time}": value for sensor, time, value in read_rows(path)}
 
 
+def peak_kib() -> int:
+    """The peak memory of this process. (getrusage would include that of the parent process.)"""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0])
+
+
 def digest(items: Iterable[tuple[str, str]]) -> str:
     """The same for the same items, in any order; 1.5 and 1.50 are the same value."""
     content = "\n".join(sorted(f"{key},{Decimal(value).normalize()}" for key, value in items))

@@ -8,7 +8,6 @@ import asyncio
 import itertools
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from data import read_rows  # type: ignore[import-not-found]
+from data import peak_kib, read_rows  # type: ignore[import-not-found]
 
 TABLE = "readings"
 Rows = list[tuple[str, int, str]]
@@ -161,7 +160,7 @@ def main() -> None:
     measured = {
         "seconds": time.perf_counter() - started,
         "cpu": time.process_time() - cpu,
-        "peak_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        "peak_kib": peak_kib(),
     }
     sys.stdout.write(json.dumps(measured) + "\n")
 

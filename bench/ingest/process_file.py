@@ -1,18 +1,19 @@
 """The function processFile, measured in a fresh process: from S3 to the table, with every check.
 
-`python -m bench.ingest.process_file <connections> [write-path]` prints one line of JSON. With
-`write-path`, the file is read from disk instead: the memory is that of the code of this repository,
-without boto3's, which reads the file from S3.
+`python process_file.py <connections> [<file>]` prints one line of JSON. With a file, that is read
+from disk instead: the memory is that of the code of this repository, without that of boto3, which
+reads the file from S3. It is run as a script: the package bench.ingest would take memory, too.
 """
 
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from data import peak_kib  # type: ignore[import-not-found]
 
 REMAINING_MS = 900_000  # of the Lambda's time
 
@@ -78,7 +79,7 @@ def measured(run: Any) -> dict[str, Any]:
     return {
         "seconds": time.perf_counter() - started,
         "cpu": time.process_time() - cpu,
-        "peak_kib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
+        "peak_kib": peak_kib(),
         "stored": result["stored"],
         "duplicates": result["duplicates"],
     }

@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from botocore.exceptions import (
-    BotoCoreError,
     ClientError,
     ConnectionError,  # noqa: A004 (botocore's own name)
     HTTPClientError,
     IncompleteReadError,
 )
-from botocore.parsers import ResponseParserError
-from urllib3.exceptions import HTTPError
 
 # The error codes that botocore treats as throttling (botocore.retries.standard).
 THROTTLING_CODES = frozenset(
@@ -40,14 +38,19 @@ TRANSIENT_CODES = frozenset(
         "RequestTimeoutException",
     }
 )
-# HTTPError is urllib3's: botocore does not translate the error of a broken TLS record in a body.
-_NO_RESPONSE = (
-    ConnectionError,
-    HTTPClientError,
-    IncompleteReadError,
-    ResponseParserError,
-    HTTPError,
-)
+
+
+@cache
+def _no_response() -> tuple[type[Exception], ...]:
+    """The errors that say that there is no response.
+
+    Two of them are imported only when there is an error: that takes 60 ms and 10 MB. HTTPError is
+    urllib3's: botocore does not translate the error of a broken TLS record in a body.
+    """
+    from botocore.parsers import ResponseParserError
+    from urllib3.exceptions import HTTPError
+
+    return ConnectionError, HTTPClientError, IncompleteReadError, ResponseParserError, HTTPError
 
 
 class _DescribedError(Exception):
@@ -97,7 +100,7 @@ def is_throttling(error: BaseException) -> bool:
 def is_transient(error: BaseException) -> bool:
     """Whether a retry may succeed: throttling, an error inside AWS, or no response."""
     return (
-        isinstance(error, _NO_RESPONSE)
+        isinstance(error, _no_response())
         or is_throttling(error)
         or error_code(error) in TRANSIENT_CODES
         or http_status(error) >= 500
@@ -112,7 +115,7 @@ def translate_aws_errors(action: str) -> Iterator[None]:
     """
     try:
         yield
-    except (BotoCoreError, ClientError, HTTPError, ResponseParserError) as error:
+    except Exception as error:
         if is_transient(error):
             raise AwsUnavailableError(f"AWS was unavailable while {action}: {error}") from error
         raise

@@ -18,9 +18,10 @@ _BURST_SECONDS = 0.02
 class Pace:
     """Limits concurrent requests and items per second to about what the table accepts.
 
-    Nothing limits the rate until the table refuses more than a seventh of the items. Then the rate is
-    what the table accepted. It grows by 5 % a second, so that it follows the table's capacity.
-    A few refusals do not lower it: they may have causes that a lower rate does not remove.
+    Nothing limits the rate until the table refuses more than 15 % of the items. Then the rate is
+    nearly what the table accepted. It grows by 5 % a second, so that it follows the table's
+    capacity. A few refusals do not lower it: they may have causes that a lower rate does not
+    remove.
 
     Rows that are refused wait for a random time (full jitter). If a whole round of requests is
     refused twice in a row, all requests wait.
