@@ -254,6 +254,40 @@ def test_a_block_is_parsed_as_its_lines_are(lines: list[bytes], crlf: bool) -> N
     assert BlockParser(has_header=False).parse(block) == by_line(expected)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"a,1,12.5.0",
+        b"a,1,1.0.0",
+        b"a,1,-0",
+        b"a,1,-0.00",
+        b"a,1,0.",
+        b"a,1,.0",
+        b"a,1,00",
+        b"a,1,1\r2",
+        b"a,1,1.5\r0",
+        b"a,1,12345678901234567890",
+        b"a,1,1234567890123456789.1234567890123456789",
+        b"a,1,1." + b"0" * 19,
+        b"a,1,1." + b"0" * 18 + b"1",
+        b"a,1,0." + b"0" * 17 + b"1",
+        b"a,01,2",
+        b"a,-1,2",
+        b"a,99999999999,2",
+        b"a,999999999999,2",
+        b"a\\b,1,2",
+        b'"a,1,2',
+        b"a,1,2,",
+        b" a,1,2",
+    ],
+)
+@pytest.mark.parametrize("ending", [b"", b"\r"], ids=["LF", "CRLF"])
+def test_a_line_at_the_edge_of_the_fast_path_is_parsed_as_before(
+    line: bytes, ending: bytes
+) -> None:
+    assert BlockParser(has_header=False).parse(line + ending + b"\n") == by_line([line])
+
+
 @pytest.mark.parametrize("value", ["1", "1.50", "0.35", "-0.35", "10.00", "0", "0.0", "5."])
 def test_common_lines_take_the_fast_path(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("handlers.sensor.readings.parse", None)
