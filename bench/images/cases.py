@@ -104,6 +104,7 @@ def download_batch(concurrency: int, urls: list[str], s3: str) -> Callable[[], N
         "READ_SECONDS": "10",
         "ITEM_SECONDS": "120",
         "ALLOW_PRIVATE_HOSTS": "true",
+        "STAGE": "bench",
         "LOG_LEVEL": "ERROR",
         "POWERTOOLS_METRICS_DISABLED": "true",
     }

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 
 SIZES = (256, 512, 1024, 1769)  # MB
 FULL_PROCESSOR = 1769
-USD_PER_GB_SECOND = (
-    0.0000133334  # arm64, us-east-1, first tier: list price as of 2025
-)
+USD_PER_GB_SECOND = 0.0000133334  # arm64, us-east-1, first tier: list price as of 2025
 _PERIOD = 0.02
 
 
