@@ -4,7 +4,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.sensor.errors import IngestionTimeoutError
@@ -30,6 +30,7 @@ def store(dynamodb: FakeDynamoDB, context: FakeContext | None = None) -> Reading
     return ReadingStore("readings", time_budget, connect=table.connect, backoff=lambda _: 0.0)
 
 
+@settings(deadline=None)
 @given(st.lists(readings, max_size=60), st.sampled_from([0, 40]))
 def test_every_reading_is_stored_as_it_is(rows: list[Reading], fault_percent: int) -> None:
     dynamodb = FakeDynamoDB(fault_percent=fault_percent)
@@ -38,6 +39,7 @@ def test_every_reading_is_stored_as_it_is(rows: list[Reading], fault_percent: in
     assert dynamodb.items == {(sensor, time): value for sensor, time, value in rows}
 
 
+@settings(deadline=None)
 @given(readings)
 def test_an_item_is_what_boto3_would_send(reading: Reading) -> None:
     one = ReadingStore("readings", TimeBudget(FakeContext()))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.shared.aws_http.connection import BrokenConnectionError, Connection, Response
@@ -191,6 +191,7 @@ def test_a_refusal_before_the_connection_is_closed_is_returned(server: Server) -
     assert not server.connection.reusable
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.integers(1, 50))
 def test_any_bytes_are_a_response_or_an_error(sent: bytes, size: int) -> None:
     server = Server()

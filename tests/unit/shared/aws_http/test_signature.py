@@ -11,7 +11,7 @@ import pytest
 from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotocoreCredentials
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.shared.aws_http.signature import Credentials, Headers, SigV4
@@ -95,6 +95,7 @@ names = st.from_regex(r"x-amz-[a-z]{1,9}|[A-Z][a-z]{2,9}-Type", fullmatch=True).
 
 @pytest.mark.parametrize("by", [LONG_LIVED, TEMPORARY], ids=["without token", "with token"])
 @pytest.mark.parametrize("service", ["dynamodb", "s3"])
+@settings(deadline=None)
 @given(
     path=st.lists(st.from_regex(r"[A-Za-z0-9._~-]{1,8}(%[0-9A-F]{2})?", fullmatch=True)),
     headers=st.dictionaries(names, values, max_size=4),
