@@ -7,11 +7,16 @@ STAGE ?= dev
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 PYTEST := $(PYTHON) -m pytest
-DEMO_OPTIONS := $(if $(QUICK),--quick) $(if $(VERBOSE),--verbose)
+DEMO_OPTIONS := $(if $(QUICK),--quick) $(if $(VERBOSE),--verbose) $(if $(LARGE),--large)
+# The fast tests wait much of their time, for time limits and processes.
+WORKERS = $(shell expr 2 '*' "$$(getconf _NPROCESSORS_ONLN)")
 # The suites that need neither the local AWS nor Node.js.
 FAST_SUITES := tests/unit tests/integration tests/statemachines tests/docs
 # The tests of `make check`. `make test` runs them too, so CI leaves them out here: `make check RULES=`.
 RULES := tests/statemachines/test_*.py tests/template
+
+# Without byte code, each process compiles the tests and handlers again: seconds for each worker.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup setup-tests demo up down env test test-fast watch check bench deploy console clean
 
@@ -22,7 +27,7 @@ setup: $(VENV)/.ready node_modules/.ready ## install what the demo and deploymen
 
 setup-tests: $(VENV)/.ready-dev node_modules/.ready ## also install what the tests and checks need
 
-demo: setup ## run every workflow on real input (QUICK=1: skip slow parts; VERBOSE=1: show every step)
+demo: setup ## run every workflow on real input (QUICK=1: skip slow parts; VERBOSE=1: show every step; LARGE=1: also a million rows)
 	@$(PYTHON) -m local demo $(DEMO_OPTIONS)
 
 up: setup ## start the local AWS and deploy what has changed
@@ -35,11 +40,11 @@ env: $(VENV)/.ready ## print exports for AWS clients: eval "$(make -s env)"
 	@$(PYTHON) -m local env
 
 test: setup-tests ## run all tests
-	@$(PYTEST) tests --ignore tests/e2e/load
-	@$(PYTEST) tests/e2e/load -n 0 # takes both processors: nothing runs beside it
+	@$(PYTEST) tests -m "not alone"
+	@$(PYTEST) tests/e2e tests/browser -m alone -n 0
 
 test-fast: $(VENV)/.ready-dev ## run the tests that need no server and no Node.js, without the slow ones
-	@$(PYTEST) $(FAST_SUITES) -m "not slow"
+	@$(PYTEST) $(FAST_SUITES) -m "not slow" -n $(WORKERS)
 
 watch: $(VENV)/.ready-dev ## run a workflow's tests on every change: make watch WORKFLOW=sensor
 	@$(PYTHON) -m tests.watch $(WORKFLOW)

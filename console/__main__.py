@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -34,6 +35,7 @@ def serve(console: Console, arguments: argparse.Namespace) -> None:
     """serve the page on this machine"""
     inventory = console.inventory
     app, _ = create(console, arguments.port)
+    threading.Thread(target=console.prepare, daemon=True).start()
     where = console.aws.endpoint or f"account {inventory.account}, {console.aws.region}"
     how = "may change things" if console.writable else "read-only"
     print(f"The console of {console.stack} ({where}; {how}):", flush=True)
@@ -69,8 +71,8 @@ def show(console: Console, arguments: argparse.Namespace) -> None:
     shown: dict[str, Any] = {}
     while True:
         known.note(known.describe(run.arn))
-        history = known.recording(run).history
-        states = {key: one for key, one in history.summaries().items() if not key.startswith("$")}
+        summaries = known.recording(run).history.summaries()
+        states = {key: one for key, one in summaries.items() if not key.startswith("$")}
         known.detail([run], 1)
         if arguments.json and not arguments.follow:
             say(console, arguments, run.summary() | {"states": states}, run_line)

@@ -5,9 +5,9 @@ events of the event log, runs, metrics of functions, rules and topics, and messa
 """
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -15,13 +15,13 @@ from starlette.routing import Route
 
 from console.aws import ConsoleError, NotFoundError
 from console.core import Console
-from console.definition import Definition, parameters, parse
+from console.definition import Definition, parameters
 from console.events import Entry
 from console.functions import HOUR, Metric, Metrics, failures, invocations
 from console.polling import now
 from console.runs import Run
 from console.topology import Connection, Part, Topology
-from console.traffic import OUTSIDE, Traffic, matches, observed
+from console.traffic import OUTSIDE, Matching, Traffic, matches, observed
 from console.web import Server
 from handlers.observability.timeline import Event
 
@@ -34,31 +34,13 @@ Problems = list[dict[str, Any]]
 
 
 def routes(server: Server) -> list[Route]:
-    server.poller.readers.append(Ahead(server).read)
     return [server.get("architecture", Page(server).answer)]
-
-
-class Ahead:
-    """Reads the topology once somebody has opened the console: it takes a second or more."""
-
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.begun = False
-
-    def read(self) -> tuple[()]:
-        if not self.begun:
-            self.begun = True
-            self.server.background.submit(self._read)
-        return ()
-
-    def _read(self) -> None:
-        with suppress(ConsoleError):  # a page that needs it says so
-            _ = self.server.console.topology
 
 
 class Page:
     def __init__(self, server: Server) -> None:
-        self.metrics = Metrics(server.console.aws, server.console.local)
+        self.metrics = Metrics(server.console.aws, server.console.local, server.metrics_changed)
+        self._matching = Matching(Topology())
 
     def answer(self, console: Console, request: Request) -> dict[str, Any]:
         """The stack's parts and connections, with counts of the last hours."""
@@ -69,10 +51,11 @@ class Page:
         problems = list(topology.problems)
         counts = self._metrics(topology, hours, problems)
         counts |= messages(console, topology, problems)
-        counts |= of_runs(console, since)
-        definitions = {name: parse(text) for name, text in topology.definitions.items()}
-        traffic = events(console, topology, definitions, since, problems)
-        return drawn(topology, counts, traffic, definitions) | {
+        counts |= of_runs(console, since, problems)
+        if self._matching.topology is not topology:
+            self._matching = Matching(topology)
+        traffic = events(console, self._matching, since, problems)
+        return drawn(topology, counts, traffic) | {
             "hours": hours,
             "hasEventLog": console.inventory.event_log is not None,
             "problems": problems,
@@ -148,10 +131,15 @@ def messages(console: Console, topology: Topology, problems: Problems) -> Counts
     return counts
 
 
-def of_runs(console: Console, since: int) -> Counts:
+def of_runs(console: Console, since: int, problems: Problems) -> Counts:
     """Runs of each machine that started or ended in the window, and those that failed."""
     runs = console.runs
-    runs.refresh(older_than=1.0)
+    try:
+        runs.refresh(older_than=1.0)
+    except ConsoleError as error:
+        problems.append({"what": "runs"} | error.as_dict())
+        return {}
+    problems += runs.problems()
     total: Counter[str] = Counter({machine.name: 0 for machine in runs.machines})
     failed: Counter[str] = Counter()
     for run in list(runs.by_id.values()):
@@ -165,24 +153,22 @@ def _is_of(run: Run, since: int) -> bool:
     return run.running or max(run.started_at, run.stopped_at or 0) >= since
 
 
-def events(
-    console: Console,
-    topology: Topology,
-    definitions: Mapping[str, Definition],
-    since: int,
-    problems: Problems,
-) -> Traffic:
+def events(console: Console, matching: Matching, since: int, problems: Problems) -> Traffic:
     """What the event log has seen."""
     try:
         log = console.event_log()
         entries, complete = log.since(since) if log else ([], True)
-        if not complete:
-            told = "There are more events than are counted here: the newest are."
-            problems.append({"what": "the event log", "message": told})
-        return observed(map(_event, entries), topology, definitions)
     except ConsoleError as error:
         problems.append({"what": "the event log"} | error.as_dict())
         return Traffic()
+    if not complete:
+        told = "There are more events than are counted here: the newest are."
+        problems.append({"what": "the event log", "message": told})
+    groups: dict[tuple[str, ...], list[Event]] = defaultdict(list)
+    for entry in entries:
+        rules = matching.of(entry.id, partial(_event, entry))
+        groups[rules].append(Event(entry.id, entry.job, entry.source, entry.type, entry.at, {}))
+    return observed(groups, matching.topology)
 
 
 def _event(entry: Entry) -> Event:
@@ -192,12 +178,7 @@ def _event(entry: Entry) -> Event:
 # -- What is drawn --------------------------------------------------------------------------------
 
 
-def drawn(
-    topology: Topology,
-    counts: Counts,
-    traffic: Traffic,
-    definitions: Mapping[str, Definition],
-) -> dict[str, Any]:
+def drawn(topology: Topology, counts: Counts, traffic: Traffic) -> dict[str, Any]:
     """Nodes and edges. Of what nobody counts, the count is None."""
     passed = traffic.counts
     merged = merge(topology.connections)
@@ -234,9 +215,7 @@ def drawn(
     for (_, target), count in passed.items():
         if target.startswith(("bus/", "rule/")):
             through[target] += count
-    around = {
-        name: surroundings(topology, definitions, traffic, name) for name in topology.definitions
-    }
+    around = {name: surroundings(topology, traffic, name) for name in topology.definitions}
     nodes = []
     for part in sorted(parts.values(), key=lambda part: (part.kind, part.title, part.id)):
         count, failed = counts.get(part.id, (None, 0))
@@ -292,9 +271,7 @@ def links(part: Part, failed: int) -> list[dict[str, str]]:
 STORES = ("bus", "table", "bucket", "topic")
 
 
-def surroundings(
-    topology: Topology, definitions: Mapping[str, Definition], traffic: Traffic, machine: str
-) -> set[str]:
+def surroundings(topology: Topology, traffic: Traffic, machine: str) -> set[str]:
     """The parts around a machine: what leads to it, and what it leads to.
 
     Many use a bus or a table: past those it follows only the machine's own events.
@@ -311,11 +288,11 @@ def surroundings(
         }
         onward |= {rule for producer, rule in traffic.led if producer == part}
         if part.startswith("machine/"):
-            definition = definitions.get(part.partition("/")[2])
+            definition = topology.definitions.get(part.partition("/")[2])
             onward |= set(receiving(topology, definition)) if definition else set()
         elif part.startswith("rule/"):
             onward |= {one.target for one in topology.from_(part)}
-        new = onward - found
+        new = onward - found - topology.observers
         found |= new
         queue += [one for one in new if not one.startswith("machine/")]
     queue = [start]
@@ -324,7 +301,7 @@ def surroundings(
         if part.startswith(("bus/", "api/")):
             continue
         for one in topology.leading_to(part):
-            if one.kind != "fails" and one.source not in found:
+            if one.kind != "fails" and one.source not in found | topology.observers:
                 found.add(one.source)
                 queue.append(one.source)
     return found

@@ -42,6 +42,13 @@ class ConsoleError(Exception):
         return {"message": self.message} | ({"action": self.action} if self.action else {})
 
 
+def add_problem(problems: list[dict[str, Any]], what: str, error: ConsoleError) -> None:
+    """Note what could not be read. The rest of the page is shown."""
+    problem = {"what": what} | error.as_dict()
+    if problem not in problems:
+        problems.append(problem)
+
+
 class NotFoundError(ConsoleError):
     status = 404
 

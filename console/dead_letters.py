@@ -12,7 +12,6 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +23,7 @@ from console.core import Console
 from console.polling import Event
 from console.runs import run_id
 from console.stack import Resource
+from console.topology import Topology
 from console.web import Server
 from ops.dead_letters import DeadLetter, DeadLetterQueue
 
@@ -59,7 +59,7 @@ class DeadLetters:
         self.server = server
         self.console = server.console
         self._queues: dict[str, Queue] = {}
-        self._found_in: Any = None  # the stack's resources when its queues were looked for
+        self._found_in: Topology | None = None  # what the queues were looked for in
         self._counted_at = 0.0
         self._asked_at = float("-inf")
         self._lock = threading.Lock()
@@ -72,12 +72,11 @@ class DeadLetters:
 
     def read(self) -> Iterator[Event]:
         """Count letters; while the page is open, read those that are new."""
-        if time.monotonic() - self._counted_at < COUNTED_AGAIN:
+        if time.monotonic() - self._counted_at < COUNTED_AGAIN or not self.console.topology_soon(0):
             return
         self._counted_at = time.monotonic()
         before = self.count()
-        for queue in self.queues():
-            self._count(queue)
+        self.console.runs.parallel(self._count, self.queues())
         if self._is_open():
             self._look_where_needed()
         if self.count() != before:
@@ -101,63 +100,31 @@ class DeadLetters:
 
     def queues(self) -> list[Queue]:
         """The stack's dead-letter queues."""
+        topology = self.console.topology
         with self._lock:
-            resources = self.console.inventory.resources
-            if self._found_in != resources:  # it is the first time, or the stack was deployed
-                found = {one.name: one for one in self._find()}
+            if self._found_in is not topology:  # it is the first time, or it was read again
+                found = {one.name: one for one in self._find(topology)}
                 self._queues = {
                     name: self._queues.get(name) or Queue(one) for name, one in found.items()
                 }
-                self._found_in = resources
+                self._found_in = topology
             return list(self._queues.values())
 
-    def _find(self) -> Iterator[Resource]:
-        named = set(self._named_as_dead_letter_queues())
+    def _find(self, topology: Topology) -> Iterator[Resource]:
         for resource in self.console.inventory.of_kind("queue"):
             by_name = _NAME.search(resource.logical_id) or _NAME.search(resource.name)
-            if resource.name in named or by_name or self._has_sources(resource):
+            if by_name or topology.takes_failures(f"queue/{resource.name}"):
                 yield resource
-
-    def _has_sources(self, resource: Resource) -> bool:
-        with suppress(ConsoleError):
-            answer = self.console.aws.call(
-                "sqs", "list_dead_letter_source_queues", QueueUrl=resource.physical_id
-            )
-            return bool(answer.get("queueUrls"))
-        return False
-
-    def _named_as_dead_letter_queues(self) -> Iterator[str]:
-        """Names of queues that rules and functions of the stack send their failures to."""
-        for rule in self.console.rules():
-            for target in rule.targets:
-                yield _last(target.get("DeadLetterConfig", {}).get("Arn"))
-        functions = self.console.inventory.of_kind("function")
-        for found in self.console.runs.parallel(self._of_function, functions):
-            yield from found
-
-    def _of_function(self, function: Resource) -> list[str]:
-        aws, found = self.console.aws, []
-        with suppress(ConsoleError):
-            configuration = aws.call(
-                "lambda", "get_function_configuration", FunctionName=function.name
-            )
-            found.append(_last(configuration.get("DeadLetterConfig", {}).get("TargetArn")))
-        with suppress(ConsoleError):  # most functions have none
-            invoked = aws.call(
-                "lambda", "get_function_event_invoke_config", FunctionName=function.name
-            )
-            failed = invoked.get("DestinationConfig", {}).get("OnFailure", {})
-            found.append(_last(failed.get("Destination")))
-        return found
 
     # -- Letters ----------------------------------------------------------------------------------
 
     def _look_where_needed(self) -> None:
         now = time.monotonic()
-        for queue in self._queues.values():
-            old = now - queue.read_at > LOOKED_AGAIN and (queue.count or queue.letters)
-            if not queue.reading and (queue.count != queue.read_for or old):
-                self._look(queue)
+        with self._lock:
+            for queue in self._queues.values():
+                old = now - queue.read_at > LOOKED_AGAIN and (queue.count or queue.letters)
+                if not queue.reading and (queue.count != queue.read_for or old):
+                    self._look(queue)
 
     def _look(self, queue: Queue) -> None:
         """Read the letters of a queue in the background, and tell the pages."""
@@ -187,11 +154,13 @@ class DeadLetters:
         """The queues with the letters that have been read so far."""
         self._asked_at = time.monotonic()
         queues = self.queues()
-        for queue in queues:
-            if queue.count is None:
-                self._count(queue)
+        console.runs.parallel(self._count, [queue for queue in queues if queue.count is None])
         self._look_where_needed()
-        return {"queues": [self._shown(queue) for queue in queues]}
+        return {
+            "queues": [self._shown(queue) for queue in queues],
+            # Without these, a queue may not be known as one for failures.
+            "problems": console.topology.problems,
+        }
 
     def _shown(self, queue: Queue) -> dict[str, Any]:
         letters = queue.letters
@@ -271,10 +240,6 @@ _GONE = "It is not in the queue any more, or somebody else is reading it."
 
 def _is_id(value: Any) -> bool:
     return isinstance(value, str) and len(value) >= 8
-
-
-def _last(arn: Any) -> str:
-    return arn.rpartition(":")[2] if isinstance(arn, str) else ""
 
 
 def routes(server: Server) -> list[Route]:

@@ -2,7 +2,9 @@
 
 The catalogue is a YAML file that the console is given. It lists under `events` each event's
 `source`, `detail-type`, `bus`, `description` and `schema`, the name of a file in `schemas/` beside
-it; `buses` says what the names of buses stand for. Samples are the JSON files below its folder that
+it; `producers` and `consumers`, each `function <title>`, `machine <title>`,
+`state <machine>/<state>` or `anyone`; and `starts`, the machine whose execution it starts. `buses`
+says what the names of buses stand for. Samples are the JSON files below its folder that
 have the form of an event.
 """
 
@@ -49,6 +51,9 @@ class Entry:
     bus: str  # as the catalogue names it, references included
     description: str | None
     schema: str | None  # name of a file
+    producers: tuple[str, ...] = ()
+    consumers: tuple[str, ...] = ()
+    starts: str | None = None
 
 
 class Catalogue:
@@ -81,6 +86,9 @@ class Catalogue:
                 str(buses.get(one.get("bus"), one.get("bus") or "")),
                 one.get("description"),
                 one.get("schema"),
+                tuple(map(str, one.get("producers") or ())),
+                tuple(map(str, one.get("consumers") or ())),
+                one.get("starts"),
             )
             for one in loaded.get("events") or []
             if isinstance(one, dict) and one.get("source") and one.get("detail-type")

@@ -10,8 +10,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,39 +22,36 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from console import event_patterns
-from console.aws import Aws, BadRequestError, NotFoundError
+from console.aws import Aws, BadRequestError, ConsoleError, NotFoundError
 from console.core import Console
 from console.event_catalogue import Catalogue, Sample
 from console.event_patterns import Pattern
 from console.links import Link
 from console.polling import Event as Told
+from console.polling import now
 from console.runs import Run
 from console.timeline import EVENTS
 from console.topology import DEFAULT_BUS, Rule
 from console.web import Server
 from handlers.observability import timeline
 
-BY_STATUS = "byStatus"
-STATUSES = (
-    "RUNNING",
-    "SUCCEEDED",
-    "FAILED",
-    "TIMED_OUT",
-    "ABORTED",
-    "PENDING_REDRIVE",
-    "UNKNOWN",
-    "NO_EXECUTION",
-)
-READ_AGAIN = 0.8  # seconds between reads of what is new
+BY_RECORDING = "byRecording"
 READ_FOR_A_PAGE = 2.0  # seconds after which a page's request reads itself; else the poller has
-JOBS = 50  # jobs of each status that are read at once
-SETTLING = 10.0  # seconds in which a job's late events are looked for after a change
-OVERLAP = 60_000  # milliseconds before a job's newest event in which a late one is found
+# Milliseconds before the newest event in which others may still appear in the index: those of
+# functions whose clock is behind, whose request took long, or which the index has not got yet.
+OVERLAP = 10_000
+CLOCKS = 300_000  # milliseconds; AWS refuses requests of a client whose clock is further off
+KEYS = 100  # of a page of old events; also the most that BatchGetItem reads
+HOURS_AT_ONCE = 24  # in which old events are looked for at the same time
+SILENCE = 31 * 24  # hours; older events of a log that has no newer ones are not looked for
+HOUR = 3_600_000
+HOUR_LENGTH = len("2026-01-31T12")
 KEPT_BYTES = 64 * 1024 * 1024  # of details; older ones are read again when somebody asks
 PREVIEW = 160  # characters of a detail in the list
+LISTED = 5  # items of a list that the preview shows
 LOOKED_THROUGH = 10_000  # characters of a detail of which the list shows a part
 PAGE, MOST = 100, 500
-MOST_PAGES = 10  # of old jobs that one request reads
+MOST_PAGES = 50  # of old events that one request for traffic reads
 LARGEST_EVENT = 1_048_576  # bytes, PutEvents
 
 
@@ -68,6 +68,8 @@ class Entry:
     detail: str  # JSON text, without secrets
     execution: str | None
     truncated: bool
+    started_by: str | None  # id of the event that started the execution whose change this is
+    recorded: str  # its place in the order of recording
 
     @classmethod
     def of(cls, item: Mapping[str, Any]) -> "Entry":
@@ -90,6 +92,8 @@ class Entry:
             item["detail"]["S"],
             item["execution"]["S"] if "execution" in item else None,
             "truncated" in item,
+            item["startedBy"]["S"] if "startedBy" in item else None,
+            item["recordedAt"]["S"],
         )
 
     @property
@@ -110,43 +114,30 @@ _REMOVED = re.compile(
 )
 
 
-@dataclass
-class _Job:
-    latest: str = ""  # of the newest event, by the log's index
-    read_to: str = ""  # the newest event that was read
-    settles: float = 0.0  # time.monotonic() until which late events are looked for
-    started_by: str | None = None
-
-
-@dataclass
-class _Older:
-    """How far down the index of a status has been read."""
-
-    key: dict[str, Any] | None = None
-    latest: str = ""
-    ended: bool = False
-
-
 class EventLog:
     """The events of a stack's log, newest first. May be used by several threads.
 
-    The log orders events within a job (an execution with its events, or one event that belongs to
-    none) and jobs by their newest event. So after the jobs down to a moment have been read, all
-    events after that moment are known.
+    An index has the events in the order in which they were recorded: new ones are after the newest
+    that was read, however late they are. An event is recorded after it has happened. So after the
+    index has been read down to a moment, all events after that moment are known.
     """
 
     def __init__(self, aws: Aws, table: str) -> None:
         self.table = table
         self._aws = aws
         self._entries: dict[str, Entry] = {}  # by id
-        self._jobs: dict[str, _Job] = {}
         self._started: dict[str, str] = {}  # id of an event → the job that it started
-        self._older = {status: _Older() for status in STATUSES}
         self._size = 0
         self._forgotten_from = ""  # events before this moment are not kept
-        self._read_at = float("-inf")
+        self._newest = ""  # in the order of recording
+        self._read_down_to = ""  # in the order of recording; "" before the first read
+        self._begin: str | None = None  # the log has nothing that was recorded before
+        self._lifetime: int | None = None  # how long the log keeps an event, in milliseconds
+        self._read_at = 0  # milliseconds since 1970, by this machine's clock
+        self._refreshed = float("-inf")
         self._untold: deque[Entry] = deque(maxlen=MOST)
         self._lock = threading.RLock()
+        self._pool = ThreadPoolExecutor(8, thread_name_prefix="console-events")
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -156,7 +147,7 @@ class EventLog:
     def news(self) -> list[Entry]:
         """What is new since the last call, whoever has read it."""
         with self._lock:
-            self.refresh(READ_AGAIN)
+            self.refresh(0)
             found = list(self._untold)
             self._untold.clear()
             return found
@@ -164,123 +155,154 @@ class EventLog:
     def refresh(self, older_than: float = READ_FOR_A_PAGE) -> None:
         """Read what is new, unless that was done in the last `older_than` seconds."""
         with self._lock:
-            if time.monotonic() - self._read_at < older_than:
+            if time.monotonic() - self._refreshed < older_than:
                 return
-            first = not self._jobs
-            found: list[Entry] = []
-            for status in STATUSES:
-                found += self._read_newest(status)
-            found += self._read_late()
-            self._read_at = time.monotonic()
-            self._forget()
-            if not first:
-                self._untold.extend(found)
+            self._refreshed = float("-inf")  # if this fails, whoever asks next reads at once
+            if self._read_down_to:
+                self._untold.extend(self._read_newer())
+            else:
+                self._read_at = now()
+                self._read_down_to = _moment(self._read_at + CLOCKS)
+                self._read_older()
+            self._refreshed = time.monotonic()
 
-    def _read_newest(self, status: str) -> list[Entry]:
-        """The events of jobs with a new event: read until one that is known."""
-        found: list[Entry] = []
-        older = self._older[status]
-        begun = older.latest != "" or older.ended
-        key: dict[str, Any] | None = None
-        while True:
-            summaries, key = self._summaries(status, key)
-            changed = [one for one in summaries if self._is_news(one)]
-            for one in changed:
-                found += self._read_job(one)
-            if not begun:
-                self._note_older(status, summaries, key)
-            if not key or not begun or len(changed) < len(summaries):
-                return found
+    def _read_newer(self) -> list[Entry]:
+        """The events that were recorded since the last read."""
+        at = now()
+        first = min(_hour(self._read_at - CLOCKS), _hour(at))
+        after = _moment(_milliseconds(self._newest) - OVERLAP) if self._newest else first
+        keys: list[dict[str, Any]] = []
+        for hour in _hours(first, _hour(at + CLOCKS)):
+            start: dict[str, Any] | None = {}
+            while start is not None:
+                found, start = self._keys(hour, "recordedAt > :at", after, start=start)
+                keys += found
+        self._read_at = at
+        return self._read(keys)
 
-    def _is_news(self, summary: Mapping[str, Any]) -> bool:
-        job = self._jobs.get(summary["job"]["S"])
-        return job is None or job.latest < summary["latest"]["S"]
+    def _read_older(self) -> bool:
+        """Read older events, at least one if there are any. False if there are none."""
+        at_once = 1
+        while hours := self._older_hours(at_once):
+            read = partial(self._old_keys, self._read_down_to)
+            for hour, (keys, more) in zip(hours, self._pool.map(read, hours), strict=True):
+                if keys:
+                    self._read_down_to = keys[-1]["recordedAt"]["S"] if more else hour
+                    self._read(keys)
+                    return True
+                self._read_down_to = hour
+            at_once = min(4 * at_once, HOURS_AT_ONCE)
+        return False
 
-    def _summaries(
-        self, status: str, start: dict[str, Any] | None
+    def _older_hours(self, most: int) -> list[str]:
+        """The next hours to look for old events in, latest first."""
+        latest = _milliseconds(self._read_down_to)
+        if len(self._read_down_to) == HOUR_LENGTH:  # the hour has been read, not only a part of it
+            latest -= HOUR
+        hours = (_hour(latest - number * HOUR) for number in range(most))
+        begin = self._begin_of_log()
+        return [hour for hour in hours if hour >= begin]
+
+    @property
+    def _is_read(self) -> bool:
+        """Whether all events have been read."""
+        return self._read_down_to != "" and not self._older_hours(1)
+
+    def _begin_of_log(self) -> str:
+        """The hour before which the log has nothing."""
+        if self._begin is None:
+            self._begin = ""
+            with suppress(ConsoleError):  # it only saves time
+                table = self._aws.call("dynamodb", "describe_table", TableName=self.table)["Table"]
+                self._begin = _hour(round(table["CreationDateTime"].timestamp() * 1000))
+        kept = SILENCE * HOUR if self._lifetime is None else self._lifetime
+        return max(self._begin, _hour(now() - kept))
+
+    def _old_keys(self, before: str, hour: str) -> tuple[list[dict[str, Any]], bool]:
+        """Keys of an hour, the last recorded first, and whether there are more."""
+        found, more = self._keys(hour, "recordedAt < :at", before, Limit=KEYS, forward=False)
+        return found, more is not None
+
+    def _keys(
+        self,
+        hour: str,
+        condition: str,
+        at: str,
+        start: dict[str, Any] | None = None,
+        forward: bool = True,
+        **more: Any,
     ) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-        """Jobs with a status, newest event first, and the key of the next page."""
+        """A page of the index, and the key of the next one."""
         answer = self._aws.call(
             "dynamodb",
             "query",
             TableName=self.table,
-            IndexName=BY_STATUS,
-            KeyConditionExpression="#status = :status",
-            ExpressionAttributeNames={"#status": "status"},
-            ExpressionAttributeValues={":status": {"S": status}},
-            ScanIndexForward=False,
-            Limit=JOBS,
+            IndexName=BY_RECORDING,
+            KeyConditionExpression=f"recordedHour = :hour AND {condition}",
+            ExpressionAttributeValues={":hour": {"S": hour}, ":at": {"S": at}},
+            ScanIndexForward=forward,
             **({"ExclusiveStartKey": start} if start else {}),
+            **more,
         )
         return answer["Items"], answer.get("LastEvaluatedKey")
 
-    def _note_older(
-        self, status: str, summaries: list[dict[str, Any]], key: dict[str, Any] | None
-    ) -> None:
-        older = self._older[status]
-        older.key, older.ended = key, key is None
-        if summaries:
-            older.latest = summaries[-1]["latest"]["S"]
-
-    def _read_job(self, summary: Mapping[str, Any]) -> list[Entry]:
-        """The new events of a job."""
-        name = summary["job"]["S"]
-        job = self._jobs.setdefault(name, _Job())
-        job.latest = summary["latest"]["S"]
-        job.settles = time.monotonic() + SETTLING
-        found = self._read_entries(name, job)
-        started_by = summary.get("startedBy", {}).get("S")
-        if started_by and job.started_by is None:
-            job.started_by = started_by
-            self._started[started_by] = name
-            found += self._read_entries(f"event:{started_by}", _Job())
+    def _read(self, keys: list[dict[str, Any]]) -> list[Entry]:
+        """The new ones of the events with these keys of the index."""
+        if keys:
+            self._newest = max(self._newest, *(key["recordedAt"]["S"] for key in keys))
+        unknown = {
+            key["entry"]["S"].rpartition("#")[2]: {name: key[name] for name in ("job", "entry")}
+            for key in keys
+            if key["entry"]["S"].partition("#")[2] >= self._forgotten_from
+        }
+        wanted = [key for identifier, key in unknown.items() if identifier not in self._entries]
+        found: list[Entry] = []
+        while wanted:
+            answer = self._aws.call(
+                "dynamodb",
+                "batch_get_item",
+                # The index may know an event before each copy of the table does.
+                RequestItems={self.table: {"Keys": wanted[:KEYS], "ConsistentRead": True}},
+            )
+            found += self._keep(answer["Responses"].get(self.table, []))
+            left = answer.get("UnprocessedKeys", {}).get(self.table, {}).get("Keys", [])
+            wanted = left + wanted[KEYS:]  # one response has at most 16 MB
+        self._forget()
         return found
 
-    def _read_late(self) -> list[Entry]:
-        """Events that came after newer ones of their job."""
-        now = time.monotonic()
-        return [
-            entry
-            for name, job in self._jobs.items()
-            if job.settles > now and self._read_at > float("-inf")
-            for entry in self._read_entries(name, job)
-        ]
-
-    def _read_entries(self, name: str, job: _Job) -> list[Entry]:
-        after = _moment(_milliseconds(job.read_to) - OVERLAP) if job.read_to else ""
-        found = []
-        for item in self._aws.pages(
-            "dynamodb",
-            "query",
-            "Items",
-            TableName=self.table,
-            KeyConditionExpression="job = :job AND entry BETWEEN :after AND :end",
-            ExpressionAttributeValues={
-                ":job": {"S": name},
-                ":after": {"S": f"event#{after}"},
-                ":end": {"S": "event#~"},
-            },
-        ):
+    def _keep(self, items: Iterable[dict[str, Any]]) -> list[Entry]:
+        """Keep events. Returns those that are new, and those now known to have started a run."""
+        found: list[Entry] = []
+        for item in items:
             entry = Entry.of(item)
-            job.read_to = max(job.read_to, entry.order)
-            if entry.id not in self._entries and entry.order >= self._forgotten_from:
-                self._entries[entry.id] = entry
-                self._size += 500 + len(entry.detail)
-                found.append(entry)
+            self._lifetime = int(item["expiration"]["N"]) * 1000 - int(item["received"]["N"])
+            if entry.id in self._entries or entry.order < self._forgotten_from:
+                continue
+            self._entries[entry.id] = entry
+            self._size += 500 + len(entry.detail)
+            found.append(entry)
+            if entry.started_by and entry.started_by not in self._started:
+                self._started[entry.started_by] = entry.job
+                if entry.started_by in self._entries:
+                    found.append(self._entries[entry.started_by])
         return found
 
-    def _read_older(self) -> bool:
-        """Read one more page of old jobs. False if there are none."""
-        open_ones = [status for status, older in self._older.items() if not older.ended]
-        if not open_ones:
-            return False
-        status = max(open_ones, key=lambda one: self._older[one].latest)
-        summaries, key = self._summaries(status, self._older[status].key)
-        self._note_older(status, summaries, key)
-        for summary in summaries:
-            if self._is_news(summary):
-                self._read_job(summary)
-        return True
+    def _of_job(self, job: str) -> list[Entry]:
+        """The events of a job, oldest first, kept or not."""
+        items = list(
+            self._aws.pages(
+                "dynamodb",
+                "query",
+                "Items",
+                TableName=self.table,
+                KeyConditionExpression="job = :job AND begins_with(entry, :event)",
+                ExpressionAttributeValues={":job": {"S": job}, ":event": {"S": "event#"}},
+            )
+        )
+        with self._lock:
+            self._keep(items)
+            self._forget()
+        return [Entry.of(item) for item in items]
 
     def _forget(self) -> None:
         """Drop the oldest events if there are too many; the log still has them."""
@@ -288,6 +310,7 @@ class EventLog:
             return
         for entry in sorted(self._entries.values(), key=_order):
             del self._entries[entry.id]
+            self._started.pop(entry.id, None)
             self._size -= 500 + len(entry.detail)
             self._forgotten_from = max(self._forgotten_from, entry.order)
             if self._size <= KEPT_BYTES * 3 // 4:
@@ -302,12 +325,13 @@ class EventLog:
         with self._lock:
             self.refresh()
             while True:
-                floor = max(
-                    (one.latest for one in self._older.values() if not one.ended), default=""
-                )
-                floor = max(floor, self._forgotten_from)
-                # The log orders by whole seconds; the list is more precise within a second.
-                known_from = _moment(_milliseconds(floor) + 1000) if floor else ""
+                floor = "" if self._is_read else self._read_down_to
+                # Clocks differ, and the estimate of an event's time may be after its recording.
+                known_from = _moment(_milliseconds(floor) + OVERLAP) if floor else ""
+                if self._forgotten_from:
+                    # The log orders by whole seconds; the list is more precise within a second.
+                    kept_from = _moment(_milliseconds(self._forgotten_from) + 1000)
+                    known_from = max(known_from, kept_from)
                 found = sorted(
                     (
                         entry
@@ -321,8 +345,9 @@ class EventLog:
                     key=_place,
                     reverse=True,
                 )
-                if len(found) > limit or self._forgotten_from or not self._read_older():
+                if len(found) > limit or self._forgotten_from or self._is_read:
                     break
+                self._read_older()
             return found[:limit], found[limit - 1].place if len(found) > limit else None
 
     def _matches(self, entry: Entry, text: str) -> bool:
@@ -335,12 +360,9 @@ class EventLog:
         with self._lock:
             self.refresh()
             for _ in range(MOST_PAGES):
-                open_ones = [one.latest for one in self._older.values() if not one.ended]
-                if max(open_ones, default="") < moment or not self._read_older():
-                    break
-            else:
-                return self._after(moment), False
-            return self._after(moment), self._forgotten_from < moment
+                if self._read_down_to < moment or not self._read_older():
+                    return self._after(moment), self._forgotten_from < moment
+            return self._after(moment), False
 
     def _after(self, moment: str) -> list[Entry]:
         return [entry for entry in self._entries.values() if entry.order >= moment]
@@ -363,9 +385,11 @@ class EventLog:
         with self._lock:
             if identifier in self._entries:
                 return self._entries[identifier]
-            self.refresh(READ_AGAIN)
-            if identifier not in self._entries:
-                self._read_entries(f"event:{identifier}", _Job())
+            self.refresh(0)
+            if identifier in self._entries:
+                return self._entries[identifier]
+            for entry in self._of_job(f"event:{identifier}"):
+                return entry
             while identifier not in self._entries:
                 if self._forgotten_from or not self._read_older():
                     raise NotFoundError(
@@ -379,34 +403,67 @@ class EventLog:
         return None if job.startswith("event:") else job
 
     def of_run(self, run: str) -> list[Entry]:
-        """A run's events, oldest first."""
-        with self._lock:
-            self.refresh()
-            self._read_entries(run, self._jobs.get(run, _Job()))
-            started_by = self._jobs[run].started_by if run in self._jobs else None
-            return sorted(
-                (
-                    entry
-                    for entry in self._entries.values()
-                    if entry.job == run or entry.id == started_by
-                ),
-                key=_order,
-            )
+        """A run's events and the one that started it, oldest first."""
+        entries = self._of_job(run)
+        started_by = {entry.started_by for entry in entries if entry.started_by}
+        return [
+            *(entry for one in sorted(started_by) for entry in self._of_job(f"event:{one}")),
+            *entries,
+        ]
+
+    def starting(self, run: str) -> Entry | None:
+        """The event that started a run, if the log knows it."""
+        for entry in self.of_run(run):
+            # It is kept by itself, or with the run if it has given the run its name.
+            if entry.job != run or entry.id == run.partition(":")[2]:
+                return entry
+        return None
 
 
-def preview(detail: str) -> str:
-    """The beginning of a detail for the list: simple values, without ARNs."""
-    if len(detail) > LOOKED_THROUGH:
+# -- What the list shows of a detail --------------------------------------------------------------
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_SAYS_LITTLE = re.compile(
+    rf"arn:.*|({_UUID.pattern}_?)+|[0-9a-f]{{16,}}|{timeline.STORED_TOKEN.pattern}"
+    rf"|{re.escape(timeline.REMOVED)}|{timeline.LEFT_OUT.pattern}|[{{\[].*",
+    re.IGNORECASE | re.DOTALL,
+)
+# Fields that say what an event is about come first, whatever the order in the detail.
+_TELLING = ("status", "state", "error", "cause", "reason", "message", "title", "subject", "name")
+
+
+def preview(entry: Entry) -> str:
+    """The detail for the list, in a few words: what a person can tell events apart by."""
+    if len(entry.detail) > LOOKED_THROUGH:
         return ""
-    fields = json.loads(detail)
-    shown = [
-        f"{name}: {value}"
-        for name, value in fields.items()
-        if isinstance(value, str | int | float)
-        and not (isinstance(value, str) and (value.startswith("arn:") or value[:1] in ("{", "[")))
-        and value not in ("", None)
-    ]
-    return ", ".join(shown)
+    fields = json.loads(entry.detail)
+    if (entry.source, entry.type) == timeline.STATUS_CHANGE:
+        machine = str(fields.get("stateMachineArn", "")).rpartition(":")[2]
+        said = (machine, fields.get("name"), fields.get("status"), fields.get("error"))
+        return " · ".join(str(one) for one in said if one)
+    return ", ".join(f"{name}: {text}" for name, text in sorted(_telling(fields), key=_rank))
+
+
+def _telling(fields: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, str]]:
+    """The fields that say something, with those of objects in the detail."""
+    for name, value in fields.items():
+        if isinstance(value, dict) and not within:
+            yield from _telling(value, f"{name}.")
+        elif isinstance(value, list):
+            words = [str(one) for one in value[:LISTED] if isinstance(one, str | int | float)]
+            if words and len(words) == len(value[:LISTED]):
+                yield within + name, ", ".join(words) + (" …" if len(value) > LISTED else "")
+            elif value:
+                yield within + name, f"{len(value)} items" if len(value) > 1 else "1 item"
+        elif isinstance(value, bool | int | float):
+            yield within + name, json.dumps(value)
+        elif isinstance(value, str) and value and not _SAYS_LITTLE.fullmatch(value):
+            yield within + name, value
+
+
+def _rank(field: tuple[str, str]) -> int:
+    last = field[0].rpartition(".")[2].lower()
+    return _TELLING.index(last) if last in _TELLING else len(_TELLING)
 
 
 def _order(entry: Entry) -> str:
@@ -418,8 +475,10 @@ def _place(entry: Entry) -> str:
 
 
 def _milliseconds(order: str) -> int:
-    """The time in a place in the log's order."""
+    """The time in a place in the log's order, or the begin of an hour."""
     text = order.partition("#")[0]
+    if len(text) == HOUR_LENGTH:
+        text += ":00:00.000Z"
     try:
         return round(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1000)
     except ValueError:
@@ -430,6 +489,16 @@ def _moment(at: int) -> str:
     """A time as the log's keys have it."""
     text = datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
+
+
+def _hour(at: int) -> str:
+    """The hour of a time, as the log's index has it."""
+    return _moment(at)[:HOUR_LENGTH]
+
+
+def _hours(first: str, last: str) -> list[str]:
+    count = (_milliseconds(last) - _milliseconds(first)) // HOUR
+    return [_hour(_milliseconds(first) + number * HOUR) for number in range(count + 1)]
 
 
 # -- The page's requests --------------------------------------------------------------------------
@@ -484,7 +553,7 @@ class Events:
             "order": entry.place,
             "source": entry.source,
             "type": entry.type,
-            "preview": self.console.redaction.text(preview(entry.detail))[:PREVIEW],
+            "preview": self.console.redaction.text(preview(entry))[:PREVIEW],
             "run": run,
             "runTitle": f"{known.title} · {known.label or known.name}" if known else None,
             "secretsHidden": entry.secrets_hidden,
@@ -741,7 +810,7 @@ def routes(server: Server) -> list[Route]:
     events = Events(server, Catalogue.read(server.console.catalogue))
     server.poller.counters.append(events.count)
     server.poller.readers.append(events.news)
-    server.contributions.append(events.on_timeline)
+    server.contributions["events"] = events.on_timeline
     return [
         server.get("events", events.listed),
         server.get("events/samples", events.samples),

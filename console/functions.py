@@ -17,7 +17,8 @@ from typing import Any
 from console.aws import Aws, ConsoleError, NotFoundError
 from console.core import Console
 from console.history import message
-from console.logs import Line, function_of, parse
+from console.kept import Kept
+from console.logs import Line, function_of, read_lines
 from console.logs import invocations as invocations_of
 from console.polling import now
 
@@ -31,6 +32,8 @@ PATIENCE = 0.15  # seconds that a page waits for errors; then it asks again
 # GetMetricData costs money, and on AWS metrics are minutes old anyway.
 METRICS_KEPT, LOCAL_METRICS_KEPT = 60.0, 3.0  # seconds
 METRICS_AT_ONCE = 500
+METRICS_PATIENCE = 0.05  # seconds that a page waits for newer ones
+METRICS_REMEMBERED = 20  # sets of metrics
 SLACK = 2_000  # ms by which clocks may differ
 LIKELY = 10  # runs whose histories are looked through for an error
 _SERIOUS = ("ERROR", "CRITICAL", "FATAL")
@@ -50,25 +53,34 @@ class Metric:
 
 
 class Metrics:
-    """Sums of metrics over the last hours, a moment old."""
+    """Sums of metrics over the last hours, a moment old.
 
-    def __init__(self, aws: Aws, local: bool) -> None:
+    `changed` is called when a reading in the background has found something new.
+    """
+
+    def __init__(self, aws: Aws, local: bool, changed: Callable[[], None] | None = None) -> None:
         self._aws = aws
-        self._kept = LOCAL_METRICS_KEPT if local else METRICS_KEPT
-        self._known: dict[tuple[int, frozenset[Metric]], tuple[float, dict[Metric, float]]] = {}
+        self._fresh = LOCAL_METRICS_KEPT if local else METRICS_KEPT
+        self._changed = changed
+        self._known: dict[tuple[int, frozenset[Metric]], Kept[dict[Metric, float]]] = {}
         self._lock = threading.Lock()
 
     def sums(self, metrics: Iterable[Metric], hours: int) -> dict[Metric, float]:
         """The sums that are not zero. Raises ConsoleError."""
         wanted = frozenset(metrics)
         with self._lock:
-            read_at, found = self._known.get((hours, wanted), (float("-inf"), {}))
-            if time.monotonic() - read_at > self._kept:
-                found = self._read(sorted(wanted, key=repr), hours)
-                if len(self._known) > 20:
-                    self._known.clear()
-                self._known[hours, wanted] = (time.monotonic(), found)
-            return found
+            if (hours, wanted) not in self._known and len(self._known) >= METRICS_REMEMBERED:
+                self._known.clear()
+            kept = self._known.setdefault(
+                (hours, wanted),
+                Kept(
+                    partial(self._read, sorted(wanted, key=repr), hours),
+                    self._fresh,
+                    self._changed,
+                ),
+            )
+        found = kept.soon(METRICS_PATIENCE)
+        return kept.get() if found is None else found
 
     def _read(self, metrics: list[Metric], hours: int) -> dict[Metric, float]:
         period = 60 if hours <= 3 else 300
@@ -199,23 +211,11 @@ class Errors:
     def _lines(
         self, function: str, start: int, end: int, pattern: str, stream: str | None = None
     ) -> list[Line]:
-        more: dict[str, Any] = {"filterPattern": pattern} if pattern else {}
-        if stream:
-            more["logStreamNames"] = [stream]
+        streams = [stream] if stream else None
         try:
-            return [
-                parse(function, event["logStreamName"], event["timestamp"], event["message"])
-                for event in self._aws.pages(
-                    "logs",
-                    "filter_log_events",
-                    "events",
-                    most=MOST_LINES,
-                    logGroupName=f"/aws/lambda/{function}",
-                    startTime=start,
-                    endTime=end,
-                    **more,
-                )
-            ]
+            return list(
+                read_lines(self._aws, function, start, end, pattern, streams, most=MOST_LINES)
+            )
         except NotFoundError:  # a function that was never invoked has no log group
             return []
 
@@ -275,11 +275,13 @@ def failed_run(console: Console, function: str, last: Failure) -> str | None:
     ]
     near.sort(key=lambda run: (run.status == "SUCCEEDED", abs((run.stopped_at or now()) - last.at)))
     for run in near[:LIKELY]:
-        for visit in runs.recording(run).history.visits:
-            for attempt in visit.attempts:
-                said = message(attempt.cause)
-                if said and said in last.text and function_of(visit, attempt) == function:
-                    return run.id
+        recording = runs.recording(run)
+        with recording.lock:
+            for visit in recording.history.visits:
+                for attempt in visit.attempts:
+                    said = message(attempt.cause)
+                    if said and said in last.text and function_of(visit, attempt) == function:
+                        return run.id
     return None
 
 

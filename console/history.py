@@ -36,7 +36,7 @@ RUNNING, WAITING, SUCCEEDED = "running", "waiting", "succeeded"
 CAUGHT, FAILED, CANCELLED, NOT_REACHED = "caught", "failed", "cancelled", "notReached"
 OPEN = (RUNNING, WAITING)
 # If visits of one state differ, the state has the first of these that occurs.
-_FIRST = (RUNNING, WAITING, FAILED, CAUGHT, CANCELLED, SUCCEEDED)
+FIRST = (RUNNING, WAITING, FAILED, CAUGHT, CANCELLED, SUCCEEDED)
 
 _SCHEDULED = ("TaskScheduled", "LambdaFunctionScheduled", "ActivityScheduled")
 _STARTED = ("TaskStarted", "LambdaFunctionStarted", "ActivityStarted")
@@ -217,6 +217,11 @@ class History:
         self._places[event_id] = self._latest = after
         if after.visit is not None:
             self.name_of_event[event_id] = after.visit.node.id
+
+    def visit_at(self, event_id: int) -> Visit | None:
+        """The visit that the event with this id belongs to."""
+        place = self._places.get(event_id)
+        return place.visit if place else None
 
     # -- Events -----------------------------------------------------------------------------------
 
@@ -622,7 +627,7 @@ class History:
         latest = {id(visit.inside): visit for visit in visits}
         current = [visit for visit in latest.values() if not _superseded(visit)]
         statuses = {visit.status for visit in current or latest.values()}
-        status = next(status for status in _FIRST if status in statuses)
+        status = next(status for status in FIRST if status in statuses)
         of_status = [
             visit for visit in (current or list(latest.values())) if visit.status == status
         ]

@@ -20,7 +20,11 @@ from starlette.routing import Route
 
 from console.aws import BadRequestError, NotAllowedError, NotFoundError, UnreachableError
 from console.core import Console
-from console.polling import Event
+from console.links import Link
+from console.logs import AFTER
+from console.polling import Event, now
+from console.runs import Run, machine_name, run_id
+from console.timeline import OUTSIDE, row
 from console.web import Server
 
 MESSAGES = "/_ministack/ses/messages"
@@ -28,6 +32,10 @@ READ_AGAIN = 1.0  # seconds
 PATIENCE = 5.0  # seconds for the emulator's answer
 MOST = 1_000  # mails in the list
 PREVIEW = 140  # characters
+MOST_RUNS = 10  # whose logs are searched for a mail
+# A message id as the emulator gives it.
+_ID = re.compile(r"[\w-]+@email\.amazonses\.com").findall
+_EXECUTION = re.compile(r"arn:[\w-]+:states:[\w-]*:\d*:execution:[^\s\":]+:[^\s\":,]+")
 _LINK = re.compile(r"https?://[^\s<>\"'\\]+[^\s<>\"'\\.,;:!?)\]]")
 # What the document of a mail may do: show itself, with its own styles and pictures inside it.
 _SANDBOX = (
@@ -60,6 +68,7 @@ class Inbox:
         self.console = server.console
         self._mails: list[dict[str, Any]] | None = None
         self._read_at = float("-inf")
+        self._runs: dict[str, str] = {}  # id of a mail → of its run
         self._lock = threading.Lock()
         # The emulator is on this machine, whatever proxy the environment names.
         self._open = build_opener(ProxyHandler({})).open
@@ -116,6 +125,73 @@ class Inbox:
             if mail["MessageId"] == identifier:
                 return mail
         raise NotFoundError("There is no such mail in the inbox.")
+
+    # -- Mails and runs ---------------------------------------------------------------------------
+
+    def of_run(self, console: Console, run: Run) -> list[dict[str, Any]]:
+        """The mails whose ids a run's log lines name, oldest first."""
+        found = console.logs.known(run)
+        if found is None or not console.local:
+            return []
+        named = {
+            match for one in found.invocations for line in one.lines for match in _ID(line.raw)
+        }
+        return [mail for mail in reversed(self.mails()) if named and mail["MessageId"] in named]
+
+    def left_behind(self, console: Console, run: Run) -> list[Link]:
+        """A run's mails, for its page."""
+        return [
+            Link("mail", f"“{one['subject']}” to {', '.join(one['to'])}", _page(one), one["at"])
+            for one in map(summary, self.of_run(console, run))
+        ]
+
+    def on_timeline(self, console: Console, run: Run) -> list[dict[str, Any]]:
+        """A row of a run's timeline: its mails, each a mark."""
+        mails = [summary(mail) for mail in self.of_run(console, run)]
+        marks = [{"at": one["at"], "label": one["subject"], "link": _page(one)} for one in mails]
+        return [row(OUTSIDE, "Mails", marks=marks)] if marks else []
+
+    def run(self, console: Console, request: Request) -> dict[str, Any]:
+        """The run that a mail is from, by the log of the function that sent it."""
+        mail = self.mail(request.path_params["id"])
+        identifier = mail["MessageId"]
+        problems: list[dict[str, Any]] = []
+        if identifier not in self._runs:
+            found = self._sent_by(console, mail, problems)
+            if found is None:
+                return {"run": None, "problems": problems}
+            self._runs[identifier] = found
+        try:
+            run = console.runs.get(self._runs[identifier])
+        except NotFoundError:
+            return {"run": None, "problems": problems}
+        console.runs.detail([run], 1)
+        return {"run": run.summary(), "problems": problems}
+
+    def _sent_by(
+        self, console: Console, mail: dict[str, Any], problems: list[dict[str, Any]]
+    ) -> str | None:
+        """The id of the run that the invocation that sent a mail belongs to.
+
+        That is the execution which its log names, or else a run whose task it was.
+        """
+        at = summary(mail)["at"]
+        sent, unread = console.logs.mentioning(mail["MessageId"], at, console.inventory)
+        problems += unread
+        for arn in (a for one in sent for line in one.lines for a in _EXECUTION.findall(line.raw)):
+            if console.inventory.machine(machine_name(arn)):
+                return run_id(arn)
+        requests = {one.request_id for one in sent}
+        if not requests:
+            return None
+        console.runs.refresh(older_than=1.0)
+        for run in console.runs.page("", "", "", f"{at + 1}-", MOST_RUNS)[0]:
+            if run.stopped_at is None or run.stopped_at + AFTER > at:
+                recording = console.runs.recording(run)
+                log = console.logs.of(run, recording, console.inventory, now())
+                if any(one.request_id in requests for one in log.invocations):
+                    return run.id
+        return None
 
     # -- The page's requests ----------------------------------------------------------------------
 
@@ -216,6 +292,10 @@ def headers(mail: dict[str, Any]) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in found]
 
 
+def _page(mail: dict[str, Any]) -> str:
+    return f"inbox/{mail['id']}"
+
+
 def _addresses(value: Any) -> list[str]:
     return [str(one) for one in value] if isinstance(value, list) else []
 
@@ -224,9 +304,12 @@ def routes(server: Server) -> list[Route]:
     inbox = Inbox(server)
     server.poller.counters.append(inbox.count)
     server.poller.readers.append(inbox.news)
+    server.contributions["mails"] = inbox.on_timeline
+    server.remains["mails"] = inbox.left_behind
     return [
         server.get("inbox", inbox.listed),
         server.get("inbox/{id}/html", inbox.document),
+        server.get("inbox/{id}/run", inbox.run),
         server.get("inbox/{id}/links/{number:int}", inbox.follow),
         server.get("inbox/{id}", inbox.read),
     ]

@@ -5,21 +5,22 @@ service calls of its tasks and at their results.
 """
 
 import json
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from console.aws import ConsoleError
 from console.history import Attempt, History, at_path, millis
 from console.logs import RunLog
 from console.runs import machine_name, run_id
+from console.topology import Topology
+from console.values import parsed, strings
 
 if TYPE_CHECKING:
     from console.core import Console
 
-T = TypeVar("T")
 MOST = 200
 _BUCKETS = ("bucket", "bucketname", "sourcebucket", "targetbucket")
 _KEYS = ("key", "objectkey", "object", "s3key")
@@ -41,15 +42,16 @@ class Link:
 # -- What set it off ------------------------------------------------------------------------------
 
 
-def trigger(console: "Console", described: dict[str, Any], log: RunLog) -> list[Link]:
-    """What set a run off, the first cause first."""
-    try:
-        given = json.loads(described.get("input") or "null")
-    except (ValueError, RecursionError):
-        given = None
+def trigger(
+    console: "Console", described: dict[str, Any], log: RunLog, topology: Topology | None
+) -> list[Link]:
+    """What set a run off, the first cause first. Less is known without a topology."""
+    given = parsed(described.get("input"))
     found = [Link("object", f"s3://{bucket}/{key}") for bucket, key in objects(given)][:5]
     if _is_event(given):
-        found.append(_event(console, given, described["stateMachineArn"]))
+        found.append(_event(console, given, described["stateMachineArn"], topology))
+    elif starting := _known_to_have_started(console, described["executionArn"]):
+        found.append(starting)
     for one in log.before:
         title = console.inventory.title("function", one.function)
         found.append(Link("function", title, None, one.started_at))
@@ -59,10 +61,10 @@ def trigger(console: "Console", described: dict[str, Any], log: RunLog) -> list[
     if all(link.kind == "object" for link in found):
         requests = [
             Link("request", name)
-            for name, text in console.api_methods()
+            for name, text in (topology.methods if topology else ())
             if described["stateMachineArn"] in text
         ]
-        found += requests or ([] if found else [Link("unknown", "StartExecution")])
+        found += requests or ([] if found or not topology else [Link("unknown", "StartExecution")])
     return list(dict.fromkeys(found))
 
 
@@ -72,15 +74,33 @@ def _is_event(given: Any) -> bool:
     )
 
 
-def _event(console: "Console", event: dict[str, Any], machine: str) -> Link:
+def _event(
+    console: "Console", event: dict[str, Any], machine: str, topology: Topology | None
+) -> Link:
     label = f"{event['source']} · {event['detail-type']}"
-    rules = [name for name, targets in console.rule_targets() if machine in targets]
+    rules = [
+        rule.title
+        for rule in (topology.rules if topology else ())
+        # A target may be a version or an alias of the machine.
+        if any(f"{target['Arn']}:".startswith(f"{machine}:") for target in rule.targets)
+    ]
     if rules:
         label += f", by the rule {' or '.join(rules)}"
     href = None
     if console.inventory.event_log and isinstance(event.get("id"), str):
         href = f"events/{event['id']}"
     return Link("event", label, href, millis(event.get("time")) or None)
+
+
+def _known_to_have_started(console: "Console", arn: str) -> Link | None:
+    """The event that started a run by way of another machine, if the event log knows it."""
+    with suppress(ConsoleError):  # without it, the page has all the rest
+        log = console.event_log()
+        entry = log.starting(run_id(arn)) if log is not None else None
+        if entry is not None:
+            label = f"{entry.source} · {entry.type}"
+            return Link("event", label, f"events/{entry.id}", entry.at)
+    return None
 
 
 def execution(console: "Console", arn: str) -> Link:
@@ -94,15 +114,16 @@ def execution(console: "Console", arn: str) -> Link:
 # -- What it left behind --------------------------------------------------------------------------
 
 
-def left_behind(console: "Console", history: History) -> list[Link]:
-    """What a run's tasks made that lasts, in the order in which they made it."""
-    given: set[tuple[str, str]] = set()
-    with suppress(ValueError, RecursionError):
-        given = set(objects(json.loads(history.input or "null")))
+def left_behind(console: "Console", history: History, run: str = "") -> list[Link]:
+    """What a run's tasks made that lasts, in the order in which they made it.
+
+    `run` is its name, for which its events are searched.
+    """
+    given = set(objects(parsed(history.input)))
     found: dict[Link, None] = {}
     labels: set[str] = set()
     for attempt in _succeeded(history):
-        for link in (*_called(console, attempt), *_result(attempt, given)):
+        for link in (*_called(console, attempt, run), *_result(attempt, given)):
             if link.label not in labels and len(found) < MOST:
                 labels.add(link.label)
                 found[link] = None
@@ -116,7 +137,7 @@ def _succeeded(history: History) -> Iterator[Attempt]:
                 yield attempt
 
 
-def _called(console: "Console", attempt: Attempt) -> Iterator[Link]:
+def _called(console: "Console", attempt: Attempt, run: str) -> Iterator[Link]:
     """What a call of a service made, by its name and its parameters."""
     sent = _dictionary(attempt.parameters)
     resource = attempt.resource.lower()
@@ -137,7 +158,10 @@ def _called(console: "Console", attempt: Attempt) -> Iterator[Link]:
         yield Link("object", f"s3://{sent['Bucket']}/{sent.get('Key', '')}", None, at)
     elif "events:putevents" in resource:
         for entry in _list(sent.get("Entries")):
-            yield Link("event", f"{entry.get('Source')} · {entry.get('DetailType')}", None, at)
+            source, kind = str(entry.get("Source")), str(entry.get("DetailType"))
+            query = urlencode({"text": run, "source": source, "type": kind})
+            href = f"events?{query}" if run and console.inventory.event_log else None
+            yield Link("event", f"{source} · {kind}", href, at)
     elif "startexecution" in resource:
         result = _dictionary(attempt.output)
         arn = result.get("ExecutionArn") or result.get("executionArn")
@@ -149,14 +173,11 @@ def _result(attempt: Attempt, given: set[tuple[str, str]]) -> Iterator[Link]:
     """What a result says that was made: objects, a mail."""
     if not attempt.output or len(attempt.output) > 100_000:
         return
-    try:
-        result = json.loads(attempt.output)
-    except (ValueError, RecursionError):
-        return
+    result = parsed(attempt.output)
     for bucket, key in objects(result):
         if (bucket, key) not in given:
             yield Link("object", f"s3://{bucket}/{key}", None, attempt.stopped_at)
-    for text in _strings(result):
+    for text in strings(result):
         if text.endswith("@email.amazonses.com"):
             yield Link("mail", text.partition("@")[0], f"inbox/{text}", attempt.stopped_at)
 
@@ -192,22 +213,8 @@ def _name(value: Any, field: str) -> str | None:
     return value if isinstance(value, str) and value else None
 
 
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _strings(item)
-    elif isinstance(value, list):
-        for item in value[:1000]:
-            yield from _strings(item)
-
-
 def _dictionary(text: str | None) -> dict[str, Any]:
-    try:
-        value = json.loads(text or "null")
-    except (ValueError, RecursionError):
-        return {}
+    value = parsed(text)
     return value if isinstance(value, dict) else {}
 
 
@@ -217,21 +224,3 @@ def _list(value: Any) -> Iterable[dict[str, Any]]:
 
 def _last(value: Any) -> str:
     return value.replace("/", ":").rpartition(":")[2] if isinstance(value, str) else ""
-
-
-class Cached(Generic[T]):
-    """The result of a slow function, for some seconds. After an error nothing, for as long."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._read = 0.0
-        self._value: list[T] = []
-
-    def get(self, read: Callable[[], Iterable[T]]) -> list[T]:
-        if not self._read or time.monotonic() - self._read > self.seconds:
-            self._read = time.monotonic()
-            try:
-                self._value = list(read())
-            except ConsoleError:
-                self._value = []
-        return self._value

@@ -22,10 +22,11 @@ from typing import Any
 
 from console.aws import Aws, ConsoleError, NotFoundError
 from console.history import Attempt, History, Visit, millis
-from console.runs import Run
+from console.runs import Recording, Run
 from console.stack import Inventory
 
 BEFORE = 60_000  # ms before a run's start in which a function may have started it
+LONGEST = 15 * 60_000  # ms that a function may work
 AFTER = 300_000  # ms after its end in which side effects may go on
 SLACK = 1_000  # ms by which clocks may differ
 MOST_LINES = 5_000  # of one function in one run
@@ -330,6 +331,7 @@ class RunLog:
     read_at: float = 0.0  # time.monotonic()
     complete: bool = False
     count: int = 0  # events of the history for which it was read
+    size: int = 0  # bytes, about
 
     def lines(self) -> list[Line]:
         found = [line for one in self.invocations for line in one.lines]
@@ -346,6 +348,7 @@ class Logs:
     """Reads the logs of runs, and keeps those of runs that have ended."""
 
     KEPT = 50  # runs
+    KEPT_BYTES = 64 * 1024 * 1024  # of texts in their lines
 
     def __init__(self, aws: Aws) -> None:
         self.aws = aws
@@ -354,7 +357,7 @@ class Logs:
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="console-logs")
 
-    def of(self, run: Run, history: History, inventory: Inventory, now: int) -> RunLog:
+    def of(self, run: Run, recording: Recording, inventory: Inventory, now: int) -> RunLog:
         """The run's log, at most a few seconds old."""
         with self._lock:
             lock = self._locks.setdefault(run.arn, threading.Lock())
@@ -362,15 +365,21 @@ class Logs:
             known = self._logs.get(run.arn)
             if known is not None and (
                 known.complete
-                or (known.count == history.count and time.monotonic() - known.read_at < FRESH)
+                or (
+                    known.count == recording.history.count
+                    and time.monotonic() - known.read_at < FRESH
+                )
             ):
                 return known
-            log = self._read(run, history, inventory, now)
+            log = self._read(run, recording, inventory, now)
             with self._lock:
                 self._logs.pop(run.arn, None)
                 self._logs[run.arn] = log
-                for arn in list(self._logs)[: -self.KEPT]:
-                    del self._logs[arn]
+                size = sum(one.size for one in self._logs.values())
+                for arn in list(self._logs)[:-1]:
+                    if len(self._logs) <= self.KEPT and size <= self.KEPT_BYTES:
+                        break
+                    size -= self._logs.pop(arn).size
                     self._locks.pop(arn, None)
             return log
 
@@ -378,18 +387,34 @@ class Logs:
         """What was read last, however old."""
         return self._logs.get(run.arn)
 
-    def _read(self, run: Run, history: History, inventory: Inventory, now: int) -> RunLog:
-        log = RunLog(read_at=time.monotonic(), count=history.count)
+    def mentioning(
+        self, word: str, at: int, inventory: Inventory
+    ) -> tuple[list[Invocation], list[dict[str, Any]]]:
+        """The invocations at a moment that name a word, of all functions, and what is not read."""
+        names = {one.name for one in inventory.of_kind("function")} - inventory.observers
+        jobs = [(name, at - SLACK, at + LONGEST, word) for name in sorted(names)]
+        found: list[Invocation] = []
+        problems: list[dict[str, Any]] = []
+        for _, lines, _, problem in self._pool.map(lambda job: self._fetch(*job), jobs):
+            found += [one for one in invocations(lines) if one.mentions([word])]
+            if problem is not None and problem not in problems:
+                problems.append(problem)
+        return found, problems
+
+    def _read(self, run: Run, recording: Recording, inventory: Inventory, now: int) -> RunLog:
+        log = RunLog(read_at=time.monotonic())
         log.complete = run.stopped_at is not None and now > run.stopped_at + SETTLED
         words = [run.arn, run.name]
         start = run.started_at
         end = min((run.stopped_at or now) + AFTER, now + SLACK)
-        called = {
-            function
-            for visit in history.visits
-            for attempt in visit.attempts
-            if (function := function_of(visit, attempt))
-        }
+        with recording.lock:
+            log.count = recording.history.count
+            called = {
+                function
+                for visit in recording.history.visits
+                for attempt in visit.attempts
+                if (function := function_of(visit, attempt))
+            }
         others = {one.name for one in inventory.of_kind("function")} - called - inventory.observers
         jobs = [(name, start - SLACK, end, "") for name in sorted(called)]
         jobs += [(name, start - BEFORE, end, run.name) for name in sorted(others)]
@@ -402,7 +427,8 @@ class Logs:
             if name in others:
                 mine = [one for one in mine if one.mentions(words)]
             found += mine
-        attribute(history, found, words, now)
+        with recording.lock:
+            attribute(recording.history, found, words, now)
         for one in sorted(found, key=lambda one: one.started_at):
             mentions = one.mentions(words)
             if one.attempt is None and not mentions:
@@ -411,55 +437,65 @@ class Logs:
             if one.attempt is None and early:
                 log.before.append(one)
             log.invocations.append(one)
+        # A line has its text, its message and its fields; the rest is about 1,000 bytes.
+        log.size = sum(1_000 + 3 * len(line.raw) for one in log.invocations for line in one.lines)
         return log
 
     def _fetch(
         self, function: str, start: int, end: int, word: str
     ) -> tuple[str, list[Line], bool, dict[str, Any] | None]:
         """Lines of a function's log. With a word: the lines of invocations that mention it."""
-        group = f"/aws/lambda/{function}"
+
+        def read(pattern: str = "", streams: list[str] | None = None) -> list[Line]:
+            return list(read_lines(self.aws, function, start, end, pattern, streams))
+
         try:
             if word:
-                mentioned = list(self._lines(group, function, start, end, f'"{word}"'))
+                mentioned = read(f'"{word}"')
                 if not mentioned:
                     return function, [], False, None
                 streams = list({line.stream for line in mentioned})[:100]
                 wanted = {line.request_id for line in mentioned}
-                lines = list(self._lines(group, function, start, end, "", streams))
-                for one in invocations(lines):
-                    if one.request_id not in wanted and not one.mentions([word]):
-                        lines = [line for line in lines if line.request_id != one.request_id]
+                lines = read(streams=streams)
+                others = {
+                    one.request_id
+                    for one in invocations(lines)
+                    if one.request_id not in wanted and not one.mentions([word])
+                }
+                lines = [line for line in lines if line.request_id not in others]
             else:
-                lines = list(self._lines(group, function, start, end, ""))
+                lines = read()
         except NotFoundError:  # a function that was never invoked has no log group
             return function, [], False, None
         except ConsoleError as error:
-            return function, [], False, error.as_dict()
+            return function, [], False, {"what": "logs"} | error.as_dict()
         return function, lines, len(lines) >= MOST_LINES, None
 
-    def _lines(
-        self,
-        group: str,
-        function: str,
-        start: int,
-        end: int,
-        pattern: str,
-        streams: list[str] | None = None,
-    ) -> Iterator[Line]:
-        more: dict[str, Any] = {"filterPattern": pattern} if pattern else {}
-        if streams:
-            more["logStreamNames"] = streams
-        for event in self.aws.pages(
-            "logs",
-            "filter_log_events",
-            "events",
-            most=MOST_LINES,
-            logGroupName=group,
-            startTime=max(0, start),
-            endTime=end,
-            **more,
-        ):
-            yield parse(function, event["logStreamName"], event["timestamp"], event["message"])
+
+def read_lines(
+    aws: Aws,
+    function: str,
+    start: int,
+    end: int,
+    pattern: str,
+    streams: list[str] | None = None,
+    most: int = MOST_LINES,
+) -> Iterator[Line]:
+    """Lines of a function's log, oldest first. Raises ConsoleError."""
+    more: dict[str, Any] = {"filterPattern": pattern} if pattern else {}
+    if streams:
+        more["logStreamNames"] = streams
+    for event in aws.pages(
+        "logs",
+        "filter_log_events",
+        "events",
+        most=most,
+        logGroupName=f"/aws/lambda/{function}",
+        startTime=max(0, start),
+        endTime=end,
+        **more,
+    ):
+        yield parse(function, event["logStreamName"], event["timestamp"], event["message"])
 
 
 def selected(

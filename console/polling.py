@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
-from console.aws import ConsoleError, NotFoundError
-from console.runs import Runs
+from console.aws import ConsoleError, NotAllowedError, NotFoundError
+from console.runs import Run, Runs
 
 FASTEST = 1.0  # seconds between polls while something happens
 SLOWEST = 5.0  # while nothing does
@@ -53,12 +53,12 @@ class Poller:
         self,
         runs: Callable[[], Runs],
         clean: Callable[[Any], Any],
-        executor: ThreadPoolExecutor,
     ) -> None:
         self._runs = runs
         self._known: Runs | None = None  # those of the last poll
         self._clean = clean
-        self._executor = executor
+        # Its own thread: requests that wait for AWS do not keep it from polling.
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="console-poller")
         self._listeners: set[Listener] = set()
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -70,6 +70,7 @@ class Poller:
         self.counters: list[Callable[[], dict[str, int | None]]] = []
         # What other pages read. Called with every poll: each decides whether it is time to.
         self.readers: list[Reader] = []
+        self._failing: set[Reader] = set()
 
     # -- Waking -----------------------------------------------------------------------------------
 
@@ -138,6 +139,7 @@ class Poller:
         """Read what is new and tell the listeners. Returns whether there was anything."""
         try:
             runs = self._runs()
+            runs.on_progress = self.tell_of
             first, self._known = runs is not self._known, runs
             woken, self._changed = self._changed, set()
             runs.look_now(woken)
@@ -155,36 +157,47 @@ class Poller:
         self._say_state(True, None)
         if changed:
             self._tell_soon("runs", {"runs": [run.summary() for run in changed.values()]})
-        self._tell_watchers(runs, watched)
+        for run_id in watched:
+            if (watched_run := runs.by_id.get(run_id)) is not None:
+                self.tell_of(watched_run)
         news = self._read_for_pages()
         return bool(changed) or news
 
     def _read_for_pages(self) -> bool:
-        """Let the other pages read what is new. Returns whether there was anything."""
+        """Let the other pages read what is new. Returns whether there was anything.
+
+        A page names an error of its own request. So when a reader begins to fail, or succeeds
+        again, the pages are told to make their requests again.
+        """
         news = False
         for reader in self.readers:
-            # A page that cannot read says so itself, when somebody opens it.
-            with suppress(ConsoleError):
+            failed = reader in self._failing
+            try:
                 for name, data in reader():
                     news = True
                     self._tell_soon(name, data)
+                self._failing.discard(reader)
+            except ConsoleError:
+                self._failing.add(reader)
+            if failed != (reader in self._failing):
+                self._tell_soon("resync", {})
         return news
 
     def tell(self, name: str, data: dict[str, Any]) -> None:
         """Tell all pages something. May be called from any thread."""
         self._tell_soon(name, data)
 
-    def _tell_watchers(self, runs: Runs, watched: set[str]) -> None:
-        for run_id in watched:
-            run = runs.by_id.get(run_id)
-            if run is None:
-                continue
-            for listener in list(self._listeners):
-                if listener.run == run_id and listener.revision != run.revision:
-                    first = listener.revision < 0
-                    listener.revision = run.revision
-                    if not first:
-                        self._soon(listener.put, "run", {"id": run_id, "revision": run.revision})
+    def tell_of(self, run: Run) -> None:
+        """Tell the pages that show a run that it has changed. May be called from any thread."""
+        self._soon(self._tell_watchers, run.id, run.revision)
+
+    def _tell_watchers(self, run_id: str, revision: int) -> None:
+        for listener in list(self._listeners):
+            if listener.run == run_id and listener.revision < revision:
+                first = listener.revision < 0  # the page fetches the run when the stream begins
+                listener.revision = revision
+                if not first:
+                    listener.put("run", {"id": run_id, "revision": revision})
 
     def _say_state(self, connected: bool, error: ConsoleError | None) -> None:
         if connected == self.state["connected"] and connected:
@@ -195,6 +208,7 @@ class Poller:
         if error is not None:
             self.state["message"] = error.message
             self.state["action"] = error.action
+            self.state["denied"] = isinstance(error, NotAllowedError)
         if self.state != before:
             self._tell_soon("state", self.state)
 

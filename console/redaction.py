@@ -53,6 +53,13 @@ _HINTS = (
     *("token", "secret", "password", "authorization", "signature", "credential", "accesskey"),
     *("bearer", "basic", "?", "&", "#"),
 )
+# A text without any of these has no field with a secret's name either.
+_SUSPECT = (
+    *_HINTS,
+    *("passw", "apikey", "api-key", "api_key", "privatekey", "private-key", "private_key"),
+    *("cookie", "x-amz-"),
+)
+_ESCAPED = re.compile(r'\\[^"\\]')  # in JSON: a letter that only a reader of JSON can tell
 _WORD = re.compile(rf"[\w+/=.~%-]{{{SHORTEST},}}")
 _START = re.compile(r"(?:^|(?<=[^A-Za-z0-9]))[A-Za-z0-9]")
 
@@ -104,6 +111,9 @@ class Redaction:
 
     def text(self, text: str) -> str:
         """A text without secrets. JSON stays JSON."""
+        folded = text.casefold()
+        if not _ESCAPED.search(text) and not any(hint in folded for hint in _SUSPECT):
+            return self._without_tokens(text)
         if text[:1] in ("{", "[", '"') or text[:1].isspace():
             try:
                 value = json.loads(text)
@@ -115,10 +125,13 @@ class Redaction:
                     if cleaned == value:
                         return text
                     return json.dumps(cleaned, ensure_ascii=False)
-        lower = text.lower()
-        if any(hint in lower for hint in _HINTS):
+        if any(hint in folded for hint in _HINTS):
             for pattern in _IN_TEXT:
                 text = pattern.sub(rf"\1{HIDDEN}", text)
+        return self._without_tokens(text)
+
+    def _without_tokens(self, text: str) -> str:
+        """A text without the tokens that are known."""
         return _WORD.sub(self._without_known, text) if self._known else text
 
     @staticmethod

@@ -1,6 +1,8 @@
 """The page of one run, and the list of all runs."""
 
 import json
+import math
+import time
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYetError
 from contextlib import suppress
@@ -10,13 +12,23 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from console import copy_as_test, timeline
-from console.aws import BadRequestError, ConsoleError, NotFoundError
+from console.aws import (
+    BadRequestError,
+    ConsoleError,
+    NotAllowedError,
+    NotFoundError,
+    add_problem,
+)
+from console.child_runs import ChildRuns, started_execution
 from console.core import Console
 from console.definition import Node
+from console.event_catalogue import Catalogue
 from console.history import (
+    CANCELLED,
     CAUGHT,
     FAILED,
     RUNNING,
+    SUCCEEDED,
     Attempt,
     History,
     Inside,
@@ -27,27 +39,38 @@ from console.history import (
     millis,
     text,
 )
+from console.hops import Hops
 from console.links import Link, left_behind, trigger
 from console.logs import Invocation, RunLog, selected
 from console.polling import now
 from console.redaction import Keyed
 from console.runs import Recording, Run, machine_name, run_id
-from console.web import Server
+from console.topology import METHODS, RULES, Topology
+from console.values import parsed
+from console.waiting import open_callbacks
+from console.web import Server, prefers_soon
 
 LARGEST_PAYLOAD = 262_144  # bytes of a state's input or output, on AWS
 LONGEST_HISTORY = 25_000  # events
 PAGE = 100
 MOST = 1_000
 MOST_LOG_LINES = 5_000
-LOG_PATIENCE = 0.12  # seconds that a run's page waits for logs; then they come with the next update
-CHILDREN = 200
+PATIENCE = 0.12  # seconds that a run's page waits for AWS; the rest comes with the next update
+PATIENCE_OF_OTHERS = 60.0  # seconds, for who is not told of updates
+_STATUS_OF_RUN = {
+    "SUCCEEDED": SUCCEEDED,
+    "FAILED": FAILED,
+    "TIMED_OUT": FAILED,
+    "ABORTED": CANCELLED,
+}
 
 
 def routes(server: Server) -> list[Route]:
+    page = Page(server)
     return [
         server.get("runs", listed),
-        server.get("runs/{id}", Page(server).answer),
-        server.get("runs/{id}/states/{node:path}", state),
+        server.get("runs/{id}", page.answer),
+        server.get("runs/{id}/states/{node:path}", page.state),
         server.get("runs/{id}/map/{node:path}", items),
         server.get("runs/{id}/log", log),
         server.get("runs/{id}/history", history),
@@ -80,6 +103,7 @@ def listed(console: Console, request: Request) -> dict[str, Any]:
         "runs": [run.summary() for run in found],
         "next": following,
         "workflows": runs.workflows(now()),
+        "problems": [*console.inventory.problems, *runs.problems()],
     }
 
 
@@ -87,76 +111,263 @@ def listed(console: Console, request: Request) -> dict[str, Any]:
 
 
 class Page:
-    """A run with its graph, states and timeline. Its logs are read at the same time."""
+    """A run with its graph, states and timeline, and each of its states."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
+        self.hops = Hops(Catalogue.read(server.console.catalogue))
 
     def answer(self, console: Console, request: Request) -> dict[str, Any]:
+        """A run. Of what takes longer to read, the live event `run` tells when it is there."""
+        deadline = until_answer(request)
         runs = console.runs
-        run = runs.get(request.path_params["id"])
-        described = runs.describe(run.arn)
-        runs.note(described)
-        recording = runs.recording(run)
-        seen = recording.history
-        runs.detail([run], 1)
-        found, complete = self._log(console, run, seen)
-        maps = map_runs(console, run, seen)
-        states = seen.summaries()
-        for node_id, one in maps.items():
-            states[node_id]["map"] = map_counts(one.get("itemCounts", {}))
-        titles = _titles(console)
-        drawn = timeline.build(seen, found.invocations, titles, now())
-        for contribute in self.server.contributions:
-            with suppress(ConsoleError):
-                drawn["rows"] += contribute(console, run)
-        return {
-            "run": run.summary()
-            | {
-                "arn": run.arn,
-                "revision": run.revision,
-                "input": value(described.get("input")),
-                "output": value(described.get("output")) if run.status == "SUCCEEDED" else None,
-                "error": described.get("error") or seen.error,
-                "cause": described.get("cause") or seen.cause,
-                "parent": parent(console, described),
-            },
-            "graph": recording.definition.graph(),
+        run, described = runs.opened(request.path_params["id"])
+        problems: list[dict[str, Any]] = []
+        try:
+            recording = runs.recording(run, remaining(deadline))
+        except NotAllowedError as error:
+            add_problem(problems, "the run's history", error)
+            recording = runs.without_history(run)
+        found, log_complete = self._log(console, run, recording, deadline)
+        started = self._children(console, run, recording, problems, deadline)
+        children = started.all()
+        started_by = parent(console, described, problems)
+        topology = console.topology_soon(remaining(deadline))
+        if topology is not None:  # they say what has started it
+            problems += [one for one in topology.problems if one["what"] in (RULES, METHODS)]
+        hops = self._hops(console, run, recording, found, topology, problems)
+        rows: list[dict[str, Any]] = []
+        for what, contribute in self.server.contributions.items():
+            try:
+                rows += contribute(console, run)
+            except ConsoleError as error:
+                add_problem(problems, what, error)
+        triggers = trigger(console, described, found, topology)
+        remains = self._remains(console, run, problems)
+        with recording.lock:
+            seen = recording.history
+            states = seen.summaries()
+            drawn = timeline.build(seen, found.invocations, _titles(console), now(), hops)
+            made = {link.href or link.label: link for link in left_behind(console, seen, run.name)}
+            answer = {
+                "run": run.summary()
+                | {
+                    "arn": run.arn,
+                    "revision": run.revision,
+                    "input": parsed(described.get("input")),
+                    "output": parsed(described.get("output"))
+                    if run.status == "SUCCEEDED"
+                    else None,
+                    "error": described.get("error") or seen.error,
+                    "cause": described.get("cause") or seen.cause,
+                    "parent": started_by,
+                },
+                "graph": recording.definition.graph(),
+                "payload": payload(seen),
+                "history": {
+                    "count": len(recording.events),
+                    "limit": LONGEST_HISTORY,
+                    "complete": recording.complete,
+                },
+            }
+        started.complete(states)
+        for node_id in started.maps:
+            items = (history for _, history in started.histories(node_id))
+            timeline.add_items(drawn["rows"], node_id, items)
+        drawn["rows"] = sorted([*drawn["rows"], *rows], key=timeline.place)
+        return answer | {
             "states": Keyed(states),
             "timeline": drawn,
-            "trigger": [link.as_dict() for link in trigger(console, described, found)],
-            "leftBehind": [link.as_dict() for link in left_behind(console, seen)],
-            "payload": payload(seen),
-            "history": {"count": len(recording.events), "limit": LONGEST_HISTORY},
-            "children": [child.summary() for child in children(console, seen, maps)],
+            "trigger": [link.as_dict() for link in triggers],
+            # What other pages know says it better.
+            "leftBehind": [link.as_dict() for link in (made | remains).values()],
+            "children": [child.summary() for child in children],
             "canStop": run.running and console.writable,
             "canRedrive": described.get("redriveStatus") == "REDRIVABLE" and console.writable,
             "stale": not self.server.poller.state["connected"],
-            "logComplete": complete,
-            "problems": found.problems,
+            "logComplete": log_complete,
+            "problems": [*problems, *found.problems],
         }
 
-    def _log(self, console: Console, run: Run, seen: History) -> tuple[RunLog, bool]:
+    def state(self, console: Console, request: Request) -> dict[str, Any]:
+        """What one visit of a state did."""
+        deadline = until_answer(request)
+        run, recording = _recording(console, request, deadline)
+        node = _node(recording, request)
+        query = request.query_params
+        item = whole(query.get("item"), 0, 1 << 31) if query.get("item") else None
+        problems: list[dict[str, Any]] = []
+        with recording.lock:
+            visits = recording.history.visits_of(node.id, item)
+        if not visits and node.cluster:
+            started = self._children(console, run, recording, problems, deadline)
+            if inside := started.of_node(node):
+                found = self._of_item(console, *inside, deadline)
+                return found | {"node": node.id, "problems": [*problems, *found["problems"]]}
+        if not visits:
+            return _plain(recording, node) | {
+                "status": "notReached",
+                "visits": 0,
+                "facts": _facts_of_node(console, node),
+                "note": None,
+                "input": None,
+                "output": None,
+                "parameters": None,
+                "attempts": [],
+                "log": [],
+                "map": None,
+                "callback": None,
+                "problems": problems,
+            }
+        number = min(whole(query.get("visit"), len(visits) - 1, MOST * MOST), len(visits) - 1)
+        return self._visited(console, run, recording, visits, number, deadline)
+
+    def _visited(
+        self,
+        console: Console,
+        run: Run,
+        recording: Recording,
+        visits: list[Visit],
+        number: int,
+        deadline: float,
+    ) -> dict[str, Any]:
+        """What a state did, of several visits in the one with a number."""
+        visit = visits[number]
+        node = visit.node
+        found = RunLog()
+        if visit.attempts:
+            found, _ = self._log(console, run, recording, deadline)
+        titles = _titles(console)
+        with recording.lock:
+            mine = [one for a in visit.attempts if (one := found.of_attempt(a)) is not None]
+            return _plain(recording, node) | {
+                "status": visit.status,
+                "visits": len(visits),
+                "visit": number,
+                "facts": [
+                    *_facts_of_node(console, node),
+                    *_facts(console, recording.history, visit, mine),
+                ],
+                "note": note(visit, now()),
+                "input": parsed(visit.input),
+                "output": parsed(visit.output),
+                "parameters": parsed(visit.attempts[-1].parameters) if visit.attempts else None,
+                "attempts": [_attempt(a, found.of_attempt(a)) for a in visit.attempts],
+                "log": [
+                    line.as_dict(titles.get(line.function, line.function))
+                    for one in mine
+                    for line in one.lines
+                ],
+                "map": recording.history.map_counts(visit) if node.type == "Map" else None,
+                "callback": next(
+                    (
+                        {"id": one.id, "state": node.name, "run": run.summary()}
+                        | {"answerable": one.token is not None}
+                        for one in open_callbacks(run, recording.history)
+                        if one.visit is visit
+                    ),
+                    None,
+                ),
+                "problems": found.problems,
+            }
+
+    def _of_item(
+        self, console: Console, child: Run, recording: Recording, node_id: str, deadline: float
+    ) -> dict[str, Any]:
+        """What a state inside a Distributed Map did for one item."""
+        with recording.lock:
+            visits = recording.history.visits_of(node_id)
+        found = self._visited(console, child, recording, visits, len(visits) - 1, deadline)
+        link = Link("execution", child.label, f"runs/{child.id}").as_dict()
+        return found | {"facts": [_fact("Of the item", child.label, link), *found["facts"]]}
+
+    def _children(
+        self,
+        console: Console,
+        run: Run,
+        recording: Recording,
+        problems: list[dict[str, Any]],
+        deadline: float,
+    ) -> ChildRuns:
+        """What the run has started. What takes longer to read comes with the next update."""
+        started = ChildRuns(console, run, recording, problems)
+        if not started.read(remaining(deadline)):
+
+            def tell(done: Future[bool]) -> None:
+                with suppress(Exception):
+                    if done.result():
+                        self._tell_of(run)
+
+            self.server.background.submit(started.read).add_done_callback(tell)
+        return started
+
+    def _hops(
+        self,
+        console: Console,
+        run: Run,
+        recording: Recording,
+        found: RunLog,
+        topology: Topology | None,
+        problems: list[dict[str, Any]],
+    ) -> list[timeline.Hop]:
+        """What functions made of the run's events, if the event log can be read."""
+        try:
+            return self.hops.of(console, run, recording.definition, found, topology)
+        except ConsoleError as error:
+            add_problem(problems, "events", error)
+            return []
+
+    def _remains(
+        self, console: Console, run: Run, problems: list[dict[str, Any]]
+    ) -> dict[str, Link]:
+        """What other pages know the run to have left behind."""
+        found: dict[str, Link] = {}
+        for what, remains in self.server.remains.items():
+            try:
+                found |= {link.href or link.label: link for link in remains(console, run)}
+            except ConsoleError as error:
+                add_problem(problems, what, error)
+        return found
+
+    def _tell_of(self, run: Run) -> None:
+        """Pages that show the run fetch it again."""
+        run.revision += 1
+        self.server.poller.tell_of(run)
+
+    def _log(
+        self, console: Console, run: Run, recording: Recording, deadline: float
+    ) -> tuple[RunLog, bool]:
         """The run's log, or what is known of it if reading takes longer than a page should."""
         known = console.logs.known(run)
+        if not recording.complete:  # the history says where to look
+            return known or RunLog(), False
 
         def read() -> RunLog:
-            return console.logs.of(run, seen, console.inventory, now())
+            return console.logs.of(run, recording, console.inventory, now())
 
         reading: Future[RunLog] = self.server.background.submit(read)
         try:
-            return reading.result(LOG_PATIENCE), True
+            return reading.result(remaining(deadline)), True
         except NotYetError:
             before = len(known.lines()) if known else -1
 
             def tell(done: Future[RunLog]) -> None:
                 with suppress(Exception):
                     if len(done.result().lines()) != before:
-                        run.revision += 1  # pages that show the run fetch it again
-                        self.server.poller.wake(run.arn)
+                        self._tell_of(run)
 
             reading.add_done_callback(tell)
             return known or RunLog(), False
+
+
+def until_answer(request: Request) -> float:
+    """The time.monotonic() until which a request waits for AWS."""
+    return time.monotonic() + (PATIENCE if prefers_soon(request) else PATIENCE_OF_OTHERS)
+
+
+def remaining(deadline: float) -> float:
+    """Seconds until then."""
+    return max(0.0, deadline - time.monotonic())
 
 
 def payload(seen: History) -> dict[str, Any]:
@@ -171,14 +382,18 @@ def payload(seen: History) -> dict[str, Any]:
     return {"bytes": largest, "limit": LARGEST_PAYLOAD, "state": name}
 
 
-def parent(console: Console, described: dict[str, Any]) -> dict[str, Any] | None:
+def parent(
+    console: Console, described: dict[str, Any], problems: list[dict[str, Any]]
+) -> dict[str, Any] | None:
     """The run that started this one."""
     arn = at_path("$.AWS_STEP_FUNCTIONS_STARTED_BY_EXECUTION_ID", described.get("input"))
     if not isinstance(arn, str) and described.get("mapRunArn"):
-        with suppress(ConsoleError):
+        try:
             arn = console.aws.call(
                 "stepfunctions", "describe_map_run", mapRunArn=described["mapRunArn"]
             )["executionArn"]
+        except ConsoleError as error:
+            add_problem(problems, "the run that started this one", error)
     if not isinstance(arn, str) or ":execution:" not in arn:
         return None
     machine = console.inventory.machine(machine_name(arn))
@@ -189,137 +404,17 @@ def parent(console: Console, described: dict[str, Any]) -> dict[str, Any] | None
     }
 
 
-def children(console: Console, seen: History, maps: dict[str, dict[str, Any]]) -> list[Run]:
-    """Executions that tasks of this run started, and those of Distributed Maps."""
-    runs = console.runs
-    arns: dict[str, None] = {}
-    found: list[Run] = []
-    for one in maps.values():
-        with suppress(ConsoleError):
-            for item in console.aws.pages(
-                "stepfunctions",
-                "list_executions",
-                "executions",
-                most=CHILDREN,
-                mapRunArn=one["mapRunArn"],
-            ):
-                runs.note(item)
-                found.append(runs.by_id[run_id(item["executionArn"])])
-    for visit in seen.visits:
-        for attempt in visit.attempts:
-            if arn := started_execution(attempt):
-                arns[arn] = None
-    for arn in list(arns)[:CHILDREN]:
-        with suppress(ConsoleError):
-            found.append(runs.get(run_id(arn)))
-    runs.detail(found, 20)
-    return found
-
-
-def started_execution(attempt: Attempt) -> str | None:
-    """ARN of the execution that a task started."""
-    if "startExecution" not in attempt.resource:
-        return None
-    for said in (attempt.output, attempt.cause):  # a failed `.sync` has it in the cause
-        for path in ("$.ExecutionArn", "$.executionArn"):
-            if isinstance(arn := at_path(path, said), str):
-                return arn
-    return None
-
-
-def map_runs(console: Console, run: Run, seen: History) -> dict[str, dict[str, Any]]:
-    """The Map Runs of the Distributed Maps that were visited, by node id."""
-    visits = [visit for visit in seen.visits if visit.node.distributed]
-    if not visits:
-        return {}
-    described = []
-    with suppress(ConsoleError):
-        listed = console.aws.pages(
-            "stepfunctions", "list_map_runs", "mapRuns", most=CHILDREN, executionArn=run.arn
-        )
-        described = [
-            console.aws.call("stepfunctions", "describe_map_run", mapRunArn=one["mapRunArn"])
-            for one in listed
-        ]
-    described.sort(key=lambda one: millis(one["startDate"]))
-    found: dict[str, dict[str, Any]] = {}
-    for visit in visits:
-        label = visit.node.definition.get("Label")
-        for one in described:
-            arn = one["mapRunArn"]
-            if arn == visit.map_run or (isinstance(label, str) and f"/{label}:" in arn):
-                found[visit.node.id] = one
-    unnamed = [visit.node.id for visit in visits if visit.node.id not in found]
-    others = [one for one in described if one not in found.values()]
-    return found | dict(zip(dict.fromkeys(unnamed), others, strict=False))
-
-
-def map_counts(counts: dict[str, int]) -> dict[str, int]:
-    """Counts of a Map Run's items, as those of any Map."""
-    return {
-        "total": counts.get("total", 0),
-        "succeeded": counts.get("succeeded", 0),
-        "failed": counts.get("failed", 0) + counts.get("timedOut", 0),
-        "running": counts.get("running", 0),
-        "cancelled": counts.get("aborted", 0),
-        "pending": counts.get("pending", 0) + counts.get("pendingRedrive", 0),
-    }
-
-
 # -- One state ------------------------------------------------------------------------------------
 
 
-def state(console: Console, request: Request) -> dict[str, Any]:
-    """What one visit of a state did."""
-    run, recording = _recording(console, request)
-    seen = recording.history
-    node = _node(recording, request)
-    query = request.query_params
-    item = whole(query.get("item"), 0, 1 << 31) if query.get("item") else None
-    visits = seen.visits_of(node.id, item)
-    definition = json.dumps(node.definition, ensure_ascii=False, indent=2)
-    if not visits:
-        return {
-            "node": node.id,
-            "name": node.name,
-            "type": node.type,
-            "status": "notReached",
-            "visits": 0,
-            "facts": _facts_of_node(console, node),
-            "note": None,
-            "input": None,
-            "output": None,
-            "parameters": None,
-            "definition": definition,
-            "attempts": [],
-            "log": [],
-            "map": None,
-        }
-    number = min(whole(query.get("visit"), len(visits) - 1, MOST * MOST), len(visits) - 1)
-    visit = visits[number]
-    found = console.logs.of(run, seen, console.inventory, now())
-    titles = _titles(console)
-    mine = [one for a in visit.attempts if (one := found.of_attempt(a)) is not None]
+def _plain(recording: Recording, node: Node) -> dict[str, Any]:
+    """What is known of a state before it is visited."""
     return {
         "node": node.id,
         "name": node.name,
         "type": node.type,
-        "status": visit.status,
-        "visits": len(visits),
-        "visit": number,
-        "facts": [*_facts_of_node(console, node), *_facts(console, seen, visit, mine)],
-        "note": note(visit, now()),
-        "input": value(visit.input),
-        "output": value(visit.output),
-        "parameters": value(visit.attempts[-1].parameters) if visit.attempts else None,
-        "definition": definition,
-        "attempts": [_attempt(a, found.of_attempt(a)) for a in visit.attempts],
-        "log": [
-            line.as_dict(titles.get(line.function, line.function))
-            for one in mine
-            for line in one.lines
-        ],
-        "map": seen.map_counts(visit) if node.type == "Map" else None,
+        "definition": json.dumps(node.definition, ensure_ascii=False, indent=2),
+        "complete": recording.complete,
     }
 
 
@@ -339,7 +434,7 @@ def _attempt(attempt: Attempt, one: Invocation | None) -> dict[str, Any]:
         "status": attempt.status,
         "error": attempt.error,
         "cause": attempt.cause,
-        "output": value(attempt.output),
+        "output": parsed(attempt.output),
         "requestId": (one.request_id if one else None) or attempt.request_id,
         "coldStartMs": one.init_ms if one else None,
         "cold": one.cold if one else None,
@@ -425,28 +520,45 @@ def note(visit: Visit, at: int) -> dict[str, Any] | None:
 
 def items(console: Console, request: Request) -> dict[str, Any]:
     """The items of a Map's last visit."""
-    _, recording = _recording(console, request)
+    run, recording = _recording(console, request, until_answer(request))
     node = _node(recording, request)
     if node.type != "Map":
         raise BadRequestError(f"{node.name} is no Map.")
     query = request.query_params
-    visits = recording.history.visits_of(node.id)
-    found = sorted(visits[-1].current().items()) if visits else []
     words = query.get("text", "").lower().split()
     wanted = query.get("status", "").split(",") if query.get("status") else []
-    rows = [
-        _item(index, inside)
-        for index, inside in found
-        if (not wanted or inside.status in wanted)
-        and all(word in f"{inside.input} {inside.error}".lower() for word in words)
-    ]
     offset = whole(query.get("offset"), 0, 1 << 31)
     limit = whole(query.get("limit"), PAGE, MOST)
-    return {
-        "items": rows[offset : offset + limit],
-        "total": len(rows),
-        "counts": recording.history.map_counts(visits[-1]) if visits else None,
-    }
+    problems: list[dict[str, Any]] = []
+    children: list[Run] = []
+    if node.distributed:
+        children = ChildRuns(console, run, recording, problems).of_map.get(node.id, [])
+
+    def asked(status: str, text: str) -> bool:
+        return (not wanted or status in wanted) and all(word in text.lower() for word in words)
+
+    with recording.lock:
+        visits = recording.history.visits_of(node.id)
+        insides = visits[-1].current() if visits and not node.distributed else {}
+        of_item = [
+            (index, inside)
+            for index, inside in sorted(insides.items())
+            if asked(inside.status, f"{inside.input} {inside.error}")
+        ]
+        of_run = [
+            one for one in children if asked(_status_of(one), f"{one.label} {one.name} {one.error}")
+        ]
+        chosen = slice(offset, offset + limit)
+        return {
+            "items": [
+                *(_item(index, inside) for index, inside in of_item[chosen]),
+                *(_child(one) for one in of_run[chosen]),  # of these two only one has any
+            ],
+            "total": len(of_item) + len(of_run),
+            "counts": recording.history.map_counts(visits[-1]) if visits else None,
+            "complete": recording.complete,
+            "problems": problems,
+        }
 
 
 def _item(index: int, inside: Inside) -> dict[str, Any]:
@@ -462,9 +574,28 @@ def _item(index: int, inside: Inside) -> dict[str, Any]:
     }
 
 
+def _child(run: Run) -> dict[str, Any]:
+    """An item of a Distributed Map: Step Functions does not tell its place among the items."""
+    return {
+        "index": None,
+        "run": run.id,
+        "status": _status_of(run),
+        "startedAt": run.started_at,
+        "stoppedAt": run.stopped_at,
+        "error": run.error,
+        "state": run.failed_state,
+        "label": run.label,
+    }
+
+
+def _status_of(run: Run) -> str:
+    """A run's status, as that of an item."""
+    return _STATUS_OF_RUN.get(run.status, RUNNING)
+
+
 def short_value(given: str | None) -> str:
     """An item's input in one line."""
-    found = value(given)
+    found = parsed(given)
     if isinstance(found, str):
         return found[:80]
     if isinstance(found, dict):
@@ -479,8 +610,14 @@ def short_value(given: str | None) -> str:
 
 def log(console: Console, request: Request) -> dict[str, Any]:
     """All lines of the run, of every function, in one stream."""
-    run, recording = _recording(console, request)
-    found = console.logs.of(run, recording.history, console.inventory, now())
+    problems: list[dict[str, Any]] = []
+    try:
+        run, recording = _recording(console, request, math.inf)
+    except NotAllowedError as error:  # functions name their run, too
+        run = console.runs.get(request.path_params["id"])
+        recording = console.runs.without_history(run)
+        add_problem(problems, "the run's history", error)
+    found = console.logs.of(run, recording, console.inventory, now())
     query = request.query_params
     lines = selected(
         found.lines(),
@@ -497,21 +634,23 @@ def log(console: Console, request: Request) -> dict[str, Any]:
         ],
         "truncated": found.truncated or len(lines) > MOST_LOG_LINES,
         "functions": sorted({titles.get(one.function, one.function) for one in found.invocations}),
-        "problems": found.problems,
+        "problems": [*problems, *found.problems],
     }
 
 
 def history(console: Console, request: Request) -> dict[str, Any]:
     """The events of the run's history, as a table."""
-    _, recording = _recording(console, request)
+    _, recording = _recording(console, request, until_answer(request))
     query = request.query_params
     offset = whole(query.get("offset"), 0, 1 << 31)
     limit = whole(query.get("limit"), 500, MOST)
-    events = recording.events[offset : offset + limit]
-    return {
-        "events": [_event(event, recording.history) for event in events],
-        "total": len(recording.events),
-    }
+    with recording.lock:
+        events = recording.events[offset : offset + limit]
+        return {
+            "events": [_event(event, recording.history) for event in events],
+            "total": len(recording.events),
+            "complete": recording.complete,
+        }
 
 
 def _event(event: dict[str, Any], seen: History) -> dict[str, Any]:
@@ -524,7 +663,7 @@ def _event(event: dict[str, Any], seen: History) -> dict[str, Any]:
         "state": details.get("name") or _name_of(seen, event["id"]),
         "node": seen.name_of_event.get(event["id"]),
         "summary": summary_of(details),
-        "details": {key: value(one) for key, one in details.items()},
+        "details": {key: parsed(one) for key, one in details.items()},
     }
 
 
@@ -549,15 +688,16 @@ def summary_of(details: dict[str, Any]) -> str:
 
 def raw(console: Console, request: Request) -> dict[str, Any]:
     """The execution and its history as AWS returns them."""
-    run, recording = _recording(console, request)
+    run, recording = _recording(console, request, math.inf)
     described = {
         key: one for key, one in console.runs.describe(run.arn).items() if key != "ResponseMetadata"
     }
-    return {
-        "execution": _json(described),
-        "definition": recording.definition.source,
-        "events": [_json(event) for event in recording.events],
-    }
+    with recording.lock:
+        return {
+            "execution": _json(described),
+            "definition": recording.definition.source,
+            "events": [_json(event) for event in recording.events],
+        }
 
 
 def _json(described: dict[str, Any]) -> dict[str, Any]:
@@ -567,10 +707,11 @@ def _json(described: dict[str, Any]) -> dict[str, Any]:
 
 def test(console: Console, request: Request) -> dict[str, Any]:
     """The run as a pytest case."""
-    run, recording = _recording(console, request)
-    return copy_as_test.of(
-        console.redaction, run.name, run.arn, recording.definition, recording.history
-    )
+    run, recording = _recording(console, request, math.inf)
+    with recording.lock:
+        return copy_as_test.of(
+            console.redaction, run.name, run.arn, recording.definition, recording.history
+        )
 
 
 # -- Writing --------------------------------------------------------------------------------------
@@ -624,12 +765,14 @@ def rerun(console: Console, request: Request) -> dict[str, Any]:
 # -- Small things ---------------------------------------------------------------------------------
 
 
-def _recording(console: Console, request: Request) -> tuple[Run, Recording]:
+def _recording(console: Console, request: Request, deadline: float) -> tuple[Run, Recording]:
+    """A run and its history: until the deadline, as far as it has been read."""
     runs = console.runs
     run = runs.get(request.path_params["id"])
     if run.running:
         runs.note(runs.describe(run.arn))
-    return run, runs.recording(run)
+    seconds = None if math.isinf(deadline) else remaining(deadline)
+    return run, runs.recording(run, seconds)
 
 
 def _titles(console: Console) -> dict[str, str]:
@@ -645,16 +788,6 @@ def duration(ms: float) -> str:
     if minutes < 60:
         return f"{minutes} min {seconds:02d} s"
     return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def value(given: Any) -> Any:
-    """JSON as a value; what is none as it is."""
-    if not isinstance(given, str):
-        return given
-    try:
-        return json.loads(given)
-    except (ValueError, RecursionError):
-        return given
 
 
 def whole(given: str | None, default: int, most: int) -> int:

@@ -9,19 +9,24 @@ import threading
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as NotYetError
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from console.aws import Aws, BadRequestError, ConsoleError, NotFoundError
+from console.aws import Aws, BadRequestError, ConsoleError, NotAllowedError, NotFoundError
 from console.definition import Definition, parse, processor
-from console.history import History, millis, token_values
+from console.history import WAITING, History, millis, token_values
 from console.labels import Labels, texts
 from console.redaction import Redaction
 from console.stack import Inventory, Machine
 
+PATIENCE = 0.1  # seconds that a page or a poll waits for a history; the rest comes later
 KEPT = 1_000  # runs of a machine that are read at first; older ones when somebody asks
-HISTORY_BYTES = 96 * 1024 * 1024  # of texts in the histories that are kept
+HISTORY_BYTES = 256 * 1024 * 1024  # of the histories that are kept, about
+EVENT_BYTES = 1_600  # of an event without its texts, with what is derived from it; measured
+HISTORY_PAGE = 500  # events: a page of a run shows the first ones while the others are read
+DENIED = 30.0  # seconds until what the credentials did not allow is tried again
 NEWEST = 100  # runs whose labels and states are read before anybody lists them
 STATUSES = ("RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED", "PENDING_REDRIVE")
 _COUNTED = {
@@ -34,6 +39,7 @@ _COUNTED = {
 }
 T = TypeVar("T")
 R = TypeVar("R")
+Took = Callable[["Recording", list[dict[str, Any]]], None]
 
 
 @dataclass(eq=False)
@@ -54,15 +60,20 @@ class Run:
     error: str | None = None
     failed_state: str | None = None
     states: list[str] = field(default_factory=list)
-    waiting: bool = False
+    callbacks: int = 0  # tasks that wait for one
     detailed_for: str | None = None  # the status for which label, error and states were read
-    events: int = 0  # in its history, when that was last read
+    events: int = 0  # in its history, as far as it has been read
+    events_complete: bool = False  # whether these were all
     wanted: bool = False  # a page lists it, so its label and states are worth reading
     next_look: float = 0.0  # time.monotonic() at which the history of a running one is read again
 
     @property
     def label(self) -> str:
         return self.labels.of(self.texts or (), self.name)
+
+    @property
+    def waiting(self) -> bool:
+        return self.callbacks > 0
 
     @property
     def running(self) -> bool:
@@ -86,7 +97,10 @@ class Run:
 
 
 class Recording:
-    """The history of one run: its events, and the states they add up to."""
+    """The history of one run: its events, and the states they add up to.
+
+    Hold `lock` while looking at the events or the history: another thread may add to them.
+    """
 
     def __init__(self, arn: str, definition: Definition) -> None:
         self.arn = arn
@@ -94,30 +108,60 @@ class Recording:
         self.events: list[dict[str, Any]] = []
         self.history = History(definition)
         self.size = 0
+        self.complete = False  # whether it was read to its end, at that time
         self.complete_for: str | None = None  # status after which nothing can follow
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
+        self._reading: Future[None] | None = None
+        self._begin = threading.Lock()
 
-    def read(self, aws: Aws, status: str) -> bool:
-        """Fetch what is new. Returns whether there was anything."""
-        with self.lock:
-            if self.complete_for is not None and self.complete_for == status:
-                return False
-            known = len(self.events)
-            self._take(list(self._since(aws, self.events[-1]["id"] if self.events else 0)))
-            ended = self.history.status
-            self.complete_for = ended if ended == status and ended != "RUNNING" else None
-            return len(self.events) > known
+    def read(
+        self,
+        aws: Aws,
+        status: str,
+        pool: ThreadPoolExecutor,
+        took: Took,
+        seconds: float | None,
+    ) -> None:
+        """Fetch what is new. After `seconds` the rest is fetched in the background.
 
-    def _since(self, aws: Aws, last: int) -> Iterable[dict[str, Any]]:
-        """The events after the last one that is known."""
-        if not last:
-            return aws.pages(
-                "stepfunctions",
-                "get_execution_history",
-                "events",
-                executionArn=self.arn,
-                PaginationConfig={"PageSize": 1000},
-            )
+        `took` is called with each page of events, before anybody else can see them.
+        """
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while True:
+            with self._begin:
+                if self.complete_for is not None and self.complete_for == status:
+                    return
+                mine = self._reading is None
+                if mine:
+                    self._reading = pool.submit(self._read, aws, status, took)
+                reading = self._reading
+            assert reading is not None
+            try:
+                reading.result(None if deadline is None else max(0, deadline - time.monotonic()))
+            except NotYetError:
+                return
+            if mine:  # else what has happened since that reading began may be missing
+                return
+
+    def _read(self, aws: Aws, status: str, took: Took) -> None:
+        try:
+            for events, last in self._since(aws, self.events[-1]["id"] if self.events else 0):
+                with self.lock:
+                    self._take(events)
+                    self.complete = self.complete or last
+                    ended = self.history.status
+                    if last and ended == status and ended != "RUNNING":
+                        self.complete_for = ended
+                    took(self, events)
+        finally:
+            with self._begin:
+                self._reading = None
+
+    def _since(self, aws: Aws, last: int) -> Iterator[tuple[list[dict[str, Any]], bool]]:
+        """The events after the last one that is known, in order, and whether these are all."""
+        if not last or not self.complete:
+            yield from self._pages(aws, last)
+            return
         new: list[dict[str, Any]] = []
         for event in aws.pages(
             "stepfunctions",
@@ -131,13 +175,29 @@ class Recording:
                 break
             new.append(event)
         new.reverse()
-        return new
+        yield new, True
+
+    def _pages(self, aws: Aws, last: int) -> Iterator[tuple[list[dict[str, Any]], bool]]:
+        """All pages from the first; without what is known."""
+        token: str | None = None
+        while True:
+            page = aws.call(
+                "stepfunctions",
+                "get_execution_history",
+                executionArn=self.arn,
+                maxResults=HISTORY_PAGE,
+                **({"nextToken": token} if token else {}),
+            )
+            token = page.get("nextToken")
+            yield [event for event in page["events"] if event["id"] > last], token is None
+            if token is None:
+                return
 
     def _take(self, events: list[dict[str, Any]]) -> None:
         self.events += events
         self.history.extend(events)
         for event in events:
-            self.size += 400 + sum(
+            self.size += EVENT_BYTES + sum(
                 len(text)
                 for details in event.values()
                 if isinstance(details, dict)
@@ -160,10 +220,16 @@ class Runs:
         self._without_list: set[str] = set()  # machine ARNs
         self._definitions: dict[str, Definition] = {}
         self._recordings: OrderedDict[str, Recording] = OrderedDict()
-        self._refreshed = 0.0
+        self._refreshed = float("-inf")
+        self._not_listed: list[NotAllowedError] = []
+        self._not_detailed: NotAllowedError | None = None
         self._lock = threading.RLock()
         self._refreshing = threading.Lock()
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="console-aws")
+        # Apart from the pool: its threads wait for these.
+        self._histories = ThreadPoolExecutor(8, thread_name_prefix="console-history")
+        # Told when more of a run's history has been read, in any thread.
+        self.on_progress: Callable[[Run], None] = lambda _: None
 
     # -- The list ---------------------------------------------------------------------------------
 
@@ -177,21 +243,39 @@ class Runs:
         with self._refreshing:
             if time.monotonic() - self._refreshed < older_than:
                 return []
-            changed = [
-                run for found in self.parallel(self._refresh, self.machines) for run in found
-            ]
+            changed: list[Run] = []
+            denied: list[NotAllowedError] = []
+            machines = self.machines
+            for found in self.parallel(self._refresh, machines):
+                if isinstance(found, NotAllowedError):
+                    denied.append(found)
+                else:
+                    changed += found
+            if denied and len(denied) == len(machines):
+                raise denied[0]
+            self._not_listed = denied
             self._refreshed = time.monotonic()
             return changed
 
-    def _refresh(self, machine: Machine) -> list[Run]:
+    def problems(self) -> list[dict[str, Any]]:
+        """What the credentials do not allow to read of runs."""
+        found = [{"what": "runs of some workflows"} | error.as_dict() for error in self._not_listed]
+        if self._not_detailed is not None:
+            what = {"what": "labels, states and errors of runs"}
+            found.append(what | self._not_detailed.as_dict())
+        return [one for at, one in enumerate(found) if one not in found[:at]]
+
+    def _refresh(self, machine: Machine) -> list[Run] | NotAllowedError:
         changed = []
         with self._lock:
             open_before = {run.arn for run in self._of(machine.name) if run.running}
         seen: set[str] = set()
         try:
             newest = list(self._newest(machine))
-        except ConsoleError as error:
-            if machine.type != "EXPRESS" or not isinstance(error, BadRequestError):
+        except NotAllowedError as error:
+            return error
+        except BadRequestError:
+            if machine.type != "EXPRESS":
                 raise
             self._without_list.add(machine.arn)
             return []
@@ -200,7 +284,15 @@ class Runs:
             if (run := self.note(item)) is not None:
                 changed.append(run)
         for arn in open_before - seen:
-            described = self.describe(arn)
+            try:
+                described = self.describe(arn)
+            except NotFoundError:  # its machine was deleted and made again
+                with self._lock:
+                    self.by_id.pop(run_id(arn), None)
+                continue
+            except NotAllowedError as error:
+                self._not_detailed = error
+                continue
             if (run := self.note(described)) is not None:
                 changed.append(run)
         return changed
@@ -239,12 +331,13 @@ class Runs:
             run = self.by_id.get(run_id(arn))
             if run is None:
                 machine = machine_name(arn)
-                found = self.inventory.machine(machine)
+                owner, slash, label = machine.partition("/")  # with a label: an item of a Map
+                found = self.inventory.machine(owner)
                 run = Run(
                     run_id(arn),
                     arn,
                     machine,
-                    found.title if found else machine,
+                    f"{found.title}{slash}{label}" if found else machine,
                     item["name"],
                     status,
                     millis(item["startDate"]),
@@ -259,7 +352,7 @@ class Runs:
                 run.next_look = 0.0
             run.revision += 1
             if not run.running:
-                run.states, run.waiting = [], False
+                run.states, run.callbacks = [], 0
             return run
 
     def _of(self, machine: str | None) -> list[Run]:
@@ -333,7 +426,7 @@ class Runs:
         runs = [run for run in self._of(None) if run.machine in names]  # without Maps' items
         return {
             "running": sum(run.running for run in runs),
-            "waiting": sum(run.waiting for run in runs),
+            "waiting": sum(run.callbacks for run in self.running()),
             "runs": len(runs),
         }
 
@@ -356,38 +449,52 @@ class Runs:
 
     def _detail(self, run: Run) -> Run | None:
         before = json.dumps(run.summary())
-        status = run.status
+        status, read = run.status, True
         try:
             if run.texts is None:
-                run.texts = texts(self.describe(run.arn).get("input"))
-                run.labels.add(run.texts)
+                self._label(run, self.describe(run.arn))
             if status != "SUCCEEDED":
-                self.recording(run)
+                read = self.recording(run, PATIENCE).complete
         except NotFoundError:  # AWS deletes histories after 90 days
             pass
-        run.detailed_for = status
+        except NotAllowedError as error:
+            self._not_detailed = error
+            run.next_look = time.monotonic() + DENIED
+        if read:
+            run.detailed_for = status
         if json.dumps(run.summary()) == before:
             return None
         run.revision += 1
         return run
 
+    def _label(self, run: Run, described: dict[str, Any]) -> None:
+        """Take over what may be the run's label."""
+        with self._lock:  # its texts count once
+            if run.texts is None:
+                run.texts = texts(described.get("input"))
+                run.labels.add(run.texts)
+
     def _observe(self, run: Run, recording: Recording) -> None:
         """Take over what the history says about the run as a whole."""
-        history = recording.history
-        if history.count != run.events:
-            run.events = history.count
-            run.revision += 1
-        if run.running:
-            current = history.current()
-            run.states = list(dict.fromkeys(visit.node.name for visit in current))[:20]
-            run.waiting = any(v.node.callback and v.status == "waiting" for v in current)
-            last = millis(recording.events[-1]["timestamp"]) if recording.events else run.started_at
-            silence = time.time() - last / 1000
-            run.next_look = time.monotonic() + min(30.0, max(0.8, silence / 10))
-        else:
-            failed = history.failed_visit()
-            run.error = history.error
-            run.failed_state = failed.node.name if failed else None
+        with recording.lock:
+            history = recording.history
+            if (history.count, recording.complete) != (run.events, run.events_complete):
+                run.events, run.events_complete = history.count, recording.complete
+                run.revision += 1
+            if not recording.complete:
+                return
+            if run.running:
+                current = history.current()
+                run.states = list(dict.fromkeys(visit.node.name for visit in current))[:20]
+                run.callbacks = sum(v.node.callback and v.status == WAITING for v in current)
+                events = recording.events
+                last = millis(events[-1]["timestamp"]) if events else run.started_at
+                silence = time.time() - last / 1000
+                run.next_look = time.monotonic() + min(30.0, max(0.8, silence / 10))
+            else:
+                failed = history.failed_visit()
+                run.error = history.error
+                run.failed_state = failed.node.name if failed else None
 
     def look_now(self, arns: Iterable[str | None]) -> None:
         """Something has happened to these runs (None: to any): read their histories next."""
@@ -405,6 +512,14 @@ class Runs:
             run = self.note(self.describe(self.arn(identifier))) or self.by_id[identifier]
         return run
 
+    def opened(self, identifier: str) -> tuple[Run, dict[str, Any]]:
+        """The run with this id, and what AWS says about it now. Raises NotFoundError."""
+        described = self.describe(self.arn(identifier))
+        self.note(described)
+        run = self.by_id[identifier]
+        self._label(run, described)
+        return run, described
+
     def arn(self, identifier: str) -> str:
         """The ARN of a run, by its id."""
         machine, _, name = identifier.partition(":")
@@ -418,18 +533,33 @@ class Runs:
         self.redaction.learn_from(described.get("input"))
         return described
 
-    def recording(self, run: Run) -> Recording:
-        """The run's history, up to date."""
+    def without_history(self, run: Run) -> Recording:
+        """What is known of a run whose history may not be read."""
+        recording = Recording(run.arn, self.definition(run.arn))
+        recording.complete = True
+        return recording
+
+    def recording(self, run: Run, seconds: float | None = None) -> Recording:
+        """The run's history, up to date.
+
+        A long one takes seconds to read: after `seconds` the rest comes in the background, and
+        `on_progress` is told of it.
+        """
         with self._lock:
             recording = self._recordings.get(run.arn)
         if recording is None:
             definition = self.definition(run.arn)
             with self._lock:
                 recording = self._recordings.setdefault(run.arn, Recording(run.arn, definition))
-        if recording.read(self.aws, run.status):
-            for visit in recording.history.visits:
-                if visit.node.callback:
-                    self.redaction.learn(token_values(visit))
+
+        def took(recording: Recording, events: list[dict[str, Any]]) -> None:
+            before = run.revision
+            self._learn(recording.history, events)
+            self._observe(run, recording)
+            if run.revision != before:
+                self.on_progress(run)
+
+        recording.read(self.aws, run.status, self._histories, took, seconds)
         self._observe(run, recording)
         with self._lock:
             if run.arn in self._recordings:  # another thread may have dropped it
@@ -440,11 +570,18 @@ class Runs:
                 total -= dropped.size
         return recording
 
-    def known_history(self, run: Run) -> History | None:
+    def _learn(self, history: History, events: list[dict[str, Any]]) -> None:
+        """Hide the task tokens that these events have."""
+        for event in events:
+            if event["type"].endswith("Scheduled"):
+                visit = history.visit_at(event["id"])
+                if visit is not None and visit.node.callback:
+                    self.redaction.learn(token_values(visit))
+
+    def known_recording(self, run: Run) -> Recording | None:
         """The run's history as it was last read, if it is still kept."""
         with self._lock:
-            recording = self._recordings.get(run.arn)
-        return recording.history if recording else None
+            return self._recordings.get(run.arn)
 
     def running(self) -> list[Run]:
         """The runs that have not ended."""

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from console.aws import Aws, ConsoleError, NotFoundError
+from console.aws import Aws, NotAllowedError, NotFoundError
 
 _KINDS = {
     "AWS::StepFunctions::StateMachine": "machine",
@@ -66,6 +66,7 @@ class Inventory:
     resources: dict[str, tuple[Resource, ...]] = field(default_factory=dict)  # by kind
     # Functions that write or read the event log. They see every run and are part of none.
     observers: frozenset[str] = frozenset()
+    problems: list[dict[str, Any]] = field(default_factory=list)  # what could not be read
 
     @property
     def event_log(self) -> str | None:
@@ -106,9 +107,13 @@ def discover(aws: Aws, stack: str) -> Inventory:
             name = re.split(r"[:/]", physical)[-1]
             found = Resource(kind, logical, physical, title(name, stack, logical))
             resources.setdefault(kind, []).append(found)
+    problems: list[dict[str, Any]] = []
     if resources.get("machine"):
-        for item in aws.pages("stepfunctions", "list_state_machines", "stateMachines"):
-            types[item["stateMachineArn"]] = item
+        try:
+            for item in aws.pages("stepfunctions", "list_state_machines", "stateMachines"):
+                types[item["stateMachineArn"]] = item
+        except NotAllowedError as error:
+            problems.append({"what": "types of machines"} | error.as_dict())
     machines = [
         Machine(
             one.name,
@@ -129,11 +134,12 @@ def discover(aws: Aws, stack: str) -> Inventory:
             kind: tuple(sorted(found, key=lambda one: one.title))
             for kind, found in resources.items()
         },
-        _observers(aws, outputs.get(EVENT_LOG_OUTPUT)),
+        _observers(aws, outputs.get(EVENT_LOG_OUTPUT), problems),
+        problems,
     )
 
 
-def _observers(aws: Aws, event_log: str | None) -> frozenset[str]:
+def _observers(aws: Aws, event_log: str | None, problems: list[dict[str, Any]]) -> frozenset[str]:
     """The functions that have the event log in their environment."""
     if event_log is None:
         return frozenset()
@@ -143,7 +149,8 @@ def _observers(aws: Aws, event_log: str | None) -> frozenset[str]:
             for function in aws.pages("lambda", "list_functions", "Functions")
             if event_log in function.get("Environment", {}).get("Variables", {}).values()
         )
-    except ConsoleError:  # without this permission, their lines are among a run's
+    except NotAllowedError as error:  # their lines are among a run's
+        problems.append({"what": "functions"} | error.as_dict())
         return frozenset()
 
 

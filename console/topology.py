@@ -9,19 +9,19 @@ What the credentials may not read is left out and named in `Topology.problems`.
 
 import json
 import re
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from console.aws import Aws, BadRequestError, ConsoleError, NotFoundError
 from console.definition import Definition, Node, parameters, parse
 from console.stack import Inventory, Machine, Resource
+from console.values import strings
 
-FRESH = 60.0  # seconds until the connections are read again
+FRESH = 60.0  # seconds until the connections are read again while somebody looks
 DEFAULT_BUS = "default"
+RULES, METHODS = "rules", "methods of APIs"  # in `Topology.problems`
 SHORTEST_NAME = 6  # characters of a name that is looked for among a function's variables
 PARTS = (
     "api",
@@ -91,12 +91,20 @@ class Topology:
 
     parts: dict[str, Part] = field(default_factory=dict)
     connections: list[Connection] = field(default_factory=list)
-    definitions: dict[str, str] = field(default_factory=dict)  # by machine name, as deployed
+    definitions: dict[str, Definition] = field(default_factory=dict)  # by machine name
     rules: list[Rule] = field(default_factory=list)
+    # Method and path of the APIs, and what they call.
+    methods: list[tuple[str, str]] = field(default_factory=list)
     problems: list[dict[str, Any]] = field(default_factory=list)
+    # Parts that record or show the events of all runs, and belong to none.
+    observers: frozenset[str] = frozenset()
 
     def leading_to(self, part: str) -> list[Connection]:
         return [one for one in self.connections if one.target == part]
+
+    def takes_failures(self, part: str) -> bool:
+        """Whether something of the stack sends its failures there."""
+        return any(one.kind == "fails" for one in self.leading_to(part))
 
     def from_(self, part: str) -> list[Connection]:
         return [one for one in self.connections if one.source == part]
@@ -163,7 +171,7 @@ class Names:
     def mentioned(self, value: Any) -> Iterator[str]:
         """The stack's parts that are named in a value, each once."""
         seen: set[str] = set()
-        for text in _texts(value):
+        for text in strings(value):
             found = self._known.get(text) if len(text) >= SHORTEST_NAME else None
             if found is None and text.startswith(("arn:", "http")):
                 found = self.of(text)
@@ -173,15 +181,29 @@ class Names:
                 seen.add(found)
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _texts(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
+def observers(topology: Topology, functions: Iterable[str]) -> frozenset[str]:
+    """The parts around functions that observe: their queues, and rules that lead nowhere else.
+
+    A queue's dead-letter queue is one of them, too, if nothing else sends failures there.
+    """
+    found = {f"function/{name}" for name in functions}
+    while True:
+        more = set()
+        for part in topology.parts.values():
+            if part.id in found:
+                continue
+            around: list[list[str]] = []
+            if part.kind in ("queue", "rule"):
+                leaving = topology.from_(part.id)
+                around.append([one.target for one in leaving if one.kind != "fails"])
+            if part.kind == "queue":
+                coming = topology.leading_to(part.id)
+                around.append([one.source for one in coming if one.kind == "fails"])
+            if any(parts and found.issuperset(parts) for parts in around):
+                more.add(part.id)
+        if not more:
+            return frozenset(found)
+        found |= more
 
 
 # -- Machines -------------------------------------------------------------------------------------
@@ -377,39 +399,14 @@ def read_rule(aws: Aws, resource: Resource, buses: list[str]) -> Rule | None:
 
 
 class Reader:
-    """Reads the topology of a stack, and keeps it for a while.
-
-    What is too old is read again in the background: a page gets what is known meanwhile.
-    """
+    """Reads the topology of a stack."""
 
     def __init__(self, aws: Aws) -> None:
         self._aws = aws
         self._pool = ThreadPoolExecutor(8, thread_name_prefix="console-topology")
-        self._again = ThreadPoolExecutor(1, thread_name_prefix="console-topology-again")
-        self._lock = threading.Lock()
-        self._known: Topology | None = None
-        self._of: Inventory | None = None
-        self._read_at = 0.0
-        self._reading: Future[None] | None = None
-
-    def topology(self, inventory: Inventory) -> Topology:
-        """The stack's parts and connections. Raises no error for what may not be read."""
-        with self._lock:
-            same = self._of is not None and self._of.resources == inventory.resources
-            if self._known is not None and same:
-                old = time.monotonic() - self._read_at > FRESH
-                if old and (self._reading is None or self._reading.done()):
-                    self._reading = self._again.submit(self._read, inventory)
-                return self._known
-            self._read(inventory)
-            assert self._known is not None
-            return self._known
-
-    def _read(self, inventory: Inventory) -> None:
-        found = self.read(inventory)
-        self._known, self._of, self._read_at = found, inventory, time.monotonic()
 
     def read(self, inventory: Inventory) -> Topology:
+        """The stack's parts and connections. Raises no error for what may not be read."""
         topology = Topology()
         names = Names(inventory, topology)
         jobs: list[tuple[str, Callable[[], Any]]] = []
@@ -420,7 +417,7 @@ class Reader:
         for machine in inventory.machines:
             job("definitions of machines", self._machine, machine)
         for rule in inventory.of_kind("rule"):
-            job("rules", self._rule, rule, [bus.name for bus in inventory.of_kind("bus")])
+            job(RULES, self._rule, rule, [bus.name for bus in inventory.of_kind("bus")])
         for bucket in inventory.of_kind("bucket"):
             job("notifications of buckets", self._bucket, bucket)
         for queue in inventory.of_kind("queue"):
@@ -430,7 +427,7 @@ class Reader:
         for schedule in inventory.of_kind("schedule"):
             job("schedules", self._schedule, schedule)
         for api in inventory.of_kind("api"):
-            job("methods of APIs", self._api, api)
+            job(METHODS, self._api, api)
         functions = {one.name for one in inventory.of_kind("function")}
         if functions:
             job("functions", self._functions, functions)
@@ -447,6 +444,7 @@ class Reader:
                 continue
             topology.connections += outcome(names, topology)
         topology.connections = list(dict.fromkeys(topology.connections))
+        topology.observers = observers(topology, inventory.observers)
         return topology
 
     # Each reads from AWS, and returns how what it read becomes connections.
@@ -455,11 +453,11 @@ class Reader:
         described = self._aws.call(
             "stepfunctions", "describe_state_machine", stateMachineArn=machine.arn
         )
-        text = described["definition"]
+        definition = parse(described["definition"])
 
         def take(names: Names, topology: Topology) -> list[Connection]:
-            topology.definitions[machine.name] = text
-            return list(of_machine(names, machine.name, parse(text)))
+            topology.definitions[machine.name] = definition
+            return list(of_machine(names, machine.name, definition))
 
         return take
 
@@ -542,6 +540,7 @@ class Reader:
             part = names.part("api", api.name)
             # The physical id of an API says nothing.
             topology.parts[part] = Part(part, "api", api.name, api.logical_id)
+            topology.methods += methods
             return list(of_api(names, api.name, methods))
 
         return take

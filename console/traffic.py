@@ -7,13 +7,13 @@ received it.
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from ipaddress import ip_address, ip_network
 from typing import Any
 
-from console.definition import Definition, parameters
+from console.definition import parameters
 from console.topology import DEFAULT_BUS, Connection, Topology
 from handlers.observability.timeline import (
     ANYONE,
@@ -24,6 +24,7 @@ from handlers.observability.timeline import (
 )
 
 OUTSIDE = "outside/outside"
+REMEMBERED = 100_000  # events whose rules are known
 
 
 @dataclass
@@ -36,23 +37,48 @@ class Traffic:
     )  # (producer, rule that its event matched)
 
 
-def observed(
-    events: Iterable[Event], topology: Topology, definitions: Mapping[str, Definition]
-) -> Traffic:
-    """The way of each event."""
+class Matching:
+    """The rules that match an event. What has been found is kept: most events are seen again."""
+
+    def __init__(self, topology: Topology) -> None:
+        self.topology = topology
+        self._patterns = {
+            f"rule/{rule.bus}|{rule.name}": json.loads(rule.pattern)
+            for rule in topology.rules
+            if rule.pattern and rule.enabled
+        }
+        self._known: dict[str, tuple[str, ...]] = {}  # by id
+
+    def of(self, identifier: str, event: Callable[[], Event]) -> tuple[str, ...]:
+        """The rules that match the event with this id."""
+        found = self._known.get(identifier)
+        if found is None:
+            envelope = _envelope(event())
+            found = tuple(name for name, one in self._patterns.items() if matches(one, envelope))
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            self._known[identifier] = found
+        return found
+
+
+Groups = Mapping[tuple[str, ...], list[Event]]  # by the rules that match
+
+
+def grouped(events: Iterable[Event], topology: Topology) -> Groups:
+    """Events by the rules that match them."""
+    matching = Matching(topology)
+    groups: dict[tuple[str, ...], list[Event]] = defaultdict(list)
+    for event in events:
+        groups[matching.of(event.id, lambda event=event: event)].append(event)  # type: ignore[misc]
+    return groups
+
+
+def observed(groups: Groups, topology: Topology) -> Traffic:
+    """The way of each event. Of the details, nothing is needed any more."""
     traffic = Traffic()
     found = traffic.counts
-    groups: dict[tuple[str, ...], list[Event]] = defaultdict(list)
     rules = {f"rule/{rule.bus}|{rule.name}": rule for rule in topology.rules}
-    patterns = {
-        name: json.loads(rule.pattern)
-        for name, rule in rules.items()
-        if rule.pattern and rule.enabled
-    }
-    for event in events:
-        envelope = _envelope(event)
-        groups[tuple(n for n, one in patterns.items() if matches(one, envelope))].append(event)
-    producers = Producers(topology, definitions)
+    producers = Producers(topology)
     for matching, group in groups.items():
         catalogue = [
             CataloguedEvent(*kind, producers.of(kind), matching)
@@ -96,14 +122,14 @@ def _envelope(event: Event) -> dict[str, Any]:
 class Producers:
     """Who may have put an event: states that do so, by their definition, and every function."""
 
-    def __init__(self, topology: Topology, definitions: Mapping[str, Definition]) -> None:
+    def __init__(self, topology: Topology) -> None:
         self._functions = {
             f"function {part.title}": part.id
             for part in topology.parts.values()
             if part.kind == "function"
         }
         self._states: dict[tuple[str, str], list[str]] = defaultdict(list)
-        for machine, definition in definitions.items():
+        for machine, definition in topology.definitions.items():
             for node in definition.nodes.values():
                 entries = parameters(node.definition).get("Entries")
                 if ":events:putEvents" in node.resource and isinstance(entries, list):

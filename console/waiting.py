@@ -16,6 +16,7 @@ from console.aws import BadRequestError, NotFoundError
 from console.core import Console
 from console.history import WAITING, History, Inside, Visit, number, token_values
 from console.runs import Run, Runs
+from console.values import parsed
 from console.web import Server
 
 READ_AT_ONCE = 200  # histories of running executions that one request reads
@@ -61,7 +62,7 @@ class Callback:
             "resource": console.inventory.title("function", resource) if resource else None,
             "attempt": attempt.n,
             "comment": visit.node.definition.get("Comment"),
-            "parameters": json_or_text(attempt.parameters),
+            "parameters": parsed(attempt.parameters),
             "answerable": self.token is not None,
         }
 
@@ -75,13 +76,6 @@ def item_of(inside: Inside) -> int | None:
         if owner is not None and owner.node.type == "Map":
             return index
     return None
-
-
-def json_or_text(text: str | None) -> Any:
-    try:
-        return json.loads(text or "null")
-    except (ValueError, RecursionError):
-        return text
 
 
 def open_callbacks(run: Run, history: History) -> Iterator[Callback]:
@@ -100,11 +94,12 @@ def callbacks(runs: Runs) -> tuple[list[Callback], bool]:
     found: list[Callback] = []
     unread = False
     for run in running:
-        history = runs.known_history(run)
-        if history is None:
+        recording = runs.known_recording(run)
+        if recording is None or not recording.complete:
             unread = True
-        elif run.running:
-            found += open_callbacks(run, history)
+        if recording is not None and run.running:
+            with recording.lock:
+                found += open_callbacks(run, recording.history)
     found.sort(key=lambda one: (one.visit.waiting_since or 0, one.run.id, one.number))
     return found, not unread
 
@@ -121,6 +116,7 @@ def listed(console: Console, request: Request) -> dict[str, Any]:
         "waiting": [one.as_dict(console) for one in found[:MOST]],
         "total": len(found),
         "complete": complete,
+        "problems": runs.problems(),
     }
 
 
@@ -156,10 +152,11 @@ def _one(console: Console, request: Request) -> Callback:
     found, _ = callbacks(runs)
     for waiting in found:
         if waiting.id == wanted:
-            runs.recording(waiting.run)  # what is known may be old
-            for now in open_callbacks(waiting.run, runs.recording(waiting.run).history):
-                if now.id == wanted:
-                    return now
+            recording = runs.recording(waiting.run)  # what is known may be old
+            with recording.lock:
+                for now in open_callbacks(waiting.run, recording.history):
+                    if now.id == wanted:
+                        return now
     raise NotFoundError("The task does not wait any more.")
 
 
@@ -178,20 +175,6 @@ def _answer(
 
 
 def routes(server: Server) -> list[Route]:
-    def count() -> dict[str, int | None]:
-        """Open callbacks, of the histories that have been read."""
-        runs = server.console.known_runs
-        if runs is None:
-            return {}
-        return {
-            "waiting": sum(
-                sum(1 for _ in open_callbacks(run, history))
-                for run in runs.running()
-                if run.waiting and (history := runs.known_history(run)) is not None
-            )
-        }
-
-    server.poller.counters.append(count)
     return [
         server.get("waiting", listed),
         server.post("waiting/{id}/complete", complete),

@@ -6,11 +6,13 @@ waits for AWS.
 """
 
 import asyncio
+import gzip
 import json
 import re
 import secrets
+import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from console.aws import ConsoleError
 from console.core import Console
+from console.links import Link
 from console.polling import Poller
 from console.runs import Run
 
@@ -49,6 +52,11 @@ _TYPES = {
 }
 TOKEN_HEADER = "x-console-token"
 MOST_BODY = 1_048_576  # bytes of a request
+PATIENCE = 0.15  # seconds that a page waits for an answer; then it asks again
+MOST_ANSWERS = 100  # that were not there in time, kept for whoever asks again
+ABANDONED = 5.0  # seconds after which an answer that nobody has fetched is too old
+LEAST_ZIPPED = 1_000  # bytes of an answer
+ZIPPED = 4  # level: higher ones take longer than they save on this machine's own network
 
 _HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -63,6 +71,8 @@ _HEADERS = {
 Endpoint = Callable[[Console, Request], Any]
 # What another page knows of a run, such as its events: rows of the timeline.
 Contribution = Callable[[Console, Run], list[dict[str, Any]]]
+# What another page knows a run to have left behind, such as its mails.
+Remains = Callable[[Console, Run], list[Link]]
 
 
 class Server:
@@ -72,10 +82,25 @@ class Server:
         self.console = console
         self.base = base
         self.token = secrets.token_urlsafe(32)
-        self.contributions: list[Contribution] = []
+        self.contributions: dict[str, Contribution] = {}  # by what they read
+        self.remains: dict[str, Remains] = {}
         self.executor = ThreadPoolExecutor(8, thread_name_prefix="console")
         self.background = ThreadPoolExecutor(4, thread_name_prefix="console-background")
-        self.poller = Poller(lambda: console.runs, console.redaction.clean, self.executor)
+        self.poller = Poller(lambda: console.runs, console.redaction.clean)
+        # Answers under way, or not fetched yet, with the time.monotonic() of the last request.
+        self._answers: dict[str, tuple[Future[Response], float]] = {}  # by address
+        self._prepared = False
+        console.on_change = lambda: self.poller.tell("resync", {})
+
+    def prepare(self) -> None:
+        """Read in the background what pages need first."""
+        if not self._prepared:
+            self._prepared = True
+            self.background.submit(self.console.prepare)
+
+    def metrics_changed(self) -> None:
+        """Pages that show metrics fetch them again."""
+        self.poller.tell("metrics", {})
 
     # -- Routes -----------------------------------------------------------------------------------
 
@@ -86,7 +111,10 @@ class Server:
         """
 
         async def answer(request: Request) -> Response:
-            return await self._answer(endpoint, request)
+            self.prepare()
+            if prefers_soon(request):
+                return await self._soon(endpoint, request)
+            return await asyncio.wrap_future(self._begin(endpoint, request))
 
         return Route(f"/{path}", answer, methods=["GET"])
 
@@ -112,17 +140,20 @@ class Server:
             if isinstance(body, Response):
                 return body
             request.state.body = body
-            return await self._answer(endpoint, request)
+            return await asyncio.wrap_future(self._begin(endpoint, request))
 
         return Route(f"/{path}", answer, methods=["POST"])
 
-    async def _answer(self, endpoint: Endpoint, request: Request) -> Response:
+    def _begin(self, endpoint: Endpoint, request: Request) -> Future[Response]:
+        """Let a thread work out the answer."""
+        zipped = "gzip" in request.headers.get("accept-encoding", "")
+
         def work() -> Response:
             try:
                 result = endpoint(self.console, request)
                 if isinstance(result, Response):
                     return result
-                return answered(self.console.redaction.clean(result))
+                return answered(self.console.redaction.clean(result), zipped)
             except ConsoleError as error:
                 return failure(
                     error.status,
@@ -130,35 +161,42 @@ class Server:
                     self.console.redaction.text(error.action) if error.action else None,
                 )
 
-        return await asyncio.get_running_loop().run_in_executor(self.executor, work)
+        return self.executor.submit(work)
+
+    async def _soon(self, endpoint: Endpoint, request: Request) -> Response:
+        """The answer if it takes no longer than PATIENCE; else 202, and who asks again gets it."""
+        address = f"{request.url.path}?{request.url.query}"
+        work, asked_at = self._answers.pop(address, (None, 0.0))
+        if work is None or (work.done() and time.monotonic() - asked_at > ABANDONED):
+            work = self._begin(endpoint, request)
+        done, _ = await asyncio.wait({asyncio.wrap_future(work)}, timeout=PATIENCE)
+        if done:
+            return work.result()
+        self._answers[address] = (work, time.monotonic())
+        while len(self._answers) > MOST_ANSWERS:
+            del self._answers[next(iter(self._answers))]
+        return answered({"reading": True}, status=202)
 
     # -- What is not a page's own -----------------------------------------------------------------
 
-    async def stack(self, request: Request) -> Response:
+    def stack(self, console: Console, request: Request) -> Response:
         """What the page needs to know first."""
-
-        def work() -> Response:
-            console = self.console
-            try:
-                inventory = console.inventory
-            except ConsoleError as error:
-                return failure(error.status, error.message, error.action)
-            return answered(
-                {
-                    "name": console.stack,
-                    "region": console.aws.region,
-                    "account": inventory.account,
-                    "endpoint": console.aws.endpoint,
-                    "local": console.local,
-                    "writable": console.writable,
-                    "hasEventLog": inventory.event_log is not None,
-                    "hasInbox": console.local,
-                    "workflows": [machine.as_dict() for machine in inventory.machines],
-                }
-                | ({"token": self.token} if console.writable else {})
-            )
-
-        return await asyncio.get_running_loop().run_in_executor(self.executor, work)
+        inventory = console.inventory
+        return answered(
+            {
+                "name": console.stack,
+                "region": console.aws.region,
+                "account": inventory.account,
+                "endpoint": console.aws.endpoint,
+                "local": console.local,
+                "writable": console.writable,
+                "hasEventLog": inventory.event_log is not None,
+                "hasInbox": console.local,
+                "workflows": [machine.as_dict() for machine in inventory.machines],
+                "problems": inventory.problems,
+            }
+            | ({"token": self.token} if console.writable else {})
+        )
 
     async def live(self, request: Request) -> Response:
         """Server-sent events."""
@@ -168,6 +206,7 @@ class Server:
 
     async def index(self, request: Request) -> Response:
         """The page itself, at every address that is a page's."""
+        self.prepare()
         path = PAGE / "index.html"
         if not path.is_file():
             return failure(404, f"There is no {path}.")
@@ -222,9 +261,22 @@ async def _body(request: Request) -> Any:
     return body if isinstance(body, dict) else failure(400, "The request is no JSON object.")
 
 
-def answered(value: Any) -> Response:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-    return Response(text, media_type="application/json", headers={"cache-control": "no-store"})
+def prefers_soon(request: Request) -> bool:
+    """Whether who asks rather has an early answer than a complete one (RFC 7240).
+
+    The page does: it asks again, and is told when there is more.
+    """
+    return "respond-async" in request.headers.get("prefer", "")
+
+
+def answered(value: Any, zipped: bool = False, status: int = 200) -> Response:
+    """A JSON response. Compressed in the request's thread, not in the event loop."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str).encode()
+    headers = {"cache-control": "no-store", "vary": "Accept-Encoding"}
+    if zipped and len(text) >= LEAST_ZIPPED:
+        text = gzip.compress(text, ZIPPED)
+        headers["content-encoding"] = "gzip"
+    return Response(text, status, media_type="application/json", headers=headers)
 
 
 def failure(status: int, message: str, action: str | None = None) -> Response:
@@ -312,7 +364,7 @@ def create(console: Console, port: int, base: str = "/console/") -> tuple[ASGIAp
         Mount(
             f"{prefix}/api",
             routes=[
-                Route("/stack", server.stack),
+                server.get("stack", server.stack),
                 Route("/live", server.live),
                 *_pages(server),
                 Route("/{rest:path}", absent, methods=["GET", "POST"]),
@@ -323,5 +375,6 @@ def create(console: Console, port: int, base: str = "/console/") -> tuple[ASGIAp
         Route(f"{prefix}/{{rest:path}}", server.index),
         *([Route(prefix, to_base), Route("/", to_base)] if prefix else []),
     ]
-    app = Starlette(routes=routes, middleware=[Middleware(GZipMiddleware, minimum_size=1000)])
+    zipping = Middleware(GZipMiddleware, minimum_size=LEAST_ZIPPED)
+    app = Starlette(routes=routes, middleware=[zipping])
     return Guard(app, port), server.poller

@@ -11,14 +11,14 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.routing import Route
 
-from console.aws import BadRequestError, ConsoleError, NotFoundError
+from console.aws import BadRequestError, ConsoleError, NotAllowedError, NotFoundError
 from console.core import Console
 from console.definition import parse
 from console.functions import Errors, Metrics, described
 from console.links import Link
 from console.polling import now
 from console.redaction import Keyed
-from console.runs import run_id
+from console.runs import Runs, run_id
 from console.source import formatted
 from console.stack import Machine
 from console.topology import Connection, Topology
@@ -52,19 +52,29 @@ def routes(server: Server) -> list[Route]:
 def listed(console: Console, request: Request) -> dict[str, Any]:
     """The machines of the stack."""
     runs, topology = console.runs, console.topology
-    runs.refresh(older_than=1.0)
+    problems = [*topology.problems]
+    _refresh(runs, problems)
     counted = {row["name"]: row for row in runs.workflows(now())}
     return {
         "workflows": [
             _summary(topology, machine) | {"counts": counted[machine.name]["counts"]}
             for machine in console.inventory.machines
         ],
-        "problems": topology.problems,
+        "problems": problems,
     }
 
 
+def _refresh(runs: Runs, problems: list[dict[str, Any]]) -> None:
+    """Read new runs. What may not be read is noted."""
+    try:
+        runs.refresh(older_than=1.0)
+    except NotAllowedError as error:
+        problems.append({"what": "runs"} | error.as_dict())
+    problems += runs.problems()
+
+
 def _summary(topology: Topology, machine: Machine) -> dict[str, Any]:
-    definition = parse(topology.definitions.get(machine.name, "{}"))
+    definition = topology.definitions.get(machine.name) or parse("{}")
     return {
         "name": machine.name,
         "title": machine.title,
@@ -97,6 +107,7 @@ def _chains(
         for connection in topology.leading_to(part)
         if connection.kind in TRIGGERING
         and connection.source not in passed
+        and connection.source not in topology.observers
         and not (after and connection.kind == "uses")
         # A bus or a machine further back is where an event comes from, and no trigger of this one.
         and not (after and topology.parts[connection.source].kind == "machine")
@@ -164,14 +175,20 @@ def one(console: Console, request: Request) -> dict[str, Any]:
     """A machine: its graph, and the lines of its definition."""
     machine = _machine(console, request)
     topology, runs = console.topology, console.runs
-    text = topology.definitions.get(machine.name)
-    if text is None:  # not yet read, or not allowed
-        text = console.aws.call(
-            "stepfunctions", "describe_state_machine", stateMachineArn=machine.arn
-        )["definition"]
-    definition = parse(text)
+    definition = topology.definitions.get(machine.name)
+    problems = [*topology.problems]
+    if definition is None:  # not yet read, or not allowed
+        try:
+            described_machine = console.aws.call(
+                "stepfunctions", "describe_state_machine", stateMachineArn=machine.arn
+            )
+            definition = parse(described_machine["definition"])
+        except NotAllowedError as error:
+            definition = parse("{}")
+            problem = {"what": "definitions of machines"} | error.as_dict()
+            problems += [] if problem in problems else [problem]
     source, lines = formatted(console.redaction.clean(definition.source))
-    runs.refresh(older_than=1.0)
+    _refresh(runs, problems)
     counted = {row["name"]: row for row in runs.workflows(now())}
     latest, _ = runs.page(machine.name, "", "", "", 1)
     runs.detail(latest, 1)
@@ -183,7 +200,7 @@ def one(console: Console, request: Request) -> dict[str, Any]:
         "calls": calls(topology, machine.name),
         "counts": counted[machine.name]["counts"],
         "latest": latest[0].summary() if latest else None,
-        "problems": topology.problems,
+        "problems": problems,
     }
 
 
@@ -199,14 +216,20 @@ def samples(console: Console, request: Request) -> dict[str, Any]:
     """Inputs of earlier executions: first one of each form, the newest first."""
     machine = _machine(console, request)
     runs = console.runs
-    runs.refresh(older_than=1.0)
+    problems: list[dict[str, Any]] = []
+    _refresh(runs, problems)
     newest, _ = runs.page(machine.name, "", "", "", LOOKED_AT)
 
     def described_run(run: Any) -> dict[str, Any] | None:
         try:
             return runs.describe(run.arn)
+        except NotAllowedError as error:
+            problem = {"what": "inputs of runs"} | error.as_dict()
+            if problem not in problems:
+                problems.append(problem)
         except ConsoleError:
-            return None
+            pass
+        return None
 
     found = []
     for run, execution in zip(newest, runs.parallel(described_run, newest), strict=True):
@@ -224,7 +247,8 @@ def samples(console: Console, request: Request) -> dict[str, Any]:
                 "input": json.loads(text),
             }
             for run, text in varied(found)[:SAMPLES]
-        ]
+        ],
+        "problems": problems,
     }
 
 
@@ -282,7 +306,7 @@ class Page:
     def __init__(self, server: Server) -> None:
         console = server.console
         self.errors = Errors(console.aws)
-        self.metrics = Metrics(console.aws, console.local)
+        self.metrics = Metrics(console.aws, console.local, server.metrics_changed)
 
     def functions(self, console: Console, request: Request) -> dict[str, Any]:
         """Functions of the stack by name (`name`, repeated), or those that a machine calls."""

@@ -46,7 +46,13 @@ def demo(settings: Settings, arguments: argparse.Namespace) -> None:
 
     bring_up(settings)
     aws = Aws(settings)
-    run(aws, console, quick=arguments.quick, verbose=arguments.verbose)
+    run(
+        aws,
+        console,
+        quick=arguments.quick,
+        verbose=arguments.verbose,
+        large=arguments.large,
+    )
     print_console(settings)
     if worth := worth_opening(aws):
         console.print(str(worth), soft_wrap=True, highlight=False, markup=False)
@@ -108,6 +114,7 @@ def main() -> int:
         if name == "demo":
             command.add_argument("--quick", action="store_true", help="skip the slow parts")
             command.add_argument("--verbose", action="store_true", help="show every step")
+            command.add_argument("--large", action="store_true", help="also a million rows")
         if name == "down":
             command.add_argument("--all", action="store_true", help="stop it on every port")
     arguments = parser.parse_args()

@@ -1,106 +1,95 @@
-"""Deploy changed handlers to the local AWS in seconds, without packaging the whole service.
+"""Deploy changed handlers to the local AWS in seconds, without the Serverless Framework.
 
-The deployed package is in the deployment bucket. This module replaces its handlers with those of
-the checkout, and every function loads it again. The result is the package that `serverless package`
-makes of the same checkout: the same names, contents and modes, in the same order.
+This module builds the functions' packages as `serverless package` does. Each function whose package
+has changed gets the new one, under its key in the deployment bucket.
 """
 
 import base64
 import hashlib
-import io
 import json
-import zipfile
+import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from local.aws import Aws, until
-from local.settings import ROOT, STACK
-
-FOLDER = "handlers"
-# The date that osls gives each file of a package (its zip-service.js).
-DATE = (1980, 1, 1, 0, 0, 0)
-MODE, EXECUTABLE = 0o100644, 0o100755
+from local.settings import STACK
+from plugins import packages
 
 
 @dataclass(frozen=True)
-class Deployed:
-    """The package in the deployment bucket, and the functions that run it."""
+class Function:
+    """A deployed function, and the key of its package in the deployment bucket."""
 
-    bucket: str
+    name: str
+    handler: str
+    runtime: str
     key: str
-    functions: tuple[str, ...]
 
 
 def sources() -> list[Path]:
-    """All files of this checkout that are in a package (serverless.yml, package.patterns)."""
-    return sorted(path for path in (ROOT / FOLDER).rglob("*.py") if path.is_file())
+    """All files of this checkout that a package may have."""
+    handlers = packages.ROOT / packages.HANDLERS
+    return sorted(path for path in handlers.rglob("*.py") if path.is_file())
 
 
 def update(aws: Aws) -> None:
     """Make every function run the checkout's handlers."""
-    deployed = _deployed(aws)
+    deployed = list(_deployed(aws))
+    bucket = aws.outputs["ServerlessDeploymentBucketName"]
     s3, functions = aws.client("s3"), aws.client("lambda")
-    package = s3.get_object(Bucket=deployed.bucket, Key=deployed.key)["Body"].read()
-    changed = with_sources(package)
-    # The framework compares this digest with that of the next package to detect changes.
-    digest = base64.b64encode(hashlib.sha256(changed).digest()).decode()
-    s3.put_object(
-        Bucket=deployed.bucket, Key=deployed.key, Body=changed, Metadata={"filesha256": digest}
-    )
-    for name in deployed.functions:
-        functions.update_function_code(
-            FunctionName=name, S3Bucket=deployed.bucket, S3Key=deployed.key
+    running = _digests(aws)
+    changed: dict[str, str] = {}
+    for function, package in _built(deployed):
+        # The framework compares this digest with that of the next package to detect changes.
+        digest = base64.b64encode(hashlib.sha256(package).digest()).decode()
+        if running.get(function.name) == digest:
+            continue
+        s3.put_object(
+            Bucket=bucket, Key=function.key, Body=package, Metadata={"filesha256": digest}
         )
-    until("the functions to load the changed code", lambda: _are_loaded(aws, deployed, digest))
+        functions.update_function_code(
+            FunctionName=function.name, S3Bucket=bucket, S3Key=function.key
+        )
+        changed[function.name] = digest
+    until(
+        "the functions to load the changed code", lambda: changed.items() <= _digests(aws).items()
+    )
 
 
-def with_sources(package: bytes) -> bytes:
-    """A package with the checkout's handlers instead of its own."""
-    written = io.BytesIO()
-    with (
-        zipfile.ZipFile(io.BytesIO(package)) as old,
-        zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as new,
-    ):
-        for path in sources():
-            new.writestr(_entry(path), path.read_bytes())
-        for entry in old.infolist():
-            if not entry.filename.startswith(f"{FOLDER}/"):
-                new.writestr(entry, old.read(entry))
-    return written.getvalue()
+def _built(deployed: list[Function]) -> Iterator[tuple[Function, bytes]]:
+    handlers = {function.name: function.handler for function in deployed}
+    own_runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    byte_code = all(function.runtime == own_runtime for function in deployed)
+    with tempfile.TemporaryDirectory() as folder:
+        packages.build(handlers, Path(folder), byte_code=byte_code)
+        for function in deployed:
+            yield function, (Path(folder) / f"{function.name}.zip").read_bytes()
 
 
-def _entry(path: Path) -> zipfile.ZipInfo:
-    entry = zipfile.ZipInfo(path.relative_to(ROOT).as_posix(), DATE)
-    entry.compress_type = zipfile.ZIP_DEFLATED
-    entry.create_system = 3  # Unix, because the modes are Unix modes
-    entry.external_attr = (EXECUTABLE if path.stat().st_mode & 0o100 else MODE) << 16
-    return entry
-
-
-def _deployed(aws: Aws) -> Deployed:
-    """The functions' code according to the stack's template."""
+def _deployed(aws: Aws) -> Iterator[Function]:
+    """The functions of the stack's template."""
     found = aws.client("cloudformation").get_template(StackName=STACK)["TemplateBody"]
-    template = json.loads(found) if isinstance(found, str) else found
-    functions = list(_functions(template))
-    (key,) = {properties["Code"]["S3Key"] for properties in functions}
-    names = tuple(properties["FunctionName"] for properties in functions)
-    return Deployed(aws.outputs["ServerlessDeploymentBucketName"], key, names)
-
-
-def _functions(template: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    template: dict[str, Any] = json.loads(found) if isinstance(found, str) else found
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Lambda::Function":
-            yield resource["Properties"]
+            properties = resource["Properties"]
+            yield Function(
+                name=properties["FunctionName"],
+                handler=properties["Handler"],
+                runtime=properties["Runtime"],
+                key=properties["Code"]["S3Key"],
+            )
 
 
-def _are_loaded(aws: Aws, deployed: Deployed, digest: str) -> bool:
+def _digests(aws: Aws) -> dict[str, str]:
+    """The digest of the package that each function has loaded."""
     pages = aws.client("lambda").get_paginator("list_functions").paginate()
-    loaded = {
-        function["FunctionName"]
+    return {
+        function["FunctionName"]: function["CodeSha256"]
         for page in pages
         for function in page["Functions"]
-        if function["CodeSha256"] == digest and function["LastUpdateStatus"] == "Successful"
+        if function["LastUpdateStatus"] == "Successful"
     }
-    return loaded.issuperset(deployed.functions)

@@ -1,8 +1,8 @@
 "use strict";
 
 // The Python that packages and tests, and the Lambda runtime of the same version: functions run on the
-// Python they were tested on, and pip's byte code is valid there. This is no plugin: serverless.yml
-// reads `runtime` and `version` from it (docs/decisions/0025-runtime-follows-python.md).
+// Python they were tested on, and its byte code is valid there. This is no plugin: serverless.yml reads
+// `runtime` from it (docs/decisions/0025-runtime-follows-python.md).
 
 const { spawnSync } = require("node:child_process");
 const fs = require("node:fs");

@@ -12,17 +12,24 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from local import deploy, process
 from local.aws import Aws
 from local.errors import LocalError
 from local.settings import ROOT, Settings
-from tests.support import packaged, service_models
+from tests.support import library_caches, packaged
 from tests.support.packaged import Package
 
 RUN_DIRECTORY = "STEPWORKS_TEST_RUN"
 # Ten minutes take three seconds: long enough to look at a waiting execution.
 WAIT_SCALE = 0.005
+# How long an example takes depends on what else the machine does.
+hypothesis_settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("any machine")
 # The suites that package or deploy the service, with the Serverless Framework.
 WITH_FRAMEWORK = ("template", "e2e", "browser")
 
@@ -35,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
             "`make setup-tests`. `make test-fast` runs the suites that do not need it."
         )
     _forget_the_terminals_settings()
-    service_models.share()
+    library_caches.share()
     if RUN_DIRECTORY not in os.environ:  # workers inherit it
         os.environ[RUN_DIRECTORY] = tempfile.mkdtemp(prefix="stepworks-tests-")
         config.stash[_owner] = True

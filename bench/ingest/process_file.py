@@ -63,7 +63,7 @@ def write_path(path: Path) -> dict[str, Any]:
         keys, parser = DistinctKeys(), BlockParser()
         with ReadingStore("readings", TimeBudget(_Context())) as store:
             for _, block in numbered_blocks(chunks()):
-                rows, _ = parser.parse(block)
+                rows, _, _ = parser.parse(block)
                 store.put(rows)
                 keys.add(rows)
         result = {"stored": keys.count, "duplicates": keys.duplicates}

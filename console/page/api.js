@@ -14,7 +14,7 @@ export class ApiError extends Error {
   constructor(status, message, action) {
     super(message);
     this.status = status;
-    this.action = action; // the IAM action that is missing
+    this.action = action; // what one can do, as a sentence
   }
 }
 
@@ -30,6 +30,11 @@ async function request(path, query, options) {
   let response;
   try {
     response = await fetch(url(path, query), options);
+    // 202: AWS takes longer than a page should. The server goes on reading meanwhile.
+    for (let pause = 50; response.status === 202; pause = Math.min(pause * 2, 1000)) {
+      await new Promise((resolve) => setTimeout(resolve, pause));
+      response = await fetch(url(path, query), options);
+    }
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, "The console's server does not answer.");
@@ -42,7 +47,8 @@ async function request(path, query, options) {
   return body;
 }
 
-export const get = (path, query, signal) => request(path, query, { signal });
+export const get = (path, query, signal) =>
+  request(path, query, { signal, headers: { Prefer: "respond-async" } }); // rather soon than complete
 
 export const post = (path, body = {}) =>
   request(path, {}, {
@@ -97,10 +103,13 @@ export function useData(key, query = {}) {
     };
   }, [load]);
   // What failed while AWS was away is fetched again when it is back.
-  useEffect(
-    () => connection.subscribe(({ connected }) => connected && load()),
-    [load],
-  );
+  useEffect(() => {
+    let { connected: before } = connection.get();
+    return connection.subscribe(({ connected }) => {
+      if (connected && before === false) load();
+      before = connected;
+    });
+  }, [load]);
 
   const current = state.address === address ? state : { data: null, error: null };
   return { data: current.data, error: current.error, reload: load };
@@ -109,7 +118,7 @@ export function useData(key, query = {}) {
 // ---- the live stream ----------------------------------------------------------------------------
 
 const listeners = Object.fromEntries(
-  ["runs", "run", "events", "mails", "deadLetters", "resync"].map((name) => [name, new Set()]),
+  ["runs", "run", "events", "mails", "deadLetters", "metrics", "resync"].map((name) => [name, new Set()]),
 );
 let source = null;
 let watched = null;
@@ -168,6 +177,11 @@ function open() {
   on("events", (data) => tell("events", data.events));
   on("mails", (data) => tell("mails", data));
   on("deadLetters", (data) => tell("deadLetters", data));
+  on("metrics", (data) => tell("metrics", data));
+  on("resync", () => {
+    loadStack().catch(() => {}); // the next one may come
+    tell("resync");
+  });
 }
 
 function close() {

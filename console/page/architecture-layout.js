@@ -67,15 +67,3 @@ function attach(points, source, target) {
   const between = points.slice(1, -1).filter(({ x }) => way * (x - first.x) > 8 && way * (last.x - x) > 8);
   return [first, ...between, last];
 }
-
-/** A smooth line through the points, horizontal at each. */
-export function curve(points) {
-  const at = ({ x, y }) => `${x.toFixed(1)} ${y.toFixed(1)}`;
-  return points.reduce((path, point, index) => {
-    if (index === 0) return `M${at(point)}`;
-    const before = points[index - 1];
-    if (Math.abs(before.y - point.y) < 0.5) return `${path}L${at(point)}`;
-    const middle = (before.x + point.x) / 2;
-    return `${path}C${at({ x: middle, y: before.y })} ${at({ x: middle, y: point.y })} ${at(point)}`;
-  }, "");
-}

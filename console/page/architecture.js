@@ -1,11 +1,11 @@
 // Architecture: the parts of the stack, how they are connected, and what went through.
 
 import { useData } from "./api.js";
-import { curve, HEIGHT, layout } from "./architecture-layout.js";
+import { HEIGHT, layout } from "./architecture-layout.js";
 import { focusNext, useZoomAndPan } from "./graph.js";
-import { textWidth } from "./graph-layout.js";
+import { curve, textWidth } from "./graph-layout.js";
 import { Icon, SHAPES } from "./icons.js";
-import { useKeys } from "./keyboard.js";
+import { neighbour, useKeys } from "./keyboard.js";
 import { useLiveData } from "./live-data.js";
 import { Problems } from "./problems.js";
 import { address, setQuery, withQuery } from "./router.js";
@@ -52,7 +52,7 @@ const short = (count) => (count >= 10_000 ? `${Math.round(count / 1000)}k` : cou
 export function Page({ query }) {
   useTitle("Architecture");
   const hours = query.hours === "24" ? 24 : 1;
-  const { data, error, reload } = useLiveData("architecture", { hours }, { after: 2500, names: ["runs", "events"] });
+  const { data, error, reload } = useLiveData("architecture", { hours }, { after: 2500, names: ["runs", "events", "metrics"] });
   return html`<div class="architecture-page">
     <div class="head"><h1>Architecture</h1></div>
     ${error && !data
@@ -78,8 +78,7 @@ function Architecture({ data, query }) {
   const [text, setText] = useState("");
   const listed = useMemo(() => inOrder(nodes, text), [nodes, text]);
   const move = (by) => {
-    const at = listed.findIndex(({ id }) => id === selected);
-    const next = listed[at < 0 ? 0 : Math.max(0, Math.min(listed.length - 1, at + by))];
+    const next = neighbour(listed, listed.findIndex(({ id }) => id === selected), by);
     if (next) setQuery({ part: next.id });
   };
   useKeys({
@@ -127,9 +126,23 @@ function Legend({ hasEventLog }) {
 
 // ---- the graph ----------------------------------------------------------------------------------
 
-function StackGraph({ nodes, edges, selected, onSelect }) {
+const NOT_PLACED = { width: 0, height: 0, nodes: [], edges: [] };
+
+/** Where the parts go. Found and drawn in two tasks of their own, so that the browser can answer between them. */
+function usePlaced(nodes, edges) {
   const key = JSON.stringify([nodes.map(({ id }) => id), edges.map(({ from, to, kind }) => [from, to, kind])]);
-  const placed = useMemo(() => layout(nodes, edges), [key]);
+  const [placed, setPlaced] = useState(NOT_PLACED);
+  useEffect(() => {
+    let timer = setTimeout(() => {
+      timer = setTimeout(setPlaced, 0, layout(nodes, edges));
+    });
+    return () => clearTimeout(timer);
+  }, [key]);
+  return placed;
+}
+
+function StackGraph({ nodes, edges, selected, onSelect }) {
+  const placed = usePlaced(nodes, edges);
   const byId = useMemo(() => new Map(nodes.map((node) => [node.id, node])), [nodes]);
   const byEnds = useMemo(() => new Map(edges.map((edge) => [`${edge.from} ${edge.to}`, edge])), [edges]);
   const [zoom, setZoom] = useState("fit");
@@ -181,7 +194,9 @@ function StackGraph({ nodes, edges, selected, onSelect }) {
       </div>
     </header>
     <div class="graph-view" ref=${view} tabindex="-1">
-      ${placed.nodes.length === 0
+      ${placed === NOT_PLACED
+        ? null
+        : placed.nodes.length === 0
         ? html`<${Empty} title="Nothing is connected"><p>The parts are in the list.</p><//>`
         : html`<svg width=${width * scale} height=${height * scale} viewBox=${`${-MARGIN} ${-MARGIN} ${width} ${height}`} role="group" aria-label="Parts">
             ${placed.edges.map(({ edge, points }) => {
@@ -212,7 +227,7 @@ function Flow({ edge, points, chosen, dim, titles }) {
   const end = points.at(-1);
   const way = points[0].x < end.x ? 1 : -1;
   return html`<g class=${`flow-group ${dim ? "dim" : ""}`}>
-    <path class=${`flow ${kind} ${count ? "seen" : ""} ${failures ? "failing" : ""} ${chosen ? "chosen" : ""}`} d=${curve(points)} stroke-width=${thickness(count)}><title>${said}</title></path>
+    <path class=${`flow ${kind} ${count ? "seen" : ""} ${failures ? "failing" : ""} ${chosen ? "chosen" : ""}`} d=${curve(points, "x")} stroke-width=${thickness(count)}><title>${said}</title></path>
     <path class=${`arrow ${count ? "seen" : ""} ${failures ? "failing" : ""}`} transform=${`translate(${end.x} ${end.y}) scale(${way} 1)`} d="M0 0l-6 -3.5v7z" />
     ${failures > 0 && html`<g transform=${`translate(${end.x - way * 16} ${end.y})`}><circle class="cross-back" r="7" /><path class="cross" transform="translate(-4.9 -4.9) scale(.7)" d=${SHAPES.failed} /></g>`}
   </g>`;

@@ -1,9 +1,11 @@
 // Dead letters: by queue, with reason and origin; look at them, and send them again.
 
-import { onLive, path, post, stack, useData } from "./api.js";
+import { path, post, stack } from "./api.js";
 import { ActionDialog, Dialog } from "./dialog.js";
 import { Icon, StatusIcon } from "./icons.js";
 import { JsonView } from "./json-view.js";
+import { useLiveData } from "./live-data.js";
+import { Problems } from "./problems.js";
 import { address, setQuery } from "./router.js";
 import { useTitle } from "./shell.js";
 import { PanelFrame, readOnly, Split } from "./split.js";
@@ -17,15 +19,11 @@ const ASKED_AGAIN = 20_000; // ms: the server reads letters only while a page as
 
 export function Page({ query }) {
   useTitle("Dead letters");
-  const { data, error, reload } = useData("dead-letters");
+  const { data, error, reload } = useLiveData("dead-letters", {}, { after: 0, names: ["deadLetters"] });
   const [dialog, setDialog] = useState(null);
   useEffect(() => {
-    const stops = [onLive("deadLetters", reload), onLive("resync", reload)];
     const timer = setInterval(() => document.hidden || reload(), ASKED_AGAIN);
-    return () => {
-      clearInterval(timer);
-      stops.forEach((stop) => stop());
-    };
+    return () => clearInterval(timer);
   }, [reload]);
 
   const queues = data?.queues ?? [];
@@ -41,6 +39,7 @@ export function Page({ query }) {
       : !data
         ? html`<section class="card"><${Loading} what="dead-letter queues" /></section>`
         : html`<${Split} name="letter" panel=${query.letter && queue ? html`<${Letter} key=${query.letter} letter=${letter} queue=${queue} send=${send} />` : null}>
+            <${Problems} problems=${data.problems} />
             ${queues.length === 0 && html`<section class="card"><${Empty} title="The stack has no dead-letter queue"><p>A queue counts as one if a queue's RedrivePolicy, a rule or a function names it, or if its name says so.</p><//></section>`}
             ${full.map((one) => html`<${Queue} key=${one.name} queue=${one} selected=${query.letter} send=${send} />`)}
             ${queues.length > 0 && full.length === 0 && html`<section class="card"><${Empty} title="No dead letters"><p>${queues.length === 1 ? "The dead-letter queue is empty." : `All ${queues.length} dead-letter queues are empty.`}</p><//></section>`}

@@ -1,17 +1,18 @@
 // Events: the event log as it grows; which rules match an event, and why not; sending one.
 
 import { get, onLive, path, post, stack, useData } from "./api.js";
+import { Choice, SearchField } from "./filters.js";
 import { Icon, StatusIcon } from "./icons.js";
 import { JsonView } from "./json-view.js";
 import { useKeys } from "./keyboard.js";
 import { Link } from "./links.js";
+import { Listing } from "./listing.js";
 import { address, setQuery } from "./router.js";
 import { SendEvent } from "./send-event.js";
 import { useTitle } from "./shell.js";
 import { PanelFrame, readOnly, Split } from "./split.js";
 import { Empty, Failure, Loading } from "./states.js";
 import { useStore } from "./store.js";
-import { Table } from "./table.js";
 import { Tabs } from "./tabs.js";
 import { clockWithMillis, exact } from "./time.js";
 import { html, useCallback, useEffect, useRef, useState } from "./view.js";
@@ -123,25 +124,11 @@ function List({ filter, selected }) {
   return html`<section class="card" aria-label="Events">
     <header><${Filters} filter=${filter} kinds=${kinds} clear=${filtered && clear} /></header>
     ${held > 0 && html`<button class="held" onClick=${showHeld}>${held === 1 ? "1 new event" : `${held} new events`} above</button>`}
-    ${error && !events
-      ? html`<${Failure} error=${error} retry=${reload} what="the events" />`
-      : !events
-        ? html`<${Loading} what="events" />`
-        : events.length
-          ? html`<${Table}
-              label="Events, newest first"
-              noun="event"
-              columns=${selected ? COLUMNS.filter(({ key }) => key !== "wide") : COLUMNS}
-              rows=${events}
-              rowKey=${({ id }) => id}
-              select=${({ id }) => setQuery({ event: id, rule: null }, { replace: false })}
-              selected=${selected}
-              onEnd=${more}
-              heights=${[32, 56]}
-            />`
-          : filtered
-            ? html`<${Empty} title="No event matches the filter"><p>Events that match appear here as they come.</p><button onClick=${clear}>Clear the filter</button><//>`
-            : html`<${Empty} title="No events yet"><p>Every event of the stack appears here by itself.</p><//>`}
+    <${Listing} what="the events" label="Events, newest first" noun="event" columns=${COLUMNS} narrow=${Boolean(selected)} rows=${events} error=${error} reload=${reload} selected=${selected} select=${({ id }) => setQuery({ event: id, rule: null }, { replace: false })} onEnd=${more}>
+      ${filtered
+        ? html`<${Empty} title="No event matches the filter"><p>Events that match appear here as they come.</p><button onClick=${clear}>Clear the filter</button><//>`
+        : html`<${Empty} title="No events yet"><p>Every event of the stack appears here by itself.</p><//>`}
+    <//>
   </section>`;
 }
 
@@ -154,27 +141,12 @@ const COLUMNS = [
 ];
 
 function Filters({ filter, kinds, clear }) {
-  const [text, setText] = useState(filter.text);
-  const timer = useRef(0);
-  useEffect(() => setText(filter.text), [filter.text]);
-  const type = (event) => {
-    const value = event.currentTarget.value;
-    setText(value);
-    clearTimeout(timer.current);
-    timer.current = setTimeout(() => setQuery({ text: value.trim() }), 200);
-  };
-  const sources = [...new Set([...kinds.map(({ source }) => source), filter.source].filter(Boolean))].sort();
-  const types = [...new Set([...kinds.filter(({ source }) => !filter.source || source === filter.source).map((kind) => kind.type), filter.type].filter(Boolean))].sort();
+  const options = (values, chosen) => [...new Set([...values, chosen].filter(Boolean))].sort().map((one) => [one, one]);
+  const ofSource = kinds.filter(({ source }) => !filter.source || source === filter.source);
   return html`<div class="filters" role="search">
-    <input id="events-text" type="search" placeholder="Search events" aria-label="Search events by type, run or detail" value=${text} onInput=${type} />
-    <select aria-label="Source" value=${filter.source} onChange=${(event) => setQuery({ source: event.currentTarget.value, type: null })}>
-      <option value="">Any source</option>
-      ${sources.map((source) => html`<option key=${source} value=${source}>${source}</option>`)}
-    </select>
-    <select aria-label="Type" value=${filter.type} onChange=${(event) => setQuery({ type: event.currentTarget.value })}>
-      <option value="">Any type</option>
-      ${types.map((one) => html`<option key=${one} value=${one}>${one}</option>`)}
-    </select>
+    <${SearchField} id="events-text" placeholder="Search events" label="Search events by type, run or detail" value=${filter.text} />
+    <${Choice} name="source" label="Source" any="Any source" options=${options(kinds.map(({ source }) => source), filter.source)} value=${filter.source} clears=${{ type: null }} />
+    <${Choice} name="type" label="Type" any="Any type" options=${options(ofSource.map(({ type }) => type), filter.type)} value=${filter.type} />
     ${clear && html`<button class="quiet" onClick=${clear}>Clear</button>`}
   </div>`;
 }

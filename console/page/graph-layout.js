@@ -217,14 +217,15 @@ function attach(points, source, target, halves) {
   return [first, ...passed.filter(({ y }) => y > first.y && y < last.y), last];
 }
 
-/** A smooth line through the points, vertical at each. */
-export function curve(points) {
+/** A smooth line through the points; at each it runs along one axis. */
+export function curve(points, along = "y") {
+  const across = along === "y" ? "x" : "y";
   const at = ({ x, y }) => `${x.toFixed(1)} ${y.toFixed(1)}`;
   return points.reduce((path, point, index) => {
     if (index === 0) return `M${at(point)}`;
     const before = points[index - 1];
-    if (Math.abs(before.x - point.x) < 0.5) return `${path}L${at(point)}`;
-    const middle = (before.y + point.y) / 2;
-    return `${path}C${at({ x: before.x, y: middle })} ${at({ x: point.x, y: middle })} ${at(point)}`;
+    if (Math.abs(before[across] - point[across]) < 0.5) return `${path}L${at(point)}`;
+    const middle = (before[along] + point[along]) / 2;
+    return `${path}C${at({ ...before, [along]: middle })} ${at({ ...point, [along]: middle })} ${at(point)}`;
   }, "");
 }

@@ -10,6 +10,7 @@ export const SHAPES = {
   waiting: "M3 1.5h8M3 12.5h8M4 1.5v1.9L7 7l3-3.6V1.5M4 12.5v-1.9L7 7l3 3.6v1.9",
   caught: "M5.2 2.2L2 5.4l3.2 3.2M2.4 5.4h5.9a3.3 3.3 0 0 1 0 6.6H6",
   cancelled: "M2.5 7h9",
+  unanswered: "M4.4 4.6a2.6 2.6 0 1 1 3.7 2.7C7.3 7.7 7 8.2 7 9M7 11.8h.01",
   notReached: "M4 7h.01M7 7h.01M10 7h.01",
 };
 
@@ -20,6 +21,7 @@ const WORDS = {
   waiting: "Waiting",
   caught: "Caught",
   cancelled: "Cancelled",
+  unanswered: "Not answered",
   notReached: "Not reached",
 };
 
@@ -32,7 +34,7 @@ const RUN_STATUS = {
   PENDING_REDRIVE: ["waiting", "Waits for redrive"],
 };
 
-/** A state's or a run's status: { status: one of the seven shapes, word }. */
+/** A state's or a run's status: { status: one of the shapes, word }. */
 export function statusOf(subject) {
   if (typeof subject === "string") {
     const [status, word] = RUN_STATUS[subject] ?? [subject, WORDS[subject] ?? subject];

@@ -1,15 +1,16 @@
 // Inbox: the mails that the local SES has accepted. Their HTML is in a frame without any rights.
 
-import { onLive, path, stack, useData } from "./api.js";
-import { setQuery } from "./router.js";
+import { path, stack, useData } from "./api.js";
+import { Listing } from "./listing.js";
+import { useLiveData } from "./live-data.js";
+import { address, setQuery } from "./router.js";
 import { useTitle } from "./shell.js";
 import { PanelFrame, Split } from "./split.js";
 import { Empty, Failure, Loading } from "./states.js";
 import { useStore } from "./store.js";
-import { Table } from "./table.js";
 import { Tabs } from "./tabs.js";
 import { exact, Time } from "./time.js";
-import { html, useEffect } from "./view.js";
+import { html } from "./view.js";
 
 export function Page({ segments, query }) {
   useTitle("Inbox");
@@ -22,32 +23,14 @@ export function Page({ segments, query }) {
 }
 
 function Mails({ query, selected }) {
-  const { data, error, reload } = useData("inbox");
-  useEffect(() => {
-    const stops = [onLive("mails", reload), onLive("resync", reload)];
-    return () => stops.forEach((stop) => stop());
-  }, [reload]);
-  const mails = data?.mails;
+  const { data, error, reload } = useLiveData("inbox", {}, { after: 0, names: ["mails"] });
   return html`<div class="split-page">
     <div class="head"><h1>Inbox</h1><p class="page-note">Mails as the local SES accepted them. Secrets in links are hidden.</p></div>
     <${Split} name="mail" panel=${selected && html`<${Mail} key=${selected} id=${selected} tab=${query.tab} />`}>
       <section class="card" aria-label="Mails">
-        ${error && !data
-          ? html`<${Failure} error=${error} retry=${reload} what="the inbox" />`
-          : !data
-            ? html`<${Loading} what="mails" />`
-            : mails.length
-              ? html`<${Table}
-                  label="Mails, newest first"
-                  noun="mail"
-                  columns=${selected ? COLUMNS.filter(({ key }) => key !== "wide") : COLUMNS}
-                  rows=${mails}
-                  rowKey=${({ id }) => id}
-                  select=${({ id }) => setQuery({ mail: id, tab: null }, { replace: false })}
-                  selected=${selected}
-                  heights=${[32, 56]}
-                />`
-              : html`<${Empty} title="No mails yet"><p>A mail that a function sends through SES appears here.</p><//>`}
+        <${Listing} what="the inbox" label="Mails, newest first" noun="mail" columns=${COLUMNS} narrow=${Boolean(selected)} rows=${data?.mails} error=${error} reload=${reload} selected=${selected} select=${({ id }) => setQuery({ mail: id, tab: null }, { replace: false })}>
+          <${Empty} title="No mails yet"><p>A mail that a function sends through SES appears here.</p><//>
+        <//>
       </section>
     <//>
   </div>`;
@@ -59,6 +42,17 @@ const COLUMNS = [
   { key: "dim", title: "To", width: "minmax(0, 1fr)", cell: ({ to }) => to.join(", ") },
   { key: "at", title: "Sent", width: "96px", cell: ({ at }) => html`<${Time} at=${at} />` },
 ];
+
+/** The run that sent the mail: the logs of all functions are searched for it. */
+function Origin({ id }) {
+  const { data, error } = useData(path("inbox", id, "run"));
+  if (error) return html`<span class="muted">not known: ${error.message}</span>`;
+  if (!data) return html`<span class="muted">looking in the logs…</span>`;
+  const [problem] = data.problems;
+  if (!data.run && problem) return html`<span class="muted">not known: ${problem.message} ${problem.action}</span>`;
+  if (!data.run) return html`<span class="muted" title="No function's log names this mail and an execution">not known</span>`;
+  return html`<a href=${address(["runs", data.run.id])} title=${data.run.name}>${data.run.title} · ${data.run.label}</a>`;
+}
 
 function Mail({ id, tab }) {
   const { data: mail, error, reload } = useData(path("inbox", id));
@@ -72,6 +66,7 @@ function Mail({ id, tab }) {
       <dt>To</dt><dd>${mail.to.join(", ")}</dd>
       ${mail.cc.length > 0 && html`<dt>Cc</dt><dd>${mail.cc.join(", ")}</dd>`}
       <dt>Sent</dt><dd class="number">${exact(mail.at)}</dd>
+      <dt>Run</dt><dd><${Origin} id=${id} /></dd>
       ${mail.attachments.length > 0 && html`<dt>Attachments</dt><dd>${mail.attachments.map(({ name }) => name).join(", ")}</dd>`}
     </dl>
     <header class="panel-tabs"><${Tabs} tabs=${tabs} current=${current} label="The mail" panel="mail-part" onSelect=${(key) => setQuery({ tab: key })} /></header>

@@ -1,6 +1,6 @@
 // Keys for the whole page: single letters, and "g" followed by a letter. Never while one types.
 
-import { useEffect, useRef } from "./view.js";
+import { useLayoutEffect, useRef } from "./view.js";
 
 const layers = []; // the last one registered is asked first
 let prefix = null;
@@ -38,7 +38,7 @@ export const startKeyboard = () => document.addEventListener("keydown", handle);
 export function useKeys(keys) {
   const layer = useRef(keys);
   layer.current = keys;
-  useEffect(() => {
+  useLayoutEffect(() => { // before the page is seen
     layers.unshift(layer);
     return () => layers.splice(layers.indexOf(layer), 1);
   }, []);
@@ -54,3 +54,6 @@ export function currentKeys() {
   }
   return [...found];
 }
+
+/** What comes so many places after another in a list, or its first: for j and k. */
+export const neighbour = (list, at, by) => list[at < 0 ? 0 : Math.max(0, Math.min(list.length - 1, at + by))];

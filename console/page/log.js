@@ -2,7 +2,9 @@
 
 import { path, useData } from "./api.js";
 import { JsonView } from "./json-view.js";
+import { setQuery } from "./router.js";
 import { OpenRows } from "./rows.js";
+import { Problems } from "./problems.js";
 import { Empty, Failure, Loading } from "./states.js";
 import { clockWithMillis, exact } from "./time.js";
 import { html, useEffect, useRef, useState } from "./view.js";
@@ -36,10 +38,13 @@ function preview(fields) {
     .join("  ");
 }
 
-/** All lines of the run, of every function. `revision`: the run has changed. */
-export function RunLog({ id, revision }) {
-  const [filter, setFilter] = useState({ text: "", level: "", function: "", field: "" });
-  const [asked, setAsked] = useState(filter);
+const NONE = { text: "", level: "", field: "" };
+
+/** All lines of the run, of every function or of one. `revision`: the run has changed. */
+export function RunLog({ id, revision, of }) {
+  const [filter, setFilter] = useState(NONE);
+  const [typed, setAsked] = useState(filter);
+  const asked = { ...typed, function: of };
   const names = useRef(new Set());
   const timer = useRef(0);
   const change = (name, wait) => (event) => {
@@ -68,20 +73,21 @@ export function RunLog({ id, revision }) {
         <option value="">Any level</option>
         ${LEVELS.map((level) => html`<option key=${level} value=${level}>${level}</option>`)}
       </select>
-      <select aria-label="Function" value=${filter.function} onChange=${change("function", 0)}>
+      <select aria-label="Function" value=${of} onChange=${(event) => setQuery({ function: event.currentTarget.value })}>
         <option value="">Any function</option>
-        ${[...names.current].sort().map((name) => html`<option key=${name} value=${name}>${name}</option>`)}
+        ${[...new Set([...names.current, of].filter(Boolean))].sort().map((name) => html`<option key=${name} value=${name}>${name}</option>`)}
       </select>
       <span class="muted number" role="status">${shown ? `${shown.lines.length}${shown.truncated ? "+" : ""} lines` : ""}</span>
     </div>
-    ${error
+    <${Problems} problems=${shown?.problems} />
+    ${error && !shown
       ? html`<${Failure} error=${error} retry=${reload} what="the log" />`
       : !shown
         ? html`<${Loading} what="log lines" />`
         : shown.lines.length
           ? html`<${LogLines} lines=${shown.lines} rest=${shown.truncated && html`<p class="more muted">There are more lines. Narrow the search to see them.</p>`} />`
           : Object.values(asked).some(Boolean)
-            ? html`<${Empty} title="No line matches"><button onClick=${() => { const none = { text: "", level: "", function: "", field: "" }; setFilter(none); setAsked(none); }}>Clear the search</button><//>`
+            ? html`<${Empty} title="No line matches"><button onClick=${() => (setFilter(NONE), setAsked(NONE), setQuery({ function: null }))}>Clear the search</button><//>`
             : html`<${Empty} title="No log lines yet"><p>Lines of the run's functions appear here as they are written.</p><//>`}
   </div>`;
 }

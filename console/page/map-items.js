@@ -3,6 +3,7 @@
 import { get, path, useData } from "./api.js";
 import { statusOf, StatusIcon } from "./icons.js";
 import { grouped } from "./numbers.js";
+import { address as urlOf } from "./router.js";
 import { Empty, Failure, Loading } from "./states.js";
 import { Table } from "./table.js";
 import { Duration } from "./time.js";
@@ -13,7 +14,7 @@ const STATUSES = ["", "failed", "caught", "running", "waiting", "succeeded", "ca
 
 const COLUMNS = [
   { key: "status", title: html`<span class="visually-hidden">Status</span>`, width: "14px", cell: (item) => html`<${StatusIcon} of=${item.status} />` },
-  { key: "index", title: "Item", width: "48px", align: "right", cell: (item) => html`<span class="number">${item.index}</span>` },
+  { key: "index", title: "Item", width: "48px", align: "right", cell: (item) => html`<span class="number">${item.index ?? "·"}</span>` },
   { key: "label", title: "Input", width: "minmax(0, 3fr)", action: true, cell: (item) => html`<span title=${item.label}>${item.label || `Item ${item.index}`}</span>` },
   { key: "error", title: "Error", width: "minmax(0, 2fr)", cell: (item) => item.error && html`<span class="is-failed where" title=${item.error}>${item.error}</span>` },
   { key: "took", title: "Took", width: "64px", align: "right", cell: (item) => item.startedAt && html`<${Duration} from=${item.startedAt} to=${item.stoppedAt} />` },
@@ -70,7 +71,7 @@ export function MapItems({ id, node, revision, item, onSelect }) {
       : !shown
         ? html`<${Loading} what="items" />`
         : items.length
-          ? html`<${Table} label="Items" noun="item" keys=${false} columns=${COLUMNS} rows=${items} rowKey=${(one) => one.index} select=${(one) => onSelect(one.index)} selected=${item} onEnd=${more} />`
+          ? html`<${Table} label="Items" noun="item" keys=${false} columns=${COLUMNS} rows=${items} rowKey=${(one) => one.run ?? one.index} href=${items[0].run && ((one) => urlOf(["runs", one.run]))} select=${(one) => onSelect(one.index)} selected=${item} onEnd=${more} />`
           : html`<${Empty} title=${asked.text || asked.status ? "No item matches" : "No items yet"} />`}
   </div>`;
 }

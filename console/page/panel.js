@@ -1,5 +1,6 @@
 // Beside the graph: the state that is selected, or the run itself.
 
+import { AnswerButtons } from "./answer.js";
 import { path, useData } from "./api.js";
 import { CopyButton } from "./dialog.js";
 import { ErrorNote, ErrorText } from "./errors.js";
@@ -105,11 +106,11 @@ function StatePanel({ data, query, selected }) {
         ? html`<${Failure} error=${error} retry=${reload} what="this state" />`
         : !detail
           ? html`<${Loading} what=${node.name} />`
-          : html`<${Body} tab=${tab} detail=${detail} reached=${reached} />`}
+          : html`<${Body} tab=${tab} detail=${detail} reached=${reached} reload=${reload} />`}
   <//>`;
 }
 
-function Body({ tab, detail, reached }) {
+function Body({ tab, detail, reached, reload }) {
   const { note } = detail;
   switch (tab) {
     case "log":
@@ -128,6 +129,7 @@ function Body({ tab, detail, reached }) {
       return html`<${Attempts} attempts=${detail.attempts} />`;
     default:
       return html`${note && html`<${Note} note=${note} />`}
+        ${detail.callback && html`<div class="panel-actions"><${AnswerButtons} callback=${detail.callback} onAnswered=${reload} /></div>`}
         <dl class="facts">
           <dt>Status</dt><dd><${Pill} of=${detail.status} /></dd>
           ${detail.facts.map(({ term, text, link }, index) => html`<dt key=${`t${index}`}>${term}</dt><dd key=${`d${index}`}>${link ? html`<${Link} link=${{ ...link, label: text || link.label }} />` : text}</dd>`)}

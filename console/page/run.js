@@ -6,8 +6,9 @@ import { Graph } from "./graph.js";
 import { History } from "./history.js";
 import { Pill, statusOf, StatusIcon } from "./icons.js";
 import { JsonView } from "./json-view.js";
-import { useKeys } from "./keyboard.js";
+import { neighbour, useKeys } from "./keyboard.js";
 import { LinkList } from "./links.js";
+import { Problems } from "./problems.js";
 import { RunLog } from "./log.js";
 import { grouped, size } from "./numbers.js";
 import { Chain, Panel } from "./panel.js";
@@ -52,23 +53,23 @@ function Run({ data, query, reload }) {
   const select = (state) => setQuery({ state, visit: null, ...(isInside(state, query.state) ? {} : { item: keptItem(state, query, graph) }) });
   const reached = graph.nodes.map(({ id }) => id).filter((id) => states[id]?.visits > 0 && !id.startsWith("$"));
   const move = (by) => {
-    const at = reached.indexOf(selected);
-    const next = reached[at < 0 ? 0 : Math.max(0, Math.min(reached.length - 1, at + by))];
+    const next = neighbour(reached, reached.indexOf(selected), by);
     if (next) select(next);
   };
-  const showLog = () => {
-    setQuery({ below: null });
+  const showLog = (changes = {}) => {
+    setQuery({ ...changes, below: null });
     requestAnimationFrame(() => document.getElementById("log-text")?.focus());
   };
   useKeys({
     j: { help: "Next state", run: () => move(1) },
     k: { help: "Previous state", run: () => move(-1) },
-    "/": { help: "Search the log", run: showLog },
+    "/": { help: "Search the log", run: () => showLog() },
     u: { help: "Back to the runs", run: () => document.querySelector(".crumb a").click() },
   });
 
   return html`<div class="run">
     <${Header} data=${data} reload=${reload} />
+    <${Problems} problems=${data.problems} />
     <div class=${`two ${graph.nodes.length > 14 ? "wide" : ""}`}>
       <${Later} place=${html`<div class="card"></div>`}>
         ${() => html`<${Graph} graph=${graph} states=${states} selected=${selected} onSelect=${select} active=${run.status === "RUNNING" ? active : null} />`}
@@ -76,7 +77,7 @@ function Run({ data, query, reload }) {
       <${Later} place=${html`<div class="card"></div>`}>${() => html`<${Panel} data=${data} query=${query} selected=${selected} />`}<//>
     </div>
     <${Later} place=${html`<div class="card timeline-place"></div>`}>
-      ${() => html`<${Timeline} timeline=${timeline} selected=${selected} onSelect=${select} frozen=${connected === false} />`}
+      ${() => html`<${Timeline} timeline=${timeline} selected=${selected} onSelect=${select} onFunction=${(title) => showLog({ function: title })} frozen=${connected === false} />`}
     <//>
     <${Later}>${() => html`<${Below} data=${data} query=${query} />`}<//>
   </div>`;
@@ -125,7 +126,7 @@ function Header({ data, reload }) {
       ${trigger.length > 0 && html`<span>Started by <${Chain} links=${trigger} /></span>`}
       ${leftBehind.length > 0 && html`<span>Left behind <${LinkList} links=${leftBehind} /></span>`}
       <${Payload} payload=${payload} />
-      <span>History <b class="number">${grouped(history.count)}</b> of ${grouped(history.limit)}</span>
+      <span>History <b class="number">${grouped(history.count)}</b> of ${grouped(history.limit)}${history.complete ? "" : ", reading …"}</span>
     </div>
   </div>`;
 }
@@ -152,7 +153,7 @@ function Below({ data, query }) {
   return html`<section class="card below" aria-label="Log, history and JSON">
     <header><${Tabs} tabs=${tabs} current=${tab} label="Log, history and JSON" panel="below" onSelect=${(key) => setQuery({ below: key === "log" ? null : key })} /></header>
     <div id="below" role="tabpanel" aria-label=${tabs.find(([key]) => key === tab)[1]}>
-      ${tab === "log" && html`<${RunLog} id=${run.id} revision=${run.revision} />`}
+      ${tab === "log" && html`<${RunLog} id=${run.id} revision=${run.revision} of=${query.function ?? ""} />`}
       ${tab === "history" && html`<${History} id=${run.id} revision=${run.revision} />`}
       ${tab === "children" && html`<${Children} runs=${children} />`}
       ${tab === "json" && html`<${Raw} id=${run.id} />`}

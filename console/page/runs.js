@@ -1,19 +1,20 @@
 // Runs: all workflows, newest first, live.
 
 import { get, onLive, useData } from "./api.js";
+import { Choice, SearchField } from "./filters.js";
 import { statusOf, StatusIcon } from "./icons.js";
 import { useKeys } from "./keyboard.js";
+import { Listing } from "./listing.js";
+import { Problems } from "./problems.js";
 import { address, savedScroll, setQuery, withQuery } from "./router.js";
 import { useTitle } from "./shell.js";
 import { Spark } from "./spark.js";
-import { Empty, Failure, Loading } from "./states.js";
-import { Table } from "./table.js";
+import { Empty } from "./states.js";
 import { Duration, Time } from "./time.js";
 import { html, useCallback, useEffect, useMemo, useRef, useState } from "./view.js";
 
 const PAGE = 200;
 const STATUSES = [
-  ["", "Any status"],
   ["RUNNING", "Running"],
   ["SUCCEEDED", "Succeeded"],
   ["FAILED", "Failed"],
@@ -25,37 +26,25 @@ export function Page({ query }) {
   useTitle("Runs");
   const filter = { workflow: query.workflow ?? "", status: query.status ?? "", text: query.text ?? "" };
   const filtered = Boolean(filter.workflow || filter.status || filter.text);
-  const { runs, workflows, error, reload, more, held, showHeld } = useRuns(filter);
+  const { runs, workflows, problems, error, reload, more, held, showHeld } = useRuns(filter);
 
   useKeys({ "/": { help: "Search", run: () => document.getElementById("runs-text").focus() } });
   return html`<div class="runs">
     <div class="head"><h1>Runs</h1></div>
+    <${Problems} problems=${problems} />
     <${Workflows} workflows=${workflows} current=${filter.workflow} />
     <section class="card" aria-label="Runs">
       <header><${Filters} filter=${filter} filtered=${filtered} workflows=${workflows} /></header>
       ${held > 0 &&
       html`<button class="held" onClick=${showHeld}>${held === 1 ? "1 new run" : `${held} new runs`} above</button>`}
-      ${error && !runs
-        ? html`<${Failure} error=${error} retry=${reload} what="the runs" />`
-        : !runs
-          ? html`<${Loading} what="runs" />`
-          : runs.length
-            ? html`<${Table}
-                label="Runs, newest first"
-                noun="run"
-                columns=${COLUMNS}
-                rows=${runs}
-                rowKey=${(run) => run.id}
-                href=${(run) => address(["runs", run.id])}
-                onEnd=${more}
-                heights=${[32, 56]}
-              />`
-            : filtered
-              ? html`<${Empty} title="No run matches the filter">
-                  <p>Runs that match appear here as they start.</p>
-                  <button onClick=${() => setQuery({ workflow: null, status: null, text: null })}>Clear the filter</button>
-                <//>`
-              : html`<${Empty} title="No runs yet"><p>Start one: <code>make demo</code> runs every workflow. It appears here by itself.</p><//>`}
+      <${Listing} what="the runs" label="Runs, newest first" noun="run" columns=${COLUMNS} rows=${runs} error=${error} reload=${reload} href=${(run) => address(["runs", run.id])} onEnd=${more}>
+        ${filtered
+          ? html`<${Empty} title="No run matches the filter">
+              <p>Runs that match appear here as they start.</p>
+              <button onClick=${clear}>Clear the filter</button>
+            <//>`
+          : html`<${Empty} title="No runs yet"><p>Start one: <code>make demo</code> runs every workflow. It appears here by itself.</p><//>`}
+      <//>
     </section>
   </div>`;
 }
@@ -113,28 +102,15 @@ function Count({ shape, number }) {
 }
 
 function Filters({ filter, filtered, workflows }) {
-  const [text, setText] = useState(filter.text);
-  const timer = useRef(0);
-  useEffect(() => setText(filter.text), [filter.text]);
-  const type = (event) => {
-    const value = event.currentTarget.value;
-    setText(value);
-    clearTimeout(timer.current);
-    timer.current = setTimeout(() => setQuery({ text: value.trim() }), 200);
-  };
-  const pick = (name) => (event) => setQuery({ [name]: event.currentTarget.value });
   return html`<div class="filters" role="search">
-    <input id="runs-text" type="search" placeholder="Search runs" aria-label="Search runs by name, state or error" value=${text} onInput=${type} />
-    <select aria-label="Status" value=${filter.status} onChange=${pick("status")}>
-      ${STATUSES.map(([value, title]) => html`<option key=${value} value=${value}>${title}</option>`)}
-    </select>
-    <select aria-label="Workflow" value=${filter.workflow} onChange=${pick("workflow")}>
-      <option value="">Any workflow</option>
-      ${(workflows ?? []).map(({ name, title }) => html`<option key=${name} value=${name}>${title}</option>`)}
-    </select>
-    ${filtered && html`<button class="quiet" onClick=${() => setQuery({ workflow: null, status: null, text: null })}>Clear</button>`}
+    <${SearchField} id="runs-text" placeholder="Search runs" label="Search runs by name, state or error" value=${filter.text} />
+    <${Choice} name="status" label="Status" any="Any status" options=${STATUSES} value=${filter.status} />
+    <${Choice} name="workflow" label="Workflow" any="Any workflow" options=${(workflows ?? []).map(({ name, title }) => [name, title])} value=${filter.workflow} />
+    ${filtered && html`<button class="quiet" onClick=${clear}>Clear</button>`}
   </div>`;
 }
+
+const clear = () => setQuery({ workflow: null, status: null, text: null });
 
 // ---- data ---------------------------------------------------------------------------------------
 
@@ -185,6 +161,13 @@ function useRuns(filter) {
       return { key, runs: [...runs, ...older], next: older.length ? before.next : next, workflows };
     });
   }, [first.data, key]);
+
+  // With another filter it is another list, which begins at its top.
+  const listed = useRef(key);
+  useEffect(() => {
+    if (listed.current !== key) window.scrollTo(0, 0);
+    listed.current = key;
+  }, [key]);
 
   // Back from a run: the list is where it was.
   const restored = useRef(false);
@@ -242,7 +225,7 @@ function useRuns(filter) {
   }, [current.next, key]);
 
   return useMemo(
-    () => ({ ...current, error: first.error, reload: first.reload, more, held: held.length, showHeld }),
-    [current, first.error, first.reload, more, held, showHeld],
+    () => ({ ...current, problems: first.data?.problems, error: first.error, reload: first.reload, more, held: held.length, showHeld }),
+    [current, first.data, first.error, first.reload, more, held, showHeld],
   );
 }

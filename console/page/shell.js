@@ -64,12 +64,19 @@ const short = (count) => (count >= 10_000 ? `${Math.round(count / 1000)}k` : cou
 
 function Navigation({ current, about }) {
   const counts = useStore(summary)?.counts;
+  const nav = useRef(null);
+  useEffect(() => {
+    // On a narrow screen the pages are a strip that scrolls.
+    const link = nav.current.querySelector("[aria-current=page]")?.getBoundingClientRect();
+    const strip = nav.current.getBoundingClientRect();
+    if (link) nav.current.scrollLeft += link.left + link.width / 2 - strip.left - strip.width / 2;
+  }, [current, Boolean(counts)]);
   return html`<header class="side">
     <div class="brand">
       <p class="brand-name">Stepworks</p>
       <p class="brand-stack">${about ? `${about.name} · ${about.local ? "this machine" : about.region}` : " "}</p>
     </div>
-    <nav aria-label="Pages">
+    <nav aria-label="Pages" ref=${nav}>
       ${pages
         .filter(({ nav }) => nav)
         .map(({ path, nav }) => {
@@ -100,10 +107,10 @@ function Live() {
 
 /** What one sees may be old: since when, and that the console keeps trying. */
 function Stale({ about }) {
-  const { connected, since, message, server } = useStore(connection);
+  const { connected, since, message, denied, server } = useStore(connection);
   const mounted = about?.endpoint && new URL(about.endpoint).origin === location.origin;
   const what = server && !mounted ? "The console's server stopped" : about?.local ? "The local AWS stopped" : "AWS stopped answering";
-  const text = useTimeText((now) => `${what} ${counting(now - since)} ago; reconnecting.`, [what, since]);
+  const text = useTimeText((now) => (denied ? `What one sees is old: ${message}` : `${what} ${counting(now - since)} ago; reconnecting.`), [what, since, denied, message]);
   return html`<div role="status" class="stale-place">
     ${connected === false && html`<p class="note is-waiting" title=${message}>${text}</p>`}
   </div>`;

@@ -1,6 +1,5 @@
 // What a page shows when it has no data to show: each state says what is the case and what to do.
 
-import { stack } from "./api.js";
 import { Component, html, useEffect, useState } from "./view.js";
 
 /** Nothing is there. `children` say how to get some, or clear the filter. */
@@ -28,20 +27,12 @@ export function Later({ children, place = null }) {
   return ready ? children() : place;
 }
 
-/** A request failed. A missing permission is named, as is who can give it. */
+/** A request failed: what happened, and what one can do about it. A missing permission is named. */
 export function Failure({ error, retry, what = "this" }) {
-  if (error.status === 403 || error.action) {
-    return html`<${Empty} title=${`You have no permission to see ${what}`}>
-      <p>
-        ${error.action
-          ? html`AWS refused <code>${error.action}</code>. Ask for this action on the stack ${stack.get()?.name}.`
-          : error.message}
-      </p>
-      ${retry && html`<button onClick=${retry}>Try again</button>`}
-    <//>`;
-  }
-  return html`<${Empty} title=${error.status === 404 ? "Not found" : `Could not load ${what}`}>
+  const title = { 403: `You have no permission to see ${what}`, 404: "Not found" }[error.status] ?? `Could not load ${what}`;
+  return html`<${Empty} title=${title}>
     <p>${error.message}</p>
+    ${error.action && html`<p>${error.action}</p>`}
     ${retry && html`<button onClick=${retry}>Try again</button>`}
   <//>`;
 }

@@ -1,20 +1,25 @@
-// The timeline: states, functions, events and what happened outside, on one clock.
+// The timeline: states, functions, events and what happened outside, on one clock. A table says
+// the same.
 
 import { statusOf } from "./icons.js";
+import { TimelineTable } from "./timeline-table.js";
 import { clock, clockWithMillis, duration, useNow } from "./time.js";
 import { buildScale, lanes, thin, ticks } from "./timeline-scale.js";
 import { html, useEffect, useMemo, useRef, useState } from "./view.js";
 
 const WHOLE = [0, 1];
 const ROWS = 60; // of a group, shown at once
-const KINDS = { work: "", wait: "waits", queue: "in the queue" };
+const KINDS = { work: "", wait: "waits", queue: "in the queue", hop: "from event to event" };
+const LEGEND = [["bar work is-succeeded", "works"], ["bar wait is-waiting", "waits"], ["bar queue", "in the queue"], ["mark", "event"]];
 
-export function Timeline({ timeline, selected, onSelect, frozen = false }) {
+/** `onFunction`: show the log lines of a function, by its title. */
+export function Timeline({ timeline, selected, onSelect, onFunction, frozen = false }) {
   const running = timeline.end === null;
   const now = useNow(running && !frozen);
   const scale = useMemo(() => buildScale(timeline, now), [timeline, running ? now : 0]);
   const [view, setView] = useState(WHOLE);
   const [all, setAll] = useState({});
+  const [table, setTable] = useState(false);
   const plot = useRef(null);
   const narrow = plot.current?.clientWidth < 500;
   const zoomed = view !== WHOLE;
@@ -25,7 +30,7 @@ export function Timeline({ timeline, selected, onSelect, frozen = false }) {
     setView(b - a >= 1 ? WHOLE : b - a < 1e-5 ? view : shift([a, b], 0));
   };
   const pan = (by) => zoomed && setView(shift(view, by * (view[1] - view[0])));
-  const gestures = useGestures({ plot, view, zoom, pan, setView, scale });
+  const gestures = useGestures({ plot, view, zoom, pan, setView, scale, table });
   const keydown = (event) => {
     const act = { "+": () => zoom(1.6), "=": () => zoom(1.6), "-": () => zoom(1 / 1.6), 0: () => setView(WHOLE), ArrowLeft: () => pan(-0.2), ArrowRight: () => pan(0.2) }[event.key];
     if (!act || event.ctrlKey || event.metaKey) return;
@@ -34,36 +39,39 @@ export function Timeline({ timeline, selected, onSelect, frozen = false }) {
   };
 
   const groups = groupRows(timeline.rows);
+  const grid = () => html`<div class="timeline-grid" ref=${plot} tabindex="0" role="group" aria-label="Timeline. Plus and minus zoom, arrow keys move." onKeyDown=${keydown} ...${gestures.handlers}>
+    <div class="timeline-row axis">
+      <div class="timeline-label"></div>
+      <div class="timeline-bars">
+        <${Axis} scale=${scale} view=${view} place=${place} count=${narrow ? 3 : 8} />
+      </div>
+    </div>
+    ${groups.map(([group, rows]) => {
+      const shown = all[group] ? rows : rows.slice(0, ROWS);
+      return html`<div class="timeline-row group" key=${group}><h3 class="timeline-label">${group}</h3><div class="timeline-bars"></div></div>
+        ${shown.map((row) => html`<${Row} key=${row.id} row=${row} scale=${scale} place=${place} end=${timeline.end ?? now} view=${view} selected=${row.node !== null && row.node === selected} onSelect=${onSelect} onFunction=${onFunction} />`)}
+        ${rows.length > shown.length && html`<div class="timeline-row" key=${`${group} more`}><button class="quiet small" onClick=${() => setAll({ ...all, [group]: true })}>Show all ${rows.length}</button></div>`}`;
+    })}
+    <div class="timeline-overlay" aria-hidden="true">
+      ${scale.cuts.map((cut) => html`<i key=${cut.from} class="cut-band" style=${{ left: `${place(cut.from)}%`, width: `${place(cut.to) - place(cut.from)}%` }}></i>`)}
+      <i class="selection" ref=${gestures.selection} hidden></i>
+      <i class="cursor" ref=${gestures.cursor} hidden><b></b></i>
+    </div>
+  </div>`;
   return html`<section class="card timeline" aria-label="Timeline">
     <header>
       <h2>Timeline</h2>
-      <span class="hint">states, functions, events and the world outside on one clock</span>
+      <ul class="timeline-legend" aria-hidden="true">${LEGEND.map(([look, text]) => html`<li key=${text}><i class=${look}></i>${text}</li>`)}</ul>
       <div class="right tools">
-        <button class="quiet small" aria-label="Zoom out" disabled=${!zoomed} onClick=${() => zoom(1 / 1.6)}>−</button>
-        <button class="quiet small" disabled=${!zoomed} onClick=${() => setView(WHOLE)}>Fit</button>
-        <button class="quiet small" aria-label="Zoom in" onClick=${() => zoom(1.6)}>+</button>
         <span class="number range">${clock(scale.start)} – ${running ? "now" : clock(scale.end)}</span>
+        ${!table &&
+        html`<button class="quiet small" aria-label="Zoom out" disabled=${!zoomed} onClick=${() => zoom(1 / 1.6)}>−</button>
+          <button class="quiet small" disabled=${!zoomed} onClick=${() => setView(WHOLE)}>Fit</button>
+          <button class="quiet small" aria-label="Zoom in" onClick=${() => zoom(1.6)}>+</button>`}
+        <button class="quiet small" aria-pressed=${table} onClick=${() => setTable(!table)}>Table</button>
       </div>
     </header>
-    <div class="timeline-grid" ref=${plot} tabindex="0" role="group" aria-label="Timeline. Plus and minus zoom, arrow keys move." onKeyDown=${keydown} ...${gestures.handlers}>
-      <div class="timeline-row axis">
-        <div class="timeline-label"></div>
-        <div class="timeline-bars">
-          <${Axis} scale=${scale} view=${view} place=${place} count=${narrow ? 3 : 8} />
-        </div>
-      </div>
-      ${groups.map(([group, rows]) => {
-        const shown = all[group] ? rows : rows.slice(0, ROWS);
-        return html`<div class="timeline-row group" key=${group}><h3 class="timeline-label">${group}</h3><div class="timeline-bars"></div></div>
-          ${shown.map((row) => html`<${Row} key=${row.id} row=${row} scale=${scale} place=${place} end=${timeline.end ?? now} view=${view} selected=${row.node !== null && row.node === selected} onSelect=${onSelect} />`)}
-          ${rows.length > shown.length && html`<div class="timeline-row" key=${`${group} more`}><button class="quiet small" onClick=${() => setAll({ ...all, [group]: true })}>Show all ${rows.length}</button></div>`}`;
-      })}
-      <div class="timeline-overlay" aria-hidden="true">
-        ${scale.cuts.map((cut) => html`<i key=${cut.from} class="cut-band" style=${{ left: `${place(cut.from)}%`, width: `${place(cut.to) - place(cut.from)}%` }}></i>`)}
-        <i class="selection" ref=${gestures.selection} hidden></i>
-        <i class="cursor" ref=${gestures.cursor} hidden><b></b></i>
-      </div>
-    </div>
+    ${table ? html`<${TimelineTable} timeline=${timeline} end=${timeline.end ?? now} onSelect=${onSelect} onFunction=${onFunction} />` : grid()}
   </section>`;
 }
 
@@ -83,31 +91,40 @@ function Axis({ scale, view, place, count }) {
     ${end < 101 && html`<span class="tick last" style=${{ left: `${end}%` }}>${duration(scale.end - scale.start)}</span>`}`;
 }
 
-function Row({ row, scale, place, end, view, selected, onSelect }) {
-  const choose = row.node === null ? null : () => onSelect(row.node);
+function Row({ row, scale, place, end, view, selected, onSelect, onFunction }) {
+  const select = row.node === null ? null : () => onSelect(row.node);
+  const choose = select ?? (row.group === "Functions" ? () => onFunction(row.label) : null);
   const bars = thin(row.bars, scale, end, (view[1] - view[0]) / 400);
   const [count, lane] = lanes(bars, end);
   const stack = count > 1 ? { height: `${15 + count * 6}px` } : undefined;
   return html`<div class=${`timeline-row ${selected ? "selected" : ""}`}>
     <div class="timeline-label">
       ${choose
-        ? html`<button class="link" title=${row.label} onClick=${choose}>${row.label}</button>`
+        ? html`<button class="link" title=${select ? row.label : `${row.label}: show its log lines`} onClick=${choose}>${row.label}</button>`
         : row.link?.href
           ? html`<a href=${row.link.href} title=${row.label}>${row.label}</a>`
           : html`<span title=${row.label}>${row.label}</span>`}
     </div>
-    <div class=${`timeline-bars ${count > 1 ? "stacked" : ""}`} style=${stack} onClick=${(event) => event.target.closest(".bar") && choose?.()}>
+    <div class=${`timeline-bars ${count > 1 ? "stacked" : ""}`} style=${stack} onClick=${(event) => event.target.closest(".bar:not(a)") && choose?.()}>
       ${bars.map((bar, index) => {
         const left = place(bar.start);
         const right = place(bar.end ?? end);
         if (right < 0 || left > 100.01) return null;
         const [from, to] = [Math.max(-1, Math.min(left, 99.7)), Math.min(101, right)];
-        return html`<i key=${index} class=${`bar ${bar.kind} is-${bar.status}`} role="img" title=${barText(row, bar, end)} aria-label=${barText(row, bar, end)} style=${{ left: `${from}%`, width: `${Math.max(0, to - from)}%`, ...(count > 1 ? { top: `${8 + lane[index] * 6}px` } : {}) }}></i>`;
+        const style = { left: `${from}%`, width: `${Math.max(0, to - from)}%`, ...(count > 1 ? { top: `${8 + lane[index] * 6}px` } : {}) };
+        const text = barText(row, bar, end);
+        // The table has the links for the keyboard: here a Map would be a hundred stops for the Tab key.
+        return bar.link
+          ? html`<a key=${index} class=${`bar ${bar.kind} is-${bar.status}`} href=${bar.link} tabindex="-1" title=${text} aria-label=${text} style=${style}></a>`
+          : html`<i key=${index} class=${`bar ${bar.kind} is-${bar.status}`} role="img" title=${text} aria-label=${text} style=${style}></i>`;
       })}
       ${row.marks.map((mark, index) => {
         const left = place(mark.at);
         if (left < 0 || left > 100) return null;
-        return html`<i key=${`m${index}`} class="mark" role="img" title=${`${mark.label}, ${clockWithMillis(mark.at)}`} aria-label=${`${mark.label}, ${clockWithMillis(mark.at)}`} style=${{ left: `${left}%` }}></i>`;
+        const text = `${mark.label}, ${clockWithMillis(mark.at)}`;
+        return mark.link
+          ? html`<a key=${`m${index}`} class="mark" href=${mark.link} tabindex="-1" title=${text} aria-label=${text} style=${{ left: `${left}%` }}></a>`
+          : html`<i key=${`m${index}`} class="mark" role="img" title=${text} aria-label=${text} style=${{ left: `${left}%` }}></i>`;
       })}
     </div>
   </div>`;
@@ -117,6 +134,7 @@ function barText(row, bar, end) {
   const parts = [
     row.label,
     bar.count > 1 ? `${bar.count} of them` : bar.attempt && row.bars.length > 1 ? `attempt ${bar.attempt}` : "",
+    bar.label ?? "",
     KINDS[bar.kind],
     statusOf(bar.status).word.toLowerCase(),
     `${duration((bar.end ?? end) - bar.start)} from ${clockWithMillis(bar.start)}`,
@@ -144,7 +162,7 @@ function shift([a, b], by) {
 }
 
 /** The cursor follows the pointer; a drag zooms to what it spans; Ctrl and the wheel zoom. */
-function useGestures({ plot, view, zoom, pan, setView, scale }) {
+function useGestures({ plot, view, zoom, pan, setView, scale, table }) {
   const cursor = useRef(null);
   const selection = useRef(null);
   const drag = useRef(null);
@@ -155,6 +173,8 @@ function useGestures({ plot, view, zoom, pan, setView, scale }) {
   latest.current = { zoom, pan, unitAt };
 
   useEffect(() => {
+    if (table) return undefined;
+    const grid = plot.current;
     const wheel = (event) => {
       const { zoom, pan, unitAt } = latest.current;
       if (event.ctrlKey || event.metaKey) zoom(Math.exp(-event.deltaY / 200), unitAt(event.clientX));
@@ -162,9 +182,9 @@ function useGestures({ plot, view, zoom, pan, setView, scale }) {
       else return;
       event.preventDefault();
     };
-    plot.current.addEventListener("wheel", wheel, { passive: false });
-    return () => plot.current?.removeEventListener("wheel", wheel);
-  }, []);
+    grid.addEventListener("wheel", wheel, { passive: false });
+    return () => grid.removeEventListener("wheel", wheel);
+  }, [table]);
 
   const hide = () => {
     cursor.current.hidden = true;

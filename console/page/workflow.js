@@ -4,7 +4,7 @@ import { get, path, post, stack, useData } from "./api.js";
 import { ActionDialog, JsonField } from "./dialog.js";
 import { Graph } from "./graph.js";
 import { StatusIcon, statusOf } from "./icons.js";
-import { useKeys } from "./keyboard.js";
+import { neighbour, useKeys } from "./keyboard.js";
 import { useLiveData } from "./live-data.js";
 import { Problems } from "./problems.js";
 import { address, go, setQuery } from "./router.js";
@@ -38,8 +38,7 @@ function Workflow({ data, query }) {
   const selected = query.state in data.lines ? query.state : null;
   const select = (state) => setQuery({ state: state === selected ? null : state });
   const move = (by) => {
-    const at = states.findIndex(({ id }) => id === selected);
-    const next = states[at < 0 ? 0 : Math.max(0, Math.min(states.length - 1, at + by))];
+    const next = neighbour(states, states.findIndex(({ id }) => id === selected), by);
     if (next) setQuery({ state: next.id });
   };
   useKeys({
@@ -88,7 +87,7 @@ const HOW = { starts: "starts", events: "puts events", sends: "calls", invokes: 
 function Calls({ data, selected, onSelect }) {
   const functions = data.calls.filter(({ kind }) => kind === "function");
   const others = data.calls.filter(({ kind }) => kind !== "function");
-  const { data: found, error, reload } = useLiveData(functions.length ? "functions" : null, { workflow: data.name }, { after: 3000 });
+  const { data: found, error, reload } = useLiveData(functions.length ? "functions" : null, { workflow: data.name }, { after: 3000, names: ["runs", "metrics"] });
   useEffect(() => {
     if (!found?.reading) return undefined;
     const timer = setTimeout(reload, 800);

@@ -6,10 +6,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.cookies.people import names_for
 from handlers.cookies.tasks import finish, task_event
+from handlers.shared.clients import prepare
 from handlers.shared.observability import logger_for, metrics_for
 
 logger = logger_for("cookies")
 metrics = metrics_for("cookies")
+prepare("events")
 
 
 @logger.inject_lambda_context(correlation_id_path="detail.execution")

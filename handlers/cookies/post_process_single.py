@@ -9,10 +9,12 @@ from handlers.cookies.files import Person, write
 from handlers.cookies.profiles import fetch
 from handlers.cookies.tasks import finish, task_event
 from handlers.shared import settings
+from handlers.shared.clients import prepare
 from handlers.shared.observability import logger_for, metrics_for
 
 logger = logger_for("cookies")
 metrics = metrics_for("cookies")
+prepare("events", "s3")
 
 MAX_COOKIES = 9
 

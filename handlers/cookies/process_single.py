@@ -8,10 +8,12 @@ from handlers.cookies.files import Person, presigned_get, write
 from handlers.cookies.people import profile_of
 from handlers.cookies.tasks import publish, reply, task_event
 from handlers.shared import settings
+from handlers.shared.clients import prepare
 from handlers.shared.observability import logger_for, metrics_for
 
 logger = logger_for("cookies")
 metrics = metrics_for("cookies")
+prepare("events", "s3")
 
 
 @logger.inject_lambda_context(correlation_id_path="detail.execution")

@@ -12,12 +12,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from handlers.cookies.failures import task_failed
 from handlers.cookies.tasks import publish
 from handlers.shared import settings
-from handlers.shared.clients import client
+from handlers.shared.clients import client, prepare
 from handlers.shared.errors import InvalidEventError, translate_aws_errors
 from handlers.shared.observability import logger_for, metrics_for
 
 logger = logger_for("cookies")
 metrics = metrics_for("cookies")
+prepare("events")
 
 
 @logger.inject_lambda_context

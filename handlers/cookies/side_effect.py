@@ -7,10 +7,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.cookies.tasks import notification, publish, reply
 from handlers.shared import settings
+from handlers.shared.clients import prepare
 from handlers.shared.observability import logger_for, metrics_for
 
 logger = logger_for("cookies")
 metrics = metrics_for("cookies")
+prepare("events")
 
 
 @logger.inject_lambda_context(correlation_id_path="detail.execution")

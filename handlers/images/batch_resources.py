@@ -8,11 +8,13 @@ from handlers.images.plan import Plan
 from handlers.images.request import DownloadRequest
 from handlers.images.run import PLAN, Run
 from handlers.shared import settings
+from handlers.shared.clients import prepare
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for, metrics_for
 
 logger = logger_for("images")
 metrics = metrics_for("images")
+prepare("s3")
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")

@@ -7,10 +7,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from handlers.images import report
 from handlers.images.plan import Plan
 from handlers.images.run import PLAN, REPORT, Run
+from handlers.shared.clients import prepare
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for
 
 logger = logger_for("images")
+prepare("s3")
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")

@@ -13,11 +13,13 @@ from handlers.images.outcome import is_success
 from handlers.images.plan import Plan
 from handlers.images.run import PLAN, Run, result_name
 from handlers.shared import settings
+from handlers.shared.clients import prepare
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for, metrics_for
 
 logger = logger_for("images")
 metrics = metrics_for("images")
+prepare("s3")
 
 _RESERVE_SECONDS = 60  # to store the last image in S3, with retries, and to write the result
 

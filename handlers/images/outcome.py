@@ -1,14 +1,16 @@
 """The outcome of one resource: an item of a batch's result and of the run's report."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from handlers.images.http_client.errors import DownloadError
-from handlers.images.image_store import StoredImage
+
+if TYPE_CHECKING:  # the functions that only read outcomes store no image
+    from handlers.images.image_store import StoredImage
 
 Outcome = dict[str, Any]
 
 
-def success(url: str, stored: StoredImage) -> Outcome:
+def success(url: str, stored: "StoredImage") -> Outcome:
     return {
         "url": url,
         "statusCode": 200,

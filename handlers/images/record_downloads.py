@@ -8,10 +8,12 @@ from handlers.images.image_table import record
 from handlers.images.outcome import is_success
 from handlers.images.run import REPORT, Run
 from handlers.shared import settings
+from handlers.shared.clients import prepare
 from handlers.shared.observability import logger_for, metrics_for
 
 logger = logger_for("images")
 metrics = metrics_for("images")
+prepare("dynamodb", "s3")
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")

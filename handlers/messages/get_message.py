@@ -8,11 +8,12 @@ from handlers.messages.message import MAX_ID, is_message_id
 from handlers.messages.store import MessageStore
 from handlers.shared import settings
 from handlers.shared.api import Response, error_response, json_response, path_parameter
-from handlers.shared.clients import client
+from handlers.shared.clients import client, prepare
 from handlers.shared.errors import TransientError
 from handlers.shared.observability import logger_for
 
 logger = logger_for("messages")
+prepare("dynamodb")
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")

@@ -8,12 +8,14 @@ from handlers.messages.errors import MalformedMessageError, MessageTooLargeError
 from handlers.messages.message import event_of
 from handlers.shared import settings
 from handlers.shared.api import Response, body_text, error_response, json_response
+from handlers.shared.clients import prepare
 from handlers.shared.errors import InvalidEventError, TransientError
 from handlers.shared.events import put_events
 from handlers.shared.observability import logger_for, metrics_for
 
 logger = logger_for("messages")
 metrics = metrics_for("messages")
+prepare("events")
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")

@@ -7,7 +7,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from handlers.messages.message import Record
 from handlers.messages.store import MessageStore
 from handlers.shared import settings
-from handlers.shared.clients import client
+from handlers.shared.clients import client, prepare
 from handlers.shared.errors import TransientError
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for, metrics_for
@@ -16,6 +16,7 @@ from handlers.shared.text import shortened
 
 logger = logger_for("messages")
 metrics = metrics_for("messages")
+prepare("dynamodb", "stepfunctions")
 
 # Characters of the cause in a result with status 500. Together with the largest message it must fit
 # into a state's limit of 256 KiB.

@@ -1,11 +1,12 @@
 """The event log in DynamoDB. Its items are described in event_record.py."""
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from handlers.observability.event_record import (
     EVENT_PREFIX,
@@ -17,8 +18,13 @@ from handlers.observability.event_record import (
     item_of,
 )
 from handlers.observability.timeline import UNKNOWN, Event, job_of_event
+from handlers.shared.backoff import full_jitter
 from handlers.shared.clients import client
-from handlers.shared.errors import error_code, translate_aws_errors
+from handlers.shared.clock import milliseconds, now
+from handlers.shared.errors import error_code, is_transient, translate_aws_errors
+from handlers.shared.observability import logger_for
+
+logger = logger_for("observability")
 
 BY_STATUS = "byStatus"
 # What executions may have: the statuses of Step Functions, and the one of an execution of which no
@@ -36,6 +42,11 @@ STATUSES = (*EXECUTION_STATUSES, NO_EXECUTION)
 
 _KEY_ITEM = {"job": {"S": "key"}, "entry": {"S": "key"}}
 _KEY_BYTES = 32
+_DAY = 24 * 3600
+# Attempts to store events within one invocation, and the pauses before them.
+_ATTEMPTS = 3
+_MAX_PUTS = 25  # of one BatchWriteItem
+_pause = full_jitter(0.1, 0.5)
 # A page of a query is at most 1 MB. A function that answers a request must not read without end.
 _MAX_PAGES = 8
 # A query with a filter reads this many summaries at a time.
@@ -90,7 +101,7 @@ class EventLog:
             found = self._read_key()
             if found is None:
                 self._unless_condition_fails(
-                    client("dynamodb").put_item,
+                    self._client.put_item,
                     Item={**_KEY_ITEM, "key": {"B": os.urandom(_KEY_BYTES)}},
                     ConditionExpression="attribute_not_exists(job)",
                 )
@@ -99,106 +110,127 @@ class EventLog:
         return found
 
     def _read_key(self) -> bytes | None:
-        found = client("dynamodb").get_item(
-            TableName=self._table, Key=_KEY_ITEM, ConsistentRead=True
-        )
+        found = self._client.get_item(TableName=self._table, Key=_KEY_ITEM, ConsistentRead=True)
         return bytes(found["Item"]["key"]["B"]) if "Item" in found else None
 
-    @translate_aws_errors("recording an event")
-    def record(self, record: EventRecord, expiration: int) -> None:
-        """Store an event and update its job's summary.
+    def record(self, records: Iterable[EventRecord], *, days: int) -> list[EventRecord]:
+        """Store events for some days and update the summaries of their jobs.
 
-        The same event again changes nothing. Events may come in any order: the summary has the
+        Returns the events that could not be recorded: they may be given again. So may all others:
+        the same event again is the same item. Events may come in any order: a summary has the
         newest event and the last status, whichever was recorded last.
         """
-        self._unless_condition_fails(
-            client("dynamodb").put_item,
-            Item=item_of(record, expiration),
-            ConditionExpression="attribute_not_exists(job)",
-        )
-        self._note_event(record, expiration)
-        if record.change:
-            self._note_change(record, record.change, expiration)
+        by_key = {(record.event.job, record.entry): record for record in records}
+        given = [*by_key.values()]
+        failed = [
+            record
+            for start in range(0, len(given), _MAX_PUTS)
+            for record in self._store(given[start : start + _MAX_PUTS], days)
+        ]
+        stored: dict[str, list[EventRecord]] = {}
+        for record in by_key.values():
+            if record not in failed:
+                stored.setdefault(record.event.job, []).append(record)
+        for job, of_job in stored.items():
+            try:
+                self._summarize(of_job, max(map(_expiration(days), of_job)))
+            except (BotoCoreError, ClientError) as error:
+                logger.error("summary not updated", job=job, reason=str(error))
+                failed += of_job
+        return failed
 
-    def _note_event(self, record: EventRecord, expiration: int) -> None:
-        """Make the event the job's latest, unless the summary has a newer one."""
-        self._update_summary(
-            record.event.job,
-            {
-                "latest": {"S": record.moment},
-                "latestType": {"S": record.event.detail_type},
-                "expiration": {"N": str(expiration)},
-                **_identity(record),
-            },
-            defaults={"status": {"S": UNKNOWN if record.execution else NO_EXECUTION}},
-            condition="attribute_not_exists(started)"
-            " AND (attribute_not_exists(#latest) OR #latest < :latest)",
-        )
+    def _store(self, records: list[EventRecord], days: int) -> list[EventRecord]:
+        """Store at most _MAX_PUTS events; returns those that were not stored.
 
-    def _note_change(self, record: EventRecord, change: StatusChange, expiration: int) -> None:
-        """Take over a change of status, unless the summary has a later one."""
-        values = {
-            "status": {"S": change.status},
-            "statusRank": {"S": change.rank},
-            "startedAt": change.started_at and {"N": str(change.started_at)},
-            "stoppedAt": change.stopped_at and {"N": str(change.stopped_at)},
-            "error": change.error and {"S": change.error},
-            "startedBy": change.started_by and {"S": change.started_by},
-            "expiration": {"N": str(expiration)},
-            **_identity(record),
-        }
-        self._update_summary(
-            record.event.job,
-            values,
-            condition="attribute_not_exists(#statusRank) OR #statusRank < :statusRank",
-        )
-        if change.started_by:
-            self._update_summary(
-                job_of_event(change.started_by),
-                # Without a status, it is not in the index.
-                {
-                    "started": {"S": record.event.job},
-                    "expiration": {"N": str(expiration)},
-                    "status": None,
-                },
-                condition="attribute_not_exists(#started)",
-            )
-
-    def _update_summary(
-        self,
-        job: str,
-        values: Mapping[str, Any],
-        *,
-        condition: str,
-        defaults: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Change a summary if the condition holds: values replace, defaults do not.
-
-        An attribute whose value is None is removed.
+        They are stored without a condition: an event that is recorded again is the same but for
+        the time of recording. The index has that time, so it must be the one of this attempt: a
+        reader looks back only a few seconds for events that it has not seen.
         """
-        defaults = defaults or {}
-        kept = {name: value for name, value in values.items() if value}
-        removed = [f"#{name}" for name in values if name not in kept]
-        sets = [f"#{name} = :{name}" for name in kept]
-        sets += [f"#{name} = if_not_exists(#{name}, :{name})" for name in defaults]
-        self._unless_condition_fails(
-            client("dynamodb").update_item,
-            Key=_summary_key(job),
-            UpdateExpression=f"SET {', '.join(sets)}"
-            + (f" REMOVE {', '.join(removed)}" if removed else ""),
-            ConditionExpression=condition,
-            ExpressionAttributeNames={f"#{name}": name for name in (*values, *defaults)},
-            ExpressionAttributeValues={
-                f":{name}": value for name, value in {**kept, **defaults}.items()
-            },
-        )
+        expiration = _expiration(days)
+        remaining = records
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                time.sleep(_pause(attempt))
+            recorded = milliseconds(now())
+            by_key = {(record.event.job, record.entry): record for record in remaining}
+            puts = [
+                {
+                    "PutRequest": {
+                        "Item": item_of(record, expiration=expiration(record), recorded=recorded)
+                    }
+                }
+                for record in remaining
+            ]
+            try:
+                answer = self._client.batch_write_item(RequestItems={self._table: puts})
+            except (BotoCoreError, ClientError) as error:
+                if not is_transient(error):
+                    return self._store_each(remaining, error, days)
+                logger.warning("DynamoDB is unavailable", reason=str(error), events=len(remaining))
+                continue
+            unprocessed = answer.get("UnprocessedItems", {}).get(self._table, [])
+            items = [put["PutRequest"]["Item"] for put in unprocessed]
+            remaining = [by_key[item["job"]["S"], item["entry"]["S"]] for item in items]
+            if not remaining:
+                return []
+        return remaining
 
-    def _unless_condition_fails(self, write: Callable[..., Any], **request: Any) -> None:
+    def _store_each(
+        self, records: list[EventRecord], error: Exception, days: int
+    ) -> list[EventRecord]:
+        """Store events one by one: DynamoDB refuses a batch if it refuses one of its items."""
+        if len(records) == 1:
+            logger.error("event refused", job=records[0].event.job, reason=str(error))
+            return records
+        return [failed for record in records for failed in self._store([record], days)]
+
+    def _summarize(self, records: list[EventRecord], expiration: int) -> None:
+        """Take over the newest event and the last change of status of a job."""
+        newest = max(records, key=lambda record: record.moment)
+        changed = max(
+            (record for record in records if record.change),
+            key=lambda record: record.change.rank if record.change else "",
+            default=None,
+        )
+        event = _newest_event(newest, expiration)
+        if changed is None or changed.change is None:
+            self._update_summary(event)
+            return
+        change = _last_change(changed, changed.change, expiration)
+        # Mostly, both are news: one request then does for two.
+        if not self._update_summary(event.and_also(change)):
+            self._update_summary(event)
+            self._update_summary(change)
+        for started_by in {record.change.started_by for record in records if record.change}:
+            if started_by:
+                self._update_summary(_started(started_by, newest.event.job, expiration))
+
+    def _update_summary(self, update: "_Update") -> bool:
+        """Change a summary unless it has something newer. Whether it was changed."""
+        request = {"Key": _summary_key(update.job), **update.request()}
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                return self._unless_condition_fails(self._client.update_item, **request)
+            except (BotoCoreError, ClientError) as error:
+                if not is_transient(error):
+                    raise
+            time.sleep(_pause(attempt))
+        return self._unless_condition_fails(self._client.update_item, **request)
+
+    def _unless_condition_fails(self, write: Callable[..., Any], **request: Any) -> bool:
+        """Write if the condition holds. Whether it did."""
         try:
             write(TableName=self._table, **request)
         except ClientError as error:
             if error_code(error) != "ConditionalCheckFailedException":
                 raise
+            return False
+        return True
+
+    @property
+    def _client(self) -> Any:
+        """For recording. A request has one attempt of a few seconds: the retries are here."""
+        return client("dynamodb", bulk=True)
 
     # -- Reading ----------------------------------------------------------------------------------
 
@@ -292,6 +324,105 @@ class EventLog:
             if not next_key:
                 return
             query["ExclusiveStartKey"] = next_key
+
+
+# -- Summaries ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Update:
+    """A change of a job's summary: values replace, None removes, defaults do not replace."""
+
+    job: str
+    values: Mapping[str, Any]
+    conditions: tuple[str, ...]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    def and_also(self, other: "_Update") -> "_Update":
+        """Both changes, if the conditions of both hold."""
+        values = {**self.values, **other.values}
+        defaults = {**self.defaults, **other.defaults}
+        return _Update(
+            self.job,
+            values,
+            self.conditions + other.conditions,
+            {name: value for name, value in defaults.items() if name not in values},
+        )
+
+    def request(self) -> dict[str, Any]:
+        """The parameters of UpdateItem."""
+        kept = {name: value for name, value in self.values.items() if value}
+        removed = [f"#{name}" for name in self.values if name not in kept]
+        sets = [f"#{name} = :{name}" for name in kept]
+        sets += [f"#{name} = if_not_exists(#{name}, :{name})" for name in self.defaults]
+        return {
+            "UpdateExpression": f"SET {', '.join(sets)}"
+            + (f" REMOVE {', '.join(removed)}" if removed else ""),
+            "ConditionExpression": " AND ".join(f"({one})" for one in self.conditions),
+            "ExpressionAttributeNames": {
+                f"#{name}": name for name in (*self.values, *self.defaults)
+            },
+            "ExpressionAttributeValues": {
+                f":{name}": value for name, value in {**kept, **self.defaults}.items()
+            },
+        }
+
+
+def _newest_event(record: EventRecord, expiration: int) -> _Update:
+    """Make an event the job's latest, unless the summary has a newer one."""
+    return _Update(
+        record.event.job,
+        {
+            "latest": {"S": record.moment},
+            "latestType": {"S": record.event.detail_type},
+            "expiration": {"N": str(expiration)},
+            **_identity(record),
+        },
+        # An event that started an execution has no latest: it is not in the index.
+        (
+            "attribute_not_exists(started)",
+            "attribute_not_exists(#latest) OR #latest < :latest",
+        ),
+        {"status": {"S": UNKNOWN if record.execution else NO_EXECUTION}},
+    )
+
+
+def _last_change(record: EventRecord, change: StatusChange, expiration: int) -> _Update:
+    """Take over a change of status, unless the summary has a later one."""
+    return _Update(
+        record.event.job,
+        {
+            "status": {"S": change.status},
+            "statusRank": {"S": change.rank},
+            "startedAt": change.started_at and {"N": str(change.started_at)},
+            "stoppedAt": change.stopped_at and {"N": str(change.stopped_at)},
+            "error": change.error and {"S": change.error},
+            "startedBy": change.started_by and {"S": change.started_by},
+            "expiration": {"N": str(expiration)},
+            **_identity(record),
+        },
+        ("attribute_not_exists(#statusRank) OR #statusRank < :statusRank",),
+    )
+
+
+def _started(event_id: str, job: str, expiration: int) -> _Update:
+    """Tell an event which execution it started."""
+    return _Update(
+        job_of_event(event_id),
+        # Without a status, it is not in the index.
+        {"started": {"S": job}, "expiration": {"N": str(expiration)}, "status": None},
+        ("attribute_not_exists(#started)",),
+    )
+
+
+def _expiration(days: int) -> Callable[[EventRecord], int]:
+    """When an event expires, in seconds since 1970: some days after it was received."""
+
+    def of(record: EventRecord) -> int:
+        event = record.event
+        return (event.received or event.time) // 1000 + days * _DAY
+
+    return of
 
 
 def _summary_key(job: str) -> dict[str, Any]:

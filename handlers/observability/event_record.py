@@ -12,9 +12,10 @@ execution. Times in keys and in `latest` are ISO 8601 with milliseconds, so that
 is their order in time.
 
 An event: `job`, `entry`, `eventId`, `source`, `detailType`, `detail` (JSON text, without secrets),
-`time` and `received` (N, milliseconds since 1970), `execution` (its ARN, if it names one),
-`truncated` (BOOL, if some of the detail was too large to store), `expiration` (N, seconds since
-1970).
+`time` and `received` (N, milliseconds since 1970; received is when the queue got it), `execution`
+(its ARN, if it names one), `startedBy` (of a change of status: the id of the event that started the
+execution), `truncated` (BOOL, if some of the detail was too large to store), `expiration` (N,
+seconds since 1970), `recordedHour` and `recordedAt` (when it was stored).
 
 A summary: `job`, `entry`, `workflow` and `execution` (if the job is an execution), `status`,
 `latest` (`<time>#<event id>` of the newest event), `latestType` (its detail-type), `startedAt` and
@@ -25,6 +26,10 @@ A summary: `job`, `entry`, `workflow` and `execution` (if the job is an executio
 The index `byStatus` has the summaries: partition key `status`, sort key `latest`. The statuses are
 those of Step Functions, `UNKNOWN` (an execution of which no status change was observed) and
 `NO_EXECUTION` (an event that belongs to none).
+
+The index `byRecording` has the keys of the events in the order in which they were stored: partition
+key `recordedHour` (`2026-01-31T12`), sort key `recordedAt` (`<time>#<event id>`). Events that are
+recorded late are at its end, whatever their own time is.
 
 The item with the job `key` is the stage's key for the hashes of tokens.
 """
@@ -123,9 +128,10 @@ def event_record(
     return EventRecord(event, execution, workflow, change)
 
 
-def item_of(record: EventRecord, expiration: int) -> dict[str, Any]:
-    """The DynamoDB item of an event."""
+def item_of(record: EventRecord, *, expiration: int, recorded: int) -> dict[str, Any]:
+    """The DynamoDB item of an event; `recorded` is when it is stored, in milliseconds."""
     event = record.event
+    recorded_at = iso_time(recorded)
     item: dict[str, Any] = {
         "job": {"S": event.job},
         "entry": {"S": record.entry},
@@ -136,9 +142,13 @@ def item_of(record: EventRecord, expiration: int) -> dict[str, Any]:
         "time": {"N": str(event.time)},
         "received": {"N": str(event.received)},
         "expiration": {"N": str(expiration)},
+        "recordedHour": {"S": recorded_at[: len("2026-01-31T12")]},
+        "recordedAt": {"S": f"{recorded_at}#{event.id}"},
     }
     if record.execution:
         item["execution"] = {"S": record.execution}
+    if record.change and record.change.started_by:
+        item["startedBy"] = {"S": record.change.started_by}
     if event.truncated:
         item["truncated"] = {"BOOL": True}
     return item

@@ -7,10 +7,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.observability.executions import describe
 from handlers.shared.api import Response, error_response, json_response, path_parameter
+from handlers.shared.clients import prepare
 from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.observability import logger_for
 
 logger = logger_for("observability")
+prepare("stepfunctions")
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")

@@ -15,10 +15,12 @@ from handlers.shared.api import (
     path_parameter,
     query_parameter,
 )
+from handlers.shared.clients import prepare
 from handlers.shared.errors import AwsUnavailableError, InvalidEventError
 from handlers.shared.observability import logger_for
 
 logger = logger_for("observability")
+prepare("dynamodb")
 
 DEFAULT_LIMIT, MAX_LIMIT = 200, 1000
 

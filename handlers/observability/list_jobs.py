@@ -16,10 +16,12 @@ from handlers.observability.jobs import (
 )
 from handlers.shared import settings
 from handlers.shared.api import Response, error_response, json_response, query_parameter
+from handlers.shared.clients import prepare
 from handlers.shared.errors import AwsUnavailableError, InvalidEventError
 from handlers.shared.observability import logger_for
 
 logger = logger_for("observability")
+prepare("dynamodb")
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100
 

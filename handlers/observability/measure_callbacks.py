@@ -7,11 +7,13 @@ from botocore.exceptions import ClientError
 
 from handlers.observability.callbacks import oldest_callback
 from handlers.shared import settings
+from handlers.shared.clients import prepare
 from handlers.shared.clock import now
 from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.observability import logger_for, measure
 
 logger = logger_for("observability")
+prepare("stepfunctions")
 
 
 @logger.inject_lambda_context

@@ -148,11 +148,17 @@ class Event:
 
 @dataclass(frozen=True)
 class Invocation:
-    """A function's work on an event, as its log has it."""
+    """A function's work on an event, as its log has it.
+
+    `values` are the simple values that its log lines name, as JSON: they tell apart invocations
+    that worked at the same time.
+    """
 
     function: str
     started_at: int
     ended_at: int
+    values: Mapping[str, str] = field(default_factory=dict, hash=False)
+    request_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -175,6 +181,7 @@ class Span:
     token: str | None = None
     waiting: int | None = None
     working: int | None = None
+    request_id: str | None = None  # of the function's invocation, if it is known
 
     def as_dict(self) -> dict[str, Any]:
         named = {
@@ -182,7 +189,7 @@ class Span:
             "endedAt": self.ended_at,
             "sideEffect": self.side_effect,
         }
-        left_out = {"started_at", "ended_at", "side_effect"}
+        left_out = {"started_at", "ended_at", "side_effect", "request_id"}
         return {k: v for k, v in asdict(self).items() if k not in left_out} | named
 
 
@@ -490,7 +497,10 @@ class _Derivation:
         name = function.removeprefix("function ")
         started = _not_after(taken, given.at) if given else taken.at
         ended = _not_before(started, given.at) if given else None
-        begun = self._begun(name, taken, ended)
+        invocation = self._invocation(name, taken, ended)
+        begun = None
+        if invocation is not None and ended is not None:
+            begun = min(max(invocation.started_at, taken.at), ended)
         return Span(
             kind=Kind.FUNCTION,
             name=name,
@@ -503,6 +513,7 @@ class _Derivation:
             token=taken.token,
             waiting=None if begun is None else begun - started,
             working=None if begun is None or ended is None else ended - begun,
+            request_id=invocation.request_id if invocation else None,
         )
 
     def _reported_failures(self) -> dict[tuple[str, str | None], Event]:
@@ -513,16 +524,21 @@ class _Derivation:
                 found.setdefault((str(_meta(event).get("incoming")), event.token), event)
         return found
 
-    def _begun(self, function: str, taken: Event, given: int | None) -> int | None:
-        """When the function began, if exactly one of its invocations can be the one."""
+    def _invocation(self, function: str, taken: Event, given: int | None) -> Invocation | None:
+        """The work on an event, if exactly one of the function's invocations can be it."""
         if given is None:
             return None
+        about = _identifying(taken)
         possible = [
-            invocation.started_at
+            invocation
             for invocation in self._invocations[function]
             if taken.time <= invocation.started_at <= given
         ]
-        return min(max(possible[0], taken.at), given) if len(possible) == 1 else None
+        if len(possible) > 1:
+            possible = [one for one in possible if one.ended_at >= given - _SECOND]
+        if len(possible) > 1:
+            possible = [one for one in possible if _is_about(one, about)]
+        return possible[0] if len(possible) == 1 else None
 
     def _open(self) -> Outcome:
         return Outcome.WAITING if self._ended_at is None else Outcome.UNFINISHED
@@ -631,6 +647,12 @@ def _identifying(event: Event) -> dict[str, str]:
         and isinstance(value, (str, int))
         and not (isinstance(value, str) and _is_placeholder(value))
     }
+
+
+def _is_about(invocation: Invocation, about: Mapping[str, str]) -> bool:
+    """Whether the log of an invocation names a value of an event, and no other value instead."""
+    shared = about.keys() & invocation.values.keys()
+    return bool(shared) and all(invocation.values[name] == about[name] for name in shared)
 
 
 def _is_placeholder(value: str) -> bool:

@@ -1,39 +1,67 @@
-"""Record an event in the event log."""
+"""Record events in the event log."""
 
+import json
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.observability.event_log import EventLog
-from handlers.observability.event_record import event_record
+from handlers.observability.event_record import EventRecord, event_record
 from handlers.observability.redaction import token_hash
 from handlers.shared import settings
-from handlers.shared.clock import milliseconds, now
+from handlers.shared.clients import prepare
+from handlers.shared.errors import InvalidEventError
 from handlers.shared.observability import logger_for
 
 logger = logger_for("observability")
+prepare("dynamodb")
 
-_DAY = 24 * 3600
 
-
-@logger.inject_lambda_context(correlation_id_path="id")
-def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Event: EventBridge, any event of this service; reads id, source, detail-type, time, detail.
-    Result: none.
-    Errors: InvalidEventError, AwsUnavailableError, ConfigurationError.
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Event: SQS, {"Records": [{"messageId", "body", "attributes": {"SentTimestamp"}}]}; a body is
+    an event as EventBridge delivers it: id, source, detail-type, time, detail.
+    Result: {"batchItemFailures": [{"itemIdentifier"}]}, the messages that were not recorded. SQS
+    delivers them again, and puts them into the dead-letter queue after the last attempt.
+    Errors: AwsUnavailableError, ConfigurationError.
     """
     table = settings.text("EVENT_LOG_TABLE")
-    received = now()
-    record = event_record(
-        event,
-        machines=f"stepworks-{settings.text('STAGE')}-",
-        received=milliseconds(received),
-        hashed=token_hash(_token_key(table)),
-    )
     days = settings.integer("EVENT_LOG_DAYS", minimum=1)
-    EventLog(table).record(record, expiration=round(received) + days * _DAY)
-    logger.debug("event recorded", job=record.event.job, detail_type=record.event.detail_type)
+    key = _token_key(table)
+    records: dict[str, EventRecord] = {}
+    failed: list[str] = []
+    for message in event["Records"]:
+        try:
+            records[message["messageId"]] = _record_of(message, key)
+        except InvalidEventError as error:
+            logger.error("invalid event", message_id=message["messageId"], reason=str(error))
+            failed.append(message["messageId"])
+    recorder = EventLog(table)
+    unrecorded = {_place(record) for record in recorder.record(records.values(), days=days)}
+    failed += [name for name, record in records.items() if _place(record) in unrecorded]
+    logger.debug("events recorded", events=len(records), failed=len(failed))
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in failed]}
+
+
+def _record_of(message: Mapping[str, Any], key: bytes) -> EventRecord:
+    try:
+        envelope = json.loads(message["body"])
+    except (ValueError, RecursionError) as error:
+        raise InvalidEventError(f"The message is not JSON: {error}") from None
+    if not isinstance(envelope, Mapping):
+        raise InvalidEventError("The message is not an event.")
+    return event_record(
+        envelope,
+        machines=f"stepworks-{settings.text('STAGE')}-",
+        received=int(message["attributes"]["SentTimestamp"]),
+        hashed=token_hash(key),
+    )
+
+
+def _place(record: EventRecord) -> tuple[str, str]:
+    return record.event.job, record.entry
 
 
 @cache

@@ -6,10 +6,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.sensor.uploads import start_executions, upload_records
 from handlers.shared import settings
+from handlers.shared.clients import prepare
 from handlers.shared.observability import logger_for, metrics_for
 
 logger = logger_for("sensor")
 metrics = metrics_for("sensor")
+prepare("stepfunctions")
 
 
 @logger.inject_lambda_context

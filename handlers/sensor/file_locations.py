@@ -7,12 +7,12 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from handlers.sensor.copies import copy_head, refuse_newer, was_copied_from
 from handlers.sensor.errors import (
     SourceAccessDeniedError,
     SourceObjectChangedError,
     SourceObjectMissingError,
 )
-from handlers.sensor.mover import copy_head, refuse_newer, was_copied_from
 from handlers.sensor.source import ObjectRef, real_version, translate_source_errors
 from handlers.shared import settings
 from handlers.shared.clients import client

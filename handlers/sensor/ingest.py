@@ -65,14 +65,14 @@ def ingest(
             parser = BlockParser()
             for number, block in numbered_blocks(chunks):
                 time_budget.check()
-                rows, rejected = parser.parse(block)
+                rows, _, rejected = parser.parse(block)
                 store.put(rows)
                 keys.add(rows)
                 for place, reason, line in rejected:
                     rejects.add(number + place, reason, line)
         if not keys.count:
             raise NoValidReadingsError(
-                _no_valid_readings_message(source, rejects.count, target_bucket)
+                no_valid_readings_message(source, rejects.count, target_bucket)
             )
         return Ingestion(
             source=source,
@@ -87,7 +87,8 @@ def ingest(
         )
 
 
-def _no_valid_readings_message(source: ObjectRef, rejected: int, target_bucket: str) -> str:
+def no_valid_readings_message(source: ObjectRef, rejected: int, target_bucket: str) -> str:
+    """Why a file without a valid reading failed."""
     if not rejected:
         return f"{source.uri} has no rows."
     rows = "row was" if rejected == 1 else "rows were"

@@ -8,19 +8,6 @@ _BOM = b"\xef\xbb\xbf"
 _UNCOUNTED = 8  # at least the bytes of a byte order mark and a carriage return
 
 
-def numbered_lines(chunks: Iterable[bytes], limit: int = MAX_LINE) -> Iterator[tuple[int, bytes]]:
-    """Number and content of each line, without byte order mark and line ending (LF or CRLF).
-
-    A line over the limit is cut to `limit` + 1 bytes, so that the caller can recognise it.
-    """
-    for number, line in enumerate(_lines(chunks, limit), 1):
-        if number == 1:
-            line = line.removeprefix(_BOM)
-        if line.endswith(b"\r"):
-            line = line[:-1]
-        yield number, line[: limit + 1]
-
-
 def numbered_blocks(chunks: Iterable[bytes], limit: int = MAX_LINE) -> Iterator[tuple[int, bytes]]:
     """Complete lines in blocks: the number of a block's first line, and its content.
 
@@ -51,13 +38,3 @@ def _blocks(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
         tail = text[start : start + limit + _UNCOUNTED]
     if tail:
         yield tail + b"\n"
-
-
-def _lines(chunks: Iterable[bytes], limit: int) -> Iterator[bytes]:
-    tail = b""
-    for chunk in chunks:
-        *complete, tail = (tail + chunk).split(b"\n")
-        yield from complete
-        tail = tail[: limit + _UNCOUNTED]  # bounds memory for a file without line breaks
-    if tail:
-        yield tail

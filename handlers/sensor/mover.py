@@ -1,14 +1,14 @@
 """Moves an object to another bucket: copy, verify, delete. Safe to repeat after any step."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import ClientError
 from s3transfer.exceptions import S3CopyFailedError
+from s3transfer.manager import TransferConfig, TransferManager
 
+from handlers.sensor.copies import Head, copy_head, refuse_newer, stamp, was_copied_from
 from handlers.sensor.errors import (
     CopyVerificationError,
     SourceObjectChangedError,
@@ -16,7 +16,6 @@ from handlers.sensor.errors import (
 )
 from handlers.sensor.source import ObjectRef, pinned_to, translate_source_errors
 from handlers.shared.clients import client
-from handlers.shared.clock import iso
 from handlers.shared.errors import error_code, http_status, translate_aws_errors
 from handlers.shared.observability import logger_for
 
@@ -40,9 +39,6 @@ _CHECKSUMS = (
     "ChecksumSHA256",
     "ChecksumSHA1",
 )
-_ETAG, _VERSION = "source-etag", "source-version-id"  # user metadata of a copy: its stamp
-
-Head = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -98,42 +94,6 @@ def move_object(
     return _moved_object(target, copy)
 
 
-def refuse_newer(source: ObjectRef, original: Head, started_at: datetime | None) -> None:
-    """Raise SourceObjectChangedError if an unpinned file was uploaded after `started_at`."""
-    pinned = source.version_id or source.etag
-    if not pinned and started_at and original["LastModified"] > started_at:
-        raise SourceObjectChangedError(
-            f"{source.uri} is a newer upload: it was uploaded at {iso(original['LastModified'])}, "
-            "after the execution had started."
-        )
-
-
-def copy_head(s3: Any, target: ObjectRef) -> Head | None:
-    """The HeadObject response for a copy; None if there is no copy."""
-    with translate_aws_errors(f"looking for {target.uri}"):
-        try:
-            head: Head = s3.head_object(**target.location(), ChecksumMode="ENABLED")
-        except ClientError as error:
-            if http_status(error) == 404:
-                return None
-            raise
-    return head
-
-
-def was_copied_from(copy: Head, source: ObjectRef, started_at: datetime | None) -> bool:
-    """Whether the copy is one of exactly this file, by its stamp."""
-    stamp = copy["Metadata"]
-    if _ETAG not in stamp:
-        return False
-    if source.version_id or source.etag:
-        return source.version_id in (None, stamp.get(_VERSION)) and source.etag in (
-            None,
-            stamp[_ETAG],
-        )
-    # S3 stores times in whole seconds.
-    return bool(started_at and copy["LastModified"] >= started_at.replace(microsecond=0))
-
-
 def _fault(copy: Head | None, source: ObjectRef, original: Head) -> str | None:
     """What is wrong with a copy; None if it is correct."""
     if copy is None:
@@ -158,23 +118,24 @@ def _has_md5_etag(head: Head) -> bool:
 
 
 def _copy(s3: Any, source: ObjectRef, original: Head, target: ObjectRef) -> None:
-    stamp = {_ETAG: source.etag} | ({_VERSION: source.version_id} if source.version_id else {})
     headers = {name: original[name] for name in _CONTENT_HEADERS if original.get(name)}
     try:
-        with translate_aws_errors(f"copying {source.uri} to {target.uri}"):
-            s3.copy(
+        with (
+            translate_aws_errors(f"copying {source.uri} to {target.uri}"),
+            TransferManager(s3, _TRANSFER) as transfers,
+        ):
+            transfers.copy(
                 source.location(),
                 target.bucket,
                 target.key,
-                ExtraArgs={
+                {
                     "CopySourceIfMatch": original["ETag"],
                     "MetadataDirective": "REPLACE",
-                    "Metadata": original["Metadata"] | stamp,
+                    "Metadata": original["Metadata"] | stamp(source),
                     "TaggingDirective": "REPLACE",
                     **headers,
                 },
-                Config=_TRANSFER,
-            )
+            ).result()
     except S3CopyFailedError as error:
         raise CopyVerificationError(str(error)) from error
     except ClientError as error:

@@ -8,12 +8,14 @@ from handlers.sensor.errors import SourceObjectChangedError, SourceObjectMissing
 from handlers.sensor.mover import move_object
 from handlers.sensor.source import ObjectRef
 from handlers.shared import settings
+from handlers.shared.clients import prepare
 from handlers.shared.clock import from_iso
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for, metrics_for
 
 logger = logger_for("sensor")
 metrics = metrics_for("sensor")
+prepare("s3")
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from operator import itemgetter
 from typing import NamedTuple
@@ -18,14 +19,14 @@ _BLANKS = " \t"
 # A line of a block. The groups of nearly every line are a row: ASCII without quotes, blanks and
 # backslashes, within every limit, the numbers in their shortest form. Any other line is the last
 # group.
-_SENSOR_ID = rb"[!#-+\--\[\]-~]{1,1024}"
-_TIMESTAMP = rb"0|[1-9][0-9]{0,10}"
-_VALUE = (
-    rb"-?(?:0|[1-9][0-9]{0,18})\.[0-9]{0,17}[1-9](?=0{0,18}\r?\n)"
-    rb"|(?:0|-?[1-9][0-9]{0,18})(?=[.\r\n])"
-)
 _LINE = re.compile(
-    rb"(?:((%b),(%b)),(%b)(?:0{0,18}|\.0{0,18})\r?|([^\n]*))\n" % (_SENSOR_ID, _TIMESTAMP, _VALUE)
+    rb"(?:"
+    rb"(([!#-+\--\[\]-~]{1,1024}),(0|[1-9][0-9]{0,10})),"  # the key: sensor id and timestamp
+    rb"(-?(?:0|[1-9][0-9]{0,18})\.[0-9]{0,17}[1-9](?=0{0,18}\r?\n)"  # a value with a fraction
+    rb"|(?:0|-?[1-9][0-9]{0,18})(?=[.\r\n]))"  # a whole value
+    rb"(?:0{0,18}|\.0{0,18})\r?"  # zeros at its end
+    rb"|([^\n]*)"
+    rb")\n"
 )
 _FIELD = re.compile(r'[ \t]*(?:"((?:[^"\r]|"")*)"|([^",\r]*))[ \t]*(,|\Z)')
 _INTEGER = re.compile(r"[+-]?[0-9]+")
@@ -65,6 +66,14 @@ class RejectedLine(NamedTuple):
     line: bytes
 
 
+class ParsedBlock(NamedTuple):
+    """The readings of a block, the place of each of them, and the lines that are none."""
+
+    rows: list[Row]
+    places: Sequence[int]
+    rejected: list[RejectedLine]
+
+
 class _InvalidError(ValueError):
     pass
 
@@ -78,8 +87,8 @@ class BlockParser:
     def __init__(self, *, has_header: bool = True) -> None:
         self._may_be_header = has_header
 
-    def parse(self, block: bytes) -> tuple[list[Row], list[RejectedLine]]:
-        """The readings of a block, and the lines that are none. Each line ends with LF."""
+    def parse(self, block: bytes) -> ParsedBlock:
+        """Parse a block. Each of its lines ends with LF."""
         found: list[Row] = _LINE.findall(block)
         if self._may_be_header:
             first = next((row for row in found if row[0] or row[4].strip(b" \t\r")), None)
@@ -87,19 +96,22 @@ class BlockParser:
             if first is not None and is_header(first[4].removesuffix(b"\r")):
                 found[found.index(first)] = (b"", b"", b"", b"", b"")
         rows: list[Row] = []
+        places: list[int] = []
         rejected: list[RejectedLine] = []
         if all(map(_key, found)):
-            return found, rejected
+            return ParsedBlock(found, range(len(found)), rejected)
         for place, row in enumerate(found):
             if row[0]:
                 rows.append(row)
+                places.append(place)
             elif line := row[4].removesuffix(b"\r"):
                 result = parse(line)
                 if isinstance(result, Reading):
                     rows.append(result.row())
+                    places.append(place)
                 elif result is not None:
                     rejected.append(RejectedLine(place, result.reason, line))
-        return rows, rejected
+        return ParsedBlock(rows, places, rejected)
 
 
 _key = itemgetter(0)
@@ -115,6 +127,8 @@ def parse(line: bytes) -> Reading | Rejection | None:
 
 def is_header(line: bytes) -> bool:
     """Whether a line is a header: its second field names a time and its third a value."""
+    if len(line) > MAX_LINE:
+        return False
     try:
         fields = _fields(line.decode())
     except ValueError:

@@ -104,7 +104,7 @@ def send(report: Report, event: Mapping[str, Any]) -> dict[str, str]:
     )
     # A function invoked by hand has no execution; the object identifies the mail instead.
     subject = event.get("execution") or repr(ObjectRef.from_event(event))
-    outcome = send_once(mail, key=f"{report.subject}#{subject}")
+    outcome = send_once(mail, key=f"{report.subject}#{subject}", execution=event.get("execution"))
     logger.info("outcome of the mail", subject=report.subject, outcome=outcome)
     return outcome
 

@@ -6,9 +6,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.sensor.errors import EmailOutcomeUnknownError
 from handlers.sensor.reports import processed_report, send
+from handlers.shared.clients import prepare
 from handlers.shared.observability import logger_for
 
 logger = logger_for("sensor")
+prepare("dynamodb", "ses")
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")

@@ -6,9 +6,11 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.sensor.file_locations import find_file
 from handlers.sensor.reports import failure_report, send
+from handlers.shared.clients import prepare
 from handlers.shared.observability import logger_for
 
 logger = logger_for("sensor")
+prepare("dynamodb", "s3", "ses")
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")

@@ -13,7 +13,12 @@ from handlers.sensor.errors import (
     SourceObjectMissingError,
 )
 from handlers.shared.clients import client
-from handlers.shared.errors import error_code, http_status, translate_aws_errors
+from handlers.shared.errors import (
+    AwsUnavailableError,
+    error_code,
+    http_status,
+    translate_aws_errors,
+)
 from handlers.shared.events import field
 
 CHUNK_SIZE = 1024 * 1024  # bytes
@@ -80,16 +85,47 @@ def pinned_to(source: ObjectRef, response: Mapping[str, Any]) -> ObjectRef:
     return source.pinned_by({"versionId": response.get("VersionId"), "etag": response["ETag"]})
 
 
-def open_source(source: ObjectRef) -> tuple[ObjectRef, Generator[bytes]]:
+def head_source(source: ObjectRef) -> tuple[ObjectRef, int]:
+    """The exact object that is there now, and its size. Raises the errors of `open_source`."""
+    with translate_source_errors(source):
+        head = client("s3").head_object(**source.request())
+    return pinned_to(source, head), head["ContentLength"]
+
+
+def open_source(
+    source: ObjectRef, byte_range: tuple[int, int] | None = None
+) -> tuple[ObjectRef, Generator[bytes]]:
     """Open an object; returns the exact object that is read, and its content in chunks.
+
+    With a range, only the bytes from its first number up to, but without, its second.
 
     Raises SourceObjectMissingError (no such object or version, or a delete marker),
     SourceObjectChangedError, SourceAccessDeniedError and AwsUnavailableError. Iterating over the
     chunks also raises AwsUnavailableError if the connection breaks.
     """
     with translate_source_errors(source):
-        response = client("s3").get_object(**source.request())
+        response = client("s3").get_object(**source.request(), **_range_header(byte_range))
+    _check_range(source, byte_range, response)
     return pinned_to(source, response), _chunks(source, response["Body"])
+
+
+def _check_range(
+    source: ObjectRef, byte_range: tuple[int, int] | None, response: Mapping[str, Any]
+) -> None:
+    """A server may ignore a Range header: the rows of other segments would count as these."""
+    if byte_range is None:
+        return
+    start, stop = byte_range
+    returned = str(response.get("ContentRange"))
+    if not returned.startswith(f"bytes {start}-{stop - 1}/"):
+        response["Body"].close()
+        raise AwsUnavailableError(
+            f"S3 did not return bytes {start} to {stop - 1} of {source.uri}, but: {returned}."
+        )
+
+
+def _range_header(byte_range: tuple[int, int] | None) -> dict[str, str]:
+    return {"Range": f"bytes={byte_range[0]}-{byte_range[1] - 1}"} if byte_range else {}
 
 
 def _chunks(source: ObjectRef, body: Any) -> Generator[bytes]:

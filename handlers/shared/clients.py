@@ -1,40 +1,77 @@
-"""AWS clients: one per service for each Lambda instance, created on first use."""
+"""AWS clients: one per service for each Lambda instance, created on first use.
 
-from collections.abc import Callable
+They are botocore's clients. boto3's are the same with more methods, and take longer to import.
+"""
+
 from functools import cache
 from typing import Any
 
-import boto3
-from botocore.config import Config
-
-_DEFAULT = Config(
-    connect_timeout=3,
-    read_timeout=15,
-    max_pool_connections=32,
-    tcp_keepalive=True,
-    retries={"mode": "standard", "total_max_attempts": 4},
-)
-_SPECIAL = {
+_DEFAULT = {
+    "connect_timeout": 3,
+    "read_timeout": 15,
+    "max_pool_connections": 32,
+    "tcp_keepalive": True,
+    "retries": {"mode": "standard", "total_max_attempts": 4},
+}
+_SPECIAL: dict[str, dict[str, Any]] = {
     # CopyObject of a gigabyte responds only when the copy is complete. By default, presigned URLs
     # use signature version 2, which buckets created since 2020 refuse, and go to us-east-1 first.
-    "s3": Config(read_timeout=60, signature_version="s3v4", s3={"addressing_style": "virtual"}),
+    "s3": {
+        "read_timeout": 60,
+        "signature_version": "s3v4",
+        "s3": {"addressing_style": "virtual"},
+    },
     # Callers behind the API must respond within 25 seconds even if Step Functions does not.
-    "stepfunctions": Config(read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}),
+    "stepfunctions": {
+        "read_timeout": 5,
+        "retries": {"mode": "standard", "total_max_attempts": 3},
+    },
     # SendEmail has no idempotency token: a second attempt could send a second mail.
-    "ses": Config(retries={"mode": "standard", "total_max_attempts": 1}),
+    "ses": {"retries": {"mode": "standard", "total_max_attempts": 1}},
 }
+# The files of botocore that a client is made of.
+_FOR_ALL_CLIENTS = ("endpoints", "partitions", "sdk-default-configuration")
+_FOR_EACH_CLIENT = ("service-2", "endpoint-rule-set-1")
 # For callers that send thousands of requests, know their time budget and have their own retries.
 # Parameter validation takes a seventh of such a request's CPU time.
-_BULK = Config(
-    read_timeout=5,
-    parameter_validation=False,
-    retries={"mode": "standard", "total_max_attempts": 1},
-)
+_BULK = {
+    "read_timeout": 5,
+    "parameter_validation": False,
+    "retries": {"mode": "standard", "total_max_attempts": 1},
+}
 
 
 @cache
 def client(service: str, *, bulk: bool = False) -> Any:
     """The client of an AWS service; with `bulk`, one without validation and retries."""
-    config = _DEFAULT.merge(_SPECIAL.get(service, Config()))
-    make: Callable[..., Any] = boto3.client  # its overloads accept only literal service names
-    return make(service, config=config.merge(_BULK) if bulk else config)
+    from botocore.config import Config
+    from botocore.session import get_session
+
+    session = get_session()
+    session.register_component("data_loader", _loader())
+    settings = _DEFAULT | _SPECIAL.get(service, {}) | (_BULK if bulk else {})
+    return session.create_client(service, config=Config(**settings))
+
+
+def prepare(*services: str) -> None:
+    """Load what clients of these services are made of. It does not depend on the environment.
+
+    A function calls it on import, for the services that every invocation uses. An invocation of a
+    function with little memory has only a share of a processor; its import is faster
+    (docs/decisions/0074-cold-starts.md).
+    """
+    import botocore.session  # noqa: F401
+
+    loader = _loader()
+    for data in _FOR_ALL_CLIENTS:
+        loader.load_data(data)
+    for service in services:
+        for data in _FOR_EACH_CLIENT:
+            loader.load_service_model(service, data)
+
+
+@cache
+def _loader() -> Any:
+    from botocore.loaders import create_loader
+
+    return create_loader()

@@ -1,10 +1,11 @@
 """Errors of the functions. A class name is the error name in a machine's Retry and Catch."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
 from botocore.exceptions import (
+    BotoCoreError,
     ClientError,
     ConnectionError,  # noqa: A004 (botocore's own name)
     HTTPClientError,
@@ -38,19 +39,13 @@ TRANSIENT_CODES = frozenset(
         "RequestTimeoutException",
     }
 )
-
-
-@cache
-def _no_response() -> tuple[type[Exception], ...]:
-    """The errors that say that there is no response.
-
-    Two of them are imported only when there is an error: that takes 60 ms and 10 MB. HTTPError is
-    urllib3's: botocore does not translate the error of a broken TLS record in a body.
-    """
-    from botocore.parsers import ResponseParserError
-    from urllib3.exceptions import HTTPError
-
-    return ConnectionError, HTTPClientError, IncompleteReadError, ResponseParserError, HTTPError
+_NO_RESPONSE = (ConnectionError, HTTPClientError, IncompleteReadError)
+# Errors that botocore lets pass, such as urllib3's for a broken TLS record in a body. Their modules
+# take long to import, and nothing raises the errors before it has imported them.
+_LOADED_WITH_CLIENTS = (
+    ("botocore.parsers", "ResponseParserError"),
+    ("urllib3.exceptions", "HTTPError"),
+)
 
 
 class _DescribedError(Exception):
@@ -100,7 +95,7 @@ def is_throttling(error: BaseException) -> bool:
 def is_transient(error: BaseException) -> bool:
     """Whether a retry may succeed: throttling, an error inside AWS, or no response."""
     return (
-        isinstance(error, _no_response())
+        isinstance(error, (*_NO_RESPONSE, *_loaded_with_clients()))
         or is_throttling(error)
         or error_code(error) in TRANSIENT_CODES
         or http_status(error) >= 500
@@ -115,7 +110,14 @@ def translate_aws_errors(action: str) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as error:
+    except (BotoCoreError, ClientError, *_loaded_with_clients()) as error:
         if is_transient(error):
             raise AwsUnavailableError(f"AWS was unavailable while {action}: {error}") from error
         raise
+
+
+def _loaded_with_clients() -> tuple[type[Exception], ...]:
+    modules = sys.modules
+    return tuple(
+        getattr(modules[module], name) for module, name in _LOADED_WITH_CLIENTS if module in modules
+    )

@@ -37,8 +37,10 @@ class Mail:
     html: str
 
 
-def send_once(mail: Mail, *, key: str) -> dict[str, str]:
+def send_once(mail: Mail, *, key: str, execution: str | None = None) -> dict[str, str]:
     """Send a mail at most once for a key, even if calls are repeated or concurrent.
+
+    The log has the mail's id with the execution to which it belongs.
 
     Returns {"status": "sent", "messageId": …} if SES accepted the mail, in this attempt or an
     earlier one. Returns {"status": "unknown"} if this or an earlier attempt ended without a
@@ -58,7 +60,7 @@ def send_once(mail: Mail, *, key: str) -> dict[str, str]:
             logger.warning("mail not sent: an earlier attempt may have sent it", key=key)
         return claim.outcome or {"status": "unknown"}
     try:
-        outcome = _send(mail, key)
+        outcome = _send(mail, key, execution)
     except (AwsUnavailableError, BotoCoreError, ClientError):
         _release(log, claim, key)
         raise
@@ -77,7 +79,7 @@ def _release(log: EmailLog, claim: Claim, key: str) -> None:
         logger.warning("record of the unsent mail not removed", key=key, reason=str(error))
 
 
-def _send(mail: Mail, key: str) -> dict[str, str]:
+def _send(mail: Mail, key: str, execution: str | None) -> dict[str, str]:
     try:
         with translate_aws_errors("sending a mail"):
             response = client("ses").send_email(
@@ -97,6 +99,7 @@ def _send(mail: Mail, key: str) -> dict[str, str]:
             return {"status": "unknown"}
         raise
     measure("MailsSent", "Count", 1, service="mail")
+    logger.info("mail sent", key=key, message_id=response["MessageId"], execution=execution)
     return {"status": "sent", "messageId": response["MessageId"]}
 
 

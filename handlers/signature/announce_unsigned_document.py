@@ -4,11 +4,13 @@ from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from handlers.shared.clients import prepare
 from handlers.shared.observability import logger_for, metrics_for
 from handlers.signature.announcement import announce
 
 logger = logger_for("signature")
 metrics = metrics_for("signature")
+prepare("dynamodb", "ses")
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")

@@ -41,4 +41,4 @@ def announce(event: Mapping[str, Any]) -> dict[str, str]:
             f"<p>{escape(advice)}</p><p>Execution: {escape(execution)}</p></body></html>"
         ),
     )
-    return send_once(mail, key=f"unsigned-document#{execution}")
+    return send_once(mail, key=f"unsigned-document#{execution}", execution=execution)

@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.shared import settings
+from handlers.shared.clients import prepare
 from handlers.shared.clock import now
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for
@@ -13,6 +14,7 @@ from handlers.signature.request import SignatureRequest
 from handlers.signature.store import RequestStore
 
 logger = logger_for("signature")
+prepare("dynamodb")
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")

@@ -6,6 +6,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.shared import settings
+from handlers.shared.clients import prepare
 from handlers.shared.clock import iso, now
 from handlers.shared.errors import InvalidEventError
 from handlers.shared.observability import logger_for, metrics_for
@@ -18,6 +19,7 @@ from handlers.signature.web import REQUEST_ID
 
 logger = logger_for("signature")
 metrics = metrics_for("signature")
+prepare("dynamodb", "stepfunctions")
 
 
 @logger.inject_lambda_context

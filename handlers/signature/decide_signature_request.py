@@ -6,6 +6,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.shared import settings
 from handlers.shared.api import Response
+from handlers.shared.clients import prepare
 from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.observability import logger_for, metrics_for
 from handlers.signature import pages
@@ -16,6 +17,7 @@ from handlers.signature.web import form, page, request_of
 
 logger = logger_for("signature")
 metrics = metrics_for("signature")
+prepare("dynamodb", "stepfunctions")
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")

@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.shared import settings
+from handlers.shared.clients import prepare
 from handlers.shared.clock import now
 from handlers.shared.observability import logger_for, metrics_for
 from handlers.signature.decision import deliver_all
@@ -12,6 +13,7 @@ from handlers.signature.store import RequestStore
 
 logger = logger_for("signature")
 metrics = metrics_for("signature")
+prepare("dynamodb")
 
 # The function that stored a newer decision may still be delivering it.
 GRACE_SECONDS = 60

@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.shared import settings
+from handlers.shared.clients import prepare
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for
 from handlers.signature.decision import NO_REASON, finalize, signature
@@ -12,6 +13,7 @@ from handlers.signature.request import Status
 from handlers.signature.store import RequestStore
 
 logger = logger_for("signature")
+prepare("dynamodb")
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")

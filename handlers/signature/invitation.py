@@ -51,4 +51,4 @@ def _send(request: SignatureRequest, code: str, subject: str, kind: str) -> dict
             f"{escape(document)}</a></p><p>{escape(note)}</p></body></html>"
         ),
     )
-    return send_once(mail, key=f"{kind}#{request.request_id}")
+    return send_once(mail, key=f"{kind}#{request.request_id}", execution=request.execution)

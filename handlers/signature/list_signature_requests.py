@@ -9,12 +9,14 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.shared import settings
 from handlers.shared.api import Response, error_response, json_response, query_parameter
+from handlers.shared.clients import prepare
 from handlers.shared.errors import AwsUnavailableError, InvalidEventError
 from handlers.shared.observability import logger_for
 from handlers.signature.request import Status
 from handlers.signature.store import Key, RequestStore
 
 logger = logger_for("signature")
+prepare("dynamodb")
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100
 _LIMIT = re.compile(r"[0-9]{1,10}")  # int() refuses more than 4,300 digits

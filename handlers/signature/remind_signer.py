@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.shared import settings
+from handlers.shared.clients import prepare
 from handlers.shared.clock import now
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for, metrics_for
@@ -15,6 +16,7 @@ from handlers.signature.store import RequestStore
 
 logger = logger_for("signature")
 metrics = metrics_for("signature")
+prepare("dynamodb", "ses")
 
 
 @logger.inject_lambda_context(correlation_id_path="requestId")

@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.shared import settings
+from handlers.shared.clients import prepare
 from handlers.shared.clock import from_iso
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for, metrics_for
@@ -18,6 +19,7 @@ from handlers.signature.store import RequestStore
 
 logger = logger_for("signature")
 metrics = metrics_for("signature")
+prepare("dynamodb", "scheduler", "ses")
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")

@@ -6,6 +6,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.shared import settings
 from handlers.shared.api import Response
+from handlers.shared.clients import prepare
 from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.observability import logger_for
 from handlers.signature import pages
@@ -14,6 +15,7 @@ from handlers.signature.store import RequestStore
 from handlers.signature.web import page, request_of
 
 logger = logger_for("signature")
+prepare("dynamodb")
 
 
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")

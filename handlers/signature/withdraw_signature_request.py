@@ -5,6 +5,7 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.shared import settings
+from handlers.shared.clients import prepare
 from handlers.shared.errors import InvalidEventError
 from handlers.shared.events import ReceivedEvent, field
 from handlers.shared.observability import logger_for, metrics_for
@@ -14,6 +15,7 @@ from handlers.signature.store import RequestStore
 
 logger = logger_for("signature")
 metrics = metrics_for("signature")
+prepare("dynamodb")
 
 # The signer's page shows these.
 REASONS = {

@@ -20,6 +20,7 @@ from rich.table import Table
 from local.aws import Aws
 from local.demo import cookies as cookies
 from local.demo import images as images
+from local.demo import large_file as large_file
 from local.demo import messages as messages
 from local.demo import sensor as sensor
 from local.demo import signature as signature
@@ -69,10 +70,13 @@ class SceneRun:
         return line
 
 
-def run(aws: Aws, console: Console, *, quick: bool, verbose: bool) -> None:
-    """Play every scene: a line for each, all steps if `verbose`. LocalError if one fails."""
+def run(aws: Aws, console: Console, *, quick: bool, verbose: bool, large: bool = False) -> None:
+    """Play every scene: a line for each, all steps if `verbose`. LocalError if one fails.
+
+    With `large`, a file of a million rows, too, which takes minutes.
+    """
     runs = []
-    for scene in SCENES:
+    for scene in (*SCENES, large_file) if large else SCENES:
         with shown(scene, console, verbose=verbose) as scene_run:
             runs.append(scene_run)
             steps = console if verbose else Console(quiet=True)

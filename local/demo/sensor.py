@@ -24,7 +24,7 @@ SAMPLE = ROOT / "events" / "sensor" / "sensor_sample.csv"
 BIG_FILE_ROWS = 50_000
 SCENE_SECONDS = 240
 STATES = [
-    *("Process File", "Move File", "Wait 10 Minutes", "Send Email"),
+    *("Plan Ingestion", "Process File", "Move File", "Wait 10 Minutes", "Send Email"),
     *("Quarantine File", "Send Failure Email"),
 ]
 STATES_AFTER_FAILURE = {  # if one of these states was entered, the state before it failed

@@ -25,6 +25,7 @@ from local.gaps import (
     task_parameters,
     task_timeout,
     task_tokens,
+    version_ranges,
 )
 
 
@@ -48,3 +49,4 @@ def install() -> None:
     task_parameters.install()
     task_timeout.install()
     task_tokens.install()
+    version_ranges.install()

@@ -5,6 +5,10 @@ Catch of a machine matches by name. This module takes the name from the end of t
 the worker returns. On AWS:
 https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
 
+If the process of a function ends, AWS names that `Runtime.ExitError` (recorded in
+https://github.com/localstack/localstack/blob/main/tests/aws/services/lambda_/test_lambda.snapshot.json).
+ministack has `Runtime.HandlerError` for that, too, and no machine would retry it.
+
 A machine also gets no error name for a call that ministack refuses because too many run at once.
 This module adds it.
 """
@@ -15,6 +19,7 @@ from ministack.services import lambda_svc
 
 _execute_upstream = lambda_svc._execute_function_warm
 _throttle_upstream = lambda_svc._throttle_response
+_PROCESS_ENDED = "Worker process died"
 
 
 def execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
@@ -26,6 +31,9 @@ def execute(func: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]
         if body.get("errorType") == "Runtime.HandlerError" and name:
             body |= {"errorType": name, "requestId": request_id, "stackTrace": frames(trace)}
             result["log"] = head + f"[ERROR] {name}: {body['errorMessage']}\n{trace}"
+    elif isinstance(body, dict) and body.get("errorMessage") == _PROCESS_ENDED:
+        message = f"RequestId: {request_id} Error: Runtime exited with error: signal: killed"
+        body |= {"errorType": "Runtime.ExitError", "errorMessage": message}
     return result
 
 

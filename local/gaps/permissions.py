@@ -7,6 +7,8 @@
   https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-conditions.html
 - The resource of SendTaskSuccess and SendTaskFailure is the machine that waits.
   https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
+- The resource of ListExecutions and DescribeMapRun is the Map Run, if the request names one.
+  https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html
 - A schedule belongs to its own group, not to the group "default".
   https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridgescheduler.html
 - `aws:SecureTransport` is false, because ministack uses plain HTTP. The buckets' policies deny
@@ -63,6 +65,8 @@ def resource(
         return f"arn:aws:ses:{region}:{account}:identity/{_parameter(params, 'Source')}"
     if service == "states" and (machine := task_tokens.owner(body)):
         return machine
+    if service == "states" and (map_run := json.loads(body or b"{}").get("mapRunArn")):
+        return str(map_run)
     if service == "scheduler" and path.startswith("/schedules/"):
         group = json.loads(body or b"{}").get("GroupName") or _parameter(params, "groupName")
         name = path.removeprefix("/schedules/")

@@ -24,7 +24,7 @@ CATALOGUE = ROOT / "events" / "catalogue.yml"
 # Requests after which a page other than the runs may have something new, by their header
 # `X-Amz-Target`; mails are sent in a request without it.
 _TELLING = re.compile(
-    rb"DynamoDB_20120810\.(PutItem|UpdateItem)|AmazonSQS\.SendMessage|AWSEvents\.PutEvents"
+    rb"DynamoDB_20120810\.(PutItem|UpdateItem|BatchWriteItem)|AmazonSQS\.SendMessage|AWSEvents\.PutEvents"
 )
 
 

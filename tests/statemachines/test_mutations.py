@@ -217,6 +217,42 @@ MUTATIONS = {
         "test_map_is_followed_by_a_state_that_checks_its_results",
         ("images", state("Download Batches", Next="All resource downloads succeeded")),
     ),
+    "child executions whose number is written in the file": (
+        "test_distributed_map_is_bounded_by_a_parameter",
+        ("sensor", state("Process Segments", MaxConcurrency=1000)),
+    ),
+    "a segment may fail": (
+        "test_distributed_map_fails_with_the_first_child_and_catches_that",
+        ("sensor", state("Process Segments", ToleratedFailureCount=1)),
+    ),
+    "a failed segment that nothing catches": (
+        "test_distributed_map_fails_with_the_first_child_and_catches_that",
+        ("sensor", state("Index Segments", Catch=None)),
+    ),
+    "results of ten thousand segments in one state": (
+        "test_distributed_map_reads_its_items_from_s3_and_passes_no_results",
+        ("sensor", state("Segment Processed", OutputPath="$")),
+    ),
+    "a list of segments in the state": (
+        "test_distributed_map_reads_its_items_from_s3_and_passes_no_results",
+        ("sensor", state("Index Segments", ItemReader=None)),
+    ),
+    "segments that end after five minutes": (
+        "test_child_executions_may_last_as_long_as_their_tasks",
+        (
+            "sensor",
+            changed(
+                "Process Segments",
+                lambda body: {
+                    **body,
+                    "ItemProcessor": {
+                        **body["ItemProcessor"],
+                        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS"},
+                    },
+                },
+            ),
+        ),
+    ),
     # Outcomes and names
     "a status code between states": (
         "test_no_status_codes_between_states",

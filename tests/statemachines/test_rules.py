@@ -29,8 +29,12 @@ def calls_function(state: State) -> bool:
     return is_task(state) and bool(state.function)
 
 
-def is_map(state: State) -> bool:
-    return state.kind == "Map"
+def is_inline_map(state: State) -> bool:
+    return state.kind == "Map" and not state.distributed
+
+
+def is_distributed_map(state: State) -> bool:
+    return state.distributed
 
 
 def catches(state: State) -> bool:
@@ -110,9 +114,15 @@ def reached(scope: dict[str, Any]) -> set[str]:
 
 @every_state(is_task)
 def test_task_has_a_timeout_retries_and_catches_every_error(state: State) -> None:
+    """In a child execution it catches nothing: its error ends the child, and the Map catches it."""
     assert state.body.get("TimeoutSeconds", 0) > 0
     assert state.body.get("Retry")
-    assert [rule["ErrorEquals"] for rule in state.body.get("Catch", [])][-1:] == [["States.ALL"]]
+    assert state.child or last_caught(state) == ["States.ALL"]
+
+
+def last_caught(state: State) -> list[str]:
+    rules: list[list[str]] = [rule["ErrorEquals"] for rule in state.body.get("Catch", [])]
+    return rules[-1] if rules else []
 
 
 @every_state(is_task)
@@ -318,7 +328,7 @@ def test_a_tolerated_error_is_caught(machine: str, name: str) -> None:
 # -- 5. Map ---------------------------------------------------------------------------------------
 
 
-@every_state(is_map)
+@every_state(is_inline_map)
 def test_map_is_bounded_and_a_failed_item_is_a_result(state: State) -> None:
     inside = asl.nested_machines(state.body)[0]["States"]
 
@@ -328,11 +338,42 @@ def test_map_is_bounded_and_a_failed_item_is_a_result(state: State) -> None:
         assert body["Type"] != "Fail"
 
 
-@every_state(is_map)
+@every_state(is_inline_map)
 def test_map_is_followed_by_a_state_that_checks_its_results(state: State) -> None:
     following = state.scope.get(state.body.get("Next", ""), {})
 
     assert following.get("Type") in ("Task", "Choice")
+
+
+@every_state(is_distributed_map)
+def test_distributed_map_is_bounded_by_a_parameter(state: State) -> None:
+    assert re.fullmatch(r"\$\{param:\w+\}", str(state.written.get("MaxConcurrency")))
+
+
+@every_state(is_distributed_map)
+def test_distributed_map_fails_with_the_first_child_and_catches_that(state: State) -> None:
+    assert state.body.get("ToleratedFailureCount") == 0
+    assert "ToleratedFailurePercentage" not in state.body
+    assert last_caught(state) == ["States.ALL"]
+
+
+@every_state(is_distributed_map)
+def test_distributed_map_reads_its_items_from_s3_and_passes_no_results(state: State) -> None:
+    """Ten thousand children together return at most 256 KiB: `{}` each."""
+    (child,) = asl.nested_machines(state.body)
+    ends = [body for body in child["States"].values() if ends_well(body)]
+
+    assert state.body.get("ItemReader", {}).get("Resource", "").endswith(":s3:getObject")
+    assert state.body.get("ResultPath", "$") is None
+    assert [body.get("OutputPath", "$") for body in ends] == [None] * len(ends)
+
+
+@every_state(is_distributed_map)
+def test_child_executions_may_last_as_long_as_their_tasks(state: State) -> None:
+    """An Express child execution ends after five minutes."""
+    config = state.body["ItemProcessor"]["ProcessorConfig"]
+
+    assert config.get("ExecutionType") == "STANDARD"
 
 
 # -- 6. Outcomes are data -------------------------------------------------------------------------

@@ -26,7 +26,8 @@ PSEUDO_PARAMETERS = {
 class State:
     """One state, wherever it is nested; `scope` is the States block it stands in.
 
-    `nested` says that this is a branch or an item. `written` is its body with parameters as
+    `nested` says that this is a branch or an item, `child` that it runs in a child execution of a
+    distributed Map. `written` is its body with parameters as
     `${param:…}`, `text` the lines that it is written in.
     """
 
@@ -37,6 +38,7 @@ class State:
     written: dict[str, Any]
     text: str
     nested: bool
+    child: bool
 
     def __str__(self) -> str:  # the test's id
         return f"{self.machine}-{self.name}"
@@ -55,6 +57,11 @@ class State:
         target = self.body.get("Parameters", {}).get("FunctionName", self.body.get("Resource", ""))
         match = re.search(r":function:(\w+)$", str(target))
         return match.group(1) if match else None
+
+    @property
+    def distributed(self) -> bool:
+        """Whether this is a Map that runs its items as child executions."""
+        return is_distributed(self.body)
 
     @property
     def integration(self) -> str | None:
@@ -88,14 +95,18 @@ class Machine:
         return list(self._walk(self.definition, self.written))
 
     def _walk(
-        self, machine: dict[str, Any], written: dict[str, Any], nested: bool = False
+        self,
+        machine: dict[str, Any],
+        written: dict[str, Any],
+        nested: bool = False,
+        child: bool = False,
     ) -> Iterator[State]:
         scope = machine["States"]
         for name, body in scope.items():
             source = written["States"][name]
-            yield State(self.name, name, body, scope, source, self._lines_of(name), nested)
+            yield State(self.name, name, body, scope, source, self._lines_of(name), nested, child)
             for pair in zip(nested_machines(body), nested_machines(source), strict=True):
-                yield from self._walk(*pair, nested=True)
+                yield from self._walk(*pair, nested=True, child=is_distributed(body))
 
     def _lines_of(self, state: str) -> str:
         lines = rf"^( *){re.escape(state)}:.*\n(?:(?:\1 +.*)?\n)*"
@@ -152,6 +163,12 @@ def nested_machines(body: dict[str, Any]) -> list[dict[str, Any]]:
     return [*body.get("Branches", []), *([processor] if processor else [])]
 
 
+def is_distributed(body: dict[str, Any]) -> bool:
+    """Whether a state is a Map that runs its items as child executions."""
+    config = body.get("ItemProcessor", {}).get("ProcessorConfig", {})
+    return bool(config.get("Mode") == "DISTRIBUTED")
+
+
 def successors(body: dict[str, Any]) -> list[str]:
     """Every state that may come after this one, failures too."""
     branches = [rule["Next"] for rule in [*body.get("Choices", []), *body.get("Catch", [])]]
@@ -169,6 +186,8 @@ def _fill(value: Any, parameters: dict[str, Any]) -> Any:
             return parameters[whole.group(1)]
         text = re.sub(r"\$\{param:(\w+)\}", lambda m: _written(parameters[m.group(1)]), value)
         text = text.replace("${sls:stage}", parameters["sls:stage"])
+        for name, pseudo_value in PSEUDO_PARAMETERS.items():
+            text = text.replace(f"${{{name}}}", pseudo_value)
         part = _part_of_file(text)
         return text if part is None else _fill(part, parameters)
     return value

@@ -20,13 +20,32 @@ from unittest.mock import patch
 from antlr4 import ParserRuleContext
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
+from moto.stepfunctions.parser.api import HistoryEventType, MapRunFailedEventDetails
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import (
+    FailureEvent,
+    FailureEventException,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import (
+    StatesErrorName,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import (
+    StatesErrorNameType,
+)
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.item_reader.eval.resource_eval_s3 import (  # noqa: E501
+    ResourceEvalS3,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import (
+    distributed_iteration_component,
+)
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import (
     state_task_service_events,
 )
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function import wait_function
+from moto.stepfunctions.parser.asl.eval.event.event_detail import EventDetails
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.parser.asl.parse.preprocessor import Preprocessor
 from moto.stepfunctions.parser.asl.utils import json_path
@@ -126,6 +145,8 @@ def engine() -> Iterator["Engine"]:
         patch.object(AmazonStateLanguageParser, "parse", staticmethod(_components)),
         patch.object(StepFunctionsParserBackend, "_validate_definition", staticmethod(_validate)),
         patch.object(json_path, "parse", _json_path),
+        patch.object(_Distributed, "_map_run", _map_run),
+        patch.object(ResourceEvalS3, "_handle_get_object", staticmethod(_read_object)),
     ):
         yield Engine()
 
@@ -135,6 +156,37 @@ def engine() -> Iterator["Engine"]:
 _parse = AmazonStateLanguageParser.parse
 _validate = cache(StepFunctionsParserBackend._validate_definition)
 _json_path = cache(json_path.parse)
+
+
+# moto runs a distributed Map to its end even if children fail, and returns null for each of these.
+# On AWS the Map fails as soon as more than the tolerated number have failed, here: one.
+# https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html
+_Distributed = distributed_iteration_component.DistributedIterationComponent
+_map_run_upstream = _Distributed._map_run
+
+
+def _map_run(self: Any, env: Any, eval_input: Any) -> None:
+    _map_run_upstream(self, env, eval_input)
+    if eval_input.map_run_record.item_counter.failed.get():
+        name = StatesErrorName(StatesErrorNameType.StatesExceedToleratedFailureThreshold)
+        details = MapRunFailedEventDetails(
+            error=name.error_name, cause="The specified tolerated failure threshold was exceeded"
+        )
+        raise FailureEventException(
+            FailureEvent(
+                env=env,
+                error_name=name,
+                event_type=HistoryEventType.MapRunFailed,
+                event_details=EventDetails(mapRunFailedEventDetails=details),
+            )
+        )
+
+
+def _read_object(env: Any, *_: Any) -> None:
+    """What an ItemReader reads: without a request, because no function of ours sends it."""
+    location = env.stack.pop()
+    s3 = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
+    env.stack.append(s3.get_object(location["Bucket"], location["Key"]).value.decode())
 
 
 @cache

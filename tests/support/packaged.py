@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -38,8 +39,13 @@ class Package:
         return loaded
 
     @property
-    def archive(self) -> Path:
-        return self.directory / "stepworks.zip"
+    def archives(self) -> dict[str, Path]:
+        """The zip of each function, by the function's key."""
+        return {path.stem: path for path in sorted(self.directory.glob("*.zip"))}
+
+    def contents(self) -> dict[str, dict[str, bytes]]:
+        """The files of each function's zip, by their names in it."""
+        return {key: _content(path) for key, path in self.archives.items()}
 
     def resources(self, kind: str) -> dict[str, dict[str, Any]]:
         """Properties by logical id of every resource of a type such as `AWS::S3::Bucket`."""
@@ -82,6 +88,11 @@ class Package:
         """The logical id of the role of a function or a machine."""
         reference = properties.get("Role") or properties["RoleArn"]
         return str(reference["Fn::GetAtt"][0])
+
+
+def _content(path: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 # A package with other values of parameters. The rules are about packages without them.

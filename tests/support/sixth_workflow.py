@@ -30,7 +30,7 @@ def with_framework(folder: Path) -> Path:
     """Let a copy package its service with the project's own tools."""
     (folder / "node_modules").symlink_to(ROOT / "node_modules")
     (folder / ".stepworks").mkdir()
-    cache = ".stepworks/requirements"
+    cache = ".stepworks/packages"
     with one_at_a_time("serverless"):  # a packaging run may be filling or emptying the cache
         if (ROOT / cache).exists():
             shutil.copytree(ROOT / cache, folder / cache)

@@ -131,6 +131,12 @@ def matches(rule: dict[str, Any], event: CataloguedEvent) -> bool:
 def consumer_of(target: dict[str, Any], package: Package) -> str:
     (logical_id,) = re.findall(r"^\$\{(\w+)(?:\.Arn)?\}$", text(target["Arn"]))
     assert logical_id in package.template["Resources"]
+    if logical_id in package.resources("AWS::SQS::Queue"):  # the function that reads it
+        (logical_id,) = (
+            mapping["FunctionName"]["Fn::GetAtt"][0]
+            for mapping in package.resources("AWS::Lambda::EventSourceMapping").values()
+            if mapping["EventSourceArn"] == target["Arn"]
+        )
     name = logical_id.removesuffix("LambdaFunction")
     if name != logical_id:
         return f"function {name[0].lower()}{name[1:]}"

@@ -2,15 +2,12 @@
 
 import os
 import re
-import shutil
 import sys
-import zipfile
-from collections.abc import Iterator
+from importlib.util import source_from_cache
 from pathlib import Path
 
 import pytest
 
-from local.locks import one_at_a_time
 from tests.support import asl, packaged
 from tests.support.packaged import Package, text
 
@@ -20,11 +17,18 @@ MAGIC_NUMBERS = {"python3.11": 3495, "python3.12": 3531, "python3.13": 3571, "py
 ASYNC_PRINCIPALS = {"s3.amazonaws.com", "sns.amazonaws.com", "events.amazonaws.com"}
 
 
+def byte_code(package: Package) -> list[bytes]:
+    """All byte code of all functions."""
+    return [
+        content
+        for files in package.contents().values()
+        for name, content in files.items()
+        if name.endswith(".pyc")
+    ]
+
+
 def magic_numbers(package: Package) -> set[int]:
-    """Those of all byte code in the package."""
-    with zipfile.ZipFile(package.archive) as archive:
-        compiled = [name for name in archive.namelist() if name.endswith(".pyc")]
-        return {int.from_bytes(archive.read(name)[:2], "little") for name in compiled}
+    return {int.from_bytes(compiled[:2], "little") for compiled in byte_code(package)}
 
 
 def test_every_function_has_a_role_of_its_own(dev: Package) -> None:
@@ -128,22 +132,45 @@ def test_a_functions_failure_destination_is_one_its_role_may_send_to(dev: Packag
         r"\.(dll|pyd|dylib)$",
         r"^(boto3|botocore|pytest|moto|ministack|tests|local)/",
         r"faker/.*/(de_DE|ja_JP)/",
+        r"swagger",
     ],
-    ids=["compiled for Linux", "compiled for others", "of no use in a Lambda", "other languages"],
+    ids=[
+        "compiled for Linux",
+        "compiled for others",
+        "of no use in a Lambda",
+        "other languages",
+        "a page for people",
+    ],
 )
 def test_package_has_no_foreign_files(dev: Package, pattern: str) -> None:
-    with zipfile.ZipFile(dev.archive) as archive:
-        assert [name for name in archive.namelist() if re.search(pattern, name)] == []
+    for key, files in dev.contents().items():
+        assert [name for name in files if re.search(pattern, name)] == [], key
 
 
-def test_byte_code_in_the_package_is_checked_by_content_not_by_time(dev: Package) -> None:
+def test_every_function_has_a_package_of_its_own(dev: Package) -> None:
+    keys = {
+        properties["FunctionName"].rpartition("-")[2]: Path(properties["Code"]["S3Key"]).stem
+        for properties in dev.resources(FUNCTION).values()
+    }
+
+    assert all(function == package for function, package in keys.items())
+    assert set(keys) == set(dev.archives)
+
+
+def test_byte_code_in_a_package_is_valid_whatever_the_time_of_its_source(dev: Package) -> None:
     """A zip has no true times: by time, all is compiled anew at every cold start (PEP 552)."""
-    with zipfile.ZipFile(dev.archive) as archive:
-        compiled = [name for name in archive.namelist() if name.endswith(".pyc")]
-        flags = {int.from_bytes(archive.read(name)[4:8], "little") for name in compiled}
+    unchecked_hash = 0b01
+    compiled = byte_code(dev)
 
     assert compiled
-    assert flags == {0b11}
+    assert {int.from_bytes(content[4:8], "little") for content in compiled} == {unchecked_hash}
+
+
+def test_every_module_in_a_package_has_byte_code(dev: Package) -> None:
+    for key, files in dev.contents().items():
+        modules = {name for name in files if name.endswith(".py")}
+        compiled = {source_from_cache(name) for name in files if name.endswith(".pyc")}
+        assert modules == compiled, key
 
 
 def test_the_runtime_is_the_python_that_packaged_and_tests(dev: Package) -> None:
@@ -158,21 +185,6 @@ def test_byte_code_in_the_package_is_that_of_the_runtime(dev: Package) -> None:
     assert magic_numbers(dev) == {MAGIC_NUMBERS[runtime]}
 
 
-@pytest.fixture
-def _no_cache() -> Iterator[None]:
-    """Without the installed requirements of the Python that there is not, before and after."""
-    cache = packaged.ROOT / ".stepworks" / "requirements" / "3.99"
-
-    def remove() -> None:
-        with one_at_a_time("serverless"):  # another test may be copying the cache
-            shutil.rmtree(cache, ignore_errors=True)
-
-    remove()
-    yield
-    remove()
-
-
-@pytest.mark.usefixtures("_no_cache")
 def test_byte_code_of_no_runtime_is_left_out_with_a_warning(tmp_path: Path) -> None:
     """A Python that is newer than Lambda's: one that says so and is this one otherwise."""
     python = tmp_path / "bin" / "python3"
@@ -202,7 +214,7 @@ esac
     assert "Python 3.99 is not a Lambda runtime" in output
 
 
-def test_package_stays_well_below_the_limit_of_lambda(dev: Package) -> None:
-    """250 MB unzipped: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
-    with zipfile.ZipFile(dev.archive) as archive:
-        assert sum(entry.file_size for entry in archive.infolist()) < 100 * 2**20
+def test_packages_are_small(dev: Package) -> None:
+    """Lambda loads the whole package before a cold start imports anything."""
+    for key, path in dev.archives.items():
+        assert path.stat().st_size < 2 * 2**20, key

@@ -22,13 +22,14 @@ from tests.template import (
     test_stages,
     test_storage,
 )
-from tests.template.observability import test_alarms
+from tests.template.observability import test_alarms, test_event_log
 from tests.template.test_stages import Stage
 
 RULES = package_rules(
     test_alarms,
     test_authorization,
     test_catalogue,
+    test_event_log,
     test_functions,
     test_partitions,
     test_permissions,
@@ -39,15 +40,18 @@ RULES = package_rules(
 
 
 class Copy(Package):
-    """A copy of a package in memory, its archive a file of its own."""
-
-    archive = Path()
+    """A copy of a package in memory, its archives files of its own."""
 
     def __init__(self, original: Package, directory: Path) -> None:
         super().__init__(original.directory)
         self.template = json.loads(json.dumps(original.template))
-        self.archive = directory / "stepworks.zip"
-        self.archive.symlink_to(original.archive.resolve())
+        self._archives = directory
+        for path in original.archives.values():
+            (directory / path.name).symlink_to(path.resolve())
+
+    @property
+    def archives(self) -> dict[str, Path]:
+        return {path.stem: path for path in self._archives.glob("*.zip")}
 
     def properties(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.template["Resources"][name]["Properties"]
@@ -162,11 +166,12 @@ def response_template(method: str, status: int, template: str) -> Mutation:
 
 
 def packed(name: str, content: bytes) -> Mutation:
-    """The archive holds a file, and nothing else."""
+    """The archive of one function holds a file, and nothing else."""
 
     def mutate(copy: Copy) -> None:
-        copy.archive.unlink()
-        with zipfile.ZipFile(copy.archive, "w", zipfile.ZIP_DEFLATED) as archive:
+        path = copy.archives["moveFile"]
+        path.unlink()
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
             archive.writestr(name, content)
 
     return mutate
@@ -224,13 +229,25 @@ MUTATIONS = {
         "test_package_has_no_foreign_files",
         packed("some_module/native.so", b""),
     ),
+    "a page for people": (
+        "test_package_has_no_foreign_files",
+        packed("aws_lambda_powertools/swagger_ui/bundle.js", b""),
+    ),
+    "a package of another function": (
+        "test_every_function_has_a_package_of_its_own",
+        properties("MoveFileLambdaFunction", Code={"S3Key": "folder/processFile.zip"}),
+    ),
+    "a module without byte code": (
+        "test_every_module_in_a_package_has_byte_code",
+        packed("handlers/__init__.py", b""),
+    ),
     "byte code that is checked by its time": (
-        "test_byte_code_in_the_package_is_checked_by_content_not_by_time",
+        "test_byte_code_in_a_package_is_valid_whatever_the_time_of_its_source",
         packed("handlers/__init__.pyc", bytes(16)),
     ),
     "a package that is too large": (
-        "test_package_stays_well_below_the_limit_of_lambda",
-        packed("large.bin", bytes(101 * 2**20)),
+        "test_packages_are_small",
+        packed("large.bin", bytes(3 * 2**20)),
     ),
     # Permissions
     "an action that is all actions": (
@@ -365,6 +382,21 @@ MUTATIONS = {
         "test_every_dead_letter_queue_accepts_events_from_its_rules",
         removed("MessagesDeadLetterQueuePolicy"),
     ),
+    "a queue that accepts every rule's events": (
+        "test_every_queue_that_is_a_target_accepts_events_from_its_rules_alone",
+        within(
+            *("EventLogQueuePolicy", "PolicyDocument", "Statement", 0),
+            Condition={"ArnEquals": {"aws:SourceArn": ["*"]}},
+        ),
+    ),
+    "a queue that delivers a message again while it is processed": (
+        "test_every_queue_that_a_function_reads_gives_it_time_and_keeps_what_it_cannot_process",
+        properties("EventLogQueue", VisibilityTimeout=119),
+    ),
+    "a queue that gives up a message after a throttled invocation": (
+        "test_every_queue_that_a_function_reads_gives_it_time_and_keeps_what_it_cannot_process",
+        within("EventLogQueue", "RedrivePolicy", maxReceiveCount=1),
+    ),
     "a rule without a source": (
         "test_every_rule_names_the_source_it_listens_to",
         within("MessagesRule", "EventPattern", source=[]),
@@ -441,6 +473,52 @@ MUTATIONS = {
     "a machine that may not put its events": (
         "test_machines_may_put_events_of_the_sources_they_produce_and_no_others",
         forbidden("CookiesStateMachineRole", "events:PutEvents"),
+    ),
+    # The event log
+    "an event of the catalogue that is not recorded": (
+        "test_every_source_of_the_catalogue_is_recorded_by_one_rule_of_its_bus",
+        removed("TrackCommonEventsRule"),
+    ),
+    "a machine whose changes of status are not recorded": (
+        "test_changes_of_status_of_every_standard_machine_are_recorded",
+        lambda copy: copy.properties("TrackExecutionsRule")["EventPattern"]["detail"][
+            "stateMachineArn"
+        ].pop(),
+    ),
+    "a queue of the event log that others may write to": (
+        "test_only_the_rules_of_the_event_log_send_to_its_queues",
+        within(
+            *("EventLogDeadLetterQueuePolicy", "PolicyDocument", "Statement", 0),
+            Principal={"Service": "*"},
+        ),
+    ),
+    "an event that cannot be recorded is lost": (
+        "test_what_cannot_be_recorded_is_kept",
+        properties(
+            "EventLogQueue", RedrivePolicy={"deadLetterTargetArn": "", "maxReceiveCount": 5}
+        ),
+    ),
+    "events that wait for others": (
+        "test_events_of_a_quiet_stage_do_not_wait_for_others",
+        properties(
+            "TrackEventEventSourceMappingSQSEventLogQueue", MaximumBatchingWindowInSeconds=1
+        ),
+    ),
+    "an index that has the details once more": (
+        "test_the_index_of_recording_has_keys_only",
+        within("EventLogTable", "GlobalSecondaryIndexes", 1, Projection={"ProjectionType": "ALL"}),
+    ),
+    "a function of the event log that may delete": (
+        "test_a_function_of_the_event_log_may_do_its_work_and_no_more",
+        allowed("TrackEventIamRoleLambdaExecution", "dynamodb:DeleteItem", on="*"),
+    ),
+    "an event log that everybody may read": (
+        "test_only_signed_requests_read_the_event_log",
+        properties("ApiGatewayMethodJobsGet", AuthorizationType="NONE"),
+    ),
+    "an event log that keeps events for ever": (
+        "test_what_is_recorded_is_deleted_in_time",
+        properties("EventLogTable", TimeToLiveSpecification=None),
     ),
     # Alarms
     "a function without an alarm": (

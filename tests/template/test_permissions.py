@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.support import asl
 from tests.support.packaged import Package, as_list, every_statement, text
 
 LOGS_AND_TRACES = ("logs:", "xray:")
@@ -22,6 +23,12 @@ INTEGRATIONS = {
     "aws-sdk:sfn:sendTaskFailure": ("states:SendTaskFailure", None),
 }
 
+# What a distributed Map does itself: it reads its items, and starts and watches child executions of
+# its own machine. https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
+DISTRIBUTED_MAP = (
+    *("states:StartExecution", "states:DescribeExecution", "states:StopExecution"),
+    "s3:GetObject",
+)
 
 # On what condition a role trusts a service. Without one, another account's resources could borrow
 # the role through the service: https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
@@ -70,6 +77,8 @@ def uses(definition: Any) -> list[tuple[str, str]]:
     if isinstance(definition, dict):
         if definition.get("Type") == "Task":
             found.append(use_of(definition))
+        if asl.is_distributed(definition):
+            found += [(action, "") for action in DISTRIBUTED_MAP]
         found += [use for value in definition.values() for use in uses(value)]
     elif isinstance(definition, list):
         found = [use for value in definition for use in uses(value)]

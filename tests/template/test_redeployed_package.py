@@ -1,39 +1,18 @@
-"""`make up` makes the same package of changed handlers as `serverless package`."""
+"""`make up` makes the same packages of changed handlers as `serverless package`."""
 
-import io
-import zipfile
-from typing import Any
+from pathlib import Path
 
-from local import redeploy_handlers
+from plugins import packages
 from tests.support.packaged import Package
 
 
-def entries(archive: zipfile.ZipFile) -> list[tuple[Any, ...]]:
-    """What a package consists of: all but how well it is compressed."""
-    return [
-        (
-            *(entry.filename, entry.date_time, entry.external_attr, entry.create_system),
-            archive.read(entry),
-        )
-        for entry in archive.infolist()
-    ]
+def test_they_are_the_packages_of_the_framework(dev: Package, tmp_path: Path) -> None:
+    handlers = {
+        properties["FunctionName"].rpartition("-")[2]: properties["Handler"]
+        for properties in dev.resources("AWS::Lambda::Function").values()
+    }
 
+    packages.build(handlers, tmp_path)
 
-def test_it_is_the_package_of_the_framework(dev: Package) -> None:
-    """Given a package with other handlers: one is changed, one is missing, one is left over."""
-    packaged = dev.archive.read_bytes()
-    older = io.BytesIO()
-    with (
-        zipfile.ZipFile(io.BytesIO(packaged)) as archive,
-        zipfile.ZipFile(older, "w") as changed,
-    ):
-        expected = entries(archive)
-        for entry in archive.infolist():
-            if entry.filename == "handlers/sensor/move_file.py":
-                changed.writestr(entry, "changed")
-            elif entry.filename != "handlers/sensor/store.py":
-                changed.writestr(entry, archive.read(entry))
-        changed.writestr("handlers/sensor/left_over.py", "")
-
-    with zipfile.ZipFile(io.BytesIO(redeploy_handlers.with_sources(older.getvalue()))) as made:
-        assert entries(made) == expected
+    built = {path.stem: path.read_bytes() for path in tmp_path.glob("*.zip")}
+    assert built == {key: path.read_bytes() for key, path in dev.archives.items()}

@@ -276,6 +276,16 @@ def test_a_start_is_recorded_by_the_stage_that_reacts_to_it(
     assert recording == {named or "prod"}
 
 
+def test_child_executions_of_a_distributed_map_are_not_recorded(stages: dict[str, Stage]) -> None:
+    """A large file has ten thousand of them. Their machine's ARN ends with the Map's label.
+
+    https://docs.aws.amazon.com/step-functions/latest/dg/concepts-examine-map-run.html
+    """
+    event = status_change("stepworks-dev-sensor/ProcessSegments", "SUCCEEDED")
+
+    assert [stage.recorded_by(event) for stage in stages.values()] == [[], []]
+
+
 @pytest.mark.parametrize("status", ["RUNNING", "SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"])
 @pytest.mark.parametrize("workflow", ["sensor", "signature", "cookies", "messages", "images"])
 def test_a_change_of_status_is_recorded_by_the_stage_of_the_machine(

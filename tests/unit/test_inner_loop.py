@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +16,9 @@ from tests import conftest, watch
 ROOT = watch.ROOT
 MAKEFILE = (ROOT / "Makefile").read_text()
 SLOW = {  # left out by `make test-fast`, each with its reason
+    "tests/docs/test_add_a_workflow.py",  # runs other suites in a copy of the project
     "tests/integration/cookies/test_choreography.py",  # every order of every event, on moto
     "tests/integration/sensor/test_faults.py",  # every fault at every call
-    "tests/browser/console/test_smoothness.py",  # a thousand runs, two thousand items
     "tests/integration/signature/test_faults.py",  # every fault at every call
     "tests/integration/test_hostile_input.py",  # random input to every route
 }
@@ -50,7 +51,17 @@ def test_make_test_leaves_nothing_out() -> None:
     recipe = re.search(r"^test: .*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
 
     assert recipe
-    assert "-m " not in recipe[1].replace("-m pytest", "")
+    first, then = (shlex.split(line.partition("$(PYTEST) ")[2]) for line in recipe[1].splitlines())
+    assert first == ["tests", "-m", "not alone"]
+    suites = [word for word in then if word.startswith("tests/")]
+    assert then[len(suites) : len(suites) + 2] == ["-m", "alone"]
+    alone = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if re.search(r"^(pytestmark = .*|@)pytest\.mark\.alone", path.read_text(), re.MULTILINE)
+    }
+    assert len(alone) >= 6
+    assert all(path.startswith(tuple(f"{suite}/" for suite in suites)) for path in alone)
 
 
 @pytest.mark.parametrize("workflow", ["cookies", "images", "messages", "sensor", "signature"])

@@ -109,8 +109,8 @@ def credentials_from(env: Mapping[str, str]) -> Callable[[], Credentials]:
 
 def _from_botocore(service: str, bucket: str | None) -> Endpoint:
     """Ask botocore: it prepares a request, which shows the URL and region, but is not sent."""
-    import boto3
     from botocore.awsrequest import AWSResponse
+    from botocore.session import get_session
 
     from handlers.shared.clients import client
 
@@ -130,7 +130,7 @@ def _from_botocore(service: str, bucket: str | None) -> Endpoint:
             aws_client.head_bucket(Bucket=bucket)
     finally:
         events.unregister(event, keep)
-    credentials: Any = boto3.Session().get_credentials()
+    credentials: Any = get_session().get_credentials()
 
     def current() -> Credentials:
         frozen = credentials.get_frozen_credentials()  # refreshes them when they expire

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -14,10 +15,11 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from local.aws import Aws, until
 from local.settings import ROOT
+from tests.browser.console.between import Between
 from tests.browser.console.machines import MACHINES, template
 from tests.conftest import WAIT_SCALE
 
@@ -49,9 +51,12 @@ class Workbench:
         )
         return str(started["executionArn"])
 
-    def wait(self, seconds: float, given: dict[str, Any] | None = None) -> str:
+    def wait(
+        self, seconds: float, given: dict[str, Any] | None = None, name: str | None = None
+    ) -> str:
         """The ARN of an execution that waits so long, by the clock on the wall."""
-        return self.start("patience", {**(given or {}), "seconds": int(seconds / WAIT_SCALE)})
+        lasting = {**(given or {}), "seconds": int(seconds / WAIT_SCALE)}
+        return self.start("patience", lasting, name)
 
     def ended(self, machine: str, given: Any, name: str | None = None) -> str:
         """The ARN of an execution that has ended."""
@@ -92,24 +97,47 @@ def workbench(aws: Aws) -> Iterator[Workbench]:
             or None
         ),
     )
+    try:
+        with served(aws.settings.client_environment(), "--stack", stack, "--allow-writes") as url:
+            yield Workbench(aws, stack, url)
+    finally:
+        formation.delete_stack(StackName=stack)
+
+
+@contextmanager
+def served(environment: dict[str, str], *options: str) -> Iterator[str]:
+    """The address of a console in a process of its own."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     url = f"http://127.0.0.1:{port}/console/"
-    command = [sys.executable, "-m", "console", "--stack", stack, "--port", str(port)]
     process = subprocess.Popen(
-        [*command, "--allow-writes"],
+        [sys.executable, "-m", "console", *options, "--port", str(port)],
         cwd=ROOT,
-        env={**os.environ, **aws.settings.client_environment()},
+        env={**os.environ, **environment},
         stdout=subprocess.DEVNULL,
     )
     try:
         until("the console's first page", lambda: _answers(f"{url}api/stack"))
-        yield Workbench(aws, stack, url)
+        yield url
     finally:
         process.terminate()
         process.wait(10)
-        formation.delete_stack(StackName=stack)
+
+
+@pytest.fixture(scope="module")
+def between(aws: Aws) -> Iterator[Between]:
+    """What stands between a console and the local AWS, at another address than this machine's."""
+    with Between(aws.settings.endpoint) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def elsewhere(aws: Aws, between: Between) -> Iterator[str]:
+    """The console of the service, as if that were deployed in an account on AWS; read-only."""
+    environment = aws.settings.client_environment() | {"AWS_ENDPOINT_URL": between.url}
+    with served(environment, "--stage", "local") as url:
+        yield url
 
 
 def _answers(url: str) -> bool:
@@ -160,6 +188,12 @@ def serious_violations(page: Page) -> list[str]:
         if violation["impact"] in ("serious", "critical")
         for node in violation["nodes"]
     ]
+
+
+def fulfil_with(route: Route, **fields: Any) -> None:
+    """Let the server answer, perhaps in part (202), and replace fields of its answer."""
+    response = route.fetch()
+    route.fulfill(response=response, json=response.json() | fields)
 
 
 def keep_picture(page: Page, name: str) -> None:

@@ -38,6 +38,42 @@ ORDERS: dict[str, Any] = {
     },
 }
 
+# Each item is an execution of its own.
+PARCELS: dict[str, Any] = {
+    "StartAt": "Send Parcels",
+    "States": {
+        "Send Parcels": {
+            "Type": "Map",
+            "Label": "SendParcels",
+            "ItemsPath": "$.parcels",
+            "MaxConcurrency": 4,
+            "ToleratedFailurePercentage": 100,
+            "ItemProcessor": {
+                "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"},
+                "StartAt": "Weigh Parcel",
+                "States": {
+                    "Weigh Parcel": {"Type": "Wait", "SecondsPath": "$.seconds", "Next": "Light?"},
+                    "Light?": {
+                        "Type": "Choice",
+                        "Choices": [
+                            {"Variable": "$.kilos", "NumericLessThan": 30, "Next": "Send Parcel"}
+                        ],
+                        "Default": "Refuse Parcel",
+                    },
+                    "Send Parcel": {"Type": "Pass", "End": True},
+                    "Refuse Parcel": {
+                        "Type": "Fail",
+                        "Error": "TooHeavyError",
+                        "Cause": "The parcel weighs 30 kg or more.",
+                    },
+                },
+            },
+            "Next": "Parcels Sent",
+        },
+        "Parcels Sent": {"Type": "Succeed"},
+    },
+}
+
 # A branch that ends in a state that also catches: two ways lead on from it.
 CAREFUL: dict[str, Any] = {
     "StartAt": "With Care",
@@ -122,6 +158,7 @@ CALLBACK: dict[str, Any] = {
 
 MACHINES = {
     "Orders": ORDERS,
+    "Parcels": PARCELS,
     "Patience": PATIENCE,
     "Echo": ECHO,
     "Careful": CAREFUL,

@@ -4,6 +4,7 @@ import json
 import re
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
@@ -12,6 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from local.aws import Aws, until
+from local.settings import STACK
 from local.signing import Signing
 
 from .conftest import DESKTOP, NARROW, keep_picture, serious_violations
@@ -54,13 +56,29 @@ def put(aws: Aws, detail: dict[str, Any], kind: str = "message") -> str:
     return str(answer["Entries"][0]["EventId"])
 
 
+def deliver_late(aws: Aws, message: str, minutes: int) -> None:
+    """An event reaches the queue of the event log minutes after it happened."""
+    queue = aws.client("cloudformation").describe_stack_resource(
+        StackName=STACK, LogicalResourceId="EventLogQueue"
+    )["StackResourceDetail"]["PhysicalResourceId"]
+    at = datetime.now(UTC) - timedelta(minutes=minutes)
+    event = {
+        "id": str(uuid4()),
+        "time": at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "source": MESSAGES,
+        "detail-type": "message",
+        "detail": {"message": message},
+    }
+    aws.client("sqs").send_message(QueueUrl=queue, MessageBody=json.dumps(event))
+
+
 # -- Events ---------------------------------------------------------------------------------------
 
 
 def test_an_event_that_is_sent_appears_on_the_open_page(
     aws: Aws, console: str, opened: Opened, tag: str
 ) -> None:
-    page = opened(f"{console}events?text={tag}")
+    page = opened(f"{console}events?text={tag}&source={MESSAGES}")
     expect(page.get_by_text("No event matches the filter")).to_be_visible()
     page.evaluate("window.notReloaded = true")
 
@@ -134,6 +152,38 @@ def test_the_filter_of_events_is_in_the_address(
     expect(page.locator(".row")).to_have_count(2)
 
 
+def test_an_event_that_is_recorded_late_appears_in_its_place(
+    aws: Aws, console: str, opened: Opened, tag: str
+) -> None:
+    """On the open page, although newer events of other runs are there already."""
+    deliver_late(aws, f"{tag}-older", 30)
+    put(aws, {"message": json.dumps(f"{tag}-newer")})
+    page = opened(f"{console}events?text={tag}&source={MESSAGES}")
+    rows = page.locator(".row")
+    expect(rows).to_have_count(2)
+
+    deliver_late(aws, f"{tag}-late", 10)
+
+    expect(rows).to_have_count(3)
+    for position, name in enumerate(("newer", "late", "older")):
+        expect(rows.nth(position)).to_contain_text(f"{tag}-{name}")
+
+
+def test_a_run_says_which_event_started_it_by_way_of_another_machine(
+    aws: Aws, console: str, opened: Opened
+) -> None:
+    answer = aws.client("events").put_events(
+        Entries=[{"Source": "project", "DetailType": "start", "Detail": '{"names": ["Ada"]}'}]
+    )
+    event = answer["Entries"][0]["EventId"]
+    run = f"stepworks-local-cookies:{event}"
+    until("the run", lambda: run in json.dumps(got(console, "runs?limit=100")))
+    page = opened(f"{console}runs/{run}")
+
+    page.get_by_role("link", name="project · start").first.click()
+    expect(page).to_have_url(re.compile(f"events/{event}"))
+
+
 def test_a_run_s_timeline_has_its_events(aws: Aws, console: str, opened: Opened, tag: str) -> None:
     put(aws, {"message": json.dumps(tag)})
 
@@ -149,6 +199,49 @@ def test_a_run_s_timeline_has_its_events(aws: Aws, console: str, opened: Opened,
     expect(event).to_be_visible()
     event.click()
     expect(page.get_by_role("group", name="Detail", exact=True)).to_contain_text(tag)
+
+
+def test_a_run_s_timeline_has_what_functions_made_of_its_events(
+    aws: Aws, console: str, opened: Opened, tag: str
+) -> None:
+    detail = json.dumps({"names": [f"Ada {tag}", f"Bea {tag}"], "stage": "local"})
+    entry = {"Source": "project", "DetailType": "start", "Detail": detail}
+    start = aws.client("events").put_events(Entries=[entry])["Entries"][0]["EventId"]
+
+    def started() -> str | None:
+        runs = got(console, "runs?workflow=stepworks-local-cookies&limit=20")["runs"]
+        return next((str(run["id"]) for run in runs if run["name"] == start), None)
+
+    run = until("the run that the event starts", started)
+    page = opened(f"{console}runs/{run}")
+    expect(page.locator(".run-header .pill")).to_have_text("Succeeded", timeout=60_000)
+
+    def timeline_row(label: str) -> Any:
+        label_of = page.locator(".timeline-label").get_by_text(label, exact=True)
+        return page.locator(".timeline-row").filter(has=label_of)
+
+    hops = timeline_row("processSingle").get_by_role(
+        "link", name=re.compile("task.process.single → task.process.single.post")
+    )
+    expect(hops.first).to_be_visible()
+    side_effects = timeline_row("sideEffect").get_by_role("link", name=re.compile("a side effect"))
+    expect(side_effects.first).to_be_visible()
+    expect(timeline_row("Start of the run").locator(".bar.queue")).to_be_visible()
+    expect(page.locator(".run-header").get_by_role("link", name="project · start")).to_be_visible()
+    assert serious_violations(page) == []
+    keep_picture(page, "run-hops")
+
+    timeline_row("sideEffect").get_by_role("button").click()
+    expect(page.locator(".run-log").get_by_label("Function")).to_have_value("sideEffect")
+    lines = page.locator(".run-log .log-function")
+    expect(lines.first).to_have_text("sideEffect")
+    expect(lines.filter(has_text="processSingle")).to_have_count(0)
+    timeline = page.get_by_role("region", name="Timeline")
+    timeline.get_by_role("button", name="Table").click()
+    table = timeline.get_by_role("table")
+    assert serious_violations(page) == []
+    table.get_by_role("link", name="start → start of the run").click()
+    expect(page.get_by_role("group", name="Detail", exact=True)).to_contain_text(f"Ada {tag}")
 
 
 # -- Waiting --------------------------------------------------------------------------------------

@@ -58,6 +58,40 @@ def test_a_parallel_with_bob_waiting_is_live(aws: Aws, console: str, opened: Ope
     assert page.evaluate("window.notReloaded")
 
 
+def test_a_waiting_state_is_answered_in_its_panel(aws: Aws, console: str, opened: Opened) -> None:
+    signing = Signing(aws)
+    document = f"contract-{uuid4().hex[:8]}"
+    execution = signing.start(document)
+    signing.link(document)
+    page = opened(run_page(console, execution))
+
+    page.locator(".panel").get_by_role("button", name="Complete…").click()
+    dialog = page.get_by_role("dialog")
+    result = {"signature": f"Bob signed {document}", "signer": "Bob"}
+    dialog.get_by_label("Result").fill(json.dumps(result))
+    dialog.get_by_role("button", name="Complete the task").click()
+
+    expect(dialog).to_have_count(0)
+    expect(page.locator(".run-header .pill")).to_have_text("Succeeded", timeout=30_000)
+    expect(node(page, "Bob Signed")).to_have_accessible_name(re.compile("succeeded"))
+    expect(page.locator(".panel").get_by_role("button", name="Complete…")).to_have_count(0)
+
+
+def test_a_run_and_its_mail_lead_to_each_other(aws: Aws, console: str, opened: Opened) -> None:
+    signing = Signing(aws)
+    document = f"contract-{uuid4().hex[:8]}"
+    execution = signing.start(document)
+    signing.link(document)
+    subject = f"Please sign document {document}"
+    page = opened(run_page(console, execution))
+
+    expect(timeline_row(page, "Mails").get_by_label(re.compile(subject))).to_be_visible()
+    page.locator(".run-header").get_by_role("link", name=re.compile(subject)).click()
+    expect(page.get_by_role("heading", level=2)).to_have_text(subject)
+    page.get_by_role("link", name=f"signature · {document}").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(document)
+
+
 def test_the_log_of_all_functions_is_searched(aws: Aws, console: str, opened: Opened) -> None:
     signing = Signing(aws)
     document = f"contract-{uuid4().hex[:8]}"
@@ -119,6 +153,43 @@ def test_the_items_of_a_map_are_counted_and_opened(workbench: Workbench, opened:
     expect(page.locator(".panel .json")).to_contain_text("order-7")
 
 
+def test_the_items_of_a_distributed_map_are_in_their_run(
+    workbench: Workbench, opened: Opened
+) -> None:
+    parcels = [
+        {"id": f"parcel-{number}", "kilos": 40 if number == 3 else 2, "seconds": 0}
+        for number in range(6)
+    ]
+    waiting = {"id": "parcel-late", "kilos": 2, "seconds": 20_000}
+    execution = workbench.start("parcels", {"parcels": [*parcels, waiting]})
+    query = "?state=Send%20Parcels&tab=items&below=children"
+    page = opened(workbench.page_of(execution) + query, {"width": 1440, "height": 1800})
+
+    expect(node(page, "Send Parcels")).to_have_accessible_name(re.compile("5 succeeded, 1 failed"))
+    expect(node(page, "Weigh Parcel")).to_have_accessible_name(re.compile("waiting"))
+    expect(node(page, "Refuse Parcel")).to_have_accessible_name(re.compile("failed"))
+    expect(node(page, "Send Parcel")).to_have_accessible_name(re.compile("succeeded"))
+    expect(timeline_row(page, "Refuse Parcel").locator(".bar.is-failed")).to_be_visible()
+    children = page.locator("#below .row")
+    expect(children).to_have_count(7)
+    expect(children.first).to_contain_text("parcel-3")
+    expect(children.first).to_contain_text("TooHeavyError")
+    items = page.locator(".map-items .row")
+    expect(items).to_have_count(7)
+    page.get_by_label("Status of the items").select_option("failed")
+    expect(items).to_have_count(1)
+    keep_picture(page, "run-distributed-map")
+
+    node(page, "Refuse Parcel").click()
+    panel = page.locator(".panel")
+    panel.get_by_role("tab", name="Refuse Parcel").click()
+    expect(panel).to_contain_text("The parcel weighs 30 kg or more.")
+    panel.get_by_role("link", name="parcel-3").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("parcel-3")
+    expect(page.locator(".crumb")).to_contain_text("parcels")
+    expect(node(page, "Refuse Parcel")).to_have_attribute("aria-pressed", "true")
+
+
 def test_the_path_leaves_a_branch_from_a_state_that_also_catches(
     workbench: Workbench, opened: Opened
 ) -> None:
@@ -150,7 +221,7 @@ def test_what_is_selected_is_shared_and_in_the_address(
     expect(node(page, "Both")).to_be_focused()
     page.keyboard.press("Enter")
     expect(node(page, "Both")).to_have_attribute("aria-pressed", "true")
-    page.get_by_role("button", name="Table").click()
+    page.get_by_role("region", name="Graph").get_by_role("button", name="Table").click()
     table = page.locator(".state-table")
     expect(table.get_by_role("row", name=re.compile("^Be Patient"))).to_contain_text("in Both")
     table.get_by_role("button", name="Be Quick").click()
@@ -221,6 +292,6 @@ def test_everybody_can_use_it(
     for tab in ("Logs", "Definition"):
         page.locator(".panel").get_by_role("tab", name=tab).click()
     page.get_by_role("tab", name="History").click()
-    page.get_by_role("button", name="Table").click()
+    page.get_by_role("region", name="Graph").get_by_role("button", name="Table").click()
     assert serious_violations(page) == []
     keep_picture(page, f"run-{theme}-{screen['width']}")

@@ -1,5 +1,6 @@
 """The console as its page sees it: over HTTP."""
 
+import gzip
 import json
 import os
 import socket
@@ -34,11 +35,17 @@ class Answer:
 class Client:
     """Requests to one console."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, pid: int = 0) -> None:
         self.base = base
+        self.pid = pid  # of its process, if it has one of its own
 
     def call(
-        self, path: str, body: Any = None, headers: dict[str, str] | None = None, method: str = ""
+        self,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        method: str = "",
+        zipped: bool = False,
     ) -> Answer:
         request = urllib.request.Request(
             self.base + path,
@@ -48,7 +55,10 @@ class Client:
         )
         try:
             with urllib.request.urlopen(request, timeout=30) as response:
-                return Answer(response.status, dict(response.headers), response.read().decode())
+                body = response.read()
+                if zipped and response.headers.get("content-encoding") == "gzip":
+                    body = gzip.decompress(body)
+                return Answer(response.status, dict(response.headers), body.decode())
         except urllib.error.HTTPError as error:
             return Answer(error.code, dict(error.headers), error.read().decode())
 
@@ -115,7 +125,7 @@ def alone(aws: Aws) -> Iterator[Callable[..., Client]]:
             text=True,
         )
         started.append(process)
-        client = Client(f"http://127.0.0.1:{port}/console/")
+        client = Client(f"http://127.0.0.1:{port}/console/", process.pid)
 
         def answers() -> bool:
             assert process.poll() is None, "it has ended"

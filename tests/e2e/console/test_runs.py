@@ -16,6 +16,7 @@ from local.signing import Signing
 from tests.e2e.console.conftest import Client, run_id, wait_for
 
 BOB = "Gather Signatures/1/Bob Signature"
+ATTEMPTS = 5  # at what a busy machine may delay
 
 
 @pytest.fixture
@@ -106,22 +107,34 @@ def _id(arn: str) -> str:
 
 
 def test_a_change_is_told_within_a_second(console: Client, aws: Aws, waiting: str) -> None:
+    """From the time of the event in the history. The machine may be busy: one of several tries."""
+    signing = Signing(aws)
+    delays: list[float] = []
+    with console.live() as events:
+        while min(delays, default=2_000) >= 1_000:
+            assert len(delays) < ATTEMPTS, delays
+            time.sleep(2)  # the poller has become slow
+            name = f"live-{uuid4().hex[:8]}"
+            arn = aws.client("stepfunctions").start_execution(
+                stateMachineArn=signing.machine, name=name, input="{}"
+            )["executionArn"]
+            wait_for(
+                events,
+                lambda kind, data, name=name: (
+                    kind == "runs" and name in {run["name"] for run in data["runs"]}
+                ),
+            )
+            told = time.time()
+            delays.append((told - aws.history(arn)[0]["timestamp"].timestamp()) * 1000)
+
+
+def test_a_watched_run_is_told_of_in_the_list_and_on_its_page(
+    console: Client, aws: Aws, waiting: str
+) -> None:
     signing = Signing(aws)
     with console.live(run=_id(waiting)) as events:
         assert next(events)[0] == "summary"
         assert next(events)[0] == "state"
-        time.sleep(2)  # the poller has become slow
-        name = f"live-{uuid4().hex[:8]}"
-        started = time.monotonic()
-        aws.client("stepfunctions").start_execution(
-            stateMachineArn=signing.machine, name=name, input="{}"
-        )
-        told = wait_for(
-            events,
-            lambda kind, data: kind == "runs" and name in {run["name"] for run in data["runs"]},
-        )
-        assert told - started < 3  # 1 s on an idle machine; tests share it
-
         signing.decide(signing.link(_document(aws, waiting)), "sign")
         missing = {"run", "runs"}  # the watched run changed; it is no longer running in the list
 

@@ -24,6 +24,24 @@ def count_items(aws: Aws, table: str) -> int:
     return sum(page["Count"] for page in counts)
 
 
+def count_events(aws: Aws, machine: str, since: float) -> int:
+    """Events in the event log of the executions of a machine (its ARN), received since a time."""
+    pages = (
+        aws.client("dynamodb")
+        .get_paginator("scan")
+        .paginate(
+            TableName=aws.outputs["EventLogTable"],
+            FilterExpression="begins_with(job, :machine) AND received >= :since",
+            ExpressionAttributeValues={
+                ":machine": {"S": f"{machine.rpartition(':')[2]}:"},
+                ":since": {"N": str(int(since * 1000))},
+            },
+            Select="COUNT",
+        )
+    )
+    return sum(page["Count"] for page in pages)
+
+
 def count_objects(aws: Aws, bucket: str, prefix: str) -> int:
     found = (
         aws.client("s3")

@@ -6,19 +6,19 @@ from dataclasses import dataclass
 
 import pytest
 
-from local.aws import Aws
+from local.aws import Aws, until
 from local.gaps.lambda_workers import SHARED_WORKERS, WORKERS
 from local.signing import Signing
 from tests.e2e.load import many_items
 from tests.e2e.load.usage import Usage, measured
 
-pytestmark = [pytest.mark.xdist_group("load"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(600)]
 SECONDS = 400  # for all of them, on a busy machine; two idle processors take a quarter of it
 FILES, ROWS = 1000, 100
 MESSAGES, PER_SECOND = 1000, 50
 DOCUMENTS = 200
 # Of the workflows, the event log and the schedules. Each keeps one worker.
-FUNCTIONS = 17
+FUNCTIONS = 18
 
 
 def assert_bounded(usage: Usage) -> None:
@@ -30,7 +30,7 @@ def assert_bounded(usage: Usage) -> None:
 
 
 def waiting_letters(aws: Aws) -> dict[str, int]:
-    """How many messages there are in each queue that has any: all queues are for failures."""
+    """How many messages there are in each queue that has any, beside that of the event log."""
     sqs = aws.client("sqs")
     found = {}
     for url in sqs.list_queues()["QueueUrls"]:
@@ -41,8 +41,9 @@ def waiting_letters(aws: Aws) -> dict[str, int]:
                 "ApproximateNumberOfMessagesNotVisible",
             ],
         )["Attributes"]
-        if total := sum(map(int, counts.values())):
-            found[url.rpartition("/")[2]] = total
+        name = url.rpartition("/")[2]
+        if "-EventLogQueue-" not in name and (total := sum(map(int, counts.values()))):
+            found[name] = total
     return found
 
 
@@ -67,6 +68,14 @@ class Run:
         assert statuses == Counter(SUCCEEDED=count)
         assert waiting_letters(self.aws) == {}
 
+    def assert_logged(self, events: int) -> None:
+        """The event log keeps up: soon, it has all events of the machine's executions."""
+        until(
+            f"{events} events in the event log",
+            lambda: many_items.count_events(self.aws, self.machine, self.began) == events,
+            60,
+        )
+
     def assert_recorded(self, count: int) -> None:
         assert many_items.count_items(self.aws, self.table) - self.records == count
 
@@ -76,12 +85,13 @@ def test_a_thousand_files_at_once(aws: Aws) -> None:
     with measured(aws.settings) as usage:
         folder = many_items.upload(aws, FILES, ROWS)
         run.assert_all_succeeded(FILES)
+        run.assert_logged(2 * FILES)
 
     run.assert_recorded(FILES * ROWS)
     assert many_items.count_objects(aws, "SensorSourceBucket", folder) == 0
     assert many_items.count_objects(aws, "SensorTargetBucket", f"processed/{folder}") == FILES
     assert len(aws.mails(f"{folder}/")) == FILES
-    # Its trigger and the tasks Process File, Move File and Send Email.
+    # Its trigger and the tasks Plan Ingestion, Process File, Move File and Send Email.
     assert_bounded(usage)
 
 

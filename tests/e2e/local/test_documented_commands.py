@@ -42,7 +42,7 @@ SECTIONS = list(dict.fromkeys((command.document, command.section) for command in
 
 # What does not run here, why, and what runs instead; for `make`, the same target without effect.
 NOT_RUN: dict[str, tuple[str, str]] = {
-    r"make demo( QUICK=1| VERBOSE=1)?": ("takes minutes; .ci/run runs it", ""),
+    r"make demo( QUICK=1| VERBOSE=1| LARGE=1)?": ("takes minutes; .ci/run runs it", ""),
     r"make test": ("this test is part of it", ""),
     r"make test-fast": ("its tests are part of `make test`", ""),
     r"make watch( WORKFLOW=sensor)?": ("runs until it is interrupted", ""),

@@ -1,8 +1,10 @@
 """Changed handlers on a running local AWS: a small stack that stands for the deployed service."""
 
+import compileall
 import io
 import json
 import socket
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,11 +15,11 @@ import pytest
 from local import process, redeploy_handlers
 from local.aws import Aws
 from local.settings import STACK, Settings
+from plugins import packages
 
 FUNCTIONS = ("first", "second")
-KEY = "serverless/stepworks/local/1-2026-01-01T00:00:00.000Z/stepworks.zip"
+FOLDER = "serverless/stepworks/local/1-2026-01-01T00:00:00.000Z"
 ROLE = "arn:aws:iam::000000000000:role/any"
-LIBRARY = "library.py"
 
 
 def handler(name: str) -> str:
@@ -29,10 +31,10 @@ def function(name: str) -> dict[str, Any]:
         "Type": "AWS::Lambda::Function",
         "Properties": {
             "FunctionName": f"stepworks-local-{name}",
-            "Runtime": "python3.13",
+            "Runtime": f"python{sys.version_info.major}.{sys.version_info.minor}",
             "Handler": f"handlers/{name}.handler",
             "Role": ROLE,
-            "Code": {"S3Bucket": "deployments", "S3Key": KEY},
+            "Code": {"S3Bucket": "deployments", "S3Key": f"{FOLDER}/{name}.zip"},
         },
     }
 
@@ -43,7 +45,11 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "handlers" / "__init__.py").touch()
     for name in FUNCTIONS:
         (tmp_path / "handlers" / f"{name}.py").write_text(handler("old"))
-    monkeypatch.setattr(redeploy_handlers, "ROOT", tmp_path)
+    (tmp_path / "requirements").mkdir()
+    (tmp_path / "requirements" / "library.py").write_text('NAME = "library"\n')
+    compileall.compile_dir(tmp_path / "requirements", quiet=1)
+    monkeypatch.setattr(packages, "ROOT", tmp_path)
+    monkeypatch.setattr(packages, "requirements", lambda: tmp_path / "requirements")
     return tmp_path
 
 
@@ -62,13 +68,14 @@ def aws(checkout: Path) -> Iterator[Aws]:
 
 
 def deploy(aws: Aws, checkout: Path) -> None:
-    package = io.BytesIO()
-    with zipfile.ZipFile(package, "w") as archive:
-        for path in sorted((checkout / "handlers").iterdir()):
-            archive.write(path, f"handlers/{path.name}")
-        archive.writestr(LIBRARY, 'NAME = "library"\n')
+    packages.build({name: f"handlers/{name}.handler" for name in FUNCTIONS}, checkout / "built")
     aws.client("s3").create_bucket(Bucket="deployments")
-    aws.client("s3").put_object(Bucket="deployments", Key=KEY, Body=package.getvalue())
+    for name in FUNCTIONS:
+        aws.client("s3").put_object(
+            Bucket="deployments",
+            Key=f"{FOLDER}/{name}.zip",
+            Body=(checkout / "built" / f"{name}.zip").read_bytes(),
+        )
     template = {
         "Resources": {name: function(name) for name in FUNCTIONS},
         "Outputs": {"ServerlessDeploymentBucketName": {"Value": "deployments"}},
@@ -100,12 +107,32 @@ def test_the_package_in_the_bucket_is_the_one_that_runs(aws: Aws, checkout: Path
 
     redeploy_handlers.update(aws)
 
-    stored = aws.client("s3").get_object(Bucket="deployments", Key=KEY)
+    stored = aws.client("s3").get_object(Bucket="deployments", Key=f"{FOLDER}/first.zip")
     running = aws.client("lambda").get_function_configuration(
         FunctionName=aws.function_name("first")
     )
     assert stored["Metadata"]["filesha256"] == running["CodeSha256"]
     with zipfile.ZipFile(io.BytesIO(stored["Body"].read())) as archive:
         assert archive.read("handlers/first.py").decode() == handler("new")
-        names = [f"handlers/{name}.py" for name in ("__init__", *FUNCTIONS)]
-        assert archive.namelist() == [*names, LIBRARY]
+        sources = [name for name in archive.namelist() if name.endswith(".py")]
+        assert sources == ["handlers/__init__.py", "handlers/first.py", "library.py"]
+
+
+def test_a_function_that_does_not_use_the_changed_code_keeps_running(
+    aws: Aws, checkout: Path
+) -> None:
+    def versions() -> list[str]:
+        functions = aws.client("lambda")
+        return [
+            functions.get_function_configuration(FunctionName=aws.function_name(name))["RevisionId"]
+            for name in FUNCTIONS
+        ]
+
+    first, second = versions()
+    (checkout / "handlers" / "first.py").write_text(handler("new"))
+
+    redeploy_handlers.update(aws)
+
+    changed, unchanged = versions()
+    assert changed != first
+    assert unchanged == second

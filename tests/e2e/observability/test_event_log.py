@@ -11,6 +11,7 @@ import pytest
 from handlers.observability.timeline import job_of_execution
 from local import api
 from local.aws import Aws, until
+from local.settings import STACK
 
 STATUS = "Step Functions Execution Status Change"
 
@@ -229,3 +230,48 @@ def test_who_reads_the_event_log_cannot_write_it(aws: Aws, function: str) -> Non
 
     with pytest.raises(dynamodb.exceptions.ClientError, match="AccessDenied"):
         dynamodb.put_item(TableName=table, Item=item)
+
+
+# -- What cannot be recorded ----------------------------------------------------------------------
+
+
+def test_a_message_that_cannot_be_recorded_becomes_a_dead_letter_as_it_came(
+    aws: Aws, log: EventLog
+) -> None:
+    """And it does not keep others from being recorded."""
+    sqs = aws.client("sqs")
+    queue, letters = (queue_url(aws, name) for name in ("EventLogQueue", "EventLogDeadLetterQueue"))
+    broken = json.dumps({"id": uuid4().hex, "detail": "no object"})
+    (timeout,) = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["VisibilityTimeout"])[
+        "Attributes"
+    ].values()
+    set_timeout(aws, queue, "1")  # else it takes ten minutes
+    try:
+        sqs.send_message(QueueUrl=queue, MessageBody=broken)
+        event = put(aws, "project", "start", {"names": []})
+        log.job(f"stepworks-local-cookies:{event}", "SUCCEEDED")
+        letter = until("the dead letter", lambda: received(aws, letters, broken))
+        sqs.delete_message(QueueUrl=letters, ReceiptHandle=letter["ReceiptHandle"])
+    finally:
+        set_timeout(aws, queue, timeout)
+
+
+def queue_url(aws: Aws, logical_id: str) -> str:
+    found = aws.client("cloudformation").describe_stack_resource(
+        StackName=STACK, LogicalResourceId=logical_id
+    )
+    return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
+
+def set_timeout(aws: Aws, queue: str, seconds: str) -> None:
+    aws.client("sqs").set_queue_attributes(
+        QueueUrl=queue, Attributes={"VisibilityTimeout": seconds}
+    )
+
+
+def received(aws: Aws, queue: str, body: str) -> Any:
+    """The message with this body; others are left to their readers."""
+    answer = aws.client("sqs").receive_message(
+        QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=1
+    )
+    return next((one for one in answer.get("Messages", []) if one["Body"] == body), None)

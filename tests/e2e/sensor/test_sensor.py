@@ -12,7 +12,10 @@ from local.aws import Aws, until
 from local.settings import ROOT
 
 SAMPLE = (ROOT / "events" / "sensor" / "sensor_sample.csv").read_bytes()
-HAPPY_PATH = ["Process File", "Move File", "Wait 10 Minutes", "Send Email"]
+HAPPY_PATH = [
+    *("Plan Ingestion", "Is The File Large?", "Process File"),
+    *("Move File", "Wait 10 Minutes", "Send Email"),
+]
 
 
 @pytest.fixture
@@ -289,3 +292,88 @@ def test_states_stay_small_with_a_large_file(sensor: Sensor, name: str) -> None:
         for details in event.values():
             if isinstance(details, dict):
                 assert all(len(str(value)) < 32 * 1024 for value in details.values())
+
+
+# -- Large files ----------------------------------------------------------------------------------
+
+
+def large_file(name: str) -> tuple[bytes, dict[int, str], list[str]]:
+    """A file of several segments with few readings, which are quick to store.
+
+    Also the readings that must be stored, and the rejected rows: number and start of each.
+    """
+    lines, readings, rejected = ["sensor,timestamp,value"], {}, []
+    for number in range(3_200):
+        if number % 8 == 0:
+            timestamp = number % 1_000  # the same ones in every part of the file
+            lines.append(f"{name},{timestamp},{number}.5")
+            readings[timestamp] = f"{number}.5"
+        else:
+            lines.append(f"{number}{'x' * 3_000}")
+            rejected.append(f'{number + 2},"there are 1 fields, not 3",{number}xx')
+    return "\n".join(lines).encode(), readings, rejected
+
+
+def test_a_large_file_is_processed_in_segments(sensor: Sensor, name: str) -> None:
+    key = f"{name}/large.csv"
+    body, readings, rejected = large_file(name)
+
+    sensor.upload(key, body)
+    (execution,) = sensor.wait_for(key)
+
+    assert execution["status"] == "SUCCEEDED"
+    ingestion = json.loads(execution["output"])["ingestion"]
+    assert sensor.rows(name) == readings
+    assert (ingestion["stored"], ingestion["duplicates"]) == (len(readings), 400 - len(readings))
+    assert (ingestion["rejected"], ingestion["sensors"]) == (len(rejected), 1)
+    written = (sensor.body(sensor.target, ingestion["rejectedKey"]) or b"").decode().splitlines()
+    assert written[0] == "line,reason,row"
+    starts = zip(written[1:], rejected, strict=True)
+    assert all(row.startswith(expected) for row, expected in starts)
+    assert sensor.body(sensor.target, f"processed/{key}") == body
+    assert sensor.subjects(key) == ["File processed"]
+
+
+def test_states_stay_small_and_children_are_not_recorded(sensor: Sensor, name: str) -> None:
+    key = f"{name}/large.csv"
+    sensor.upload(key, large_file(name)[0])
+    (execution,) = sensor.wait_for(key)
+    arn = execution["executionArn"]
+    states = sensor.aws.client("stepfunctions")
+
+    for event in sensor.aws.history(arn):
+        for details in event.values():
+            if isinstance(details, dict):
+                assert all(len(str(value)) < 4 * 1024 for value in details.values())
+    runs = states.list_map_runs(executionArn=arn)["mapRuns"]
+    children = [
+        child
+        for run in runs
+        for child in states.list_executions(mapRunArn=run["mapRunArn"])["executions"]
+    ]
+    assert len(runs) == 3
+    assert len(children) > 30
+    recorded = sensor.aws.client("dynamodb").scan(
+        TableName=sensor.aws.outputs["EventLogTable"],
+        FilterExpression="contains(job, :label)",
+        ExpressionAttributeValues={":label": {"S": "Segments"}},
+    )
+    assert recorded["Count"] == 0
+
+
+def test_the_error_of_a_segment_is_the_error_of_the_execution(sensor: Sensor, name: str) -> None:
+    # Given a large file of which the first segment is being read
+    key = f"{name}/large.csv"
+    version = sensor.upload(key, large_file(name)[0])["VersionId"]
+    arn = until("the segments", lambda: next(iter(sensor.executions(key)), None))
+    until("the Map", lambda: "Index Segments" in sensor.aws.visited(arn) or None)
+
+    # When the file is deleted
+    sensor.s3.delete_object(Bucket=sensor.source, Key=key, VersionId=version)
+    execution = sensor.aws.wait_for_end(arn)
+
+    # Then the execution ends with the segment's own error, and the mail explains it
+    assert (execution["status"], execution["error"]) == ("FAILED", "SourceObjectMissingError")
+    assert "Find Failed Segment" in sensor.aws.visited(arn)
+    (mail,) = sensor.aws.mails(key)
+    assert "The file no longer exists." in mail["BodyText"]

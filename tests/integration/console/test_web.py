@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from console.aws import Aws
+from console.aws import Aws, NotAllowedError
 from console.core import Console
 from console.polling import Poller
 from console.web import create
@@ -19,6 +19,10 @@ from console.web import create
 PORT = 4999
 MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:other-sorter"
 STACK = "arn:aws:cloudformation:eu-west-1:123456789012:stack/other/1"
+
+
+_SET = threading.Event()
+_SET.set()
 
 
 class FakeAws(Aws):
@@ -31,12 +35,16 @@ class FakeAws(Aws):
         self.failure: Exception | None = None
         self.failing = ""
         self.runs: list[dict[str, Any]] = []
+        self.history: list[dict[str, Any]] = []
+        self.slow: dict[str, threading.Event] = {}  # operations that wait for an event
 
     def client(self, service: str) -> Any:
         return _Client(self)
 
     def answer(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
         self.calls.append(operation)
+        if operation in self.slow:
+            assert self.slow[operation].wait(20)
         if self.failure is not None and self.failing in ("", operation):
             raise self.failure
         if operation == "describe_stacks":
@@ -61,12 +69,19 @@ class FakeAws(Aws):
                     return run
             absent = {"Error": {"Code": "ExecutionDoesNotExist", "Message": "It does not exist"}}
             raise ClientError(absent, operation)  # type: ignore[arg-type]
-        if operation == "describe_state_machine_for_execution":
+        if operation in ("describe_state_machine_for_execution", "describe_state_machine"):
             return {"definition": '{"StartAt": "A", "States": {"A": {"Type": "Wait"}}}'}
         if operation == "stop_execution":
             return {}
         if operation == "get_execution_history":
-            return {"events": []}
+            at = int(given.get("nextToken", 0))
+            events = self.history[at : at + given.get("maxResults", 1_000)]
+            if given.get("reverseOrder"):
+                events = self.history[::-1]
+            rest = at + len(events) < len(self.history) and not given.get("reverseOrder")
+            if at:
+                self.slow.get("second page", _SET).wait(20)
+            return {"events": events} | ({"nextToken": str(at + len(events))} if rest else {})
         raise AssertionError(operation)
 
     def start(self, name: str, status: str = "SUCCEEDED") -> None:
@@ -109,11 +124,13 @@ class Page:
     """Calls the app as a server would."""
 
     def __init__(self, aws: FakeAws, writable: bool = False) -> None:
-        self.app, self.poller = create(Console(aws, "other", writable), PORT)
+        self.console = Console(aws, "other", writable)
+        self.app, self.poller = create(self.console, PORT)
 
     async def ask(
         self, path: str, method: str = "GET", host: str = f"127.0.0.1:{PORT}", **headers: str
     ) -> tuple[int, Any]:
+        """Status and JSON of a response."""
         sent: list[dict[str, Any]] = []
         path, _, query = path.partition("?")
         scope = {
@@ -317,3 +334,338 @@ def test_pages_are_told_when_aws_stops_answering_and_when_it_is_back(aws: FakeAw
     assert [one["connected"] for one in states] == [True, False, True]
     assert "does not answer" in states[1]["message"]
     assert time.time() * 1000 - states[1]["since"] < 60_000
+
+
+def test_pages_ask_again_when_what_they_show_can_no_longer_be_read_and_when_it_can(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.polling.FASTEST", 0.01)
+    monkeypatch.setattr("console.polling.SLOWEST", 0.01)
+    polls = iter(["read", "refused", "refused", "read", "read"])
+
+    def reader() -> Iterator[tuple[str, dict[str, Any]]]:
+        poll = next(polls, "read")
+        if poll == "refused":
+            raise NotAllowedError("No permission for dynamodb:Query.", "Ask.")
+        yield "events", {"poll": poll}
+
+    page = Page(aws)
+    page.console.on_change = lambda: None  # it has its own reason to tell the pages
+    page.poller.readers[:] = [reader]
+    got = b"".join(asyncio.run(listening(page.poller, 1, 1.0))).decode()
+
+    told = [part.partition("\n")[0].removeprefix("event: ") for part in got.split("\n\n")]
+    news = [name for name in told if name in ("events", "resync")]
+    assert news[:5] == ["events", "resync", "events", "resync", "events"]
+    assert news.count("resync") == 2
+
+
+# -- Answers that take long -----------------------------------------------------------------------
+
+SOON = {"prefer": "respond-async"}
+
+
+def test_who_prefers_an_early_answer_gets_one_and_then_the_whole(aws: FakeAws) -> None:
+    aws.slow["list_executions"] = threading.Event()
+    aws.start("one")
+    page = Page(aws)
+
+    async def ask_again() -> tuple[float, Any, Any]:
+        began = time.monotonic()
+        first = await page.ask("api/runs", **SOON)
+        took = time.monotonic() - began
+        aws.slow["list_executions"].set()
+        while (second := await page.ask("api/runs", **SOON))[0] == 202:
+            assert time.monotonic() < began + 20
+        return took, first, second
+
+    took, first, (status, answer) = asyncio.run(ask_again())
+
+    assert first == (202, {"reading": True})
+    assert took < 5  # it did not wait for AWS
+    assert (status, [run["name"] for run in answer["runs"]]) == (200, ["one"])
+    assert aws.calls.count("list_executions") == 1  # asking again is no new work
+
+
+def test_who_does_not_gets_the_whole_at_once(aws: FakeAws) -> None:
+    aws.slow["list_executions"] = threading.Event()
+    aws.start("one")
+    threading.Timer(1.0, aws.slow["list_executions"].set).start()
+
+    status, answer = ask(Page(aws), "api/runs")
+
+    assert (status, len(answer["runs"])) == (200, 1)
+
+
+def test_an_answer_that_nobody_fetched_is_not_given_later(
+    aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("console.web.ABANDONED", 0.2)
+    aws.slow["list_executions"] = threading.Event()
+    page = Page(aws)
+
+    async def ask_much_later() -> Any:
+        assert (await page.ask("api/runs", **SOON))[0] == 202
+        aws.slow["list_executions"].set()
+        await asyncio.sleep(1.5)
+        aws.start("one")
+        return await page.ask("api/runs")
+
+    async def later() -> Any:
+        await ask_much_later()
+        return await page.ask("api/runs", **SOON)
+
+    assert [run["name"] for run in asyncio.run(later())[1]["runs"]] == ["one"]
+
+
+def test_a_server_with_slow_answers_still_polls(aws: FakeAws) -> None:
+    """As many requests as there are threads wait for AWS: pages are told of changes."""
+    aws.start("old")
+    aws.slow["get_execution_history"] = threading.Event()
+    page = Page(aws)
+
+    async def change() -> bytes:
+        slow = [
+            asyncio.create_task(page.ask(f"api/runs/other-sorter:old/history?offset={n}"))
+            for n in range(8)
+        ]
+        reading = asyncio.create_task(listening(page.poller, 1, 4.0))
+        await asyncio.sleep(1.0)
+        aws.start("news")
+        got = b"".join(await reading)
+        aws.slow["get_execution_history"].set()
+        await asyncio.gather(*slow)
+        return got
+
+    assert b'"name": "news"' in asyncio.run(change())
+
+
+def entered(events: int) -> list[dict[str, Any]]:
+    """A history of so many events."""
+    now = datetime.now(UTC)
+    return [
+        {
+            "id": number,
+            "previousEventId": number - 1,
+            "type": "ExecutionStarted" if number == 1 else "WaitStateEntered",
+            "timestamp": now,
+            **({} if number == 1 else {"stateEnteredEventDetails": {"name": "A", "input": "{}"}}),
+        }
+        for number in range(1, events + 1)
+    ]
+
+
+def test_a_long_history_is_shown_as_far_as_it_has_been_read(aws: FakeAws) -> None:
+    aws.start("long")
+    aws.history = entered(1_200)
+    aws.slow["second page"] = threading.Event()
+    page = Page(aws)
+    run = "api/runs/other-sorter:long"
+
+    async def look() -> tuple[Any, Any, bytes, Any]:
+        reading = asyncio.create_task(listening_to(page.poller, "other-sorter:long", 3.0))
+        await asyncio.sleep(0.7)  # the poller has read the list
+        while (first := await page.ask(run, **SOON))[0] == 202:
+            await asyncio.sleep(0.05)
+        table = await page.ask(f"{run}/history", **SOON)
+        aws.slow["second page"].set()
+        told = b"".join(await reading)
+        return first[1], table[1], told, (await page.ask(run, **SOON))[1]
+
+    first, table, told, last = asyncio.run(look())
+
+    assert (first["history"]["count"], first["history"]["complete"]) == (500, False)
+    assert (table["total"], table["complete"]) == (500, False)
+    assert b"event: run\n" in told
+    assert (last["history"]["count"], last["history"]["complete"]) == (1_200, True)
+
+
+def test_a_history_whose_reading_broke_off_is_read_on(aws: FakeAws) -> None:
+    aws.start("long")
+    aws.history = entered(1_200)
+    page = Page(aws)
+    run = "api/runs/other-sorter:long"
+    answer = aws.answer
+
+    def fails_at_the_second_page(operation: str, given: dict[str, Any]) -> dict[str, Any]:
+        if given.get("nextToken"):
+            raise EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
+        return answer(operation, given)
+
+    aws.answer = fails_at_the_second_page  # type: ignore[method-assign]
+    assert ask(page, run)[0] == 503
+    aws.answer = answer  # type: ignore[method-assign]
+
+    found = ask(page, run)[1]
+    assert found["history"] == {"count": 1_200, "limit": 25_000, "complete": True}
+    assert [event["id"] for event in ask(page, f"{run}/history?limit=1000")[1]["events"]] == [
+        *range(1, 1_001)
+    ]
+
+
+async def listening_to(poller: Poller, run: str, seconds: float) -> list[bytes]:
+    """What a page that shows a run gets to read."""
+    got: list[bytes] = []
+
+    async def read() -> None:
+        async for chunk in poller.listen(run):
+            got.append(chunk)
+
+    reading = asyncio.create_task(read())
+    await asyncio.sleep(seconds)
+    reading.cancel()
+    return got
+
+
+# -- Permissions ----------------------------------------------------------------------------------
+
+PAGES = (
+    *("stack", "runs", "runs/other-sorter:one", "runs/other-sorter:one/log", "waiting"),
+    *("workflows", "workflows/other-sorter", "workflows/other-sorter/samples", "architecture"),
+    *("dead-letters", "functions?name=other-work"),
+)
+
+
+# What a page does not show. The types of machines are in the frame of all pages, and among runs.
+NOT_ITS_OWN: dict[str, set[str]] = {
+    "stack": set(),
+    "runs": set(),
+    "runs/other-sorter:one": {
+        *("list_state_machines", "describe_state_machine", "list_functions"),
+        *("get_queue_attributes", "get_bucket_notification_configuration"),
+        "list_event_source_mappings",
+    },
+}
+
+
+class RichAws(FakeAws):
+    """Has one of everything."""
+
+    def answer(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
+        table: dict[str, dict[str, Any]] = {
+            "get_queue_attributes": {
+                "Attributes": {
+                    "ApproximateNumberOfMessages": "0",
+                    "ApproximateNumberOfMessagesNotVisible": "0",
+                }
+            },
+            "list_functions": {"Functions": []},
+            "list_event_source_mappings": {"EventSourceMappings": []},
+            "get_bucket_notification_configuration": {},
+            "describe_rule": {"Name": "other-rule", "EventPattern": "{}"},
+            "list_targets_by_rule": {"Targets": []},
+            "get_metric_data": {"MetricDataResults": []},
+            "filter_log_events": {"events": []},
+        }
+        if operation not in table:
+            found = super().answer(operation, given)
+            if operation == "list_stack_resources":
+                found["StackResourceSummaries"] += [
+                    {
+                        "ResourceType": kind,
+                        "LogicalResourceId": name,
+                        "PhysicalResourceId": name,
+                        "ResourceStatus": "CREATE_COMPLETE",
+                    }
+                    for kind, name in (
+                        ("AWS::SQS::Queue", "other-dlq"),
+                        ("AWS::Lambda::Function", "other-work"),
+                        ("AWS::S3::Bucket", "other-files"),
+                        ("AWS::Events::Rule", "other-rule"),
+                    )
+                ]
+            return found
+        self.calls.append(operation)
+        if self.failure is not None and operation == self.failing:
+            raise self.failure
+        return table[operation]
+
+
+def calls_of(path: str) -> list[str]:
+    """The operations that a page needs."""
+    aws = RichAws()
+    aws.start("one", "RUNNING")
+    assert ask(Page(aws), f"api/{path}")[0] == 200
+    return sorted(set(aws.calls))
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_whatever_the_credentials_do_not_allow_the_page_says_so(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It shows the rest; if there is no rest, the missing permission is the answer."""
+    monkeypatch.setattr(Console, "prepare", lambda _: None)  # reads what other pages need
+    silent, dead = [], []
+    for operation in calls_of(path):
+        aws = RichAws()
+        aws.start("one", "RUNNING")
+        aws.failure, aws.failing = denied(operation), operation
+
+        page = Page(aws)
+        ask(page, f"api/{path}")
+        time.sleep(0.05)  # some things are read in the background
+        status, answer = ask(page, f"api/{path}")
+        if "No permission for" not in json.dumps(answer):
+            silent.append(operation)
+        if status != 200:
+            dead.append(operation)
+
+    needed = {"describe_stacks", "list_stack_resources"}
+    if path.startswith("runs"):
+        needed |= {"list_executions", "describe_execution", "describe_state_machine_for_execution"}
+    if path == "waiting":
+        needed |= {"list_executions"}
+    assert set(silent) <= NOT_ITS_OWN.get(path, {"list_state_machines"})
+    assert set(dead) <= needed
+
+
+def test_a_history_stays_as_it_is_while_somebody_looks_at_it(aws: FakeAws) -> None:
+    aws.start("one", "RUNNING")
+    aws.history = entered(3)
+    runs = Console(aws, "other", writable=False).runs
+    run = runs.get("other-sorter:one")
+    recording = runs.recording(run)
+    aws.history = entered(5)
+
+    with recording.lock:
+        runs.recording(run, 0.3)  # read by another thread
+        assert len(recording.events) == recording.history.count == 3
+
+    assert len(runs.recording(run).events) == 5
+
+
+def test_a_token_is_known_before_anybody_sees_its_event(aws: FakeAws) -> None:
+    """Else an answer that is worked out at that moment has the token in it."""
+    asks = "arn:aws:states:::sqs:sendMessage.waitForTaskToken"
+    task = {"Type": "Task", "Resource": asks, "Parameters": {"Given.$": "$$.Task.Token"}}
+    answer, token = aws.answer, "a-task-token-of-many-letters"
+
+    def with_a_task(operation: str, given: dict[str, Any]) -> dict[str, Any]:
+        if operation == "describe_state_machine_for_execution":
+            return {"definition": json.dumps({"StartAt": "A", "States": {"A": task}})}
+        return answer(operation, given)
+
+    aws.answer = with_a_task  # type: ignore[method-assign]
+    aws.start("one", "RUNNING")
+    scheduled = {"resource": asks, "parameters": json.dumps({"Given": token})}
+    aws.history = [
+        *entered(1),
+        {**entered(2)[1], "type": "TaskStateEntered"},
+        {
+            "id": 3,
+            "previousEventId": 2,
+            "type": "TaskScheduled",
+            "timestamp": datetime.now(UTC),
+            "taskScheduledEventDetails": scheduled,
+        },
+    ]
+    console = Console(aws, "other", writable=False)
+    run = console.runs.get("other-sorter:one")
+    seen: list[str] = []
+    console.runs.on_progress = lambda _: seen.append(console.redaction.text(f"sent {token}"))
+
+    recording = console.runs.recording(run)
+
+    assert len(recording.events) == 3
+    assert seen
+    assert token not in "".join(seen)

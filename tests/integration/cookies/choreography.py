@@ -227,7 +227,7 @@ class Choreography:
     def _described(self, execution: str) -> dict[str, Any] | None:
         try:
             described: dict[str, Any] = self._states.describe_execution(executionArn=execution)
-        except ClientError:
+        except (ClientError, AttributeError):  # moto lists an execution before it has a status
             return None
         return described
 

@@ -72,6 +72,11 @@ def download(
     return downloads.run([path if ":" in path else f"{server.url}/{path}" for path in paths])
 
 
+def reason(outcome: dict[str, Any]) -> str:
+    """Why a download failed; "" if it succeeded."""
+    return str(outcome.get("message", "")).partition(":")[0]
+
+
 def test_all_succeed(server: Web) -> None:
     store = FakeStore()
     outcomes = download(server, "a.png", "b.png", store=store)
@@ -221,17 +226,22 @@ def test_a_redirect_and_a_retry_wait_for_a_slot_again(server: Web) -> None:
     assert highest == 2
 
 
-def test_downloads_out_of_time_fail_and_the_others_are_kept(server: Web) -> None:
+def test_a_download_out_of_time_fails_and_the_others_are_kept(server: Web) -> None:
     server.routes["/drips"] = web.drips
     started = time.monotonic()
-    outcomes = download(
-        server, "a.png", "drips", "b.png", concurrency=1, item_seconds=60, seconds=1
-    )
+    outcomes = download(server, "a.png", "drips", concurrency=2, item_seconds=60, seconds=1)
 
     assert time.monotonic() - started < 3
-    assert [outcome.get("message", "").partition(":")[0] for outcome in outcomes] == [
-        *("", "Out of time", "Out of time"),
-    ]
+    assert [reason(outcome) for outcome in outcomes] == ["", "Out of time"]
+
+
+def test_a_download_that_gets_no_turn_in_time_fails(server: Web) -> None:
+    for path in ("/drips", "/drips-too"):
+        server.routes[path] = web.drips
+    outcomes = download(server, "drips", "drips-too", concurrency=1, item_seconds=60, seconds=1)
+
+    assert [reason(outcome) for outcome in outcomes] == ["Out of time", "Out of time"]
+    assert len(server.requests) == 1
 
 
 def test_one_slow_item_does_not_take_the_time_of_the_others(server: Web) -> None:

@@ -10,6 +10,7 @@ import pytest
 from ministack.core import lambda_runtime
 
 from local.gaps import error_names
+from tests.integration.local.functions import Functions
 
 BROKEN = """
 class BrokenError(Exception):
@@ -111,3 +112,23 @@ def test_a_refused_call_has_the_error_name_of_step_functions() -> None:
 def test_upstream_still_does_not_name_a_refused_call() -> None:
     """When this fails, ministack names it: `throttled` in error_names.py can go."""
     assert "errorType" not in error_names._throttle_upstream("Reason", "Rate Exceeded")["body"]
+
+
+ENDED = """
+import os, signal
+
+
+def handler(event, context):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_end_of_the_process_has_the_name_that_aws_gives_it(functions: Functions) -> None:
+    arn = functions.create(ENDED)
+    record = functions.record(arn)
+
+    upstream = error_names._execute_upstream(record, {}, "request")["body"]
+    filled = error_names.execute(record, {}, "request")["body"]
+
+    assert upstream["errorType"] == "Runtime.HandlerError"  # when not, this part of the gap can go
+    assert filled["errorType"] == "Runtime.ExitError"

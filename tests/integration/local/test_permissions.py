@@ -31,6 +31,19 @@ SCHEDULED = (
 )
 
 
+MAP_RUN = "arn:aws:states:us-east-1:1:mapRun:machine/Label:1"
+LISTED = (
+    "states",
+    "POST",
+    "/",
+    {},
+    json.dumps({"mapRunArn": MAP_RUN}).encode(),
+    {},
+    "us-east-1",
+    "1",
+)
+
+
 def put_events(*sources: str) -> bytes:
     return json.dumps({"Entries": [{"Source": source} for source in sources]}).encode()
 
@@ -53,6 +66,10 @@ def test_a_schedule_belongs_to_its_group() -> None:
 
     for request in (SCHEDULED, deleted):
         assert permissions.resource(*request) == "arn:aws:scheduler:eu-west-1:1:schedule/ours/one"
+
+
+def test_a_list_of_child_executions_acts_on_their_map_run() -> None:
+    assert permissions.resource(*LISTED) == MAP_RUN
 
 
 def test_a_mail_carries_its_sender_as_a_condition_key() -> None:
@@ -102,6 +119,7 @@ def test_upstream_still_lacks_it() -> None:
     upstream = iam_actions.request_tag_context
 
     assert iam_actions.extract_resource_arn(*SENT) == "*"
+    assert iam_actions.extract_resource_arn(*LISTED) == "*"
     assert "default" in iam_actions.extract_resource_arn(*SCHEDULED)
     known = upstream("ses", "ses:SendEmail", b"", MAIL)
     assert not {"ses:fromaddress", "ses:recipients"} & known.keys()

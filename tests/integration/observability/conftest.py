@@ -1,5 +1,7 @@
 """The event log on moto's DynamoDB, with the table of the stack."""
 
+import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,14 +26,20 @@ RESOURCES = ROOT / "handlers" / "observability" / "resources.yml"
 
 
 class Log:
-    """Events as EventBridge delivers them, and requests as API Gateway hands them on."""
+    """Events as the queue delivers them, and requests as API Gateway hands them on."""
 
     def __init__(self, context: FakeContext) -> None:
         self.dynamodb = boto3.client("dynamodb")
         self.context = context
 
-    def track(self, event: dict[str, Any]) -> None:
-        track_event.handler(event, self.context)
+    def track(self, *events: dict[str, Any]) -> None:
+        """Record events in one batch."""
+        assert self.tracked(*map(message, events)) == []
+
+    def tracked(self, *messages: dict[str, Any]) -> list[str]:
+        """Hand messages to the function; the ids of those that it did not record."""
+        result = track_event.handler({"Records": list(messages)}, self.context)
+        return [failure["itemIdentifier"] for failure in result["batchItemFailures"]]
 
     def jobs(self, **query: str) -> dict[str, Any]:
         return list_jobs.handler(
@@ -54,13 +62,23 @@ class Log:
         return sorted(found, key=lambda item: (item["job"]["S"], item["entry"]["S"]))
 
 
-def create_table() -> None:
+def message(event: Any, received: int | None = None) -> dict[str, Any]:
+    """An event as a message of the queue; its id is the event's."""
+    sent = round(time.time() * 1000) if received is None else received
+    return {
+        "messageId": event["id"] if isinstance(event, dict) else str(event),
+        "body": event if isinstance(event, str) else json.dumps(event),
+        "attributes": {"SentTimestamp": str(sent)},
+    }
+
+
+def create_table(name: str = TABLE) -> None:
     """The table as resources.yml defines it."""
     properties = yaml.load(RESOURCES.read_text(), Loader)["Resources"]["EventLogTable"][
         "Properties"
     ]
     boto3.client("dynamodb").create_table(
-        TableName=TABLE,
+        TableName=name,
         BillingMode="PAY_PER_REQUEST",
         **{
             name: properties[name]

@@ -22,6 +22,7 @@ from tests.integration.observability.conftest import (
     event,
     fresh_clients,
     log,
+    message,
     status_change,
 )
 from tests.unit.fakes import client_error
@@ -31,6 +32,8 @@ __all__ = ["context", "fresh_clients", "log"]
 COOKIES = ARN.format("cookies", "one")
 JOB = "stepworks-test-cookies:one"
 START_ID = "0b5c3f6e-5a3c-4d8f-9f0b-2f6a3a0f0a01"
+STARTED = status_change("RUNNING")
+FINISHED = status_change("SUCCEEDED", seconds=1)
 
 
 def body(response: dict[str, Any], status: int = 200) -> Any:
@@ -45,22 +48,41 @@ def listed(log: Log, **query: str) -> list[str]:
 # -- Recording ------------------------------------------------------------------------------------
 
 
-def test_a_duplicate_is_one_item(log: Log) -> None:
-    log.track(event("task.finished", {"execution": COOKIES}))
-    once = log.items()
-    log.track(event("task.finished", {"execution": COOKIES}))
+@pytest.mark.parametrize("at_once", [True, False], ids=["in one batch", "in two"])
+def test_a_message_that_is_delivered_twice_changes_nothing_but_the_time_of_recording(
+    log: Log, at_once: bool
+) -> None:
+    delivered = [message(one, received=1) for one in (STARTED, FINISHED)]
+    log.tracked(*delivered)
+    once = without(log.items(), "recordedAt", "recordedHour")
+    if at_once:
+        log.tracked(*delivered, *delivered)
+    else:
+        log.tracked(*delivered[::-1])
 
-    assert log.items() == once
+    assert without(log.items(), "recordedAt", "recordedHour") == once
+
+
+def test_an_event_that_was_received_twice_is_one_item(log: Log) -> None:
+    log.tracked(message(FINISHED, received=1))
+    log.tracked(message(FINISHED, received=2))
+
+    assert [found["id"] for found in body(log.job(JOB))["events"]] == [FINISHED["id"]]
 
 
 def test_events_of_the_same_moment_do_not_overwrite_each_other(log: Log) -> None:
-    for identifier in ("e1", "e2"):
-        log.track(event("task.finished", {"execution": COOKIES}, identifier=identifier))
+    log.track(
+        *(
+            event("task.finished", {"execution": COOKIES}, identifier=identifier)
+            for identifier in ("e1", "e2")
+        )
+    )
 
     assert [found["id"] for found in body(log.job(JOB))["events"]] == ["e1", "e2"]
 
 
-def test_the_order_in_which_events_are_recorded_does_not_matter(log: Log) -> None:
+@pytest.mark.parametrize("in_a_batch", [1, 2, 3, 4])
+def test_the_order_in_which_events_are_recorded_does_not_matter(log: Log, in_a_batch: int) -> None:
     changes = [
         status_change("RUNNING"),
         event("task.finished", {"execution": COOKIES}, seconds=2),
@@ -73,17 +95,16 @@ def test_the_order_in_which_events_are_recorded_does_not_matter(log: Log) -> Non
             if item["job"]["S"] != "key":
                 key = {name: item[name] for name in ("job", "entry")}
                 log.dynamodb.delete_item(TableName=TABLE, Key=key)
-        for change in order:
-            log.track(change)
-        seen.append(without_receipt(log.items()))
+        for start in range(0, len(order), in_a_batch):
+            log.track(*order[start : start + in_a_batch])
+        seen.append(without(log.items(), "received", "expiration", "recordedAt", "recordedHour"))
 
     assert all(items == seen[0] for items in seen)
     assert body(log.jobs())["jobs"][0]["status"] == "RUNNING"
 
 
-def without_receipt(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    varying = ("received", "expiration")
-    return [{k: v for k, v in item.items() if k not in varying} for item in items]
+def without(items: list[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
+    return [{k: v for k, v in item.items() if k not in names} for item in items]
 
 
 def test_a_late_event_does_not_move_its_execution_back(log: Log) -> None:
@@ -98,19 +119,38 @@ def test_a_late_event_does_not_move_its_execution_back(log: Log) -> None:
     assert before[0]["stoppedAt"] == (SECONDS + 5) * 1000
 
 
+def test_a_change_of_status_counts_although_a_newer_event_came_before_it(log: Log) -> None:
+    log.track(event("task.finished", {"execution": COOKIES}, seconds=5))
+    log.track(status_change("RUNNING"))
+
+    (job,) = body(log.jobs())["jobs"]
+    assert (job["status"], job["latestType"]) == ("RUNNING", "task.finished")
+
+
+def test_an_event_counts_although_its_status_is_out_of_date(log: Log) -> None:
+    log.track(status_change("SUCCEEDED", seconds=1))
+    log.track(status_change("RUNNING", seconds=2))
+
+    (job,) = body(log.jobs())["jobs"]
+    assert (job["status"], job["latest"]) == ("SUCCEEDED", "2026-01-31T12:00:02.000Z")
+
+
 def test_an_execution_of_which_no_status_is_known_is_listed(log: Log) -> None:
     log.track(event("task.finished", {"execution": COOKIES}))
 
     assert body(log.jobs())["jobs"][0]["status"] == "UNKNOWN"
 
 
-@pytest.mark.parametrize("first", ["start", "execution"])
+@pytest.mark.parametrize("first", ["start", "execution", "both"])
 def test_an_event_is_tied_to_the_execution_it_started(log: Log, first: str) -> None:
     start = event("start", {"count": 3}, identifier=START_ID)
     arn = ARN.format("cookies", START_ID)
     running = status_change("RUNNING", START_ID, seconds=1, executionArn=arn)
-    for tracked in [start, running] if first == "start" else [running, start]:
-        log.track(tracked)
+    if first == "both":
+        log.track(start, running)
+    else:
+        for tracked in [start, running] if first == "start" else [running, start]:
+            log.track(tracked)
 
     found = body(log.job(f"stepworks-test-cookies:{START_ID}"))
     assert found["startedBy"] == START_ID
@@ -155,9 +195,8 @@ def test_the_key_of_another_instance_that_was_faster_is_used(
     assert keys.token_key() == first
 
 
-def test_an_item_expires(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(track_event, "now", lambda: 1000.4)
-    log.track(status_change("RUNNING"))
+def test_an_item_expires(log: Log) -> None:
+    log.tracked(message(status_change("RUNNING"), received=1_000_400))
 
     expirations = {item["expiration"]["N"] for item in log.items() if item["job"]["S"] != "key"}
     assert expirations == {str(1000 + 14 * 24 * 3600)}
@@ -171,17 +210,140 @@ def test_a_large_event_is_stored_and_says_so(log: Log) -> None:
     assert found["detail"]["names"].startswith("(left out: ")
 
 
-def test_what_dynamodb_does_not_take_now_is_tried_again(
+# -- Batches --------------------------------------------------------------------------------------
+
+
+class Requests(list[str]):
+    """The operations that were called on DynamoDB, in order."""
+
+
+@pytest.fixture
+def requests(log: Log, monkeypatch: pytest.MonkeyPatch) -> Requests:
+    log.track(event("start", {}))  # reads the key
+    requests = Requests()
+    dynamodb = client("dynamodb", bulk=True)
+
+    def count(name: str) -> None:
+        call = getattr(dynamodb, name)
+
+        def counted(**request: Any) -> Any:
+            requests.append(name)
+            return call(**request)
+
+        monkeypatch.setattr(dynamodb, name, counted)
+
+    for name in ("batch_write_item", "update_item", "put_item", "get_item"):
+        count(name)
+    return requests
+
+
+def test_a_batch_is_stored_at_once_and_each_summary_updated_once(
+    log: Log, requests: Requests
+) -> None:
+    log.track(
+        status_change("RUNNING"),
+        event("task.finished", {"execution": COOKIES}, identifier="e2", seconds=1),
+        status_change("SUCCEEDED", seconds=2),
+        status_change("RUNNING", "two"),
+    )
+
+    assert requests == ["batch_write_item", "update_item", "update_item"]
+    assert {(job["id"], job["status"]) for job in body(log.jobs())["jobs"]} == {
+        (JOB, "SUCCEEDED"),
+        ("stepworks-test-cookies:two", "RUNNING"),
+    }
+
+
+@pytest.mark.parametrize(
+    "invalid",
+    ["", "{", "[]", "null", "{}", "[" * 100_000, '{"id": "x", "detail": {}}'],
+    ids=["empty", "no JSON", "a list", "null", "no event", "too deep", "no source"],
+)
+def test_an_invalid_event_does_not_keep_others_from_being_recorded(log: Log, invalid: str) -> None:
+    broken = {**message("broken"), "body": invalid}
+
+    assert log.tracked(message(STARTED), broken, message(FINISHED)) == ["broken"]
+    assert len(body(log.job(JOB))["events"]) == 2
+
+
+def test_an_event_that_dynamodb_refuses_does_not_keep_others_from_being_recorded(log: Log) -> None:
+    refused = event("task.finished", {}, identifier="x" * 2000)  # a sort key has 1,024 bytes
+
+    assert log.tracked(message(STARTED), message(refused), message(FINISHED)) == [refused["id"]]
+    assert len(body(log.job(JOB))["events"]) == 2
+
+
+def test_more_events_than_dynamodb_takes_at_once_are_recorded(log: Log) -> None:
+    log.track(
+        *(event("task.finished", {"execution": COOKIES}, identifier=f"e{n}") for n in range(60))
+    )
+
+    assert len(body(log.job(JOB))["events"]) == 60
+
+
+def test_events_that_dynamodb_leaves_out_are_stored_with_the_next_request(
+    log: Log, requests: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dynamodb = client("dynamodb", bulk=True)
+    write = dynamodb.batch_write_item
+
+    def takes_one(RequestItems: dict[str, list[Any]]) -> Any:
+        first, *rest = RequestItems[TABLE]
+        write(RequestItems={TABLE: [first]})
+        return {"UnprocessedItems": {TABLE: rest} if rest else {}}
+
+    monkeypatch.setattr(dynamodb, "batch_write_item", takes_one)
+    monkeypatch.setattr(event_log, "_pause", lambda _: 0)
+
+    log.track(STARTED, FINISHED)
+    assert requests.count("batch_write_item") == 2
+    assert len(body(log.job(JOB))["events"]) == 2
+
+
+@pytest.mark.parametrize("operation", ["batch_write_item", "update_item"])
+@pytest.mark.parametrize(("failures", "recorded"), [(2, True), (3, False)])
+def test_what_dynamodb_does_not_take_is_tried_again_and_then_left_in_the_queue(
+    log: Log,
+    requests: Requests,
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+    failures: int,
+    recorded: bool,
+) -> None:
+    dynamodb = client("dynamodb", bulk=True)
+    call = getattr(dynamodb, operation)
+    left = iter(range(failures))
+
+    def throttled(**request: Any) -> Any:
+        if next(left, None) is not None:
+            raise client_error("ThrottlingException")
+        return call(**request)
+
+    monkeypatch.setattr(dynamodb, operation, throttled)
+    monkeypatch.setattr(event_log, "_pause", lambda _: 0)
+    failed = log.tracked(message(STARTED), message(FINISHED))
+
+    assert failed == ([] if recorded else [STARTED["id"], FINISHED["id"]])
+    assert log.tracked(message(STARTED), message(FINISHED)) == []
+    assert listed(log, status="SUCCEEDED") == ["one"]
+
+
+def test_a_summary_that_cannot_be_updated_holds_back_the_events_of_its_job_alone(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def throttled(**_: Any) -> None:
-        raise client_error("ThrottlingException")
+    dynamodb = client("dynamodb", bulk=True)
+    update = dynamodb.update_item
 
-    log.track(event("task.finished", {"execution": COOKIES}))
-    monkeypatch.setattr(client("dynamodb"), "update_item", throttled)
+    def refused(**request: Any) -> Any:
+        if request["Key"]["job"]["S"] == JOB:
+            raise client_error("AccessDeniedException")
+        return update(**request)
 
-    with pytest.raises(AwsUnavailableError):
-        log.track(event("task.finished", {"execution": COOKIES}, identifier="e2"))
+    monkeypatch.setattr(dynamodb, "update_item", refused)
+    other = status_change("RUNNING", "two")
+
+    assert log.tracked(message(STARTED), message(other)) == [STARTED["id"]]
+    assert listed(log) == ["two"]
 
 
 def test_an_attempt_that_was_cut_off_is_completed_by_the_next(
@@ -190,27 +352,95 @@ def test_an_attempt_that_was_cut_off_is_completed_by_the_next(
     """The event is stored, and the function ends before it has updated the summary."""
 
     def killed(**_: Any) -> None:
-        raise client_error("InternalServerError", 500)
+        raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(client("dynamodb"), "update_item", killed)
-        with pytest.raises(AwsUnavailableError):
-            log.track(status_change("SUCCEEDED", seconds=1))
-    log.track(status_change("SUCCEEDED", seconds=1))
+        patch.setattr(client("dynamodb", bulk=True), "update_item", killed)
+        with pytest.raises(KeyboardInterrupt):
+            log.track(FINISHED)
+    log.track(FINISHED)
 
     assert listed(log, status="SUCCEEDED") == ["one"]
+
+
+def test_the_key_that_cannot_be_read_leaves_all_events_in_the_queue(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def throttled(**_: Any) -> None:
+        raise client_error("ThrottlingException")
+
+    monkeypatch.setattr(client("dynamodb", bulk=True), "get_item", throttled)
+
+    with pytest.raises(AwsUnavailableError):
+        log.track(STARTED)
+
+
+# -- The order of recording -----------------------------------------------------------------------
+
+
+def recorded_in_order(log: Log, hour: str) -> list[str]:
+    items = log.dynamodb.query(
+        TableName=TABLE,
+        IndexName="byRecording",
+        KeyConditionExpression="recordedHour = :hour",
+        ExpressionAttributeValues={":hour": {"S": hour}},
+    )["Items"]
+    return [item["entry"]["S"].rpartition("#")[2] for item in items]
+
+
+def test_an_index_has_the_events_in_the_order_in_which_they_were_recorded(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever their own times are."""
+    times = iter(range(SECONDS + 3598, SECONDS + 3602))
+    monkeypatch.setattr(event_log, "now", lambda: next(times))
+    for identifier, seconds in (("new", 50), ("old", 2), ("newest", 60), ("oldest", 1)):
+        log.track(event("start", {}, identifier=identifier, seconds=seconds))
+
+    assert recorded_in_order(log, "2026-01-31T12") == ["new", "old"]
+    assert recorded_in_order(log, "2026-01-31T13") == ["newest", "oldest"]
+
+
+def test_the_time_of_recording_is_that_of_the_attempt_that_stores_the_event(
+    log: Log, requests: Requests, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Readers look for what is new only a few seconds back."""
+    dynamodb = client("dynamodb", bulk=True)
+    write = dynamodb.batch_write_item
+    times = iter([SECONDS, SECONDS + 3600])
+
+    def throttled(**request: Any) -> Any:
+        monkeypatch.setattr(dynamodb, "batch_write_item", write)
+        raise client_error("ThrottlingException")
+
+    monkeypatch.setattr(dynamodb, "batch_write_item", throttled)
+    monkeypatch.setattr(event_log, "now", lambda: next(times))
+    monkeypatch.setattr(event_log, "_pause", lambda _: 0)
+    log.track(STARTED)
+
+    assert recorded_in_order(log, "2026-01-31T13") == [STARTED["id"]]
 
 
 # -- Listing --------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def items_of_many() -> list[dict[str, Any]]:
+    """What is kept of `many`: recorded once, because recording takes longer than a test."""
+    return []
+
+
 @pytest.fixture
-def many(log: Log) -> Log:
+def many(log: Log, items_of_many: list[dict[str, Any]]) -> Log:
     """Twelve executions, one a second, of two workflows and three statuses."""
-    for number in range(12):
-        workflow = ("cookies", "images")[number % 2]
-        status = ("SUCCEEDED", "FAILED", "RUNNING")[number % 3]
-        log.track(status_change(status, f"x{number}", workflow=workflow, seconds=number))
+    for item in items_of_many:
+        log.dynamodb.put_item(TableName=TABLE, Item=item)
+    if not items_of_many:
+        for number in range(12):
+            workflow = ("cookies", "images")[number % 2]
+            status = ("SUCCEEDED", "FAILED", "RUNNING")[number % 3]
+            log.track(status_change(status, f"x{number}", workflow=workflow, seconds=number))
+        items_of_many.extend(log.items())
     return log
 
 

@@ -12,6 +12,7 @@ from moto import mock_aws
 
 from handlers.observability.get_execution import handler
 from handlers.shared.clients import client
+from local.aws import until
 from tests.unit.fakes import FakeContext, client_error
 from tests.unit.fixtures import context, fresh_clients
 
@@ -38,10 +39,12 @@ class World:
         arn: str = self.states.start_execution(stateMachineArn=machine, input=json.dumps(INPUT))[
             "executionArn"
         ]
-        for _ in range(500):
-            if self.states.describe_execution(executionArn=arn)["status"] != "RUNNING":
-                break
+        until("the end of the execution", lambda: self._has_ended(arn))
         return arn
+
+    def _has_ended(self, arn: str) -> bool:
+        described = self.states.describe_execution(executionArn=arn)
+        return bool(described["status"] != "RUNNING")
 
     def get(self, parameter: str) -> tuple[int, Any]:
         event = {

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from boto3.s3.transfer import TransferConfig
+from s3transfer.manager import TransferConfig
 
 from handlers.sensor import mover
 from handlers.sensor.errors import SourceObjectChangedError, SourceObjectMissingError

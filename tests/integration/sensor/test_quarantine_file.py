@@ -16,10 +16,11 @@ BY_HAND = {"bucketName": SOURCE, "objectKey": KEY}
 
 
 def quarantine(
-    source: dict[str, Any], context: FakeContext, started: timedelta = timedelta(minutes=1)
+    source: dict[str, Any], context: FakeContext, started: datetime | None = None
 ) -> dict[str, Any]:
-    """Quarantine a file in an execution that started `started` after now."""
-    started_at = (datetime.now(UTC) + started).isoformat().replace("+00:00", "Z")
+    """Quarantine a file in an execution that started then; by default, in a minute from now."""
+    started = started or datetime.now(UTC) + timedelta(minutes=1)
+    started_at = started.isoformat().replace("+00:00", "Z")
     event = {"execution": EXECUTION, "startedAt": started_at, "failure": FAILURE}
     result: dict[str, Any] = handler(event | {"source": source}, context)
     return result
@@ -42,11 +43,12 @@ def test_a_retry_has_the_same_result(any_world: World, context: FakeContext, by_
     # Given a quarantined file
     source = any_world.upload(b"rubbish")
     source = BY_HAND if by_hand else source
-    first = quarantine(source, context, timedelta(0))
+    started = datetime.now(UTC)
+    first = quarantine(source, context, started)
 
     # When the task is retried, then the result is the same
     assert first["moved"]
-    assert quarantine(source, context, timedelta(0)) == first
+    assert quarantine(source, context, started) == first
 
 
 def test_a_retry_after_a_kill_finishes_the_move(
@@ -81,7 +83,7 @@ def test_by_hand_a_file_uploaded_after_the_start_is_not_moved(
     any_world: World, context: FakeContext
 ) -> None:
     any_world.upload(b"newer")
-    result = quarantine(BY_HAND, context, timedelta(minutes=-1))
+    result = quarantine(BY_HAND, context, datetime.now(UTC) - timedelta(minutes=1))
     assert result["moved"] is False
     assert "after the execution had started" in result["reason"]
     assert any_world.read(SOURCE, KEY) == b"newer"

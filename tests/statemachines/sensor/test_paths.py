@@ -3,19 +3,30 @@
 import json
 from typing import Any
 
+import boto3
 import pytest
 
 from tests.support.engine import Run, Task, fails, in_turn, run, succeeds, times_out
 from tests.support.error_names import TRANSIENT
 
 FILE = {"bucketName": "source", "objectKey": "day 1.csv", "versionId": "v1", "etag": "e", "size": 9}
+SMALL = {"segmented": False, "size": 9}
 INGESTION = {"stored": 7, "duplicates": 1, "rejected": 0, "sensors": 5, "etag": "e"}
 MOVED = {"bucketName": "target", "objectKey": "processed/day 1.csv"}
 QUARANTINED = {"moved": True, "bucketName": "target", "objectKey": "failed/day 1.csv"}
 SENT = {"status": "sent", "messageId": "m"}
+START = ["Plan Ingestion", "Is The File Large?", "Process File"]
+AFTERWARDS = ["Move File", "Wait 10 Minutes", "Send Email"]
 QUARANTINE_STATES = ["Quarantine File", "Send Failure Email", "Is It A Reserved Error?"]
 FAILURE_STATES = [*QUARANTINE_STATES, "File Not Processed"]
+FAILED_SEGMENT = {"Error": "SourceObjectChangedError", "Cause": '{"errorMessage": "changed"}'}
 TASKS = {  # function: (its state, its result on success)
+    "planIngestion": ("Plan Ingestion", SMALL),
+    "indexSegment": ("Index Segments", {}),
+    "reconcilePartition": ("Reconcile Duplicates", {}),
+    "processSegment": ("Process Segments", {"complete": True}),
+    "summarise": ("Summarise", INGESTION),
+    "findFailedSegment": ("Find Failed Segment", FAILED_SEGMENT),
     "processFile": ("Process File", INGESTION),
     "moveFile": ("Move File", MOVED),
     "sendEmail": ("Send Email", SENT),
@@ -23,6 +34,7 @@ TASKS = {  # function: (its state, its result on success)
     "sendFailureEmail": ("Send Failure Email", SENT),
     "sendMoveFailureEmail": ("Send Move Failure Email", SENT),
 }
+SEGMENT_STATES = ["Index Segments", "Reconcile Duplicates", "Process Segments", "Summarise"]
 KILLED = ["Runtime.ExitError", "Runtime.OutOfMemory", "Lambda.Unknown", "Sandbox.Timedout"]
 
 
@@ -34,20 +46,143 @@ def sensor(**tasks: Task) -> Run:
 
 def fails_before(function: str) -> dict[str, Task]:
     """The task that must fail for the machine to call this function."""
+    large = {"planIngestion": plans(segments=1)}
     return {
+        **dict.fromkeys(["indexSegment", "reconcilePartition", "processSegment"], large),
+        "summarise": large,
+        "findFailedSegment": large | {"indexSegment": fails("SourceObjectChangedError")},
         "quarantineFile": {"processFile": fails("NoValidReadingsError")},
         "sendFailureEmail": {"processFile": fails("NoValidReadingsError")},
         "sendMoveFailureEmail": {"moveFile": fails("SourceAccessDeniedError")},
     }.get(function, {})
 
 
+def plans(segments: int) -> Task:
+    """A plan with so many segments, and two partitions; it writes their lists to S3."""
+
+    def plan(_: dict[str, Any]) -> dict[str, Any]:
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="work")
+        for key, count in (("segments", segments), ("partitions", min(2, segments))):
+            items = [{"number": number} for number in range(count)]
+            s3.put_object(Bucket="work", Key=key, Body=json.dumps(items))
+        return {
+            "segmented": True,
+            "bucket": "work",
+            "segmentList": "segments",
+            "partitionList": "partitions",
+        }
+
+    return plan
+
+
+def test_a_large_file_is_processed_in_segments() -> None:
+    result = sensor(planIngestion=plans(segments=3))
+
+    assert result.status == "SUCCEEDED"
+    start = ["Plan Ingestion", "Is The File Large?"]
+    assert result.visited == [*start, *SEGMENT_STATES, *AFTERWARDS]
+    assert not result.events_of("processFile")
+    for function in ("indexSegment", "processSegment"):
+        events = result.events_of(function)
+        assert sorted(event["segment"]["number"] for event in events) == [0, 1, 2]
+    partitions = result.events_of("reconcilePartition")
+    assert sorted(event["partition"]["number"] for event in partitions) == [0, 1]
+    # The states after it are the same as for a small file.
+    assert result.output["ingestion"] == INGESTION
+    assert result.events_of("moveFile")[0] == {
+        "execution": result.events_of("moveFile")[0]["execution"],
+        "source": FILE,
+        "ingestion": INGESTION,
+    }
+
+
+def test_every_child_execution_receives_the_execution_of_the_file() -> None:
+    result = sensor(planIngestion=plans(segments=3))
+
+    assert len({event["execution"] for _, event in result.calls}) == 1
+
+
+def test_each_phase_begins_when_the_one_before_it_has_ended() -> None:
+    result = sensor(planIngestion=plans(segments=3))
+
+    order = ["indexSegment", "reconcilePartition", "processSegment", "summarise"]
+    called = [function for function, _ in result.calls if function in order]
+    assert called == sorted(called, key=order.index)
+
+
+def test_a_segment_that_is_not_complete_is_continued() -> None:
+    unfinished = {"complete": False, "line": 500}
+    process = in_turn(succeeds(unfinished), succeeds({"complete": True}))
+
+    result = sensor(planIngestion=plans(segments=1), processSegment=process)
+
+    first, second = result.events_of("processSegment")
+    assert result.status == "SUCCEEDED"
+    assert "progress" not in first
+    assert second == first | {"progress": unfinished}
+
+
+def test_a_failed_segment_is_retried_alone() -> None:
+    fails_once = in_turn(fails("Runtime.ExitError"), succeeds({"complete": True}))
+
+    result = sensor(planIngestion=plans(segments=3), processSegment=fails_once)
+
+    assert result.status == "SUCCEEDED"
+    numbers = [event["segment"]["number"] for event in result.events_of("processSegment")]
+    assert sorted(numbers.count(number) for number in range(3)) == [1, 1, 2]
+
+
+@pytest.mark.parametrize("function", ["indexSegment", "reconcilePartition", "processSegment"])
+def test_an_error_of_a_segment_is_the_error_of_the_execution(function: str) -> None:
+    tasks = {"planIngestion": plans(segments=3), function: fails("SourceObjectChangedError")}
+
+    result = sensor(**tasks)
+
+    assert (result.status, result.error) == ("FAILED", "SourceObjectChangedError")
+    assert result.visited[-5:] == ["Find Failed Segment", *FAILURE_STATES]
+    found = result.events_of("findFailedSegment")[0]
+    assert found["failure"]["Error"] == "States.ExceedToleratedFailureThreshold"
+    assert result.events_of("sendFailureEmail")[0]["failure"] == FAILED_SEGMENT
+
+
+def test_if_the_failed_segment_is_not_found_the_mail_has_the_error_of_the_map() -> None:
+    result = sensor(
+        planIngestion=plans(segments=1),
+        indexSegment=fails("SourceObjectChangedError"),
+        findFailedSegment=fails("AccessDenied"),
+    )
+
+    assert (result.status, result.error) == ("FAILED", "TaskStoppedError")
+    failure = result.events_of("sendFailureEmail")[0]["failure"]
+    assert failure["Error"] == "States.ExceedToleratedFailureThreshold"
+
+
+def test_the_results_of_many_segments_stay_out_of_the_state() -> None:
+    result = sensor(planIngestion=plans(segments=200))
+
+    assert max(result.sizes.values()) < 2_000
+
+
+def test_a_file_that_cannot_be_planned_is_quarantined() -> None:
+    result = sensor(planIngestion=fails("SourceObjectMissingError"))
+
+    assert (result.status, result.error) == ("FAILED", "SourceObjectMissingError")
+    assert result.visited == ["Plan Ingestion", *FAILURE_STATES]
+
+
 def test_a_valid_file_is_processed_moved_and_reported_after_ten_minutes() -> None:
     result = sensor()
 
     assert result.status == "SUCCEEDED"
-    assert result.visited == ["Process File", "Move File", "Wait 10 Minutes", "Send Email"]
+    assert result.visited == [*START, *AFTERWARDS]
     assert result.waits == [600]
-    assert result.output == FILE | {"ingestion": INGESTION, "moved": MOVED, "email": SENT}
+    assert result.output == FILE | {
+        "plan": SMALL,
+        "ingestion": INGESTION,
+        "moved": MOVED,
+        "email": SENT,
+    }
 
 
 def test_every_task_receives_the_execution_and_the_file() -> None:
@@ -94,7 +229,7 @@ def test_a_stored_file_that_cannot_be_moved_is_reported_and_not_quarantined(
     result = sensor(moveFile=move)
 
     assert (result.status, result.error) == ("FAILED", "MoveFailedError")
-    assert result.visited == ["Process File", "Move File", "Send Move Failure Email", "Move Failed"]
+    assert result.visited == [*START, "Move File", "Send Move Failure Email", "Move Failed"]
     event: dict[str, Any] = result.events_of("sendMoveFailureEmail")[0]
     assert event["ingestion"] == INGESTION
     assert event["failure"] == json.loads(result.cause or "")

@@ -9,6 +9,7 @@ from tests.support.packaged import Package, Statement, text
 
 RULE = "AWS::Events::Rule"
 TABLE = "${EventLogTable.Arn}"
+QUEUE = "${EventLogQueue.Arn}"
 
 
 def recording(dev: Package) -> dict[str, dict[str, Any]]:
@@ -16,8 +17,7 @@ def recording(dev: Package) -> dict[str, dict[str, Any]]:
     return {
         name: rule
         for name, rule in dev.resources(RULE).items()
-        if [text(target["Arn"]) for target in rule["Targets"]]
-        == ["${TrackEventLambdaFunction.Arn}"]
+        if [text(target["Arn"]) for target in rule["Targets"]] == [QUEUE]
     }
 
 
@@ -57,19 +57,52 @@ def test_changes_of_status_of_every_standard_machine_are_recorded(dev: Package) 
     assert "status" not in rule["EventPattern"]["detail"]
 
 
-def test_what_cannot_be_recorded_is_kept(dev: Package) -> None:
-    (policy,) = (
-        properties["PolicyDocument"]["Statement"][0]
+@pytest.mark.parametrize("queue", ["EventLogQueue", "EventLogDeadLetterQueue"])
+def test_only_the_rules_of_the_event_log_send_to_its_queues(dev: Package, queue: str) -> None:
+    (statement,) = (
+        statement
         for properties in dev.resources("AWS::SQS::QueuePolicy").values()
-        if "EventLogDeadLetterQueue" in str(properties["Queues"])
+        if properties["Queues"] == [{"Ref": queue}]
+        for statement in properties["PolicyDocument"]["Statement"]
     )
-    queue = {"Fn::GetAtt": ["EventLogDeadLetterQueue", "Arn"]}
 
-    assert {text(arn) for arn in policy["Condition"]["ArnEquals"]["aws:SourceArn"]} == {
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    assert (statement["Effect"], statement["Action"]) == ("Allow", "sqs:SendMessage")
+    assert text(statement["Resource"]) == f"${{{queue}.Arn}}"
+    assert {text(arn) for arn in statement["Condition"]["ArnEquals"]["aws:SourceArn"]} == {
         f"${{{name}.Arn}}" for name in recording(dev)
     }
+
+
+def test_what_cannot_be_recorded_is_kept(dev: Package) -> None:
+    letters = {"Fn::GetAtt": ["EventLogDeadLetterQueue", "Arn"]}
+    redrive = dev.resources("AWS::SQS::Queue")["EventLogQueue"]["RedrivePolicy"]
+
+    assert redrive["deadLetterTargetArn"] == letters
     for rule in recording(dev).values():
-        assert rule["Targets"][0]["DeadLetterConfig"] == {"Arn": queue}
+        assert rule["Targets"][0]["DeadLetterConfig"] == {"Arn": letters}
+
+
+def test_events_of_a_quiet_stage_do_not_wait_for_others(dev: Package) -> None:
+    """With a batching window, Lambda may wait 20 seconds, however short the window is."""
+    (mapping,) = (
+        properties
+        for properties in dev.resources("AWS::Lambda::EventSourceMapping").values()
+        if text(properties["EventSourceArn"]) == QUEUE
+    )
+
+    assert mapping["BatchSize"] == 10
+    assert not mapping.get("MaximumBatchingWindowInSeconds")
+    assert mapping["ScalingConfig"] == {"MaximumConcurrency": 5}
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_the_index_of_recording_has_keys_only(dev: Package) -> None:
+    indexes = dev.resources("AWS::DynamoDB::Table")["EventLogTable"]["GlobalSecondaryIndexes"]
+    (index,) = (index for index in indexes if index["IndexName"] == "byRecording")
+
+    assert [key["AttributeName"] for key in index["KeySchema"]] == ["recordedHour", "recordedAt"]
+    assert index["Projection"] == {"ProjectionType": "KEYS_ONLY"}
 
 
 @pytest.mark.parametrize(
@@ -78,10 +111,13 @@ def test_what_cannot_be_recorded_is_kept(dev: Package) -> None:
         (
             "TrackEvent",
             {
+                ("dynamodb:BatchWriteItem", TABLE),
                 ("dynamodb:GetItem", TABLE),
                 ("dynamodb:PutItem", TABLE),
                 ("dynamodb:UpdateItem", TABLE),
-                ("sqs:SendMessage", "${EventLogDeadLetterQueue.Arn}"),
+                ("sqs:ReceiveMessage", QUEUE),
+                ("sqs:DeleteMessage", QUEUE),
+                ("sqs:GetQueueAttributes", QUEUE),
             },
         ),
         ("ListJobs", {("dynamodb:Query", f"{TABLE}/index/byStatus")}),
@@ -110,5 +146,5 @@ def test_what_is_recorded_is_deleted_in_time(dev: Package) -> None:
     table = dev.resources("AWS::DynamoDB::Table")["EventLogTable"]
     function = dev.template["Resources"]["TrackEventLambdaFunction"]["Properties"]
 
-    assert table["TimeToLiveSpecification"] == {"AttributeName": "expiration", "Enabled": True}
+    assert table.get("TimeToLiveSpecification") == {"AttributeName": "expiration", "Enabled": True}
     assert int(function["Environment"]["Variables"]["EVENT_LOG_DAYS"]) == 14

@@ -60,6 +60,25 @@ def test_readings_have_sensor_and_time_as_key_and_can_be_restored(dev: Package) 
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
 
 
+def test_the_machine_may_start_child_executions_of_itself_only(dev: Package) -> None:
+    role = dev.role_of(dev.resources("AWS::StepFunctions::StateMachine")["SensorStateMachine"])
+    granted = {action: one.resources for one in dev.statements(role) for action in one.actions}
+    states = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
+
+    assert granted["states:StartExecution"] == (f"{states}:stateMachine:stepworks-dev-sensor",)
+    for action in ("states:DescribeExecution", "states:StopExecution"):
+        assert granted[action] == (f"{states}:execution:stepworks-dev-sensor*:*",)
+    assert granted["s3:GetObject"] == ("${SensorWorkBucket.Arn}/*",)
+
+
+def test_work_is_kept_longer_than_an_execution_may_take(dev: Package) -> None:
+    (rule,) = properties(dev.template, "SensorWorkBucket")["LifecycleConfiguration"]["Rules"]
+    machine = dev.machines()["SensorStateMachine"]
+
+    assert rule["Status"] == "Enabled"
+    assert rule["ExpirationInDays"] * 86_400 > machine["TimeoutSeconds"]
+
+
 def test_the_report_is_sent_after_ten_minutes(dev: Package) -> None:
     states = dev.machines()["SensorStateMachine"]["States"]
 

@@ -16,12 +16,12 @@ def stack(*connections: tuple[str, str, str], rules: tuple[Rule, ...] = ()) -> T
     for end in ends:
         kind, _, name = end.partition("/")
         parts[end] = Part(end, kind, name, name)
-    machines = {part.name: "{}" for part in parts.values() if part.kind == "machine"}
+    machines = {part.name: parse("{}") for part in parts.values() if part.kind == "machine"}
     return Topology(parts, found, machines, list(rules))
 
 
 def draw(topology: Topology, counts: Counts, traffic: Traffic | None = None) -> Any:
-    found = drawn(topology, counts, traffic or Traffic(), {})
+    found = drawn(topology, counts, traffic or Traffic())
     return (
         {node["id"]: node for node in found["nodes"]},
         {(edge["from"], edge["to"]): edge for edge in found["edges"]},
@@ -126,9 +126,10 @@ def test_around_a_machine_are_its_triggers_and_what_it_leads_to() -> None:
             rule("other", '{"source": ["elsewhere"]}'),
         ),
     )
+    topology.definitions["m"] = ASKS
     traffic = Traffic(led={("function/answer", "rule/b|finish")})
 
-    assert surroundings(topology, {"m": ASKS}, traffic, "m") == {
+    assert surroundings(topology, traffic, "m") == {
         "bucket/in",
         "function/begin",
         "machine/m",
@@ -139,3 +140,17 @@ def test_around_a_machine_are_its_triggers_and_what_it_leads_to() -> None:
         "rule/b|finish",
         "machine/finisher",
     }
+
+
+def test_what_observes_all_machines_is_around_none() -> None:
+    topology = stack(
+        ("machine/m", "bus/b", "events"),
+        ("bus/b", "rule/b|record", "events"),
+        ("rule/b|record", "queue/events", "events"),
+        ("queue/events", "function/record", "reads"),
+    )
+    traffic = Traffic(led={("machine/m", "rule/b|record")})
+    assert "function/record" in surroundings(topology, traffic, "m")
+    topology.observers = frozenset({"rule/b|record", "queue/events", "function/record"})
+
+    assert surroundings(topology, traffic, "m") == {"machine/m", "bus/b"}

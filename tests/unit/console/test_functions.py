@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -204,7 +205,7 @@ def test_the_run_in_which_a_function_failed_so() -> None:
         topology=Topology(connections=[Connection("machine/m", f"function/{function}", "invokes")]),
         runs=SimpleNamespace(
             by_id={name: run(name) for name in histories},
-            recording=lambda one: SimpleNamespace(history=histories[one.id]),
+            recording=lambda one: SimpleNamespace(history=histories[one.id], lock=nullcontext()),
         ),
     )
     said = f"{attempt.error}: {message(attempt.cause)}"

@@ -520,7 +520,7 @@ def any_event(draw: st.DrawFn, names: list[str]) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_no_sequence_of_events_makes_it_fail(data: st.DataObject) -> None:
     definition = recorded(data.draw(st.sampled_from(NAMES))).definition
@@ -535,7 +535,7 @@ def test_no_sequence_of_events_makes_it_fail(data: st.DataObject) -> None:
     json.dumps(history.summaries())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data())
 def test_a_part_of_a_history_is_no_error(data: st.DataObject) -> None:
     """Events may be missing: AWS may return a page late, and old ones are deleted."""

@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
-from console.links import left_behind, objects
+from console.aws import NotAllowedError
+from console.links import Link, left_behind, objects, trigger
+from console.logs import RunLog
 from console.runs import run_id
+from console.topology import Topology
 from tests.unit.console.recorded import recorded
 
 
@@ -50,3 +53,46 @@ def test_an_id_has_no_slash() -> None:
 
     assert run_id(f"{prefix}:machine:name") == "machine:name"
     assert run_id(f"{prefix}:machine/label:name") == "machine~label:name"
+
+
+# -- What set it off ------------------------------------------------------------------------------
+
+DESCRIBED = {
+    "executionArn": "arn:aws:states:eu-west-1:123456789012:execution:shop-orders:x",
+    "stateMachineArn": "arn:aws:states:eu-west-1:123456789012:stateMachine:shop-orders",
+    "input": '{"count": 3}',
+}
+
+
+def set_off(log: Any, given: str = DESCRIBED["input"]) -> list[Link]:
+    console: Any = SimpleNamespace(
+        event_log=lambda: log, api_methods=list, inventory=SimpleNamespace(event_log=None)
+    )
+    return trigger(console, DESCRIBED | {"input": given}, RunLog(), Topology())
+
+
+class Log:
+    def starting(self, run: str) -> Any:
+        known = SimpleNamespace(id="e1", source="shop", type="ordered", at=7)
+        return known if run == "shop-orders:x" else None
+
+
+class Refused:
+    def starting(self, run: str) -> Any:
+        raise NotAllowedError("No permission.")
+
+
+def test_the_event_that_started_a_run_by_way_of_another_machine_is_named() -> None:
+    event = Link("event", "shop · ordered", "events/e1", 7)
+
+    assert set_off(Log()) == [event]
+    assert set_off(Log(), '{"bucket": "b", "key": "k"}') == [Link("object", "s3://b/k"), event]
+
+
+@pytest.mark.parametrize(
+    "log",
+    [None, SimpleNamespace(starting=lambda _: None), Refused()],
+    ids=["no log", "not known", "no permission"],
+)
+def test_what_set_a_run_off_may_be_unknown(log: Any) -> None:
+    assert set_off(log) == [Link("unknown", "StartExecution")]

@@ -171,6 +171,39 @@ def test_the_event_log_s_hash_of_a_token_is_shown(redaction: Redaction) -> None:
     assert redaction.clean(detail) == detail
 
 
+_NAMES = st.sampled_from(
+    (
+        *("id", "taskToken", "SECRET", "Passwd", "Paſſword", "API_KEY", "private-key"),
+        *("x-amz-signature", "cookie", "Authorization", "key"),
+    )
+)
+_TEXTS = st.sampled_from(
+    ["plain", TOKEN, f"\n{TOKEN}", f"ü{TOKEN} ", f"/{TOKEN}", "a long word " * 3]
+)
+_NESTED = st.recursive(
+    _TEXTS,
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(_NAMES, inner, max_size=2)
+        | st.builds(json.dumps, inner, ensure_ascii=st.booleans())
+    ),
+    max_leaves=5,
+)
+
+
+@given(_NESTED)
+def test_looking_first_whether_a_text_has_a_secret_changes_nothing(value: Any) -> None:
+    redaction, text = Redaction(), json.dumps(value)
+    redaction.learn([TOKEN])
+
+    quick = redaction.text(text)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("console.redaction._SUSPECT", ("",))
+        assert quick == redaction.text(text)
+    assert TOKEN not in quick
+
+
 @pytest.mark.parametrize("part", ["z", "a-", "token", "token ", "\\", "secret=a", "&a"], ids=repr)
 def test_a_long_text_takes_no_longer_than_its_length(redaction: Redaction, part: str) -> None:
     """Four times the length, about four times the time: sixteen would be quadratic."""

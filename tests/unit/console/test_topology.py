@@ -275,13 +275,43 @@ def test_only_functions_with_a_configuration_are_asked_for_destinations() -> Non
     ]
 
 
-def test_it_is_read_once_for_all_pages() -> None:
-    aws: Any = FakeAws()
-    reader = Reader(aws)
+OBSERVING = [
+    Connection("bus/b", "rule/b|record", "events"),
+    Connection("rule/b|record", "queue/events", "events"),
+    Connection("rule/b|record", "queue/lost", "fails"),
+    Connection("queue/events", "function/record", "reads"),
+    Connection("queue/events", "queue/lost", "fails"),
+    Connection("function/record", "table/log", "uses"),
+]
 
-    first = reader.topology(inventory())
-    asked = len(aws.asked)
-    second = reader.topology(inventory())
 
-    assert second is first
-    assert len(aws.asked) == asked
+def connected(*connections: Connection) -> Topology:
+    parts = {
+        end: topology.Part(end, end.partition("/")[0], end, end)
+        for one in connections
+        for end in (one.source, one.target)
+    }
+    return Topology(parts, list(connections))
+
+
+def test_the_way_of_events_to_their_log_observes() -> None:
+    found = topology.observers(connected(*OBSERVING), ["record"])
+
+    assert found == {"function/record", "queue/events", "queue/lost", "rule/b|record"}
+
+
+@pytest.mark.parametrize(
+    ("more", "part"),
+    [
+        (Connection("rule/b|record", "function/pay", "events"), "rule/b|record"),
+        (Connection("queue/events", "function/pay", "reads"), "queue/events"),
+        (Connection("function/pay", "queue/lost", "fails"), "queue/lost"),
+    ],
+    ids=["a rule with another target", "a queue with another reader", "another's dead letters"],
+)
+def test_what_also_serves_others_is_no_observer(more: Connection, part: str) -> None:
+    assert part not in topology.observers(connected(*OBSERVING, more), ["record"])
+
+
+def test_without_an_event_log_nothing_observes() -> None:
+    assert topology.observers(connected(*OBSERVING), []) == set()

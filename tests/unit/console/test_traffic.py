@@ -7,7 +7,7 @@ import pytest
 
 from console.definition import parse
 from console.topology import Connection, Part, Rule, Topology
-from console.traffic import OUTSIDE, matches, observed
+from console.traffic import OUTSIDE, grouped, matches, observed
 from handlers.observability.timeline import STATUS_CHANGE, Event
 
 ASK = {
@@ -42,7 +42,8 @@ def event(kind: str, number: int = 1, **detail: Any) -> Event:
 
 
 def ways(topology: Topology, *events: Event) -> dict[tuple[str, str], int]:
-    return dict(observed(events, topology, {"orders": parse(ASK)}).counts)
+    topology.definitions["orders"] = parse(ASK)
+    return dict(observed(grouped(events, topology), topology).counts)
 
 
 def test_from_a_state_by_a_rule_to_a_function_and_on() -> None:

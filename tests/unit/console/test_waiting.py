@@ -1,11 +1,14 @@
 """Open callbacks, from recorded histories."""
 
+from datetime import UTC, datetime
+
 import pytest
 
-from console.history import History
+from console.history import History, millis
 from console.runs import Run
 from console.waiting import Callback, item_of, open_callbacks
-from tests.unit.console.recorded import Recorded, recorded
+from handlers.observability.callbacks import waiting_since
+from tests.unit.console.recorded import NAMES, Recorded, recorded
 
 
 def run_of(found: Recorded) -> Run:
@@ -52,6 +55,23 @@ def test_each_event_leaves_ids_of_tasks_as_they_are() -> None:
     }
 
     assert len(seen) == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_alarm_on_callbacks_finds_the_same(name: str) -> None:
+    """The service measures them by itself, from histories without data and without definitions."""
+    found = recorded(name)
+    for count in range(1, len(found.events) + 1):
+        events = [
+            event | {"timestamp": datetime.fromtimestamp(millis(event["timestamp"]) / 1000, UTC)}
+            for event in found.events[:count]
+        ]
+        measured = sorted(round(at * 1000) for at in waiting_since(events))
+
+        history = History.of(found.definition, found.events[:count])
+        shown = [one.visit.waiting_since for one in open_callbacks(run_of(found), history)]
+        if history.status == "RUNNING":  # only of these the service reads histories
+            assert measured == sorted(at or 0 for at in shown)
 
 
 def test_no_id_holds_the_token() -> None:

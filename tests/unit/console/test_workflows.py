@@ -79,6 +79,19 @@ def test_a_circle_ends() -> None:
     assert chains(topology) == [["Bus default (done)", "Rule again"], ["Queue q", "f"]]
 
 
+def test_an_observer_is_no_trigger() -> None:
+    topology = stack(
+        ("bus/b", "rule/b|record", "events", None),
+        ("rule/b|record", "queue/events", "events", None),
+        ("queue/events", "function/record", "reads", None),
+        ("function/record", "machine/m", "uses", None),
+    )
+    assert chains(topology) != []
+    topology.observers = frozenset({"rule/b|record", "queue/events", "function/record"})
+
+    assert chains(topology) == []
+
+
 def test_nothing_starts_it() -> None:
     assert chains(Topology(parts={"machine/m": Part("machine/m", "machine", "m", "m")})) == []
 

@@ -10,6 +10,7 @@ from local import deploy, redeploy_handlers
 from local.deploy import Outcome
 from local.errors import LocalError
 from local.settings import Settings
+from plugins import packages
 
 HANDLER = "handlers/sensor/move_file.py"
 
@@ -42,7 +43,7 @@ def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if path.suffix:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("one")
-    for module in (deploy, redeploy_handlers):
+    for module in (deploy, packages):
         monkeypatch.setattr(module, "ROOT", tmp_path)
     return tmp_path
 

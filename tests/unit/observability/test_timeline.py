@@ -414,6 +414,29 @@ def test_two_possible_invocations_tell_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    "others",
+    [
+        pytest.param([(300, 500, {"n": "0"})], id="one had ended before"),
+        pytest.param([(300, 5010, {"n": "8"}), (350, 5020, {})], id="they name another person"),
+    ],
+)
+def test_of_invocations_at_the_same_time_the_one_that_fits_is_taken(
+    others: list[tuple[int, int, dict[str, str]]],
+) -> None:
+    events = Execution(people=1, gaps=[5000]).events()
+    asked = next(event for event in events if event.detail_type == "task.process.single")
+    values = {"n": json.dumps(asked.detail["n"]), "key": '"people/1"'}
+    known = [
+        Invocation("processSingle", asked.at + start, asked.at + end, named)
+        for start, end, named in [(400, 5010, values), *others]
+    ]
+
+    span = next(s for s in derive(events, CATALOGUE, known).spans if s.name == "processSingle")
+
+    assert span.waiting == 400
+
+
+@pytest.mark.parametrize(
     ("time", "received", "at"),
     [
         pytest.param(5000, 5300, 5300, id="within its second"),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from urllib3.exceptions import SSLError
 
 from handlers.sensor import ingest as module
-from handlers.sensor import rejects, source
+from handlers.sensor import object_writer, source
 from handlers.sensor.errors import IngestionTimeoutError, NoValidReadingsError
 from handlers.sensor.ingest import Ingestion, ingest
 from handlers.sensor.source import ObjectRef
@@ -35,7 +35,7 @@ def aws(s3: FakeS3, dynamodb: FakeDynamoDB, **options: Any) -> Iterator[None]:
     """Replace AWS by the fakes and set options of the store."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source, "client", lambda service: s3)
-        patch.setattr(rejects, "client", lambda service: s3)
+        patch.setattr(object_writer, "client", lambda service: s3)
         connect = HttpTable(dynamodb.batch_write_item).connect
         patch.setattr(module, "ReadingStore", partial(ReadingStore, connect=connect, **options))
         yield
@@ -177,8 +177,8 @@ def test_storing_a_file_again_leaves_the_table_unchanged() -> None:
 
 
 def test_memory_is_bounded_for_a_large_file() -> None:
-    # Given 20 MB of rows, one in ten rejected, generated while they are read
-    rows = 200_000
+    # Given 10 MB of rows, one in ten rejected, generated while they are read
+    rows = 100_000
 
     def content() -> Iterator[bytes]:
         for start in range(0, rows, 1000):
@@ -211,7 +211,7 @@ blank = st.sampled_from([b"", b"  "])
 endings = st.sampled_from([b"\n", b"\r\n"])
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     rows=st.lists(valid | invalid | blank, min_size=1, max_size=120),
     ending=endings,

@@ -1,9 +1,11 @@
 """Moving an object with responses that moto's S3 does not give."""
 
+from concurrent.futures import Future
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
-from boto3.s3.transfer import TransferConfig
+from s3transfer.manager import TransferConfig
 
 from handlers.sensor import mover
 from handlers.sensor.errors import CopyVerificationError
@@ -48,8 +50,26 @@ class FakeS3:
         self.source = None
 
 
+class FakeTransferManager(nullcontext["FakeTransferManager"]):
+    def __init__(self, s3: FakeS3, config: TransferConfig) -> None:
+        super().__init__(self)
+        self._s3 = s3
+        self._config = config
+
+    def copy(self, source: Any, bucket: str, key: str, arguments: dict[str, Any]) -> Future[None]:
+        copied: Future[None] = Future()
+        try:
+            self._s3.copy(source, bucket, key, ExtraArgs=arguments, Config=self._config)
+        except Exception as error:
+            copied.set_exception(error)
+        else:
+            copied.set_result(None)
+        return copied
+
+
 def move(s3: FakeS3, monkeypatch: pytest.MonkeyPatch) -> mover.MovedObject:
     monkeypatch.setattr(mover, "client", lambda service: s3)
+    monkeypatch.setattr(mover, "TransferManager", FakeTransferManager)
     return move_object(ObjectRef("source", "key"), to_bucket="target", prefix="processed/")
 
 

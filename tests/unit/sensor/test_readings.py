@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers.sensor.readings import BlockParser, Reading, RejectedLine, Rejection, is_header, parse
+from handlers.sensor.readings import (
+    BlockParser,
+    Reading,
+    RejectedLine,
+    Rejection,
+    Row,
+    is_header,
+    parse,
+)
 
 LAST = 253_402_300_799
 FIRST = -62_135_596_800
@@ -205,17 +213,27 @@ def test_any_bytes_can_be_parsed(line: bytes) -> None:
     assert isinstance(parse(line), Reading | Rejection | None)
 
 
-def by_line(lines: list[bytes]) -> tuple[list[object], list[RejectedLine]]:
+Parsed = tuple[list[Row], list[int], list[RejectedLine]]
+
+
+def by_block(block: bytes) -> Parsed:
+    rows, places, rejected = BlockParser(has_header=False).parse(block)
+    return rows, list(places), rejected
+
+
+def by_line(lines: list[bytes]) -> Parsed:
     """What BlockParser returns, one line after the other."""
-    rows: list[object] = []
+    rows: list[Row] = []
+    places: list[int] = []
     rejected: list[RejectedLine] = []
     for place, line in enumerate(lines):
         match parse(line):
             case Reading() as reading:
                 rows.append(reading.row())
+                places.append(place)
             case Rejection(reason):
                 rejected.append(RejectedLine(place, reason, line))
-    return rows, rejected
+    return rows, places, rejected
 
 
 signs = st.sampled_from(["", "", "", "-", "+"])
@@ -251,7 +269,7 @@ def test_a_block_is_parsed_as_its_lines_are(lines: list[bytes], crlf: bool) -> N
     expected = lines if crlf else [line.removesuffix(b"\r") for line in lines]
     block = b"".join(line + ending for line in lines)
 
-    assert BlockParser(has_header=False).parse(block) == by_line(expected)
+    assert by_block(block) == by_line(expected)
 
 
 @pytest.mark.parametrize(
@@ -285,13 +303,13 @@ def test_a_block_is_parsed_as_its_lines_are(lines: list[bytes], crlf: bool) -> N
 def test_a_line_at_the_edge_of_the_fast_path_is_parsed_as_before(
     line: bytes, ending: bytes
 ) -> None:
-    assert BlockParser(has_header=False).parse(line + ending + b"\n") == by_line([line])
+    assert by_block(line + ending + b"\n") == by_line([line])
 
 
 @pytest.mark.parametrize("value", ["1", "1.50", "0.35", "-0.35", "10.00", "0", "0.0", "5."])
 def test_common_lines_take_the_fast_path(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("handlers.sensor.readings.parse", None)
-    (row,), _ = BlockParser(has_header=False).parse(f"0000-0001,1483906366,{value}\r\n".encode())
+    (row,), _, _ = BlockParser(has_header=False).parse(f"0000-0001,1483906366,{value}\r\n".encode())
     assert Decimal(row[3].decode()) == Decimal(value)
 
 
@@ -311,11 +329,11 @@ def test_only_the_first_row_of_a_file_may_be_a_header(
     blocks: list[bytes], rejected: list[int]
 ) -> None:
     parser = BlockParser()
-    assert [line.place for block in blocks for line in parser.parse(block)[1]] == rejected
+    assert [line.place for block in blocks for line in parser.parse(block).rejected] == rejected
 
 
 def test_a_part_of_a_file_has_no_header() -> None:
-    assert BlockParser(has_header=False).parse(b"id,time,value\n")[1]
+    assert BlockParser(has_header=False).parse(b"id,time,value\n").rejected
 
 
 @given(st.text(max_size=30), st.integers(FIRST, LAST))

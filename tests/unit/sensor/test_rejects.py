@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from handlers.sensor import rejects
-from handlers.sensor.rejects import MIN_PART, RejectedRows
+from handlers.sensor import object_writer
+from handlers.sensor.object_writer import MIN_PART
+from handlers.sensor.rejects import RejectedRows
 from handlers.shared.errors import AwsUnavailableError
 from tests.unit.fakes import client_error
 
@@ -19,7 +20,7 @@ KEY = "rejected/file.csv.csv"
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> FakeS3:
     fake = FakeS3()
-    monkeypatch.setattr(rejects, "client", lambda service: fake)
+    monkeypatch.setattr(object_writer, "client", lambda service: fake)
     return fake
 
 

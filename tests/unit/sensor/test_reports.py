@@ -306,7 +306,7 @@ def test_an_event_with_a_missing_field_is_refused(missing: str) -> None:
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Mail, str]]:
     mails: list[tuple[Mail, str]] = []
 
-    def record(mail: Mail, *, key: str) -> dict[str, str]:
+    def record(mail: Mail, *, key: str, execution: str | None) -> dict[str, str]:
         mails.append((mail, key))
         return {"status": "sent"}
 

@@ -363,3 +363,14 @@ def record(log: Any) -> dict[str, Any]:
     (item,) = log.scan(TableName="emails")["Items"]
     record_: dict[str, Any] = item
     return record_
+
+
+def test_the_log_has_the_id_and_the_execution_of_a_mail_that_was_sent(
+    ses: FakeSes, log: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    sent = send_once(MAIL, key="key", execution="arn:execution")
+
+    lines = [vars(record) for record in caplog.records if record.msg == "mail sent"]
+    assert [(line["message_id"], line["execution"]) for line in lines] == [
+        (sent["messageId"], "arn:execution")
+    ]

@@ -8,7 +8,6 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-import boto3
 import botocore.session
 import pytest
 from botocore.credentials import RefreshableCredentials
@@ -29,7 +28,7 @@ REGIONS = [
 ]
 
 
-as_boto3 = module._from_botocore  # it asks boto3
+as_botocore = module._from_botocore
 
 
 def same(one: Endpoint, other: Endpoint) -> bool:
@@ -38,12 +37,11 @@ def same(one: Endpoint, other: Endpoint) -> bool:
 
 @pytest.fixture
 def set_env(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Set variables; boto3 then forgets what it knew."""
+    """Set variables."""
 
     def set_variables(**variables: str) -> None:
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
         client.cache_clear()
 
     return set_variables
@@ -59,11 +57,11 @@ def no_botocore(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("service", ["dynamodb", "s3"])
 @pytest.mark.parametrize("region", REGIONS)
-def test_every_region_has_boto3s_endpoint(set_env: Any, region: str, service: str) -> None:
+def test_every_region_has_botocores_endpoint(set_env: Any, region: str, service: str) -> None:
     set_env(AWS_DEFAULT_REGION=region, AWS_SESSION_TOKEN="a token")
     bucket = "a-bucket-1" if service == "s3" else None
 
-    assert same(endpoint(service, bucket), as_boto3(service, bucket))
+    assert same(endpoint(service, bucket), as_botocore(service, bucket))
 
 
 @pytest.mark.parametrize(
@@ -83,7 +81,7 @@ def test_endpoint_urls_are_heeded(
     set_env: Any, variables: dict[str, str], service: str, bucket: str | None
 ) -> None:
     set_env(**variables)
-    expected = as_boto3(service, bucket)
+    expected = as_botocore(service, bucket)
 
     assert same(endpoint(service, bucket), expected)
 
@@ -106,10 +104,10 @@ def test_anything_unusual_is_left_to_botocore(
 ) -> None:
     set_env(**variables)
     asked = []
-    monkeypatch.setattr(module, "_from_botocore", lambda *of: asked.append(of) or as_boto3(*of))
+    monkeypatch.setattr(module, "_from_botocore", lambda *of: asked.append(of) or as_botocore(*of))
     service = "dynamodb" if bucket is None else "s3"
 
-    assert same(endpoint(service, bucket), as_boto3(service, bucket))
+    assert same(endpoint(service, bucket), as_botocore(service, bucket))
     assert asked == [(service, bucket)]
 
 

@@ -1,0 +1,46 @@
+"""The result for a file that was processed in segments."""
+
+from handlers.sensor import duplicates
+from handlers.sensor.errors import NoValidReadingsError
+from handlers.sensor.ingest import Ingestion, no_valid_readings_message
+from handlers.sensor.plan import Plan
+from handlers.sensor.rejects import HEADING, rejected_rows_object
+from handlers.sensor.segment_index import SegmentCounts
+from handlers.sensor.segment_store import REJECTED
+from handlers.sensor.work_area import in_parallel
+from handlers.shared import clock
+
+
+def summarise(plan: Plan, target_bucket: str) -> Ingestion:
+    """Merge the counts and the rejected rows of all segments: what `ingest` does for a small file.
+
+    Raises NoValidReadingsError, after it has written the rejected rows, and AwsUnavailableError.
+    """
+    work = plan.work
+    rejected_key = f"rejected/{plan.source.key}.csv"
+    with rejected_rows_object(target_bucket, rejected_key) as rows:
+        for number, (name, size) in enumerate(work.sizes(REJECTED)):
+            if number == 0:
+                rows.write(HEADING)
+            rows.append(work.bucket, work.key(name), size)
+    counts = list(
+        in_parallel(lambda segment: SegmentCounts.read(work, segment), range(plan.segments))
+    )
+    rejected = sum(one.rejected for one in counts)
+    first_with_rows = next((one for one in counts if one.rows), None)
+    if first_with_rows and first_with_rows.starts_with_header:
+        rejected -= 1
+    stored, sensors = duplicates.totals(plan)
+    if not stored:
+        raise NoValidReadingsError(no_valid_readings_message(plan.source, rejected, target_bucket))
+    return Ingestion(
+        source=plan.source,
+        stored=stored,
+        duplicates=sum(one.readings for one in counts) - stored,
+        rejected=rejected,
+        rejected_key=rejected_key if rejected else None,
+        sensors=sensors,
+        first_timestamp=min(one.first_timestamp for one in counts if one.readings),
+        last_timestamp=max(one.last_timestamp for one in counts if one.readings),
+        seconds=round(clock.now() - plan.planned_at, 3),
+    )

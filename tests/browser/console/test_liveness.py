@@ -1,0 +1,53 @@
+"""How soon a change is on the page."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from local.aws import Aws
+from local.signing import Signing
+
+from .conftest import run_page
+
+pytestmark = pytest.mark.alone
+
+Opened = Callable[..., Page]
+WITHIN = 1_000.0  # ms
+ATTEMPTS = 5  # at what a busy machine may delay: a design that takes longer keeps it in none
+
+# When the pill of the run says so, by the browser's clock, which is also that of the local AWS.
+SEES = """wanted => { window.seen = new Promise((resolve) => {
+  const look = () => document.querySelector(".head .pill")?.textContent.includes(wanted)
+    && resolve(Date.now());
+  new MutationObserver(look).observe(document.body,
+    { subtree: true, childList: true, characterData: true });
+  look();
+}) }"""
+
+
+def test_a_run_s_change_is_on_its_page_within_a_second(
+    aws: Aws, console: str, opened: Opened
+) -> None:
+    """From the time of the event in the history."""
+    signing = Signing(aws)
+    delays: list[float] = []
+    while min(delays, default=WITHIN) >= WITHIN:
+        assert len(delays) < ATTEMPTS, delays
+        document = f"contract-{uuid4().hex[:8]}"
+        execution = signing.start(document)
+        link = signing.link(document)
+        page = opened(run_page(console, execution))
+        expect(page.locator(".head .pill")).to_contain_text("Bob Signature")
+        page.wait_for_timeout(2_000)  # the server has become slow to ask
+        page.evaluate(SEES, "Succeeded")
+
+        signing.decide(link, "sign")
+
+        seen = page.evaluate("window.seen")
+        last = aws.history(execution)[-1]
+        assert last["type"] == "ExecutionSucceeded"
+        delays.append(seen - last["timestamp"].timestamp() * 1000)
+        page.context.close()
+    print(f"{delays} ms")

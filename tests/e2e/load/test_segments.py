@@ -1,0 +1,83 @@
+"""A million rows through the distributed Maps, while processes of its functions are killed."""
+
+import json
+import re
+import uuid
+
+import psutil
+import pytest
+
+from local import process
+from local.aws import Aws, until
+from local.demo import large_file, sensor
+from local.demo.large_file import LargeUpload
+
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(1800)]
+SECONDS = 1600  # on a busy machine; idle processors take a few minutes
+KILLED = 2
+
+
+def test_a_million_rows_are_stored_although_processes_are_killed(aws: Aws) -> None:
+    # Given a file of a million rows, with keys that occur again anywhere in it
+    folder = uuid.uuid4().hex[:12]
+    upload = large_file.large_file(f"{folder}/large.csv", large_file.ROWS)
+    bucket = aws.outputs["SensorSourceBucket"]
+    aws.client("s3").put_object(Bucket=bucket, Key=upload.key, Body=upload.body)
+
+    # When it is processed, and processes are killed while they store segments
+    killed: set[int] = set()
+    until("segments that are stored", lambda: stored(aws, upload) or None, SECONDS)
+    while len(killed) < KILLED:
+        killed.add(until("a process to kill", lambda: kill_one(aws, "processSegment", killed)))
+    until("the end", lambda: upload.ended or refresh(aws, upload), SECONDS)
+
+    # Then the table equals the dict, and the counts are exact
+    sensor.check(aws, upload)
+    ingestion = json.loads(upload.execution["output"])["ingestion"]
+    rows = large_file.ROWS - upload.rejected
+    assert ingestion["stored"] == len(upload.readings)
+    assert ingestion["duplicates"] == rows - len(upload.readings)
+    # And there were many child executions; none failed, because the killed calls were repeated
+    run = large_file.children(aws, upload.execution["executionArn"])[-1]
+    assert run["executionCounts"]["total"] >= 50
+    assert run["executionCounts"]["succeeded"] == run["executionCounts"]["total"]
+    assert retries(aws, run["mapRunArn"]) >= KILLED
+
+
+def refresh(aws: Aws, upload: LargeUpload) -> None:
+    sensor.refresh(aws, upload)
+
+
+def stored(aws: Aws, upload: LargeUpload) -> int:
+    """How many segments of a file have been stored."""
+    refresh(aws, upload)
+    runs = large_file.children(aws, upload.execution["executionArn"]) if upload.execution else []
+    return int(runs[2]["executionCounts"]["succeeded"]) if len(runs) == 3 else 0
+
+
+def kill_one(aws: Aws, function: str, killed: set[int]) -> int | None:
+    """Kill a busy process of a function; its id."""
+    server = process._server(aws.settings)
+    assert server
+    for worker in server.children():
+        try:
+            own = re.search(rf"/ministack-lambda-\S+-{function}-", " ".join(worker.cmdline()))
+            if own and worker.pid not in killed and worker.cpu_percent(0.2) > 1:
+                worker.kill()
+                return int(worker.pid)
+        except psutil.Error:  # it has ended in the meantime
+            continue
+    return None
+
+
+def retries(aws: Aws, map_run: str) -> int:
+    """How many calls of the children of a Map Run ended with their process."""
+    states = aws.client("stepfunctions")
+    children = states.list_executions(mapRunArn=map_run, maxResults=1000)["executions"]
+    histories = (aws.history(child["executionArn"]) for child in children)
+    failed = (
+        event.get("taskFailedEventDetails", {}).get("error")
+        for history in histories
+        for event in history
+    )
+    return sum(error == "Runtime.ExitError" for error in failed)
