@@ -86,7 +86,6 @@ class Bench:
         connections: int = 1,
         behaviour: Behaviour | None = None,
         tls: bool = False,
-        from_disk: bool = False,
         runner: Runner | None = None,
     ) -> dict[str, Any]:
         """One measurement: seconds, CPU-seconds, peak memory, and what the stub has seen."""
@@ -96,7 +95,6 @@ class Bench:
         if way == OURS:
             self.stub.serve_file(file)
             command = [sys.executable, str(OUR_SCRIPT), str(connections)]
-            command += [str(file)] if from_disk else []
         else:
             command = [python_of(way), str(PEERS), way, str(file), str(rows), str(connections)]
         result = self._run(command, way, tls, runner or _run_and_capture)
@@ -259,15 +257,13 @@ def memory(bench: Bench, *, quick: bool) -> list[dict[str, Any]]:
     """Peak memory over the bare interpreter's, for files in any order."""
     bare = _bare_kib()
     size = 200_000 if quick else 500_000
-    cases = [(order, size, True) for order in data.ORDERS]
-    cases += [("shuffled", 2 * size, True), ("shuffled", size, False)]
+    cases = [*((order, size) for order in data.ORDERS), ("shuffled", 2 * size)]
     rows = []
-    for order, count, from_disk in cases:
+    for order, count in cases:
         bench.status(f"Memory: {count:,} rows {order} …")
-        one = bench.measured(OURS, rows=count, order=order, connections=64, from_disk=from_disk)
+        one = bench.measured(OURS, rows=count, order=order, connections=64)
         rows.append(
             {
-                "what": "write path" if from_disk else "whole function, with boto3",
                 "order": order,
                 "rows": count,
                 "peak_mib_over_bare": round((one["peak_kib"] - bare) / 1024, 1),

@@ -1,16 +1,13 @@
 """The function processFile, measured in a fresh process: from S3 to the table, with every check.
 
-`python process_file.py <connections> [<file>]` prints one line of JSON. With a file, that is read
-from disk instead: the memory is that of the code of this repository, without that of boto3, which
-reads the file from S3. It is run as a script: the package bench.ingest would take memory, too.
+`python process_file.py <connections>` prints one line of JSON. It is run as a script: the package
+bench.ingest would take memory, too.
 """
 
 import json
 import os
 import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from data import peak_kib  # type: ignore[import-not-found]
@@ -37,40 +34,12 @@ def whole_function() -> dict[str, Any]:
         "POWERTOOLS_METRICS_DISABLED": "true",
     }
     from handlers.sensor.process_file import handler
-    from handlers.shared.clients import client
 
-    client("s3")
     event = {
         "execution": "arn:aws:states:us-east-1:123456789012:execution:bench:1",
         "source": {"bucketName": "source", "objectKey": "file.csv"},
     }
     return measured(lambda: handler(event, _Context()))
-
-
-def write_path(path: Path) -> dict[str, Any]:
-    from handlers.sensor.distinct_keys import DistinctKeys
-    from handlers.sensor.lines import numbered_blocks
-    from handlers.sensor.readings import BlockParser
-    from handlers.sensor.store import ReadingStore
-    from handlers.sensor.time_budget import TimeBudget
-
-    def chunks() -> Iterator[bytes]:
-        with path.open("rb") as file:
-            while chunk := file.read(1024 * 1024):
-                yield chunk
-
-    def run() -> dict[str, Any]:
-        keys, parser = DistinctKeys(), BlockParser()
-        with ReadingStore("readings", TimeBudget(_Context())) as store:
-            for _, block in numbered_blocks(chunks()):
-                rows, _, _ = parser.parse(block)
-                store.put(rows)
-                keys.add(rows)
-        result = {"stored": keys.count, "duplicates": keys.duplicates}
-        keys.close()
-        return result
-
-    return measured(run)
 
 
 def measured(run: Any) -> dict[str, Any]:
@@ -88,10 +57,9 @@ def measured(run: Any) -> dict[str, Any]:
 def main() -> None:
     from handlers.shared.aws_http.batch_writer import BatchWriter
 
-    connections, *file = sys.argv[1:]
     defaults: Any = BatchWriter.__init__.__kwdefaults__
-    defaults["connections"] = int(connections)
-    result = write_path(Path(file[0])) if file else whole_function()
+    defaults["connections"] = int(sys.argv[1])
+    result = whole_function()
     sys.stdout.write(json.dumps(result) + "\n")
 
 

@@ -133,8 +133,7 @@ class _Server(asyncio.Protocol):
             body = bytes(self.buffer[end + 4 : end + 4 + length])
             del self.buffer[: end + 4 + length]
             if head.startswith(b"get"):
-                etag = b'ETag: "0123456789abcdef"\r\n'
-                self.respond(200, self.file, b"binary/octet-stream", etag)
+                self.respond_with_file(head)
                 continue
             if b".describetable" in head:
                 self.respond(200, _DESCRIPTION, b"application/x-amz-json-1.0")
@@ -151,6 +150,16 @@ class _Server(asyncio.Protocol):
             self.transport.abort()
         else:
             self.respond(*response, b"application/x-amz-json-1.0")
+
+    def respond_with_file(self, head: bytes) -> None:
+        """The bytes that a Range header asks for, or the whole file."""
+        headers, status, content = b'ETag: "0123456789abcdef"\r\n', 200, self.file
+        if (at := head.find(b"range: bytes=")) >= 0:
+            start, end = map(int, head[at + 13 :].partition(b"\r\n")[0].split(b"-"))
+            status, content = 206, self.file[start : end + 1]
+            span = (start, start + len(content) - 1, len(self.file))
+            headers += b"Content-Range: bytes %d-%d/%d\r\n" % span
+        self.respond(status, content, b"binary/octet-stream", headers)
 
     def respond(self, status: int, body: bytes, kind: bytes, headers: bytes = b"") -> None:
         if not self.transport.is_closing():

@@ -31,9 +31,23 @@ class ConnectionPool:
 
         Both arguments are called just before the request is sent.
         """
+        return self.finish(self.begin(make_head, body))
+
+    def begin(
+        self, make_head: Callable[[], bytes], body: Callable[[], Iterable[bytes]] = tuple
+    ) -> Connection:
+        """Begin to send a request without waiting. `finish` or close the connection then."""
         connection = self._take()
         try:
             connection.send(make_head(), body())
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def finish(self, connection: Connection) -> Response:
+        """The response to the request that was begun; raises OSError if there is none."""
+        try:
             response = _exchange(connection)
         except BaseException:
             connection.close()

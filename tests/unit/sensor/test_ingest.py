@@ -8,21 +8,25 @@ from functools import partial
 from typing import Any
 
 import pytest
-from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from urllib3.exceptions import SSLError
 
 from handlers.sensor import ingest as module
 from handlers.sensor import object_writer, source
-from handlers.sensor.errors import IngestionTimeoutError, NoValidReadingsError
+from handlers.sensor.errors import (
+    IngestionTimeoutError,
+    NoValidReadingsError,
+    SourceObjectChangedError,
+    SourceObjectMissingError,
+)
 from handlers.sensor.ingest import Ingestion, ingest
 from handlers.sensor.source import ObjectRef
 from handlers.sensor.store import ReadingStore
 from handlers.sensor.time_budget import TimeBudget
 from handlers.shared.errors import AwsUnavailableError
 from tests.support.dynamodb_http import HttpTable
-from tests.unit.fakes import FakeContext
+from tests.support.s3_objects import opened_with
+from tests.unit.fakes import FakeContext, client_error
 
 from .fakes import FakeBody, FakeDynamoDB, FakeS3
 
@@ -34,7 +38,7 @@ REJECTED = "rejected/file.csv.csv"
 def aws(s3: FakeS3, dynamodb: FakeDynamoDB, **options: Any) -> Iterator[None]:
     """Replace AWS by the fakes and set options of the store."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(source, "client", lambda service: s3)
+        patch.setattr(source, "open_object", opened_with(lambda: s3))
         patch.setattr(object_writer, "client", lambda service: s3)
         connect = HttpTable(dynamodb.batch_write_item).connect
         patch.setattr(module, "ReadingStore", partial(ReadingStore, connect=connect, **options))
@@ -129,20 +133,22 @@ def test_a_file_without_a_valid_reading_fails(content: bytes, message: str) -> N
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "raised"),
     [
-        pytest.param(ReadTimeoutError(endpoint_url="s3"), id="read-timeout"),
-        pytest.param(ResponseStreamingError(error="reset"), id="reset"),
-        pytest.param(IncompleteReadError(actual_bytes=1, expected_bytes=2), id="short"),
-        pytest.param(SSLError("bad record"), id="tls"),
+        pytest.param(AwsUnavailableError("reset"), AwsUnavailableError, id="unavailable"),
+        pytest.param(client_error("InternalError", 500), AwsUnavailableError, id="internal"),
+        pytest.param(
+            client_error("PreconditionFailed", 412), SourceObjectChangedError, id="changed"
+        ),
+        pytest.param(client_error("NoSuchKey", 404), SourceObjectMissingError, id="deleted"),
     ],
 )
-def test_a_broken_connection_is_a_transient_error(error: Exception) -> None:
-    # Given a stream that breaks after a reading and a rejected row
+def test_a_file_of_which_a_part_cannot_be_read(error: Exception, raised: type[Exception]) -> None:
+    # Given a file that cannot be read any more after a reading and a rejected row
     s3 = FakeS3(FakeBody([b"a,1,2\nrubbish\n"], error=error))
 
-    # When it is ingested, then the error is transient, and no rejected rows are written
-    with pytest.raises(AwsUnavailableError, match=r"reading s3://bucket/file\.csv"):
+    # When it is ingested, then the error says why, and no rejected rows are written
+    with pytest.raises(raised):
         ingest_chunks([], FakeDynamoDB(), s3)
     assert s3.objects == {}
     assert s3.body

@@ -56,9 +56,10 @@ def test_lines_are_split_and_numbered(content: bytes, lines: list[bytes], size: 
 )
 def test_the_lines_are_those_of_the_file(parts: list[bytes], size: int, limit: int) -> None:
     content = b"".join(parts)
-    *lines, last = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    if last:
-        lines.append(last)
+    lines = content.split(b"\n")
+    if not lines[-1]:
+        del lines[-1]
+    lines[:1] = [line.removeprefix(b"\xef\xbb\xbf") for line in lines[:1]]
     cut = [line.removesuffix(b"\r")[: limit + 1] for line in lines]
 
     with patch("handlers.sensor.lines._BLOCK", 10):

@@ -28,8 +28,8 @@ from handlers.sensor.source import ObjectRef
 from handlers.sensor.store import ReadingStore
 from handlers.sensor.summary import summarise
 from handlers.sensor.time_budget import TimeBudget
-from handlers.shared.errors import AwsUnavailableError
 from tests.support.dynamodb_http import HttpTable
+from tests.support.s3_objects import opened_with
 from tests.unit.fakes import FakeContext
 
 from .fakes import FakeDynamoDB
@@ -45,6 +45,7 @@ def stored_in(s3: ObjectStore, dynamodb: FakeDynamoDB | None = None) -> Iterator
     with pytest.MonkeyPatch.context() as patch:
         for module in (source, object_writer, work_area):
             patch.setattr(module, "client", lambda service: s3)
+        patch.setattr(source, "open_object", opened_with(lambda: s3))
         if dynamodb is not None:
             connect = HttpTable(dynamodb.batch_write_item).connect
             patch.setattr(ingest_module, "ReadingStore", partial(ReadingStore, connect=connect))
@@ -284,20 +285,6 @@ def test_a_file_that_changes_stops_the_run(step: str) -> None:
         }
         with pytest.raises(SourceObjectChangedError):
             steps[step]()
-
-
-def test_a_response_with_another_range_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    s3 = ObjectStore({KEY: CONTENT})
-    with stored_in(s3):
-        plan = planned(10)
-        whole = s3.get_object
-
-        def without_range(**request: Any) -> dict[str, Any]:
-            return whole(**{name: value for name, value in request.items() if name != "Range"})
-
-        monkeypatch.setattr(s3, "get_object", without_range)
-        with pytest.raises(AwsUnavailableError, match="did not return bytes 9 to"):
-            index_segment(plan, Segment(1, 10, 20))
 
 
 def test_segments_with_only_blank_lines_before_the_header() -> None:
