@@ -21,6 +21,8 @@ _ATTEMPTS = 4  # for each part
 _BACKOFF = full_jitter(0.1, maximum=2)
 _NO_BODY = hashlib.sha256(b"").hexdigest()
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15})")
+_CODE = re.compile(rb"<Code>([^<]*)</Code>")
+_MESSAGE = re.compile(rb"<Message>([^<]*)</Message>")
 
 
 class _Part(NamedTuple):
@@ -167,10 +169,8 @@ class _ObjectReader:
 def _error(response: Response) -> ClientError:
     """An error of S3 in botocore's form."""
     code, message = (
-        found[1].decode(errors="replace")
-        if (found := re.search(b"<%b>([^<]*)</%b>" % (name, name), response.body))
-        else ""
-        for name in (b"Code", b"Message")
+        found[1].decode(errors="replace") if (found := pattern.search(response.body)) else ""
+        for pattern in (_CODE, _MESSAGE)
     )
     return ClientError(
         {
