@@ -10,11 +10,9 @@ from handlers.sensor.segments import Segment
 from handlers.sensor.store import ReadingStore
 from handlers.sensor.time_budget import TimeBudget
 from handlers.shared import settings
-from handlers.shared.clients import prepare
 from handlers.shared.observability import logger_for
 
 logger = logger_for("sensor")
-prepare("s3")
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")

@@ -48,7 +48,9 @@ SOMETIMES = {
     "requestDocumentSignature": {"stepfunctions"},  # if there is a decision already
 }
 # Services to which a function sends all of its requests without a client.
-WITHOUT_CLIENT = {"processFile": {"dynamodb"}, "processSegment": {"dynamodb"}}
+WITHOUT_CLIENT = {"processFile": {"dynamodb"}}
+# It runs on a full processor anyway, so it makes its client when it needs it.
+NOT_PREPARED = {"processSegment"}
 # IAM's prefixes of services that botocore knows by another name, or that no function calls itself.
 SERVICES = {"states": "stepfunctions", "iam": None, "xray": None}
 IMPORTING = """
@@ -164,7 +166,13 @@ def test_a_function_without_connections_imports_nothing_for_them(
         assert not loaded[function] & FOR_CONNECTIONS
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
+@pytest.mark.parametrize("function", sorted(FUNCTIONS.keys() - NOT_PREPARED))
 def test_a_function_prepares_the_clients_that_it_always_needs(function: str) -> None:
     others = SOMETIMES.get(function, set()) | WITHOUT_CLIENT.get(function, set())
     assert prepared(function) == called(function) - others
+
+
+def test_a_function_that_does_not_prepare_clients_has_a_full_processor() -> None:
+    for function in NOT_PREPARED:
+        assert not prepared(function)
+        assert FUNCTIONS[function]["memorySize"] >= 1769
