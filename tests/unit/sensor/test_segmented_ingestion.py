@@ -245,6 +245,37 @@ def test_a_segment_continues_after_the_last_line_that_was_processed() -> None:
     assert [key for key, _ in first.rows + second.rows] == [("a", n) for n in range(2_000)]
 
 
+@pytest.mark.parametrize("after_line", range(7))
+def test_a_segment_continues_after_any_line(after_line: int) -> None:
+    s3 = ObjectStore({KEY: CONTENT})
+    with stored_in(s3):
+        plan = planned(1_000_000)
+        (segment,) = segments_of(plan)
+        index_segment(plan, segment)
+        reconcile_partition(plan, 0)
+        writes = Writes()
+        store_segment(plan, segment, writes, Deadline(FakeContext()), after_line=after_line)
+
+    # The rows of CONTENT by their lines, without the one on line 2, which is replaced
+    rows = {3: ("b", 1), 5: ("a", 1), 6: ("c", 1), 7: ("a", 2)}
+    assert [key for key, _ in writes.rows] == [
+        key for line, key in rows.items() if line > after_line
+    ]
+
+
+@pytest.mark.parametrize("segment_bytes", [20, 40, 1_000])
+@pytest.mark.parametrize("chunk", [26, 1_000])
+def test_only_a_header_in_the_first_row_is_not_rejected(segment_bytes: int, chunk: int) -> None:
+    s3 = ObjectStore({KEY: CONTENT + HEADER}, chunk=chunk)
+    with stored_in(s3):
+        _, finish = run_in_segments(segment_bytes, random.Random(0))
+        result = finish()
+
+    assert result.rejected == 2
+    lines = [row.split(b",")[0] for row in s3.objects[REJECTED].splitlines()]
+    assert lines == [b"line", b"4", b"8"]
+
+
 def test_progress_is_made_even_without_any_time() -> None:
     # Given some blocks of rows, and calls without any time
     rows = [b"a,%05d,1" % number for number in range(15_000)]
