@@ -179,7 +179,7 @@ def test_two_thousand_paths(images: Images) -> None:
     assert max(map(len, outputs)) < 32 * 1024
     # AWS writes up to seven events for a batch, and counts 25,000.
     batches = images.aws.visited(ended["executionArn"]).count("Download Batch")
-    assert batches == 200
+    assert batches == 80
 
 
 # -- Private addresses -----------------------------------------------------------------------

@@ -11,7 +11,11 @@ from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
+from handlers.sensor import source
+from handlers.shared.aws_http.batch_writer import BatchWriter
 from handlers.shared.clients import client
+from tests.support.dynamodb_http import HttpTable
+from tests.support.s3_objects import opened_with
 from tests.unit.fixtures import context, fresh_clients
 
 __all__ = ["context", "fresh_clients"]
@@ -108,7 +112,15 @@ def create_world(
         "EMAIL_TO": "to@example.com",
     }.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(source, "open_object", opened_with(lambda: client("s3")))
+    monkeypatch.setitem(BatchWriter.__init__.__kwdefaults__, "connect", HttpTable(_write).connect)
     return World(s3, dynamodb, states, machine["stateMachineArn"])
+
+
+def _write(**request: Any) -> dict[str, Any]:
+    """BatchWriteItem on moto's table: the store sends its own requests, which moto does not see."""
+    written: dict[str, Any] = client("dynamodb", bulk=True).batch_write_item(**request)
+    return written
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import boto3
 import pytest
 from moto.backends import get_backend
 
-from handlers.sensor.store import ReadingStore
+from handlers.shared.aws_http.batch_writer import BatchWriter
 from handlers.shared.clients import client
 from tests.support import asl
 from tests.support.engine import Engine, Run, Task, engine, fails
@@ -144,10 +144,10 @@ def fresh_clients() -> None:
 def states() -> Iterator[Engine]:
     with pytest.MonkeyPatch.context() as monkeypatch:
         fresh(monkeypatch)
-        # One writer with batches of two: so the number of calls does not depend on Python's hashes.
-        options = {"writers": 1, "batch_size": 2, "backoff": lambda _: 0.0}
+        # One connection with batches of two: so the number of calls is always the same.
+        options = {"connections": 1, "batch_size": 2, "backoff": lambda _: 0.0}
         for option, value in options.items():
-            monkeypatch.setitem(ReadingStore.__init__.__kwdefaults__, option, value)
+            monkeypatch.setitem(BatchWriter.__init__.__kwdefaults__, option, value)
         with engine() as active:
             yield active
     client.cache_clear()
