@@ -13,12 +13,14 @@ from console.logs import Logs
 from console.redaction import Redaction
 from console.runs import Runs
 from console.stack import Inventory, discover
+from console.table_items import TableKeys, read_table_keys
 from console.topology import FRESH, Reader, Rule, Topology
 
 if TYPE_CHECKING:
     from console.events import EventLog
 
 REDISCOVERED = 30.0  # seconds after which the stack is looked at again: it may have been deployed
+KEYS_FRESH = 600.0  # seconds until the keys of tables are read again while somebody looks
 
 
 class Console:
@@ -37,6 +39,11 @@ class Console:
         self._reader = Reader(aws)
         self._topology = Kept(
             lambda: self._reader.read(self.inventory), FRESH, lambda: self.on_change()
+        )
+        self._table_keys = Kept(
+            lambda: read_table_keys(aws, self.inventory.of_kind("table")),
+            KEYS_FRESH,
+            lambda: self.on_change(),
         )
         self._event_log: EventLog | None = None
         self._runs: Runs | None = None
@@ -89,6 +96,10 @@ class Console:
     def topology_soon(self, seconds: float) -> Topology | None:
         """The same, or None if it has never been read and takes longer than that."""
         return self._topology.known or self._topology.soon(seconds)
+
+    def table_keys_soon(self, seconds: float) -> TableKeys | None:
+        """The keys of the stack's tables, or None if reading them takes longer than that."""
+        return self._table_keys.soon(seconds)
 
     def event_log(self) -> "EventLog | None":
         """The stack's event log, if it has one."""

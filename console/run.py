@@ -40,11 +40,12 @@ from console.history import (
     text,
 )
 from console.hops import Hops
-from console.links import Link, left_behind, trigger
+from console.links import Link, left_behind, puts_items, trigger
 from console.logs import Invocation, RunLog, selected
 from console.polling import now
 from console.redaction import Keyed
 from console.runs import Recording, Run, machine_name, run_id
+from console.table_items import TableKeys
 from console.topology import METHODS, RULES, Topology
 from console.values import parsed
 from console.waiting import open_callbacks
@@ -144,11 +145,12 @@ class Page:
                 add_problem(problems, what, error)
         triggers = trigger(console, described, found, topology)
         remains = self._remains(console, run, problems)
+        keys = self._keys(console, recording, problems, deadline)
         with recording.lock:
             seen = recording.history
             states = seen.summaries()
             drawn = timeline.build(seen, found.invocations, _titles(console), now(), hops)
-            made = {link.href or link.label: link for link in left_behind(console, seen, run.name)}
+            made = left_behind(console, seen, run.name, topology, keys)
             answer = {
                 "run": run.summary()
                 | {
@@ -180,7 +182,10 @@ class Page:
             "timeline": drawn,
             "trigger": [link.as_dict() for link in triggers],
             # What other pages know says it better.
-            "leftBehind": [link.as_dict() for link in (made | remains).values()],
+            "leftBehind": [
+                link.as_dict()
+                for link in ({one.href or one.label: one for one in made} | remains).values()
+            ],
             "children": [child.summary() for child in children],
             "canStop": run.running and console.writable,
             "canRedrive": described.get("redriveStatus") == "REDRIVABLE" and console.writable,
@@ -328,6 +333,22 @@ class Page:
             except ConsoleError as error:
                 add_problem(problems, what, error)
         return found
+
+    def _keys(
+        self,
+        console: Console,
+        recording: Recording,
+        problems: list[dict[str, Any]],
+        deadline: float,
+    ) -> TableKeys | None:
+        """What names the items that the run has put, if that is known in time."""
+        with recording.lock:
+            if not puts_items(recording.history):
+                return None
+        keys = console.table_keys_soon(remaining(deadline))
+        if keys is not None:
+            problems += keys.problems
+        return keys
 
     def _tell_of(self, run: Run) -> None:
         """Pages that show the run fetch it again."""

@@ -343,9 +343,18 @@ def _follows_a_link(request: Request) -> bool:
 
 def _pages(server: Server) -> list[Route]:
     """The routes of all pages below api/."""
-    from console import architecture, dead_letters, events, inbox, run, waiting, workflows
+    from console import (
+        architecture,
+        dead_letters,
+        events,
+        inbox,
+        run,
+        storage,
+        waiting,
+        workflows,
+    )
 
-    pages = (run, events, waiting, inbox, dead_letters, workflows, architecture)
+    pages = (run, events, waiting, inbox, dead_letters, workflows, architecture, storage)
     return [route for page in pages for route in page.routes(server)]
 
 
