@@ -7,12 +7,11 @@ that shows it; of what does not, there is only the name.
 
 import json
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlencode
 
-from console.aws import BadRequestError, ConsoleError
+from console.aws import BadRequestError
 from console.history import Attempt, History, at_path, millis
 from console.logs import RunLog
 from console.runs import machine_name, run_id
@@ -22,6 +21,7 @@ from console.values import parsed, strings
 
 if TYPE_CHECKING:
     from console.core import Console
+    from console.events import Entry
 
 MOST = 200
 LONGEST_ADDRESS = 4_000  # characters
@@ -46,15 +46,24 @@ class Link:
 
 
 def trigger(
-    console: "Console", described: dict[str, Any], log: RunLog, topology: Topology | None
+    console: "Console",
+    described: dict[str, Any],
+    log: RunLog,
+    topology: Topology | None,
+    started_by: "Entry | None" = None,
 ) -> list[Link]:
-    """What set a run off, the first cause first. Less is known without a topology."""
+    """What set a run off, the first cause first. Less is known without a topology.
+
+    `started_by`: the event that started it, perhaps by way of another machine, if the event log
+    knows it.
+    """
     given = parsed(described.get("input"))
     found = [_object(console, one) for one in objects(given)][:5]
     if _is_event(given):
         found.append(_event(console, given, described["stateMachineArn"], topology))
-    elif starting := _known_to_have_started(console, described["executionArn"]):
-        found.append(starting)
+    elif started_by is not None:
+        label = f"{started_by.source} · {started_by.type}"
+        found.append(Link("event", label, f"events/{started_by.id}", started_by.at))
     for one in log.before:
         title = console.inventory.title("function", one.function)
         found.append(Link("function", title, None, one.started_at))
@@ -93,17 +102,6 @@ def _event(
     if console.inventory.event_log and isinstance(event.get("id"), str):
         href = f"events/{event['id']}"
     return Link("event", label, href, millis(event.get("time")) or None)
-
-
-def _known_to_have_started(console: "Console", arn: str) -> Link | None:
-    """The event that started a run by way of another machine, if the event log knows it."""
-    with suppress(ConsoleError):  # without it, the page has all the rest
-        log = console.event_log()
-        entry = log.starting(run_id(arn)) if log is not None else None
-        if entry is not None:
-            label = f"{entry.source} · {entry.type}"
-            return Link("event", label, f"events/{entry.id}", entry.at)
-    return None
 
 
 def execution(console: "Console", arn: str) -> Link:

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.routing import Route
 
-from console import copy_as_test, timeline
+from console import copy_as_test, events, timeline
 from console.aws import (
     BadRequestError,
     ConsoleError,
@@ -46,7 +46,7 @@ from console.polling import now
 from console.redaction import Keyed
 from console.runs import Recording, Run, machine_name, run_id
 from console.table_items import TableKeys
-from console.topology import METHODS, RULES, Topology
+from console.topology import METHODS, RULES
 from console.values import parsed
 from console.waiting import open_callbacks
 from console.web import Server, prefers_soon
@@ -132,18 +132,20 @@ class Page:
         found, log_complete = self._log(console, run, recording, deadline)
         started = self._children(console, run, recording, problems, deadline)
         children = started.all()
-        started_by = parent(console, described, problems)
+        started_in = parent(console, described, problems)
         topology = console.topology_soon(remaining(deadline))
         if topology is not None:  # they say what has started it
             problems += [one for one in topology.problems if one["what"] in (RULES, METHODS)]
-        hops = self._hops(console, run, recording, found, topology, problems)
-        rows: list[dict[str, Any]] = []
+        entries = _events(console, run, problems)
+        hops = self.hops.of(console, run, recording.definition, found, topology, entries)
+        rows = events.on_timeline(entries, run)
         for what, contribute in self.server.contributions.items():
             try:
                 rows += contribute(console, run)
             except ConsoleError as error:
                 add_problem(problems, what, error)
-        triggers = trigger(console, described, found, topology)
+        started_by = events.starting(entries, run.id)
+        triggers = trigger(console, described, found, topology, started_by)
         remains = self._remains(console, run, problems)
         keys = self._keys(console, recording, problems, deadline)
         with recording.lock:
@@ -162,7 +164,7 @@ class Page:
                     else None,
                     "error": described.get("error") or seen.error,
                     "cause": described.get("cause") or seen.cause,
-                    "parent": started_by,
+                    "parent": started_in,
                 },
                 "graph": recording.definition.graph(),
                 "payload": payload(seen),
@@ -306,22 +308,6 @@ class Page:
             self.server.background.submit(started.read).add_done_callback(tell)
         return started
 
-    def _hops(
-        self,
-        console: Console,
-        run: Run,
-        recording: Recording,
-        found: RunLog,
-        topology: Topology | None,
-        problems: list[dict[str, Any]],
-    ) -> list[timeline.Hop]:
-        """What functions made of the run's events, if the event log can be read."""
-        try:
-            return self.hops.of(console, run, recording.definition, found, topology)
-        except ConsoleError as error:
-            add_problem(problems, "events", error)
-            return []
-
     def _remains(
         self, console: Console, run: Run, problems: list[dict[str, Any]]
     ) -> dict[str, Link]:
@@ -379,6 +365,16 @@ class Page:
 
             reading.add_done_callback(tell)
             return known or RunLog(), False
+
+
+def _events(console: Console, run: Run, problems: list[dict[str, Any]]) -> list[events.Entry]:
+    """The run's events, if the stack has an event log that can be read."""
+    try:
+        log = console.event_log()
+        return log.of_run(run.id) if log is not None else []
+    except ConsoleError as error:
+        add_problem(problems, "events", error)
+        return []
 
 
 def until_answer(request: Request) -> float:

@@ -7,7 +7,6 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from console.aws import NotAllowedError
 from console.definition import parse
 from console.history import History
 from console.links import Link, left_behind, objects, puts_items, trigger
@@ -42,7 +41,7 @@ RESOURCES = {
 def console(**fields: Any) -> Any:
     """A console of a stack with a bucket, a table, a topic and three queues."""
     inventory = Inventory("shop", ACCOUNT, {}, (), RESOURCES)
-    known = {"inventory": inventory, "redaction": Redaction(), "event_log": lambda: None}
+    known = {"inventory": inventory, "redaction": Redaction()}
     return SimpleNamespace(aws=SimpleNamespace(region=REGION), **(known | fields))
 
 
@@ -251,36 +250,21 @@ DESCRIBED = {
 }
 
 
-def set_off(log: Any, given: str = DESCRIBED["input"]) -> list[Link]:
-    known = console(event_log=lambda: log)
-    return trigger(known, DESCRIBED | {"input": given}, RunLog(), Topology())
-
-
-class Log:
-    def starting(self, run: str) -> Any:
-        known = SimpleNamespace(id="e1", source="shop", type="ordered", at=7)
-        return known if run == "shop-orders:x" else None
-
-
-class Refused:
-    def starting(self, run: str) -> Any:
-        raise NotAllowedError("No permission.")
+def set_off(started_by: Any = None, given: str = DESCRIBED["input"]) -> list[Link]:
+    described = DESCRIBED | {"input": given}
+    return trigger(console(), described, RunLog(), Topology(), started_by)
 
 
 def test_the_event_that_started_a_run_by_way_of_another_machine_is_named() -> None:
+    entry = SimpleNamespace(id="e1", source="shop", type="ordered", at=7)
     event = Link("event", "shop · ordered", "events/e1", 7)
 
-    assert set_off(Log()) == [event]
-    assert set_off(Log(), '{"bucket": "b", "key": "k"}') == [Link("object", "s3://b/k"), event]
+    assert set_off(entry) == [event]
+    assert set_off(entry, '{"bucket": "b", "key": "k"}') == [Link("object", "s3://b/k"), event]
 
 
-@pytest.mark.parametrize(
-    "log",
-    [None, SimpleNamespace(starting=lambda _: None), Refused()],
-    ids=["no log", "not known", "no permission"],
-)
-def test_what_set_a_run_off_may_be_unknown(log: Any) -> None:
-    assert set_off(log) == [Link("unknown", "StartExecution")]
+def test_what_set_a_run_off_may_be_unknown() -> None:
+    assert set_off() == [Link("unknown", "StartExecution")]
 
 
 def test_the_object_that_set_a_run_off_has_a_link_to_its_version() -> None:
