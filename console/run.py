@@ -29,6 +29,7 @@ from console.history import (
     FAILED,
     RUNNING,
     SUCCEEDED,
+    WAITING,
     Attempt,
     History,
     Inside,
@@ -255,7 +256,7 @@ class Page:
                     *_facts_of_node(console, node),
                     *_facts(console, recording.history, visit, mine),
                 ],
-                "note": note(visit, now()),
+                "note": note(visit),
                 "input": parsed(visit.input),
                 "output": parsed(visit.output),
                 "parameters": parsed(visit.attempts[-1].parameters) if visit.attempts else None,
@@ -510,26 +511,48 @@ def _facts(
     return facts
 
 
-def note(visit: Visit, at: int) -> dict[str, Any] | None:
-    """What one wants to know first: why it waits, what its error is."""
-    status = visit.status
-    if status == "waiting":
+def note(visit: Visit) -> dict[str, Any] | None:
+    """What one wants to know first: why it waits, what its error is.
+
+    A sentence, with since when that is so, or with what happened when: {"what": "Failed", "at": …}.
+    """
+    if visit.status == WAITING:
         since = visit.waiting_since or visit.entered_at
-        what = "Waiting" if visit.node.type == "Wait" else "Waiting for a callback"
-        times_out = visit.times_out_at()
         if visit.node.type == "Wait":
-            return {"status": status, "text": what, "since": since, "timesOutAt": None}
-        said = what if times_out else f"{what}. It has no timeout of its own"
-        return {"status": status, "text": said, "since": since, "timesOutAt": times_out}
-    if status in (FAILED, CAUGHT) and visit.error:
+            return _note(visit, "Waiting", since=since)
+        times_out = visit.times_out_at()
+        more = None if times_out else "It has no timeout of its own."
+        found = _note(visit, "Waiting for a callback", since=since, more=more)
+        return found | {"timesOutAt": times_out}
+    if visit.status in (FAILED, CAUGHT) and visit.error:
         cause = message(visit.cause)
         said = f"{visit.error}: {cause}" if cause else visit.error
-        return {"status": status, "text": said, "since": visit.exited_at, "timesOutAt": None}
-    if status == RUNNING and visit.attempts and visit.attempts[-1].status == FAILED:
+        what = "Failed" if visit.status == FAILED else "Caught"
+        return _note(visit, said, what=what, at=visit.exited_at)
+    if visit.status == RUNNING and visit.attempts and visit.attempts[-1].status == FAILED:
         last = visit.attempts[-1]
-        said = f"Attempt {last.n} failed: {last.error}. Another one follows"
-        return {"status": status, "text": said, "since": last.stopped_at, "timesOutAt": None}
+        said, more = f"Attempt {last.n}: {last.error}", "Another attempt follows."
+        return _note(visit, said, what="Failed", at=last.stopped_at, more=more)
     return None
+
+
+def _note(
+    visit: Visit,
+    said: str,
+    since: int | None = None,
+    what: str | None = None,
+    at: int | None = None,
+    more: str | None = None,
+) -> dict[str, Any]:
+    happened = {"what": what, "at": at} if what and at is not None else None
+    return {
+        "status": visit.status,
+        "text": said,
+        "since": since,
+        "happened": happened,
+        "more": more,
+        "timesOutAt": None,
+    }
 
 
 # -- Items of a Map -------------------------------------------------------------------------------
