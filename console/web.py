@@ -69,7 +69,7 @@ _HEADERS = {
 }
 
 Endpoint = Callable[[Console, Request], Any]
-# What another page knows of a run, such as its events: rows of the timeline.
+# What another page knows of a run, such as its mails: rows of the timeline.
 Contribution = Callable[[Console, Run], list[dict[str, Any]]]
 # What another page knows a run to have left behind, such as its mails.
 Remains = Callable[[Console, Run], list[Link]]
