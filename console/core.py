@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from console.events import EventLog
 
 REDISCOVERED = 30.0  # seconds after which the stack is looked at again: it may have been deployed
-KEYS_FRESH = 600.0  # seconds until the keys of tables are read again while somebody looks
 
 
 class Console:
@@ -42,7 +41,7 @@ class Console:
         )
         self._table_keys = Kept(
             lambda: read_table_keys(aws, self.inventory.of_kind("table")),
-            KEYS_FRESH,
+            FRESH,
             lambda: self.on_change(),
         )
         self._event_log: EventLog | None = None
@@ -57,6 +56,7 @@ class Console:
 
     def _has_changed(self) -> None:
         self._topology.expire()
+        self._table_keys.expire()
         self.on_change()
 
     def prepare(self) -> None:

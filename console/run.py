@@ -332,7 +332,11 @@ class Page:
         with recording.lock:
             if not puts_items(recording.history):
                 return None
-        keys = console.table_keys_soon(remaining(deadline))
+        try:
+            keys = console.table_keys_soon(remaining(deadline))
+        except ConsoleError as error:
+            add_problem(problems, "keys of tables", error)
+            return None
         if keys is not None:
             problems += keys.problems
         return keys

@@ -5,12 +5,13 @@ the beginning of a text, or JSON, and of everything else only what it is.
 """
 
 import json
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
 from starlette.routing import Route
 
-from console.aws import BadRequestError, NotAllowedError, NotFoundError
+from console.aws import BadRequestError, NotAllowedError, NotFoundError, translated
 from console.core import Console
 from console.history import millis
 from console.redaction import Redaction
@@ -44,7 +45,7 @@ def read_object(console: Console, request: Request) -> dict[str, Any]:
     try:
         try:
             found = console.aws.call("s3", "get_object", Range=f"bytes=0-{MOST - 1}", **which)
-            content = found["Body"].read(MOST)
+            content = translated("s3", "get_object", partial(found["Body"].read, MOST))
         except BadRequestError as error:
             if _EMPTY not in error.message:
                 raise

@@ -9,7 +9,14 @@ from typing import Any
 
 from boto3.dynamodb.types import Binary, TypeDeserializer
 
-from console.aws import Aws, BadRequestError, ConsoleError, NotFoundError, add_problem
+from console.aws import (
+    Aws,
+    BadRequestError,
+    ConsoleError,
+    NotFoundError,
+    UnreachableError,
+    add_problem,
+)
 from console.stack import Resource
 
 MOST_EXACT = 2**53  # a browser's numbers are exact up to here
@@ -32,13 +39,15 @@ class TableKeys:
 
 
 def read_table_keys(aws: Aws, tables: Iterable[Resource]) -> TableKeys:
-    """The keys of the tables. What may not be read is left out."""
+    """The keys of the tables. What may not be read is left out. Raises UnreachableError."""
     found = TableKeys()
     for table in tables:
         try:
             described = aws.call("dynamodb", "describe_table", TableName=table.name)["Table"]
-        except NotFoundError:
+        except NotFoundError:  # it was deleted meanwhile
             continue
+        except UnreachableError:
+            raise
         except ConsoleError as error:
             add_problem(found.problems, "keys of tables", error)
         else:

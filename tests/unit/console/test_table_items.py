@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from boto3.dynamodb.types import TypeSerializer
 
-from console.aws import BadRequestError
-from console.table_items import TableKeys, plain, typed_key
+from console.aws import Aws, BadRequestError, NotAllowedError, NotFoundError, UnreachableError
+from console.stack import Resource
+from console.table_items import TableKeys, plain, read_table_keys, typed_key
 
 
 @pytest.mark.parametrize(
@@ -69,3 +70,38 @@ def test_an_item_s_key_is_known_only_with_its_table_s() -> None:
     assert keys.of("elsewhere", item) == {}
     assert keys.of("orders", {"id": {"S": "x"}}) == {}
     assert keys.of("orders", None) == {}
+
+
+class FakeAws(Aws):
+    """Has a table; the others are in no good state."""
+
+    def __init__(self) -> None:
+        self.unreachable = False
+
+    def call(self, service: str, operation: str, **given: Any) -> dict[str, Any]:
+        if self.unreachable:
+            raise UnreachableError("AWS does not answer.")
+        if given["TableName"] == "deleted":
+            raise NotFoundError("There is no such table.")
+        if given["TableName"] == "secret":
+            raise NotAllowedError("No permission for dynamodb:DescribeTable.")
+        return {"Table": {"KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]}}
+
+
+TABLES = [Resource("table", name, name, name) for name in ("secret", "deleted", "orders")]
+
+
+def test_what_may_not_be_read_of_tables_is_named() -> None:
+    keys = read_table_keys(FakeAws(), TABLES)
+
+    assert keys.by_table == {"orders": ("id",)}
+    message = "No permission for dynamodb:DescribeTable."
+    assert keys.problems == [{"what": "keys of tables", "message": message}]
+
+
+def test_tables_that_could_not_be_reached_are_not_taken_for_known() -> None:
+    aws = FakeAws()
+    aws.unreachable = True
+
+    with pytest.raises(UnreachableError):
+        read_table_keys(aws, TABLES)
