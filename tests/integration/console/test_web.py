@@ -34,6 +34,7 @@ class FakeAws(Aws):
         self.calls: list[str] = []
         self.failure: Exception | None = None
         self.failing = ""
+        self.outputs: list[dict[str, str]] = []  # of the stack
         self.runs: list[dict[str, Any]] = []
         self.history: list[dict[str, Any]] = []
         self.slow: dict[str, threading.Event] = {}  # operations that wait for an event
@@ -48,7 +49,7 @@ class FakeAws(Aws):
         if self.failure is not None and self.failing in ("", operation):
             raise self.failure
         if operation == "describe_stacks":
-            return {"Stacks": [{"StackId": STACK, "Outputs": []}]}
+            return {"Stacks": [{"StackId": STACK, "Outputs": self.outputs}]}
         if operation == "list_stack_resources":
             machine = {
                 "ResourceType": "AWS::StepFunctions::StateMachine",
@@ -556,6 +557,7 @@ class RichAws(FakeAws):
             "list_targets_by_rule": {"Targets": []},
             "get_metric_data": {"MetricDataResults": []},
             "filter_log_events": {"events": []},
+            "query": {"Items": []},
         }
         if operation not in table:
             found = super().answer(operation, given)
@@ -617,6 +619,18 @@ def test_whatever_the_credentials_do_not_allow_the_page_says_so(
         needed |= {"list_executions"}
     assert set(silent) <= NOT_ITS_OWN.get(path, {"list_state_machines"})
     assert set(dead) <= needed
+
+
+def test_a_run_s_page_reads_its_events_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its trigger, its timeline and its hops are all found in them."""
+    monkeypatch.setattr(Console, "prepare", lambda _: None)  # reads what other pages need
+    aws = RichAws()
+    aws.outputs = [{"OutputKey": "EventLogTable", "OutputValue": "other-events"}]
+    aws.start("one", "RUNNING")
+
+    assert ask(Page(aws), "api/runs/other-sorter:one")[0] == 200
+
+    assert aws.calls.count("query") == 1
 
 
 def test_a_history_stays_as_it_is_while_somebody_looks_at_it(aws: FakeAws) -> None:
