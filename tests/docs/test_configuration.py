@@ -91,7 +91,7 @@ def test_every_output_of_the_stack_is_documented() -> None:
     assert sorted(code(cells[0]) for cells in table(PAGE, "output")) == sorted(declared)
 
 
-class Keys(yaml.SafeLoader):
+class Keys(yaml.CSafeLoader):
     """YAML with any of CloudFormation's tags, whose values do not matter here."""
 
 

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
@@ -14,6 +13,7 @@ from moto.ses.models import ses_backends
 from handlers.sensor import source
 from handlers.shared.aws_http.batch_writer import BatchWriter
 from handlers.shared.clients import client
+from tests.support.aws_clients import aws_client
 from tests.support.dynamodb_http import HttpTable
 from tests.support.s3_objects import opened_with
 from tests.unit.fixtures import context, fresh_clients
@@ -85,9 +85,7 @@ def world(monkeypatch: pytest.MonkeyPatch, fresh_clients: None) -> Iterator[Worl
         yield create_world(monkeypatch)
 
 
-def create_world(
-    monkeypatch: pytest.MonkeyPatch, make: Callable[[str], Any] = boto3.client
-) -> World:
+def create_world(monkeypatch: pytest.MonkeyPatch, make: Callable[[str], Any] = aws_client) -> World:
     """Create the buckets, tables and settings on moto."""
     s3, dynamodb, states = make("s3"), make("dynamodb"), make("stepfunctions")
     for bucket in (SOURCE, TARGET):
