@@ -11,7 +11,7 @@ export function Link({ link }) {
   const long = kind === "object" && label.length > LONGEST;
   const text = long ? `${label.slice(0, 12)}…${label.slice(13 - LONGEST)}` : label;
   return href
-    ? html`<a class="link-label" href=${href} title=${title} aria-label=${long ? label : undefined}>${text}</a>`
+    ? html`<a class="link-label" href=${href} title=${title}>${text}</a>`
     : html`<span class="link-label" title=${title}>${text}</span>`;
 }
 

@@ -70,14 +70,18 @@ def test_the_objects_of_a_sensor_run_open(aws: Aws, console: str, opened: Opened
     assert aws.wait_for_end(execution)["status"] == "SUCCEEDED"
     page = opened(run_page(console, execution))
     header = page.locator(".run-header")
+    expect(
+        header.get_by_role("link", name=re.compile(rf"{tag}.readings\.csv$")).first
+    ).to_be_visible()
+    assert serious_violations(page) == []
 
-    header.get_by_role("link", name=re.compile(rf"sensor-source-.*{tag}.readings\.csv$")).click()
+    header.locator(f"a[title*='sensor-source-'][title*='{tag}/readings.csv']").click()
     expect(page.get_by_role("heading", name="readings.csv", level=1)).to_be_visible()
     expect(page.get_by_text("Not found", exact=True)).to_be_visible()
     expect(page.get_by_text("It was moved, deleted or has expired.")).to_be_visible()
 
     page.go_back()
-    header.get_by_role("link", name=re.compile(rf"sensortargetbucket-.*{tag}.*csv$")).first.click()
+    header.locator(f"a[title*='sensortargetbucket-'][title*='{tag}']").first.click()
     expect(page.locator("pre.text")).to_have_text(READINGS)
     expect(page.get_by_role("region", name="The object")).to_contain_text("text/csv")
     assert serious_violations(page) == []
