@@ -23,6 +23,7 @@ from ops.dlq import queues_of
 GONE = ("ResourceNotFound", "NoSuchEntity", "DoesNotExist", "NotFound", "NonExistentQueue")
 CLOCK_SKEW = timedelta(minutes=5)
 SETTLE_SECONDS = 5  # until events of executions that were stopped are recorded
+LATE_SECONDS = 30  # events of the run are recorded until then
 LARGEST_FUNCTION_GB = 1.73
 WAYS_OF_A_KEY = ("", "processed/", "failed/", "rejected/")  # where a file of the sensor workflow is
 MAILS_OF_AN_EXECUTION = (
@@ -425,9 +426,22 @@ class Traces:
             self.counts["mail"] += self._delete_item(table, {"id": {"S": record}})
 
     def _remove_events(self) -> None:
+        """Again and again: an event may be recorded while others are removed."""
+        queue = queues_of(self._account)["EventLogQueue"]
+        deadline = time.monotonic() + LATE_SECONDS
+        while queue.count() and time.monotonic() < deadline:
+            time.sleep(1)
+        while self._remove_recorded_events() and time.monotonic() < deadline:
+            time.sleep(SETTLE_SECONDS)
+
+    def _remove_recorded_events(self) -> int:
+        """How many there were."""
         dynamodb, table = self._client("dynamodb"), self._table("EventLogTable")
         jobs = [":".join(arn.split(":")[6:8]) for arn in self._executions]
         jobs += [f"event:{one}" for one in sorted(self._ledger.ids)]
+        # Executions that there never were, but that an event named.
+        jobs += [f"{self._account.stack}-cookies:{name}" for name in sorted(self._ledger.names)]
+        removed = 0
         for job in jobs:
             for item in self._pages(
                 *("dynamodb", "query", "Items"),
@@ -438,6 +452,8 @@ class Traces:
                 key = {name: item[name] for name in ("job", "entry")}
                 dynamodb.delete_item(TableName=table, Key=key)
                 self.counts["write request unit"] += 4
+                removed += 1
+        return removed
 
     def _delete_item(self, table: str, key: dict[str, Any]) -> bool:
         """Whether there was one."""

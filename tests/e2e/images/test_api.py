@@ -104,6 +104,21 @@ def test_the_response_has_the_execution_and_the_file_is_stored(images: Images) -
     assert stored["ContentLength"] == int(found["bytes"]["N"]) > 0
 
 
+@pytest.mark.check("events-of-a-batch", only_on_aws="local/gaps/nested_history.py writes them")
+def test_a_batch_writes_seven_events_at_most(images: Images) -> None:
+    """Decision 0020: so 200 batches stay far below the 25,000 events that a history may have."""
+    base, path = images.public(images.aws.name())
+    ended = images.aws.wait_for_end(
+        images.post({"baseUrl": base, "resourcePaths": [path], "lambdaConcur": 1}).json[
+            "executionArn"
+        ]
+    )
+
+    kinds = [event["type"] for event in images.aws.history(ended["executionArn"])]
+    first = kinds.index("MapStateStarted")
+    assert len(kinds[first + 1 : kinds.index("MapStateExited") - 1]) <= 7, kinds
+
+
 @pytest.mark.check("images-failing")
 @pytest.mark.check("encrypted-topic", only_on_aws="it does not encrypt what a topic gets")
 def test_a_file_that_is_missing_fails_the_run_and_is_published(images: Images) -> None:

@@ -90,6 +90,7 @@ def test_an_event_that_comes_twice_is_recorded_once(messages: Messages) -> None:
     assert (again["StatusCode"], again["Payload"]["alreadyRecorded"]) == (200, True)
 
 
+@pytest.mark.check("largest-message", only_on_aws="it limits no state's data")
 def test_the_largest_message_is_recorded(messages: Messages) -> None:
     largest = {"a": "ü" * (100 * 1024 - 4)}
     assert len(json.dumps(largest, ensure_ascii=False, separators=(",", ":")).encode()) == 204_800
