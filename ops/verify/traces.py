@@ -438,7 +438,9 @@ class Traces:
         """How many there were."""
         dynamodb, table = self._client("dynamodb"), self._table("EventLogTable")
         jobs = [":".join(arn.split(":")[6:8]) for arn in self._executions]
-        jobs += [f"event:{one}" for one in sorted(self._ledger.ids)]
+        # The name of an execution that EventBridge started begins with the event's id.
+        names = (arn.rpartition(":")[2].partition("_")[0] for arn in self._executions)
+        jobs += [f"event:{one}" for one in sorted({*self._ledger.ids, *names})]
         # Executions that there never were, but that an event named.
         jobs += [f"{self._account.stack}-cookies:{name}" for name in sorted(self._ledger.names)]
         removed = 0
