@@ -17,6 +17,7 @@ from ops.verify.cost import AS_OF
 PASSED, ONLY_ON_AWS, NOT_RUN, FAILED = "passed", "only on AWS", "not run", "failed"
 # Of a check with several tests, the last of these counts.
 BY_WEIGHT = (PASSED, ONLY_ON_AWS, NOT_RUN, FAILED)
+MEANING = 'In the reasons for "only on AWS", "it" is the local AWS.'
 COLOURS = {PASSED: "green", ONLY_ON_AWS: "yellow", NOT_RUN: "red", FAILED: "red"}
 
 
@@ -126,6 +127,7 @@ class Report:
                 "[doubts about AWS](aws-doubts.md) what it means if one fails.",
                 "",
                 f"{self.summary}. {self.cost_line}",
+                *([MEANING] if self.stage == "local" else []),
                 *([f"It ended early: {self.ended}."] if self.ended else []),
                 *(f"Not removed: {_cell(one)}" for one in self.left),
                 "",
