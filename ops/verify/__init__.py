@@ -66,7 +66,7 @@ def run(account: Account, options: argparse.Namespace, console: Console) -> bool
         paths = Path(folder)
         console.print(f"Checking {account.stack}; what is made begins with {session.prefix}.")
         process = start(pytest_command(stage, session, paths, options.check), paths)
-        reason = watch(process, paths / "outcomes", console, stop)
+        reason = watch(process, paths / "outcomes", console, stop, set(options.check))
         checks = read_outcomes(paths / "outcomes", options.check)
         if not checks:
             raise OpsError(f"No check was run: {tail(paths / 'output')}")
@@ -172,7 +172,11 @@ def start(command: list[str], folder: Path) -> "subprocess.Popen[bytes]":
 
 
 def watch(
-    process: "subprocess.Popen[bytes]", outcomes: Path, console: Console, stop: Callable[[], bool]
+    process: "subprocess.Popen[bytes]",
+    outcomes: Path,
+    console: Console,
+    stop: Callable[[], bool],
+    wanted: set[str],
 ) -> str:
     """Show outcomes as they come, until the process ends. Why it was stopped, if it was."""
     deadline, shown, reason = time.monotonic() + MINUTES * 60, 0, ""
@@ -180,7 +184,7 @@ def watch(
         running = process.poll() is None
         lines = list(lines_of(outcomes))
         for line in lines[shown:]:
-            if "check" in line:
+            if "check" in line and (not wanted or line["check"] in wanted):
                 console.print(Check.from_line(line).line(), soft_wrap=True, highlight=False)
         shown = len(lines)
         if not running:
