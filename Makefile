@@ -18,7 +18,7 @@ RULES := tests/statemachines/test_*.py tests/template
 # Without byte code, each process compiles the tests and handlers again: seconds for each worker.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup setup-tests demo up down env test test-fast watch check bench deploy console clean
+.PHONY: help setup setup-tests demo up down env test test-fast watch check bench deploy verify console clean
 
 help: ## list all commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ bench: setup-tests ## run benchmarks: a table, and JSON in bench/results/
 
 deploy: setup ## deploy to your AWS account: make deploy STAGE=dev
 	@npx serverless deploy --stage $(STAGE)
+
+verify: $(VENV)/.ready-dev ## check a deployed stage from outside: make verify STAGE=dev (YES=1 for prod; CHECKS="a b": only these)
+	@$(PYTHON) -m ops verify --stage $(STAGE) $(if $(YES),--yes) $(CHECKS:%=--check %)
 
 console: setup ## serve the console of a deployed stage, read-only: make console STAGE=dev (ALLOW_WRITES=1)
 	@$(PYTHON) -m console --stage $(STAGE) --event-catalogue events/catalogue.yml $(if $(ALLOW_WRITES),--allow-writes)

@@ -8,8 +8,9 @@ from local.errors import LocalError
 
 ROOT = Path(__file__).resolve().parent.parent
 REGION = "us-east-1"
+SERVICE = "stepworks"
 STAGE = "local"
-STACK = f"stepworks-{STAGE}"
+STACK = f"{SERVICE}-{STAGE}"
 DEFAULT_PORT = 4566
 DEFAULT_WAIT_SCALE = 0.01
 

@@ -16,10 +16,10 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from local import deploy, process
-from local.aws import Aws
+from local.aws import Aws, Deployment
 from local.errors import LocalError
 from local.settings import ROOT, Settings
-from tests.support import library_caches, packaged
+from tests.support import checks, library_caches, packaged
 from tests.support.packaged import Package
 
 RUN_DIRECTORY = "STEPWORKS_TEST_RUN"
@@ -34,7 +34,17 @@ hypothesis_settings.load_profile("any machine")
 WITH_FRAMEWORK = ("template", "e2e", "browser")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    checks.add_options(parser)
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("stage"):
+        library_caches.share()
+        os.environ["STAGE"] = "test"  # as below
+        if not hasattr(config, "workerinput"):
+            config.pluginmanager.register(checks.Outcomes(config))
+        return
     if not _framework_is_installed() and any(map(_needs_framework, config.args)):
         suites = ", ".join(f"tests/{suite}" for suite in WITH_FRAMEWORK)
         raise pytest.UsageError(
@@ -46,6 +56,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if RUN_DIRECTORY not in os.environ:  # workers inherit it
         os.environ[RUN_DIRECTORY] = tempfile.mkdtemp(prefix="stepworks-tests-")
         config.stash[_owner] = True
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    checks.select(config, items)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -110,8 +124,11 @@ def server() -> Aws:
 
 
 @pytest.fixture(scope="session")
-def aws(server: Aws) -> Aws:
-    """The deployed service on the local AWS of this test run."""
+def aws(request: pytest.FixtureRequest) -> Deployment:
+    """The deployed service: on the local AWS of this test run, or the stage of `--stage`."""
+    if request.config.getoption("stage"):
+        return checks.deployment(request.config)
+    server: Aws = request.getfixturevalue("server")
     directory = Path(os.environ[RUN_DIRECTORY])
     with _locked(directory / "deploy-lock"), _fails_once(directory / "deployment-failed"):
         if not (directory / "deployed").exists():

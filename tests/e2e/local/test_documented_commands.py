@@ -63,6 +63,11 @@ NOT_RUN: dict[str, tuple[str, str]] = {
         ".venv/bin/python -c 'import tests.browser.console.picture'",
     ),
     r"make deploy STAGE=(dev|prod|prod2)": ("needs an AWS account", ""),
+    r"make verify( STAGE=\w+( YES=1| CHECKS=\"images-happy\")?)?": (
+        "takes minutes; tests/e2e/ops/test_verify.py runs it",
+        "",
+    ),
+    r"python -m ops verify --stage local": ("the same", ".venv/bin/python -m ops verify --help"),
     r".venv/bin/python -m ops take-back --stage prod": (
         "needs a stack that was removed; test_retained.py runs it",
         ".venv/bin/python -m ops take-back --help",
