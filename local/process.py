@@ -99,6 +99,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "GATEWAY_PORT": str(settings.port),
         "MINISTACK_REGION": REGION,
         "SFN_WAIT_SCALE": str(settings.wait_scale),
+        "STEPWORKS_KEEP": str(settings.keep),
         # Lambda's pause before it retries a failed event: one minute, then twice as long.
         "LAMBDA_ASYNC_RETRY_BASE_SECONDS": str(60 * settings.wait_scale),
         "LAMBDA_ASYNC_RETRY_MAX_SECONDS": str(300 * settings.wait_scale),
