@@ -111,6 +111,9 @@ def _environment(settings: Settings) -> dict[str, str]:
         "STATE_DIR": str(settings.directory / "tmp" / "state"),
         "S3_DATA_DIR": str(settings.directory / "tmp" / "s3"),
         "PYTHONPATH": str(ROOT),
+        # A server with hundreds of threads: glibc would give them 8 heaps for each processor, and
+        # what is free in one cannot be used by a thread of another.
+        "MALLOC_ARENA_MAX": "2",
         "PYTHONUNBUFFERED": "1",
         "LOG_LEVEL": "INFO",
     }

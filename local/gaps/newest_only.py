@@ -32,7 +32,7 @@ _lock = threading.Lock()
 
 
 class Executions(AccountRegionScopedDict):  # type: ignore[misc]  # ministack has no types
-    """Executions in the order of their start. The oldest that have ended leave it."""
+    """Executions in the order of their start. Those that ended first leave it."""
 
     __slots__ = ("_check_at",)
 
@@ -52,13 +52,13 @@ class Executions(AccountRegionScopedDict):  # type: ignore[misc]  # ministack ha
         running = {
             run["mapRunArn"] for run in sfn._map_runs.all_values() if run["status"] == "RUNNING"
         }
-        ended = [
-            scoped
+        ended = sorted(
+            (execution["stopDate"], scoped)
             for scoped, execution in list(self._data.items())
-            if execution["status"] != "RUNNING" and execution.get("mapRunArn") not in running
-        ]
+            if execution["stopDate"] and execution.get("mapRunArn") not in running
+        )
         gone = set()
-        for scoped in ended[: max(0, len(ended) - keep)]:
+        for _, scoped in ended[: max(0, len(ended) - keep)]:
             if self._data.pop(scoped, None):
                 gone.add(scoped[2])
         for scoped, run in list(sfn._map_runs._data.items()):

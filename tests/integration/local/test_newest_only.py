@@ -48,8 +48,17 @@ def filled(stores: None) -> None:
 def start(number: int, status: str = "SUCCEEDED", map_run: str | None = None) -> str:
     """Add an execution as `_start_execution` does, with its status."""
     arn = f"arn:aws:states:us-east-1:000000000000:execution:machine:{number}"
-    sfn._executions[arn] = {"executionArn": arn, "status": status, "mapRunArn": map_run}
+    sfn._executions[arn] = {
+        "executionArn": arn,
+        "status": status,
+        "stopDate": None if status == "RUNNING" else date(number),
+        "mapRunArn": map_run,
+    }
     return arn
+
+
+def date(number: int) -> str:
+    return f"2100-01-01T00:{number // 60:02}:{number % 60:02}.000Z"
 
 
 def put_event(number: int) -> None:
@@ -150,6 +159,21 @@ def test_running_executions_stay_and_do_not_count() -> None:
 
 
 @pytest.mark.usefixtures("filled")
+def test_an_execution_counts_from_its_end() -> None:
+    """One that took long has not ended before all that started later."""
+    long = start(0, "RUNNING")
+    for number in range(1, MANY):
+        start(number)
+    sfn._executions[long].update(status="SUCCEEDED", stopDate=date(MANY))
+
+    start(MANY + 1)
+    start(MANY + 2)
+
+    assert long in sfn._executions
+    assert len(sfn._executions) <= KEEP + newest_only._slack() + 1
+
+
+@pytest.mark.usefixtures("filled")
 def test_children_stay_as_long_as_their_map_run_is_running() -> None:
     sfn._map_runs["run"] = run = {
         "mapRunArn": "run",
@@ -160,7 +184,8 @@ def test_children_stay_as_long_as_their_map_run_is_running() -> None:
 
     assert set(children) < set(sfn._executions)
 
-    run["status"] = sfn._executions[run["executionArn"]]["status"] = "SUCCEEDED"
+    run["status"] = "SUCCEEDED"
+    sfn._executions[run["executionArn"]].update(status="SUCCEEDED", stopDate=date(MANY))
     for number in range(MANY, 3 * MANY):
         start(number)
 

@@ -41,6 +41,15 @@ def test_what_slows_down_levels_off() -> None:
     assert found.earlier_per_hour > 2 * found.later_per_hour > 0
 
 
+def test_a_slope_that_is_within_what_the_quantity_varies_by_is_none() -> None:
+    rng = random.Random(2)
+    busy = [Sample(seconds, rng.choice([20, 100])) for seconds in range(0, 900, 5)]
+    more_and_more = [Sample(s.seconds, s.amount + s.seconds) for s in busy]
+
+    assert growth(busy, tolerated=1).verdict == "level"
+    assert growth(more_and_more, tolerated=1).verdict == "**grows**"
+
+
 def test_a_slope_is_per_hour() -> None:
     assert per_hour(samples(lambda seconds: 5 + seconds / 60, 5)) == pytest.approx(60)
 
