@@ -110,7 +110,7 @@ def signature(world: World, name: str, rng: random.Random) -> str:
         (link,) = world.signing.links(name)
         _decide(world, link, decision, has_ended)
     elif not has_ended():  # nobody knows whether Bob has a mail; an operator asks him
-        world.aws.invoke("completeSignatureRequest", {"documentId": name, "decision": decision})
+        _complete(world, name, decision, has_ended)
     execution = world.ended("Signature", key)
 
     status = _status(world, name)
@@ -136,6 +136,18 @@ def _is_asked(world: World, name: str, has_ended: Callable[[], bool]) -> bool:
     with suppress(LocalError):
         until(f"a mail to Bob about {name}", lambda: _bob(world, name) or has_ended(), SECONDS)
     return bool(_bob(world, name)) and not has_ended()
+
+
+def _complete(world: World, name: str, decision: str, has_ended: Callable[[], bool]) -> None:
+    """Invoke the function again until it has completed the request."""
+
+    def invoke() -> bool:
+        with suppress(LocalError):  # this call may meet a fault, too
+            world.aws.invoke("completeSignatureRequest", {"documentId": name, "decision": decision})
+            return True
+        return has_ended()
+
+    until(f"the completion of {name}", invoke, END_SECONDS)
 
 
 def _announcement(world: World, arn: str) -> str | None:

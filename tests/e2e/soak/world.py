@@ -19,7 +19,7 @@ from local.errors import LocalError
 from local.signing import Signing
 from ops.dead_letters import DeadLetterQueue
 from tests.support.asl import ROOT
-from tests.support.error_names import our_classes
+from tests.support.error_names import our_classes, transient
 from tests.support.web import Web
 
 INTERVAL_SECONDS = 1.5
@@ -29,11 +29,14 @@ MACHINES = ("Sensor", "Signature", "Cookies", "Messages", "Images")
 KEYS = {"Sensor": "objectKey", "Messages": "id"}
 
 
-def our_errors() -> set[str]:
-    """The error names that executions of this service may fail with."""
+def known_errors() -> set[str]:
+    """The error names that executions of this service may fail with.
+
+    They are ours, or Lambda's if the last attempt was killed: it can happen to each of them.
+    """
     texts = [path.read_text() for path in (ROOT / "statemachines").glob("*.asl.yml")]
     named = {name for text in texts for name in re.findall(r"Error: (\w+)", text)}
-    return named.union(*our_classes().values())
+    return named.union(*our_classes().values()) | transient("lambda:invoke")
 
 
 class World:
@@ -43,7 +46,7 @@ class World:
         self.aws = aws
         self.web = web
         self.signing = Signing(aws)
-        self.errors = our_errors()
+        self.errors = known_errors()
         self._failures_queue = failures_queue
         self._executions: dict[str, dict[str, Any]] = {}  # by ARN
         self._by_key: dict[tuple[str, str], list[str]] = {}
