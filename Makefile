@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 STAGE ?= dev
+MINUTES ?= 60
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -18,7 +19,7 @@ RULES := tests/statemachines/test_*.py tests/template
 # Without byte code, each process compiles the tests and handlers again: seconds for each worker.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup setup-tests demo up down env test test-fast watch check bench deploy verify console clean
+.PHONY: help setup setup-tests demo up down env test test-fast watch check bench load soak deploy verify console clean
 
 help: ## list all commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +58,12 @@ check: setup-tests ## check lint, types, state machine rules and template rules
 
 bench: setup-tests ## run benchmarks: a table, and JSON in bench/results/
 	@$(PYTHON) -m bench
+
+load: setup-tests ## run the full load on the local AWS; write its figures to docs/reliability.md
+	@$(PYTEST) tests/e2e/load/test_load.py --full-load -n 0
+
+soak: setup-tests ## run mixed traffic with random faults: make soak MINUTES=60 (SEED=…: the same choices)
+	@$(PYTHON) -m tests.e2e.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
 
 deploy: setup ## deploy to your AWS account: make deploy STAGE=dev
 	@npx serverless deploy --stage $(STAGE)

@@ -18,6 +18,7 @@ from local.gaps import (
     machine_depth,
     machine_timeout,
     nested_history,
+    newest_only,
     permissions,
     rule_dead_letters,
     rule_invocations,
@@ -43,6 +44,7 @@ def install() -> None:
     machine_depth.install()
     machine_timeout.install()
     nested_history.install()
+    newest_only.install()
     permissions.install()
     rule_dead_letters.install()
     rule_invocations.install()

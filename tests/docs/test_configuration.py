@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from local.settings import DEFAULT_PORT, DEFAULT_WAIT_SCALE
+from local.settings import DEFAULT_KEEP, DEFAULT_PORT, DEFAULT_WAIT_SCALE
 from tests.docs.pages import code, table
 from tests.support.asl import ROOT, Loader
 
@@ -74,7 +74,11 @@ def variables() -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("variable", "default"),
-    [("STEPWORKS_PORT", DEFAULT_PORT), ("STEPWORKS_WAIT_SCALE", DEFAULT_WAIT_SCALE)],
+    [
+        ("STEPWORKS_PORT", DEFAULT_PORT),
+        ("STEPWORKS_WAIT_SCALE", DEFAULT_WAIT_SCALE),
+        ("STEPWORKS_KEEP", DEFAULT_KEEP),
+    ],
 )
 def test_a_variables_default_is_the_one_in_use(variable: str, default: float) -> None:
     assert VARIABLES[variable][1] == str(default)

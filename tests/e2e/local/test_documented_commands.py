@@ -51,6 +51,8 @@ NOT_RUN: dict[str, tuple[str, str]] = {
         "tests/docs/test_add_a_workflow.py does so in a copy that has the workflow",
         ".venv/bin/python -m pytest --version",
     ),
+    r"make load": ("takes minutes, and writes its figures to a document", ""),
+    r"make soak MINUTES=60": ("takes an hour", ""),
     r"make bench": ("takes minutes, and its numbers need a quiet machine", ""),
     r"make console( STAGE=dev( ALLOW_WRITES=1)?)?": ("serves until it is interrupted", ""),
     r".venv/bin/python -m console --stack other-stack": (
