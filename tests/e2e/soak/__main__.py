@@ -133,6 +133,7 @@ def report(
         "",
         f"It ran for {minutes:g} minutes: {items:,} items and {faults.total():,} faults "
         f"({', '.join(f'{count} {kind}' for kind, count in sorted(faults.items()))}). {verdict}",
+        "",
         *(f"- {problem}" for problem in result.problems),
         "",
         "| workflow | items | ended |",
