@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 STAGE ?= dev
+MINUTES ?= 60
 
 VENV := .venv
 PYTHON := $(VENV)/bin/python
@@ -18,7 +19,7 @@ RULES := tests/statemachines/test_*.py tests/template
 # Without byte code, each process compiles the tests and handlers again: seconds for each worker.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup setup-tests demo up down env test test-fast watch check faults bench deploy console clean
+.PHONY: help setup setup-tests demo up down env test test-fast watch check faults bench load soak deploy verify console clean
 
 help: ## list all commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,7 +45,7 @@ test: setup-tests ## run all tests
 	@$(PYTEST) tests/e2e tests/browser -m alone -n 0
 
 test-fast: $(VENV)/.ready-dev ## run the tests that need no server and no Node.js, without the slow ones
-	@$(PYTEST) $(FAST_SUITES) -m "not slow" -n $(WORKERS)
+	@$(PYTEST) $(FAST_SUITES) -m "not slow" -n $(WORKERS) --dist loadfile
 
 watch: $(VENV)/.ready-dev ## run a workflow's tests on every change: make watch WORKFLOW=sensor
 	@$(PYTHON) -m tests.watch $(WORKFLOW)
@@ -61,8 +62,17 @@ faults: $(VENV)/.ready-dev ## let every call to AWS fail in every way, and check
 bench: setup-tests ## run benchmarks: a table, and JSON in bench/results/
 	@$(PYTHON) -m bench
 
+load: setup-tests ## run the full load on the local AWS; write its figures to docs/reliability.md
+	@$(PYTEST) tests/e2e/load/test_load.py --full-load -n 0
+
+soak: setup-tests ## run mixed traffic with random faults: make soak MINUTES=60 (SEED=…: the same choices)
+	@$(PYTHON) -m tests.e2e.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
 deploy: setup ## deploy to your AWS account: make deploy STAGE=dev
 	@npx serverless deploy --stage $(STAGE)
+
+verify: $(VENV)/.ready-dev ## check a deployed stage from outside: make verify STAGE=dev (YES=1 for prod; CHECKS="a b": only these)
+	@$(PYTHON) -m ops verify --stage $(STAGE) $(if $(YES),--yes) $(CHECKS:%=--check %)
 
 console: setup ## serve the console of a deployed stage, read-only: make console STAGE=dev (ALLOW_WRITES=1)
 	@$(PYTHON) -m console --stage $(STAGE) --event-catalogue events/catalogue.yml $(if $(ALLOW_WRITES),--allow-writes)

@@ -8,7 +8,13 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
-_DENIED = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError")
+_DENIED = (
+    "AccessDenied",
+    "AccessDeniedException",
+    "UnauthorizedOperation",
+    "AuthorizationError",
+    "403",  # the response to a HEAD request has no body
+)
 _EXPIRED = (
     "ExpiredToken",
     "ExpiredTokenException",
@@ -23,6 +29,10 @@ _ABSENT = (
     "ResourceNotFoundException",
     "ResourceNotFound",
     "NotFound",
+    "NoSuchKey",
+    "NoSuchVersion",
+    "NoSuchBucket",
+    "MethodNotAllowed",  # the version of an object is the note that the object was deleted
     "404",
 )
 T = TypeVar("T")
@@ -141,7 +151,8 @@ def translated(service: str, operation: str, call: Callable[[], T]) -> T:
 def _of_client_error(service: str, operation: str, error: ClientError) -> ConsoleError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     message = str(error.response.get("Error", {}).get("Message", "")) or str(error)
-    action = f"{_IAM_PREFIX.get(service, service)}:{_api_name(operation)}"
+    name = _IAM_ACTION.get((service, operation)) or _api_name(operation)
+    action = f"{_IAM_PREFIX.get(service, service)}:{name}"
     if code in _DENIED:
         return NotAllowedError(
             f"No permission for {action}.",
@@ -160,6 +171,7 @@ def _of_client_error(service: str, operation: str, error: ClientError) -> Consol
 
 
 _IAM_PREFIX = {"stepfunctions": "states"}
+_IAM_ACTION = {("s3", "head_object"): "GetObject"}  # where it is not the operation's name
 
 
 def _api_name(operation: str) -> str:

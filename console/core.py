@@ -13,6 +13,7 @@ from console.logs import Logs
 from console.redaction import Redaction
 from console.runs import Runs
 from console.stack import Inventory, discover
+from console.table_items import TableKeys, read_table_keys
 from console.topology import FRESH, Reader, Rule, Topology
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ class Console:
         self._topology = Kept(
             lambda: self._reader.read(self.inventory), FRESH, lambda: self.on_change()
         )
+        self._table_keys = Kept(
+            lambda: read_table_keys(aws, self.inventory.of_kind("table")),
+            FRESH,
+            lambda: self.on_change(),
+        )
         self._event_log: EventLog | None = None
         self._runs: Runs | None = None
         self._lock = threading.Lock()
@@ -50,6 +56,7 @@ class Console:
 
     def _has_changed(self) -> None:
         self._topology.expire()
+        self._table_keys.expire()
         self.on_change()
 
     def prepare(self) -> None:
@@ -89,6 +96,10 @@ class Console:
     def topology_soon(self, seconds: float) -> Topology | None:
         """The same, or None if it has never been read and takes longer than that."""
         return self._topology.known or self._topology.soon(seconds)
+
+    def table_keys_soon(self, seconds: float) -> TableKeys | None:
+        """The keys of the stack's tables, or None if reading them takes longer than that."""
+        return self._table_keys.soon(seconds)
 
     def event_log(self) -> "EventLog | None":
         """The stack's event log, if it has one."""

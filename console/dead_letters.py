@@ -31,7 +31,6 @@ COUNTED_AGAIN = 2.0  # seconds between counts of letters
 OPEN = 60.0  # seconds after the last request for which the page counts as open
 LOOKED_AGAIN = 30.0  # seconds after which an open page's letters are read again in any case
 MOST = 500  # letters of a queue that a page gets
-_NAME = re.compile(r"dead-?_?letter|dlq|failure", re.IGNORECASE)
 
 
 @dataclass
@@ -112,8 +111,7 @@ class DeadLetters:
 
     def _find(self, topology: Topology) -> Iterator[Resource]:
         for resource in self.console.inventory.of_kind("queue"):
-            by_name = _NAME.search(resource.logical_id) or _NAME.search(resource.name)
-            if by_name or topology.takes_failures(f"queue/{resource.name}"):
+            if topology.holds_dead_letters(resource):
                 yield resource
 
     # -- Letters ----------------------------------------------------------------------------------

@@ -411,13 +411,14 @@ class EventLog:
             *entries,
         ]
 
-    def starting(self, run: str) -> Entry | None:
-        """The event that started a run, if the log knows it."""
-        for entry in self.of_run(run):
-            # It is kept by itself, or with the run if it has given the run its name.
-            if entry.job != run or entry.id == run.partition(":")[2]:
-                return entry
-        return None
+
+def starting(entries: Iterable[Entry], run: str) -> Entry | None:
+    """Of a run's events, the one that started it, if the log knows it."""
+    for entry in entries:
+        # It is kept by itself, or with the run if it has given the run its name.
+        if entry.job != run or entry.id == run.partition(":")[2]:
+            return entry
+    return None
 
 
 # -- What the list shows of a detail --------------------------------------------------------------
@@ -668,28 +669,6 @@ class Events:
             json.loads(rule.pattern), event, lambda pattern: self._test(pattern, event)
         ) | {"secretsHidden": entry.secrets_hidden}
 
-    def on_timeline(self, console: Console, run: Run) -> list[dict[str, Any]]:
-        """Rows of a run's timeline: its events by type, each a mark."""
-        log = self.log()
-        if log is None:
-            return []
-        by_kind: dict[tuple[str, str], list[Entry]] = {}
-        for entry in log.of_run(run.id):
-            if (entry.source, entry.type) != timeline.STATUS_CHANGE:
-                by_kind.setdefault((entry.source, entry.type), []).append(entry)
-        return [
-            {
-                "id": f"{EVENTS}/{source}/{kind}",
-                "group": EVENTS,
-                "label": kind,
-                "node": None,
-                "link": _link_to(entries, run).as_dict(),
-                "bars": [],
-                "marks": [{"at": one.at, "label": kind} for one in entries[:MOST]],
-            }
-            for (source, kind), entries in by_kind.items()
-        ]
-
     # -- Sending ----------------------------------------------------------------------------------
 
     def buses(self) -> list[str]:
@@ -798,6 +777,26 @@ class Events:
         return str(result["EventId"])
 
 
+def on_timeline(entries: Iterable[Entry], run: Run) -> list[dict[str, Any]]:
+    """Rows of a run's timeline: its events by type, each a mark."""
+    by_kind: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        if (entry.source, entry.type) != timeline.STATUS_CHANGE:
+            by_kind.setdefault((entry.source, entry.type), []).append(entry)
+    return [
+        {
+            "id": f"{EVENTS}/{source}/{kind}",
+            "group": EVENTS,
+            "label": kind,
+            "node": None,
+            "link": _link_to(of_kind, run).as_dict(),
+            "bars": [],
+            "marks": [{"at": one.at, "label": kind} for one in of_kind[:MOST]],
+        }
+        for (source, kind), of_kind in by_kind.items()
+    ]
+
+
 def _link_to(entries: list[Entry], run: Run) -> Link:
     """To one event, or to the list of several."""
     first = entries[0]
@@ -810,7 +809,6 @@ def routes(server: Server) -> list[Route]:
     events = Events(server, Catalogue.read(server.console.catalogue))
     server.poller.counters.append(events.count)
     server.poller.readers.append(events.news)
-    server.contributions["events"] = events.on_timeline
     return [
         server.get("events", events.listed),
         server.get("events/samples", events.samples),

@@ -47,12 +47,15 @@ class Hops:
         definition: Definition,
         found: RunLog,
         topology: Topology | None,
+        entries: list[Entry],
     ) -> list[Hop]:
-        """The hops of a run, in the order in which they start. Fewer without a topology."""
-        log = console.event_log()
-        if log is None:
+        """The hops of a run, in the order in which they start. Fewer without a topology.
+
+        `entries`: the run's events, oldest first.
+        """
+        if not entries:
             return []
-        entries = log.of_run(run.id)[:MOST]
+        entries = entries[:MOST]
         lines = sum(len(one.lines) for one in found.invocations)
         state = len(entries), lines, run.status, topology is None
         rules = topology.rules if topology else []

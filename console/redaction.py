@@ -42,7 +42,8 @@ _IN_TEXT = (
     re.compile(r"(?i)\b((?:Bearer|Basic)\s+)[\w.~+/=-]{8,}"),
     # A field in a text that is not JSON as a whole: a log line, the `repr` of an event.
     re.compile(
-        r"(?i)((?:token|secret|password|authorization)[\w-]{0,64}\\{0,8}[\"']?\s{0,8}[:=]\s{0,8}\\{0,8}[\"'])"
+        r"(?i)((?:token|secret|passw(?:or)?d|authorization|(?:api|private)[-_]?key)"
+        r"[\w-]{0,64}\\{0,8}[\"']?\s{0,8}[:=]\s{0,8}\\{0,8}[\"'])"
         r"(?!•{6})[^\"'\\]+"
     ),
     re.compile(rf"(?i)((?:token|password|secret)\s*=\s*)(?![\"'\\]){_VALUE}"),
@@ -50,13 +51,13 @@ _IN_TEXT = (
 _HASH_OF_TOKEN = re.compile("token:[0-9a-f]{16}")
 # Every text that a pattern above finds something in has one of these. It is quicker to look first.
 _HINTS = (
-    *("token", "secret", "password", "authorization", "signature", "credential", "accesskey"),
+    *("token", "secret", "passw", "authorization", "signature", "credential", "accesskey"),
+    *("apikey", "api-key", "api_key", "privatekey", "private-key", "private_key"),
     *("bearer", "basic", "?", "&", "#"),
 )
 # A text without any of these has no field with a secret's name either.
 _SUSPECT = (
     *_HINTS,
-    *("passw", "apikey", "api-key", "api_key", "privatekey", "private-key", "private_key"),
     *("cookie", "x-amz-"),
 )
 _ESCAPED = re.compile(r'\\[^"\\]')  # in JSON: a letter that only a reader of JSON can tell

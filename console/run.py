@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.routing import Route
 
-from console import copy_as_test, timeline
+from console import copy_as_test, events, timeline
 from console.aws import (
     BadRequestError,
     ConsoleError,
@@ -29,6 +29,7 @@ from console.history import (
     FAILED,
     RUNNING,
     SUCCEEDED,
+    WAITING,
     Attempt,
     History,
     Inside,
@@ -40,12 +41,13 @@ from console.history import (
     text,
 )
 from console.hops import Hops
-from console.links import Link, left_behind, trigger
+from console.links import Link, left_behind, puts_items, trigger
 from console.logs import Invocation, RunLog, selected
 from console.polling import now
 from console.redaction import Keyed
 from console.runs import Recording, Run, machine_name, run_id
-from console.topology import METHODS, RULES, Topology
+from console.table_items import TableKeys
+from console.topology import METHODS, RULES
 from console.values import parsed
 from console.waiting import open_callbacks
 from console.web import Server, prefers_soon
@@ -131,24 +133,27 @@ class Page:
         found, log_complete = self._log(console, run, recording, deadline)
         started = self._children(console, run, recording, problems, deadline)
         children = started.all()
-        started_by = parent(console, described, problems)
+        started_in = parent(console, described, problems)
         topology = console.topology_soon(remaining(deadline))
         if topology is not None:  # they say what has started it
             problems += [one for one in topology.problems if one["what"] in (RULES, METHODS)]
-        hops = self._hops(console, run, recording, found, topology, problems)
-        rows: list[dict[str, Any]] = []
+        entries = _events(console, run, problems)
+        hops = self.hops.of(console, run, recording.definition, found, topology, entries)
+        rows = events.on_timeline(entries, run)
         for what, contribute in self.server.contributions.items():
             try:
                 rows += contribute(console, run)
             except ConsoleError as error:
                 add_problem(problems, what, error)
-        triggers = trigger(console, described, found, topology)
+        started_by = events.starting(entries, run.id)
+        triggers = trigger(console, described, found, topology, started_by)
         remains = self._remains(console, run, problems)
+        keys = self._keys(console, recording, problems, deadline)
         with recording.lock:
             seen = recording.history
             states = seen.summaries()
             drawn = timeline.build(seen, found.invocations, _titles(console), now(), hops)
-            made = {link.href or link.label: link for link in left_behind(console, seen, run.name)}
+            made = left_behind(console, seen, run.name, topology, keys)
             answer = {
                 "run": run.summary()
                 | {
@@ -160,7 +165,7 @@ class Page:
                     else None,
                     "error": described.get("error") or seen.error,
                     "cause": described.get("cause") or seen.cause,
-                    "parent": started_by,
+                    "parent": started_in,
                 },
                 "graph": recording.definition.graph(),
                 "payload": payload(seen),
@@ -180,7 +185,10 @@ class Page:
             "timeline": drawn,
             "trigger": [link.as_dict() for link in triggers],
             # What other pages know says it better.
-            "leftBehind": [link.as_dict() for link in (made | remains).values()],
+            "leftBehind": [
+                link.as_dict()
+                for link in ({one.href or one.label: one for one in made} | remains).values()
+            ],
             "children": [child.summary() for child in children],
             "canStop": run.running and console.writable,
             "canRedrive": described.get("redriveStatus") == "REDRIVABLE" and console.writable,
@@ -248,7 +256,7 @@ class Page:
                     *_facts_of_node(console, node),
                     *_facts(console, recording.history, visit, mine),
                 ],
-                "note": note(visit, now()),
+                "note": note(visit),
                 "input": parsed(visit.input),
                 "output": parsed(visit.output),
                 "parameters": parsed(visit.attempts[-1].parameters) if visit.attempts else None,
@@ -301,22 +309,6 @@ class Page:
             self.server.background.submit(started.read).add_done_callback(tell)
         return started
 
-    def _hops(
-        self,
-        console: Console,
-        run: Run,
-        recording: Recording,
-        found: RunLog,
-        topology: Topology | None,
-        problems: list[dict[str, Any]],
-    ) -> list[timeline.Hop]:
-        """What functions made of the run's events, if the event log can be read."""
-        try:
-            return self.hops.of(console, run, recording.definition, found, topology)
-        except ConsoleError as error:
-            add_problem(problems, "events", error)
-            return []
-
     def _remains(
         self, console: Console, run: Run, problems: list[dict[str, Any]]
     ) -> dict[str, Link]:
@@ -328,6 +320,26 @@ class Page:
             except ConsoleError as error:
                 add_problem(problems, what, error)
         return found
+
+    def _keys(
+        self,
+        console: Console,
+        recording: Recording,
+        problems: list[dict[str, Any]],
+        deadline: float,
+    ) -> TableKeys | None:
+        """What names the items that the run has put, if that is known in time."""
+        with recording.lock:
+            if not puts_items(recording.history):
+                return None
+        try:
+            keys = console.table_keys_soon(remaining(deadline))
+        except ConsoleError as error:
+            add_problem(problems, "keys of tables", error)
+            return None
+        if keys is not None:
+            problems += keys.problems
+        return keys
 
     def _tell_of(self, run: Run) -> None:
         """Pages that show the run fetch it again."""
@@ -358,6 +370,16 @@ class Page:
 
             reading.add_done_callback(tell)
             return known or RunLog(), False
+
+
+def _events(console: Console, run: Run, problems: list[dict[str, Any]]) -> list[events.Entry]:
+    """The run's events, if the stack has an event log that can be read."""
+    try:
+        log = console.event_log()
+        return log.of_run(run.id) if log is not None else []
+    except ConsoleError as error:
+        add_problem(problems, "events", error)
+        return []
 
 
 def until_answer(request: Request) -> float:
@@ -493,26 +515,48 @@ def _facts(
     return facts
 
 
-def note(visit: Visit, at: int) -> dict[str, Any] | None:
-    """What one wants to know first: why it waits, what its error is."""
-    status = visit.status
-    if status == "waiting":
+def note(visit: Visit) -> dict[str, Any] | None:
+    """What one wants to know first: why it waits, what its error is.
+
+    A sentence, with since when that is so, or with what happened when: {"what": "Failed", "at": …}.
+    """
+    if visit.status == WAITING:
         since = visit.waiting_since or visit.entered_at
-        what = "Waiting" if visit.node.type == "Wait" else "Waiting for a callback"
-        times_out = visit.times_out_at()
         if visit.node.type == "Wait":
-            return {"status": status, "text": what, "since": since, "timesOutAt": None}
-        said = what if times_out else f"{what}. It has no timeout of its own"
-        return {"status": status, "text": said, "since": since, "timesOutAt": times_out}
-    if status in (FAILED, CAUGHT) and visit.error:
+            return _note(visit, "Waiting", since=since)
+        times_out = visit.times_out_at()
+        more = None if times_out else "It has no timeout of its own."
+        found = _note(visit, "Waiting for a callback", since=since, more=more)
+        return found | {"timesOutAt": times_out}
+    if visit.status in (FAILED, CAUGHT) and visit.error:
         cause = message(visit.cause)
         said = f"{visit.error}: {cause}" if cause else visit.error
-        return {"status": status, "text": said, "since": visit.exited_at, "timesOutAt": None}
-    if status == RUNNING and visit.attempts and visit.attempts[-1].status == FAILED:
+        what = "Failed" if visit.status == FAILED else "Caught"
+        return _note(visit, said, what=what, at=visit.exited_at)
+    if visit.status == RUNNING and visit.attempts and visit.attempts[-1].status == FAILED:
         last = visit.attempts[-1]
-        said = f"Attempt {last.n} failed: {last.error}. Another one follows"
-        return {"status": status, "text": said, "since": last.stopped_at, "timesOutAt": None}
+        said, more = f"Attempt {last.n}: {last.error}", "Another attempt follows."
+        return _note(visit, said, what="Failed", at=last.stopped_at, more=more)
     return None
+
+
+def _note(
+    visit: Visit,
+    said: str,
+    since: int | None = None,
+    what: str | None = None,
+    at: int | None = None,
+    more: str | None = None,
+) -> dict[str, Any]:
+    happened = {"what": what, "at": at} if what and at is not None else None
+    return {
+        "status": visit.status,
+        "text": said,
+        "since": since,
+        "happened": happened,
+        "more": more,
+        "timesOutAt": None,
+    }
 
 
 # -- Items of a Map -------------------------------------------------------------------------------

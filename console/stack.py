@@ -79,12 +79,14 @@ class Inventory:
     def of_kind(self, kind: str) -> tuple[Resource, ...]:
         return self.resources.get(kind, ())
 
+    def resource(self, kind: str, name: str) -> Resource | None:
+        """The resource of the stack with this name."""
+        return next((one for one in self.of_kind(kind) if one.name == name), None)
+
     def title(self, kind: str, name: str) -> str:
         """The title of a resource by its name; the name itself if it is not of this stack."""
-        for resource in self.of_kind(kind):
-            if resource.name == name:
-                return resource.title
-        return title(name, self.stack)
+        found = self.resource(kind, name)
+        return found.title if found else title(name, self.stack)
 
 
 def discover(aws: Aws, stack: str) -> Inventory:

@@ -22,6 +22,7 @@ from console.values import strings
 FRESH = 60.0  # seconds until the connections are read again while somebody looks
 DEFAULT_BUS = "default"
 RULES, METHODS = "rules", "methods of APIs"  # in `Topology.problems`
+_DEAD_LETTERS = re.compile(r"dead-?_?letter|dlq|failure", re.IGNORECASE)
 SHORTEST_NAME = 6  # characters of a name that is looked for among a function's variables
 PARTS = (
     "api",
@@ -106,8 +107,17 @@ class Topology:
         """Whether something of the stack sends its failures there."""
         return any(one.kind == "fails" for one in self.leading_to(part))
 
+    def holds_dead_letters(self, queue: Resource) -> bool:
+        """Whether a queue is for what could not be delivered or processed."""
+        return names_dead_letters(queue) or self.takes_failures(f"queue/{queue.name}")
+
     def from_(self, part: str) -> list[Connection]:
         return [one for one in self.connections if one.source == part]
+
+
+def names_dead_letters(queue: Resource) -> bool:
+    """Whether a queue's name says that it is for dead letters."""
+    return bool(_DEAD_LETTERS.search(queue.logical_id) or _DEAD_LETTERS.search(queue.name))
 
 
 class Names:

@@ -69,7 +69,7 @@ _HEADERS = {
 }
 
 Endpoint = Callable[[Console, Request], Any]
-# What another page knows of a run, such as its events: rows of the timeline.
+# What another page knows of a run, such as its mails: rows of the timeline.
 Contribution = Callable[[Console, Run], list[dict[str, Any]]]
 # What another page knows a run to have left behind, such as its mails.
 Remains = Callable[[Console, Run], list[Link]]
@@ -343,9 +343,18 @@ def _follows_a_link(request: Request) -> bool:
 
 def _pages(server: Server) -> list[Route]:
     """The routes of all pages below api/."""
-    from console import architecture, dead_letters, events, inbox, run, waiting, workflows
+    from console import (
+        architecture,
+        dead_letters,
+        events,
+        inbox,
+        run,
+        storage,
+        waiting,
+        workflows,
+    )
 
-    pages = (run, events, waiting, inbox, dead_letters, workflows, architecture)
+    pages = (run, events, waiting, inbox, dead_letters, workflows, architecture, storage)
     return [route for page in pages for route in page.routes(server)]
 
 

@@ -28,7 +28,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import FakeKey, s3_backends
 from moto.ses.models import ses_backends
 
-from faults import plain_http, stack
+from faults import aws_http, plain_http, stack
 from faults.address import Case
 from faults.delivery import Deliveries, EventBuses, Queues
 from faults.functions import Functions
@@ -230,6 +230,13 @@ def machinery() -> Iterator[None]:
         stack_of_patches.enter_context(between_functions_and_aws(lambda: _current[-1].network))
         stack_of_patches.enter_context(
             plain_http.through(lambda: _current[-1].network, lambda: _current[-1].s3)
+        )
+        stack_of_patches.enter_context(
+            aws_http.through(
+                lambda: _current[-1].network,
+                lambda: _current[-1].s3,
+                lambda: _current[-1].dynamodb,
+            )
         )
         stack_of_patches.enter_context(inherited_by_threads())
         stack_of_patches.enter_context(patch.object(RuleContext, "getText", _kept_text))

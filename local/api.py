@@ -10,11 +10,10 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from local.aws import Aws
-from local.settings import REGION
+from local.aws import Deployment
 
 TIMEOUT_SECONDS = 30
-ROOT = Credentials("test", "test")  # of the local account, with all permissions
+OWN = Credentials("", "")  # stands for the deployment's own
 
 
 @dataclass(frozen=True)
@@ -31,12 +30,12 @@ class Response:
 
 
 def call(
-    aws: Aws,
+    aws: Deployment,
     method: str,
     path: str,
     body: Any = None,
     *,
-    credentials: Credentials | None = ROOT,
+    credentials: Credentials | None = OWN,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Send a request to a path below ApiUrl. `credentials=None` leaves it unsigned.
@@ -49,7 +48,8 @@ def call(
         method, aws.outputs["ApiUrl"] + path, {**default_headers, **(headers or {})}, data
     )
     if credentials is not None:
-        SigV4Auth(credentials, "execute-api", REGION).add_auth(request)
+        signer = aws.credentials if credentials is OWN else credentials
+        SigV4Auth(signer, "execute-api", aws.region).add_auth(request)
     response = requests.request(
         method,
         request.url,
@@ -58,4 +58,7 @@ def call(
         allow_redirects=False,
         timeout=TIMEOUT_SECONDS,
     )
+    if aws.record:
+        responded = {"status": response.status_code, "text": response.text}
+        aws.record(f"{method} {path.partition('?')[0]}", {"body": data}, responded)
     return Response(response.status_code, response.headers, response.text)

@@ -99,6 +99,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "GATEWAY_PORT": str(settings.port),
         "MINISTACK_REGION": REGION,
         "SFN_WAIT_SCALE": str(settings.wait_scale),
+        "STEPWORKS_KEEP": str(settings.keep),
         # Lambda's pause before it retries a failed event: one minute, then twice as long.
         "LAMBDA_ASYNC_RETRY_BASE_SECONDS": str(60 * settings.wait_scale),
         "LAMBDA_ASYNC_RETRY_MAX_SECONDS": str(300 * settings.wait_scale),
@@ -110,6 +111,9 @@ def _environment(settings: Settings) -> dict[str, str]:
         "STATE_DIR": str(settings.directory / "tmp" / "state"),
         "S3_DATA_DIR": str(settings.directory / "tmp" / "s3"),
         "PYTHONPATH": str(ROOT),
+        # A server with hundreds of threads: glibc would give them 8 heaps for each processor, and
+        # what is free in one cannot be used by a thread of another.
+        "MALLOC_ARENA_MAX": "2",
         "PYTHONUNBUFFERED": "1",
         "LOG_LEVEL": "INFO",
     }

@@ -8,10 +8,13 @@ from local.errors import LocalError
 
 ROOT = Path(__file__).resolve().parent.parent
 REGION = "us-east-1"
+SERVICE = "stepworks"
 STAGE = "local"
-STACK = f"stepworks-{STAGE}"
+STACK = f"{SERVICE}-{STAGE}"
 DEFAULT_PORT = 4566
 DEFAULT_WAIT_SCALE = 0.01
+DEFAULT_KEEP = 3000
+MAX_KEEP = 1_000_000
 
 
 def own_folder() -> Path:
@@ -28,6 +31,7 @@ class Settings:
 
     port: int = DEFAULT_PORT
     wait_scale: float = DEFAULT_WAIT_SCALE  # factor for Wait states and for pauses between retries
+    keep: int = DEFAULT_KEEP  # executions, events, mails … that it remembers
 
     @classmethod
     def from_environment(cls) -> "Settings":
@@ -46,7 +50,13 @@ class Settings:
                 f"STEPWORKS_WAIT_SCALE is {scale!r}: it must be a number from 0 (no waiting) "
                 "to 1 (real time)."
             )
-        return cls(int(port), wait_scale)
+        keep = os.environ.get("STEPWORKS_KEEP") or str(DEFAULT_KEEP)
+        if not (keep.isascii() and keep.isdigit()) or not 1 <= int(keep) <= MAX_KEEP:
+            raise LocalError(
+                f"STEPWORKS_KEEP is {keep!r}: it must be a number of executions from 1 to "
+                f"{MAX_KEEP}."
+            )
+        return cls(int(port), wait_scale, int(keep))
 
     @property
     def endpoint(self) -> str:

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode, urlsplit
-from uuid import uuid4
 
 from local import api
-from local.aws import Aws, until
+from local.aws import Deployment, until
 from local.errors import LocalError
 
 COMPLETING_FUNCTIONS = (  # the functions that complete the machine's tasks
@@ -24,9 +23,9 @@ FORM_HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class Signing:
-    """Documents to sign on one local AWS."""
+    """Documents to sign on one deployment."""
 
-    def __init__(self, aws: Aws) -> None:
+    def __init__(self, aws: Deployment) -> None:
         self.aws = aws
         self.machine = aws.outputs["SignatureStateMachineArn"]
 
@@ -101,7 +100,7 @@ class Signing:
                 if state.get("Resource", "").endswith(".waitForTaskToken"):
                     state["TimeoutSeconds"] = seconds
                     state["Parameters"]["Payload"]["timeoutSeconds"] = seconds
-        name = f"signature-{uuid4().hex[:8]}"
+        name = self.aws.name()
         copy = states.create_state_machine(
             name=name, definition=json.dumps(definition), roleArn=deployed["roleArn"]
         )["stateMachineArn"]

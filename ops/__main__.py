@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from ops import dlq, take_back
+from ops import dlq, take_back, verify
 from ops.account import account_of
 from ops.errors import OpsError
 
-COMMANDS = {"dlq": dlq, "take-back": take_back}
+COMMANDS = {"dlq": dlq, "take-back": take_back, "verify": verify}
 
 
 def main() -> int:

@@ -190,13 +190,16 @@ class DeadLetterQueue:
         for letter in letters:
             try:
                 result, execution = self._send_to_target(letter)
-                self._sqs.delete_message(QueueUrl=self.url, ReceiptHandle=letter.receipt)
+                self.delete(letter)
             except OpsError as error:
                 yield Redriven(letter, False, str(error))
             except (BotoCoreError, ClientError) as error:
                 yield Redriven(letter, False, f"The request to AWS failed: {error}")
             else:
                 yield Redriven(letter, True, result, execution)
+
+    def delete(self, letter: DeadLetter) -> None:
+        self._sqs.delete_message(QueueUrl=self.url, ReceiptHandle=letter.receipt)
 
     def _find(
         self,

@@ -1,6 +1,7 @@
 """One local AWS for the whole run, shared by all workers, started when the first test asks."""
 
 import fcntl
+import gc
 import json
 import os
 import shutil
@@ -15,10 +16,10 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 
 from local import deploy, process
-from local.aws import Aws
+from local.aws import Aws, Deployment
 from local.errors import LocalError
 from local.settings import ROOT, Settings
-from tests.support import garbage, library_caches, packaged
+from tests.support import checks, garbage, library_caches, packaged
 from tests.support.packaged import Package
 
 RUN_DIRECTORY = "STEPWORKS_TEST_RUN"
@@ -33,7 +34,17 @@ hypothesis_settings.load_profile("any machine")
 WITH_FRAMEWORK = ("template", "e2e", "browser")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    checks.add_options(parser)
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("stage"):
+        library_caches.share()
+        os.environ["STAGE"] = "test"  # as below
+        if not hasattr(config, "workerinput"):
+            config.pluginmanager.register(checks.Outcomes(config))
+        return
     if not _framework_is_installed() and any(map(_needs_framework, config.args)):
         suites = ", ".join(f"tests/{suite}" for suite in WITH_FRAMEWORK)
         raise pytest.UsageError(
@@ -47,8 +58,18 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_owner] = True
 
 
-def pytest_collection_finish() -> None:
-    garbage.collect_less_often()
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    checks.select(config, items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[object]:
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        garbage.collect_less_often()
+        gc.enable()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -96,8 +117,11 @@ def server() -> Aws:
 
 
 @pytest.fixture(scope="session")
-def aws(server: Aws) -> Aws:
-    """The deployed service on the local AWS of this test run."""
+def aws(request: pytest.FixtureRequest) -> Deployment:
+    """The deployed service: on the local AWS of this test run, or the stage of `--stage`."""
+    if request.config.getoption("stage"):
+        return checks.deployment(request.config)
+    server: Aws = request.getfixturevalue("server")
     directory = Path(os.environ[RUN_DIRECTORY])
     with _locked(directory / "deploy-lock"), _fails_once(directory / "deployment-failed"):
         if not (directory / "deployed").exists():

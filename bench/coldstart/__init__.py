@@ -38,7 +38,7 @@ RUNTIME = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py", 
 LIMITS = {"processFile": 110, "processSegment": 110, "images": 300}
 LIMITS_BY_CLIENTS = {0: 80, 1: 240}
 # Functions that do not prepare the clients that every invocation needs.
-NOT_PREPARED = {"processFile": ("dynamodb", "s3")}
+NOT_PREPARED = {"processSegment": ("s3",)}
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",

@@ -10,12 +10,14 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from bench.images.cases import BATCH_SIZES
 from bench.images.servers import LATENCY, running
 
 TITLE = "images: from the web into S3"
@@ -28,6 +30,8 @@ WAYS = {
 }
 IMAGES = {1: 50, 5: 250, 50: 1000}  # by concurrency
 BASELINE = "threads"
+IN_BATCHES = 200  # images that are downloaded in batches of each size
+MEMORY_GB = 1  # of downloadBatch
 
 
 def run(console: Console, *, quick: bool) -> dict[str, Any]:
@@ -45,6 +49,10 @@ def run(console: Console, *, quick: bool) -> dict[str, Any]:
                     f"Round {number + 1} of {rounds}: {WAYS[way]}, {concurrency} at once …"
                 )
                 measurements[way, concurrency].append(_measured(way, concurrency, servers, own_cpu))
+        status.update("Batches of several sizes …")
+        batches = _batch_sizes(
+            lambda way, concurrency, images: _measured(way, concurrency, servers, own_cpu, images)
+        )
     rows = [_row(way, concurrency, measurements[way, concurrency]) for way, concurrency in cases]
     for row in rows:
         base = next(
@@ -55,11 +63,47 @@ def run(console: Console, *, quick: bool) -> dict[str, Any]:
         row["ratio"] = row["images_per_second"] / base["images_per_second"]
         row["cpu_ratio"] = row["images_per_cpu_second"] / base["images_per_cpu_second"]
     console.print(_table(rows))
-    return {"latency_seconds": LATENCY, "rounds": rounds, "baseline": BASELINE, "rows": rows}
+    console.print(_batches_table(batches))
+    return {
+        "latency_seconds": LATENCY,
+        "rounds": rounds,
+        "baseline": BASELINE,
+        "rows": rows,
+        "batches": batches,
+    }
+
+
+def _batch_sizes(measured: Callable[[str, int, int], dict[str, float]]) -> list[dict[str, Any]]:
+    """One function that downloads the same images in smaller or larger batches."""
+    rows = []
+    for size in BATCH_SIZES:
+        one = measured(f"batches_of_{size}", size, IN_BATCHES)
+        rows.append(
+            {
+                "batch_size": size,
+                "images_per_second": round(IN_BATCHES / one["seconds"], 1),
+                "images_per_cpu_second": round(IN_BATCHES / one["cpu"], 1),
+                "seconds_a_batch": round(one["seconds"] / IN_BATCHES * size, 3),
+                "gb_seconds_for_1000": round(one["seconds"] / IN_BATCHES * 1000 * MEMORY_GB, 1),
+            }
+        )
+    return rows
+
+
+def _batches_table(rows: list[dict[str, Any]]) -> Table:
+    headings = [name.replace("_", " ") for name in rows[0]]
+    table = Table(*headings, title="downloadBatch by the size of batches", box=box.SIMPLE)
+    for row in rows:
+        table.add_row(*map(str, row.values()))
+    return table
 
 
 def _measured(
-    way: str, concurrency: int, servers: tuple[str, str], cpu: int | None
+    way: str,
+    concurrency: int,
+    servers: tuple[str, str],
+    cpu: int | None,
+    images: int | None = None,
 ) -> dict[str, float]:
     command = [
         sys.executable,
@@ -67,7 +111,7 @@ def _measured(
         "bench.images.cases",
         way,
         str(concurrency),
-        str(IMAGES[concurrency]),
+        str(images or IMAGES[concurrency]),
         *servers,
     ]
     if cpu is not None:

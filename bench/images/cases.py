@@ -10,8 +10,11 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from math import ceil
 from typing import Any
 
+BATCH_SIZES = (5, 10, 25, 50)
 REMAINING_MS = 900_000  # of the Lambda's time
 
 
@@ -95,8 +98,13 @@ def aiohttp(concurrency: int, urls: list[str], s3: str) -> Callable[[], None]:
     return lambda: asyncio.run(download_all())
 
 
-def download_batch(concurrency: int, urls: list[str], s3: str) -> Callable[[], None]:
-    """The Lambda function itself, warm: plan from S3, checks, retries, limits and report."""
+def download_batch(
+    concurrency: int, urls: list[str], s3: str, *, batch_size: int | None = None
+) -> Callable[[], None]:
+    """The Lambda function itself, warm: plan from S3, checks, retries, limits and report.
+
+    It is called for one batch after the other; by default, all images are one batch.
+    """
     os.environ |= {
         "RUNS_BUCKET": "runs",
         "IMAGES_BUCKET": "images",
@@ -104,6 +112,7 @@ def download_batch(concurrency: int, urls: list[str], s3: str) -> Callable[[], N
         "READ_SECONDS": "10",
         "ITEM_SECONDS": "120",
         "ALLOW_PRIVATE_HOSTS": "true",
+        "STAGE": "bench",
         "LOG_LEVEL": "ERROR",
         "POWERTOOLS_METRICS_DISABLED": "true",
     }
@@ -111,17 +120,17 @@ def download_batch(concurrency: int, urls: list[str], s3: str) -> Callable[[], N
     from handlers.images.plan import Plan
     from handlers.images.run import PLAN, Run
 
-    def invoke(name: str, batch_urls: list[str]) -> None:
-        base, paths = batch_urls[0].rpartition("/")[0], [_key(url) for url in batch_urls]
+    def run(name: str, urls: list[str]) -> None:
+        base, paths = urls[0].rpartition("/")[0], [_key(url) for url in urls]
         execution = f"arn:aws:states:us-east-1:123456789012:execution:bench:{name}"
-        Run("runs", execution).save(
-            PLAN, Plan(base, tuple(paths), concurrency, len(paths)).as_document()
-        )
-        result = handler({"execution": execution, "batch": 0}, _Context())
-        assert result["succeeded"] == len(batch_urls), result
+        size = batch_size or len(paths)
+        Run("runs", execution).save(PLAN, Plan(base, tuple(paths), concurrency, size).as_document())
+        batches = range(ceil(len(paths) / size))
+        results = [handler({"execution": execution, "batch": n}, _Context()) for n in batches]
+        assert sum(result["succeeded"] for result in results) == len(paths), results
 
-    invoke("warm-up", urls[:2])
-    return lambda: invoke("measured", urls)
+    run("warm-up", urls[:2])
+    return lambda: run("measured", urls)
 
 
 class _Context:
@@ -140,7 +149,7 @@ def _key(url: str) -> str:
 
 WAYS: dict[str, Any] = {
     way.__name__: way for way in (one_by_one, threads, session, aiohttp, download_batch)
-}
+} | {f"batches_of_{size}": partial(download_batch, batch_size=size) for size in BATCH_SIZES}
 
 
 def main() -> None:

@@ -34,17 +34,17 @@ export function Graph({ graph, states = {}, selected, onSelect, active = null, t
     return () => observer.disconnect();
   }, [table]);
 
-  // Keep what is selected, or else what runs now, in sight.
+  // Keep what is selected, or else what runs now, in sight. Of neither, begin at the first state.
   const target = selected ?? (follow ? active : null);
+  const begun = useRef(null); // the drawing that has been shown from its beginning
   useEffect(() => {
-    const node = placed.nodes.find(({ id }) => id === target);
-    if (!node || !view.current) return;
-    const box = view.current;
-    const [x, y] = [(node.x + node.width / 2 + MARGIN) * scale, (node.y + NODE_HEIGHT / 2 + MARGIN) * scale];
-    const inside = x > box.scrollLeft + 40 && x < box.scrollLeft + box.clientWidth - 40
-      && y > box.scrollTop + 30 && y < box.scrollTop + box.clientHeight - 30;
-    if (!inside) box.scrollTo({ left: x - box.clientWidth / 2, top: y - box.clientHeight / 2 });
-  }, [target, scale, placed]);
+    if (!room || !view.current) return;
+    const drawing = typeof zoom === "string" ? `${key} ${scale} ${table}` : begun.current;
+    const first = drawing !== begun.current ? firstState(graph) : null;
+    begun.current = drawing;
+    const node = placed.nodes.find(({ id }) => id === (target ?? first));
+    if (node) scrollTo(view.current, node, scale);
+  }, [target, scale, placed, table, room === null]);
 
   useZoomAndPan(view, scale, setZoom, table);
 
@@ -86,6 +86,20 @@ export function Graph({ graph, states = {}, selected, onSelect, active = null, t
           </svg>
         </div>`}
   </section>`;
+}
+
+function firstState({ nodes, edges }) {
+  const start = nodes.find(({ type }) => type === "Start");
+  return edges.find(({ from }) => from === start?.id)?.to ?? null;
+}
+
+/** Scroll so that the whole of a node is in sight, if it is not. */
+function scrollTo(box, { x, y, width }, scale) {
+  const [left, top] = [(x + MARGIN) * scale, (y + MARGIN) * scale];
+  const [right, bottom] = [left + width * scale, top + NODE_HEIGHT * scale];
+  const inside = left >= box.scrollLeft && right <= box.scrollLeft + box.clientWidth
+    && top >= box.scrollTop && bottom <= box.scrollTop + box.clientHeight;
+  if (!inside) box.scrollTo({ left: (left + right - box.clientWidth) / 2, top: (top + bottom - box.clientHeight) / 2 });
 }
 
 export const clip = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);

@@ -18,7 +18,7 @@ export function JsonView({ value, label = "JSON", copy = true }) {
 function Node({ name, value, depth, last }) {
   const nested = value !== null && typeof value === "object";
   const entries = nested ? Object.entries(value) : [];
-  const [open, setOpen] = useState(depth < OPEN_DEPTH && entries.length <= CHUNK);
+  const [open, setOpen] = useState(depth === 0 || (depth < OPEN_DEPTH && entries.length <= CHUNK));
   const [shown, setShown] = useState(CHUNK);
   const key = name !== undefined && html`<span class="json-key">${JSON.stringify(name)}</span>: `;
   const comma = last ? "" : ",";

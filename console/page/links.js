@@ -3,11 +3,16 @@
 import { clock, exact } from "./time.js";
 import { html } from "./view.js";
 
+const LONGEST = 38; // characters of an object's name: how it ends says more than its bucket
+
 export function Link({ link }) {
-  const title = [link.label, link.at && exact(link.at)].filter(Boolean).join("\n");
-  return link.href
-    ? html`<a class="link-label" href=${link.href} title=${title}>${link.label}</a>`
-    : html`<span class="link-label" title=${title}>${link.label}</span>`;
+  const { label, href, kind } = link;
+  const title = [label, link.at && exact(link.at)].filter(Boolean).join("\n");
+  const long = kind === "object" && label.length > LONGEST;
+  const text = long ? `${label.slice(0, 12)}…${label.slice(13 - LONGEST)}` : label;
+  return href
+    ? html`<a class="link-label" href=${href} title=${title}>${text}</a>`
+    : html`<span class="link-label" title=${title}>${text}</span>`;
 }
 
 /** "1 mail, 2 rows": many of a kind are folded into one that opens. */

@@ -3,6 +3,7 @@
 import { get, path, useData } from "./api.js";
 import { statusOf, StatusIcon } from "./icons.js";
 import { grouped } from "./numbers.js";
+import { Problems } from "./problems.js";
 import { address as urlOf } from "./router.js";
 import { Empty, Failure, Loading } from "./states.js";
 import { Table } from "./table.js";
@@ -66,12 +67,13 @@ export function MapItems({ id, node, revision, item, onSelect }) {
       </select>
       ${shown && html`<span class="muted number" role="status">${grouped(shown.total)} items</span>`}
     </div>
+    <${Problems} problems=${shown?.problems} />
     ${error && !data
       ? html`<${Failure} error=${error} retry=${reload} what="the items" />`
       : !shown
         ? html`<${Loading} what="items" />`
         : items.length
           ? html`<${Table} label="Items" noun="item" keys=${false} columns=${COLUMNS} rows=${items} rowKey=${(one) => one.run ?? one.index} href=${items[0].run && ((one) => urlOf(["runs", one.run]))} select=${(one) => onSelect(one.index)} selected=${item} onEnd=${more} />`
-          : html`<${Empty} title=${asked.text || asked.status ? "No item matches" : "No items yet"} />`}
+          : html`<${Empty} title=${asked.text || asked.status ? "No item matches" : shown.problems?.length ? "No items could be read" : "No items yet"} />`}
   </div>`;
 }

@@ -3,8 +3,9 @@
 // path   the first part of the address below the base
 // load   imports the page's module, given the parts of the address after `path`. Its `Page` gets
 //        { segments, query }: these parts, decoded, and the query as an object
-// nav    its place in the navigation: title, key (pressed after "g"), count and hot, which take the
-//        live counts of `summary`: the number beside the title, and whether it asks for attention
+// nav    its place in the navigation, if it has one: title, key (pressed after "g"), count and hot,
+//        which take the live counts of `summary`: the number beside the title, and whether it asks
+//        for attention
 //
 // A stylesheet of a page's own is named in index.html.
 
@@ -44,4 +45,6 @@ export const pages = [
     load: () => import("./architecture.js"),
     nav: { title: "Architecture", key: "a" },
   },
+  { path: "object", load: () => import("./object.js") },
+  { path: "item", load: () => import("./item.js") },
 ];

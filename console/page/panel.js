@@ -139,17 +139,22 @@ function Body({ tab, detail, reached, reload }) {
   }
 }
 
-/** What one wants to know first: "Waiting for a callback since 14:38:22. Times out in 57 min 52 s." */
-function Note({ note: { status, text, since, timesOutAt } }) {
+/**
+ * What one wants to know first: "Waiting for a callback since 14:38:22. Times out in 57 min 52 s.",
+ * "TooLargeError: The file has no rows. Failed at 14:38:22."
+ */
+function Note({ note: { status, text, since, happened, more, timesOutAt } }) {
   const deadline = useTimeText(
     (now) => (!timesOutAt ? "" : timesOutAt > now ? ` Times out in ${counting(timesOutAt - now)}.` : " Its time is up."),
     [timesOutAt],
   );
   return html`<p class=${`note is-${status}`}>
     <${Icon} shape=${status} />
-    <span class="number">${text}${since && html` since <span title=${exact(since)}>${clock(since)}</span>`}${since || deadline ? "." : ""}${deadline}</span>
+    <span class="number">${text}${since && html` since <${Clock} at=${since} />`}${(since || !/[.!?…]$/.test(text)) && "."}${happened && html` ${happened.what} at <${Clock} at=${happened.at} />.`}${deadline}${more && ` ${more}`}</span>
   </p>`;
 }
+
+const Clock = ({ at }) => html`<span title=${exact(at)}>${clock(at)}</span>`;
 
 function Attempts({ attempts }) {
   return html`<ol class="attempts">

@@ -48,11 +48,9 @@ def _upload(content: bytes) -> Any:
     return begin
 
 
-# One writer with batches of two, so that the number of calls is fixed.
-_ONE_WRITER = (
-    ("handlers.sensor.store.ReadingStore.__init__.__kwdefaults__", "writers", 1),
-    ("handlers.sensor.store.ReadingStore.__init__.__kwdefaults__", "batch_size", 2),
-)
+# One connection with batches of two, so that the number of calls is fixed.
+_WRITER = "handlers.shared.aws_http.batch_writer.BatchWriter.__init__.__kwdefaults__"
+_ONE_WRITER = ((_WRITER, "connections", 1), (_WRITER, "batch_size", 2), (_WRITER, "window", 2))
 
 
 @dataclass(frozen=True)
@@ -235,10 +233,10 @@ _UPLOADS = tuple(
     for function in ("indexSegment", "processSegment")
     for operation in ("CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload")
 )
-# Each invocation stores two lines.
+# Each invocation stores what one request returns.
 _CONTINUED = (
     *_ONE_READER,
-    ("handlers.sensor.segment_store", "_CHECKED_LINES", 2),
+    ("handlers.shared.aws_http.object_reader.open_object.__kwdefaults__", "part", 16),
     ("handlers.sensor.segment_store.Deadline", "has_passed", lambda _: True),
 )
 
@@ -270,6 +268,7 @@ WORKFLOW = Workflow(
             "segments continued",
             _upload(LARGE),
             only=("processSegment", "sensor/Process Segment"),
+            periodic=("processSegment",),
             options=_CONTINUED,
             environment=_SEGMENTS,
         ),

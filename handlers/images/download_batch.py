@@ -37,7 +37,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     workers = WORKERS_PER_REQUEST * plan.concurrency
     downloads = Downloads(
         fetcher(workers),
-        ImageStore(settings.text("IMAGES_BUCKET"), run.name, connections=workers),
+        ImageStore(settings.text("IMAGES_BUCKET"), run.name),
         concurrency=plan.concurrency,
         item_seconds=settings.number("ITEM_SECONDS", minimum=0),
         ends_at=_ends_at(context),

@@ -1,44 +1,35 @@
 """Stores images in their bucket.
 
-This module signs its requests and sends them with urllib3. boto3's `put_object` takes more CPU time
-than the rest of a download, and halves a function's throughput at 50 concurrent downloads
+Its PUTs do without boto3, whose `put_object` takes more CPU time than the rest of a download
 (docs/decisions/0022-put-without-boto3.md).
 """
 
 import hashlib
-import io
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-import boto3
-import certifi
-import urllib3
-from botocore.awsrequest import AWSRequest, AWSResponse
 from botocore.exceptions import ClientError
-from urllib3.exceptions import HTTPError
 
 from handlers.images.http_client.errors import DownloadError
-from handlers.images.put_signature import signed_headers
+from handlers.shared.aws_http.blocking import ConnectionPool
+from handlers.shared.aws_http.connection import Response
+from handlers.shared.aws_http.endpoint import endpoint
+from handlers.shared.aws_http.signature import SigV4
+from handlers.shared.backoff import full_jitter
 from handlers.shared.clients import client
 from handlers.shared.clock import iso, now
 from handlers.shared.errors import AwsUnavailableError, http_status, translate_aws_errors
 
 _DEFAULT_TYPE = "application/octet-stream"
 _HEADER = re.compile(r"[\x21-\x7e]([\x20-\x7e]{0,254}[\x21-\x7e])?")
-_RETRIES = urllib3.Retry(
-    total=3,
-    allowed_methods={"PUT"},
-    status_forcelist={500, 502, 503, 504},
-    backoff_factor=0.1,
-    backoff_max=2,
-    backoff_jitter=0.2,
-    respect_retry_after_header=False,
-    raise_on_status=False,
-)
-_TIMEOUT = urllib3.Timeout(connect=3, read=10)
+_ATTEMPTS = 4
+_RETRIED = {500, 502, 503, 504}
+_BACKOFF = full_jitter(0.1, maximum=2)
+_CHUNK = 256 * 1024  # bytes
 
 
 @dataclass(frozen=True)
@@ -54,17 +45,13 @@ class StoredImage:
 class ImageStore:
     """Stores the images of one run. Thread-safe and idempotent."""
 
-    def __init__(self, bucket: str, run: str, *, connections: int) -> None:
+    def __init__(self, bucket: str, run: str) -> None:
         self._bucket = bucket
         self._run = quote(run, safe="")
-        url = urlsplit(_bucket_url(bucket))
-        self._host, self._folder = url.netloc, url.path
-        self._session = boto3.Session()
-        self._region = client("s3").meta.region_name
-        manager = urllib3.PoolManager(
-            maxsize=connections, retries=_RETRIES, timeout=_TIMEOUT, ca_certs=certifi.where()
-        )
-        self._pool = manager.connection_from_url(url.geturl())
+        place = endpoint("s3", bucket)
+        self._folder = place.path
+        self._signature = SigV4("s3", place.region, place.host, place.credentials)
+        self._pool = ConnectionPool(place.url)
 
     def put(
         self,
@@ -81,38 +68,42 @@ class ImageStore:
         finds out whether the image is stored.
         """
         stored_type = _safe_header(content_type) or _DEFAULT_TYPE
-        headers = {
-            "Content-Type": stored_type,
-            "Content-Length": str(size),
-            "x-amz-meta-run": self._run,
-        }
+        body_sha256 = _sha256(body)
+        headers = [
+            ("Content-Type", stored_type),
+            ("x-amz-meta-run", self._run),
+            ("x-amz-content-sha256", body_sha256),
+        ]
         if encoding := _safe_header(content_encoding):
-            headers["Content-Encoding"] = encoding
+            headers.append(("Content-Encoding", encoding))
         path = f"{self._folder}/{quote(key, safe='/~')}"
+
+        def head() -> bytes:
+            return self._signature.head("PUT", path, tuple(headers), body_sha256, size)
+
         try:
-            response = self._pool.request(
-                "PUT",
-                path,
-                body=body,
-                headers=signed_headers(
-                    headers,
-                    host=self._host,
-                    path=path,
-                    body_sha256=_sha256(body),
-                    region=self._region,
-                    credentials=self._session.get_credentials().get_frozen_credentials(),
-                ),
-                redirect=False,
-            )
-        except HTTPError as error:
+            response = self._request(head, body)
+        except OSError as error:
             return self._confirm_stored(key, size, "S3 did not respond", error)
         if response.status != 200:
-            code = re.search(rb"<Code>(\w+)</Code>", response.data)
+            code = re.search(rb"<Code>(\w+)</Code>", response.body)
             reason = code[1].decode() if code else f"status {response.status}"
             if response.status >= 500:
                 return self._confirm_stored(key, size, f"S3 returned {reason}")
             raise DownloadError(f"Could not be stored, S3 returned {reason}")
         return StoredImage(key, size, stored_type, iso(now()))
+
+    def _request(self, head: Callable[[], bytes], body: IO[bytes] | bytes) -> Response:
+        for attempt in range(1, _ATTEMPTS):
+            try:
+                response = self._pool.request(head, lambda: _chunks(body))
+            except OSError:
+                pass
+            else:
+                if response.status not in _RETRIED:
+                    return response
+            time.sleep(_BACKOFF(attempt))
+        return self._pool.request(head, lambda: _chunks(body))
 
     def _confirm_stored(
         self, key: str, size: int, reason: str, cause: Exception | None = None
@@ -153,24 +144,13 @@ def _sha256(body: IO[bytes] | bytes) -> str:
     return digest.hexdigest()
 
 
+def _chunks(body: IO[bytes] | bytes) -> Iterable[bytes]:
+    if isinstance(body, bytes):
+        return (body,)
+    body.seek(0)
+    return iter(lambda: body.read(_CHUNK), b"")
+
+
 def _safe_header(header: str | None) -> str:
     """The header if it is safe to send to S3, otherwise empty: an untrusted server sent it."""
     return header if header and _HEADER.fullmatch(header) else ""
-
-
-def _bucket_url(bucket: str) -> str:
-    """The bucket's URL as botocore builds it, for every partition, region and endpoint."""
-    urls: list[str] = []
-
-    def capture_url(request: AWSRequest, **_: Any) -> AWSResponse:
-        urls.append(request.url)
-        empty_body = urllib3.HTTPResponse(io.BytesIO(), preload_content=False)
-        return AWSResponse(request.url, 200, {}, empty_body)
-
-    s3 = client("s3")
-    s3.meta.events.register_first("before-send.s3.HeadBucket", capture_url)
-    try:
-        s3.head_bucket(Bucket=bucket)
-    finally:
-        s3.meta.events.unregister("before-send.s3.HeadBucket", capture_url)
-    return urls[0].rstrip("/")

@@ -1,48 +1,113 @@
-"""Counts the distinct readings of a file, exactly. An ordered file takes 8 bytes per reading."""
+"""Counts the distinct readings of a file, exactly, in the same memory whatever the file."""
 
-from array import array
-from bisect import bisect_left
-from itertools import chain
+import tempfile
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
+from typing import IO
+
+from handlers.sensor.readings import Row
+
+_MAX_IN_MEMORY = 16_384  # keys; they take about 2 MB
+_PARTITIONS = 64  # of a million keys, about 16,000 each, which are counted in memory
 
 
 class DistinctKeys:
-    """The distinct (sensor, timestamp) keys of a file.
-
-    Each sensor has an array for the timestamps that arrive in order, and a set for the others.
-    """
+    """The distinct (sensor, timestamp) keys of a file."""
 
     def __init__(self) -> None:
-        self.duplicates = 0
-        self._ordered: dict[str, array[int]] = {}
-        self._out_of_order: dict[str, set[int]] = {}
+        self._rows = self._counted_rows = self._count = 0
+        self._keys = DistinctCount()
+        self._sensors = DistinctCount()
+        self._times: tuple[int, int] | None = None
 
-    def add(self, sensor_id: str, timestamp: int) -> None:
-        ordered = self._ordered.get(sensor_id)
-        if ordered is None:
-            self._ordered[sensor_id] = array("q", (timestamp,))
-        elif timestamp > ordered[-1]:
-            ordered.append(timestamp)
-        elif ordered[bisect_left(ordered, timestamp)] == timestamp:
-            self.duplicates += 1
-        else:
-            out_of_order = self._out_of_order.setdefault(sensor_id, set())
-            if timestamp in out_of_order:
-                self.duplicates += 1
-            out_of_order.add(timestamp)
-
-    @property
-    def sensors(self) -> int:
-        return len(self._ordered)
+    def add(self, rows: Sequence[Row]) -> None:
+        if not rows:
+            return
+        self._rows += len(rows)
+        self._keys.add(map(itemgetter(0), rows))
+        self._sensors.add(set(map(itemgetter(1), rows)))
+        times = [*map(int, map(itemgetter(2), rows)), *(self._times or ())]
+        self._times = min(times), max(times)
 
     @property
     def count(self) -> int:
-        return sum(map(len, self._ordered.values())) + sum(map(len, self._out_of_order.values()))
+        if self._counted_rows != self._rows:
+            self._counted_rows, self._count = self._rows, self._keys.count()
+        return self._count
+
+    @property
+    def duplicates(self) -> int:
+        """Rows that repeat a key."""
+        return self._rows - self.count
+
+    @property
+    def sensors(self) -> int:
+        return self._sensors.count()
 
     @property
     def first_timestamp(self) -> int:
-        first_in_order = (ordered[0] for ordered in self._ordered.values())
-        return min(chain(first_in_order, map(min, self._out_of_order.values())))
+        return self._range()[0]
 
     @property
     def last_timestamp(self) -> int:
-        return max(ordered[-1] for ordered in self._ordered.values())
+        return self._range()[1]
+
+    def _range(self) -> tuple[int, int]:
+        if self._times is None:
+            raise ValueError("There are no readings.")
+        return self._times
+
+    def close(self) -> None:
+        """Remove the temporary files."""
+        self._keys.close()
+        self._sensors.close()
+
+
+class DistinctCount:
+    """Counts distinct byte strings without LF.
+
+    When there are too many for memory, they go to a temporary file, in partitions by their hash.
+    Each partition is then counted on its own.
+    """
+
+    def __init__(self, max_in_memory: int = _MAX_IN_MEMORY, partitions: int = _PARTITIONS) -> None:
+        self._recent: set[bytes] = set()
+        self._max_in_memory = max_in_memory
+        self._extents: list[list[tuple[int, int]]] = [[] for _ in range(partitions)]
+        self._file: IO[bytes] | None = None
+
+    def add(self, keys: Iterable[bytes]) -> None:
+        self._recent.update(keys)
+        if len(self._recent) >= self._max_in_memory:
+            self._spill()
+
+    def count(self) -> int:
+        if self._file is None:
+            return len(self._recent)
+        self._spill()
+        return sum(map(self._count_partition, self._extents))
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def _spill(self) -> None:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
+        partitions: list[list[bytes]] = [[] for _ in self._extents]
+        number = len(partitions)
+        for key in self._recent:
+            partitions[hash(key) % number].append(key)
+        self._recent.clear()
+        for extents, keys in zip(self._extents, partitions, strict=True):
+            if keys:
+                written = self._file.write(b"\n".join(keys))
+                extents.append((self._file.tell() - written, written))
+
+    def _count_partition(self, extents: list[tuple[int, int]]) -> int:
+        assert self._file is not None
+        keys: set[bytes] = set()
+        for start, length in extents:
+            self._file.seek(start)
+            keys.update(self._file.read(length).split(b"\n"))
+        return len(keys)

@@ -29,11 +29,11 @@ def reconcile_partition(plan: Plan, partition: int) -> None:
     work.put_json(_totals_name(partition), {"readings": readings, "sensors": sensors})
 
 
-def replaced_lines(work: WorkArea, segment: int) -> Iterator[int]:
+def replaced_lines(work: WorkArea, segment: int) -> list[int]:
     """The lines of a segment that are replaced, in order, from all partitions."""
     names = [name for name, _ in work.sizes(_replaced_folder(segment))]
     found = (line for content in in_parallel(work.get, names) for line in parse_lines(content))
-    return iter(sorted(found))
+    return sorted(found)
 
 
 def totals(plan: Plan) -> tuple[int, int]:

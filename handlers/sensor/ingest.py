@@ -7,13 +7,12 @@ from typing import Any
 
 from handlers.sensor.distinct_keys import DistinctKeys
 from handlers.sensor.errors import NoValidReadingsError
-from handlers.sensor.lines import numbered_lines
-from handlers.sensor.readings import Reading, is_header, parse
+from handlers.sensor.lines import numbered_blocks
+from handlers.sensor.readings import BlockParser
 from handlers.sensor.rejects import RejectedRows
 from handlers.sensor.source import ObjectRef, open_source
 from handlers.sensor.store import ReadingStore
 from handlers.sensor.time_budget import TimeBudget
-from handlers.shared.clients import client
 
 
 @dataclass(frozen=True)
@@ -57,39 +56,35 @@ def ingest(
     started = time.perf_counter()
     source, content = open_source(source)
     rejected_key = f"rejected/{source.key}.csv"
-    keys = DistinctKeys()
-    # Throttling can last long, so the store has its own retries.
-    dynamodb = client("dynamodb", bulk=True)
-    with (
-        closing(content) as chunks,
-        RejectedRows(target_bucket, rejected_key) as rejects,
-        ReadingStore(dynamodb, table, time_budget) as store,
-    ):
-        is_first_row = True
-        for number, line in numbered_lines(chunks):
-            row = parse(line)
-            if isinstance(row, Reading):
-                store.put(row)
-                keys.add(row.sensor_id, row.timestamp)
-            elif row is None:
-                continue
-            elif not (is_first_row and is_header(line)):
-                rejects.add(number, row.reason, line)
+    with closing(DistinctKeys()) as keys:
+        with (
+            closing(content) as chunks,
+            RejectedRows(target_bucket, rejected_key) as rejects,
+            ReadingStore(table, time_budget) as store,
+        ):
+            parser = BlockParser()
+            for number, block in numbered_blocks(chunks):
                 time_budget.check()
-            is_first_row = False
-    if not keys.count:
-        raise NoValidReadingsError(no_valid_readings_message(source, rejects.count, target_bucket))
-    return Ingestion(
-        source=source,
-        stored=keys.count,
-        duplicates=keys.duplicates,
-        rejected=rejects.count,
-        rejected_key=rejected_key if rejects.count else None,
-        sensors=keys.sensors,
-        first_timestamp=keys.first_timestamp,
-        last_timestamp=keys.last_timestamp,
-        seconds=round(time.perf_counter() - started, 3),
-    )
+                rows, _, rejected = parser.parse(block)
+                store.put(rows)
+                keys.add(rows)
+                for place, reason, line in rejected:
+                    rejects.add(number + place, reason, line)
+        if not keys.count:
+            raise NoValidReadingsError(
+                no_valid_readings_message(source, rejects.count, target_bucket)
+            )
+        return Ingestion(
+            source=source,
+            stored=keys.count,
+            duplicates=keys.duplicates,
+            rejected=rejects.count,
+            rejected_key=rejected_key if rejects.count else None,
+            sensors=keys.sensors,
+            first_timestamp=keys.first_timestamp,
+            last_timestamp=keys.last_timestamp,
+            seconds=round(time.perf_counter() - started, 3),
+        )
 
 
 def no_valid_readings_message(source: ObjectRef, rejected: int, target_bucket: str) -> str:

@@ -26,10 +26,13 @@ class ObjectWriter:
         self._object = {"Bucket": bucket, "Key": key}
         self._content_type = content_type
         self._description = description
-        self._s3 = client("s3")
         self._buffer = bytearray()
         self._upload: dict[str, str] = {}
         self._parts: list[dict[str, Any]] = []
+
+    @property
+    def _s3(self) -> Any:
+        return client("s3")  # made only when there is something to write
 
     def write(self, content: bytes | bytearray) -> None:
         self._buffer += content

@@ -10,11 +10,9 @@ from handlers.sensor.segments import Segment
 from handlers.sensor.store import ReadingStore
 from handlers.sensor.time_budget import TimeBudget
 from handlers.shared import settings
-from handlers.shared.clients import client, prepare
 from handlers.shared.observability import logger_for
 
 logger = logger_for("sensor")
-prepare("dynamodb", "s3")
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")
@@ -30,7 +28,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     if not after_line:
         number_rejected_rows(plan.work, segment.number)
     table = settings.text("READINGS_TABLE")
-    with ReadingStore(client("dynamodb", bulk=True), table, TimeBudget(context)) as store:
+    with ReadingStore(table, TimeBudget(context)) as store:
         line = store_segment(plan, segment, store, deadline, after_line=after_line)
     logger.info("segment processed", segment=segment.as_dict(), after_line=after_line, line=line)
     return {"complete": True} if line is None else {"complete": False, "line": line}

@@ -1,7 +1,10 @@
-"""Parses one line of a file of readings: `<SENSOR_UID>,<TIMESTAMP>,<VALUE>`."""
+"""Parses lines of a file of readings: `<SENSOR_UID>,<TIMESTAMP>,<VALUE>`."""
 
+import json
 import re
+from collections.abc import Sequence
 from decimal import Decimal
+from operator import itemgetter
 from typing import NamedTuple
 
 from handlers.sensor.lines import MAX_LINE
@@ -13,17 +16,27 @@ MAX_DIGITS = 38  # DynamoDB: significant digits of a number
 MIN_EXPONENT, MAX_EXPONENT = -130, 125  # DynamoDB: 1E-130 to 9.99…E+125
 
 _BLANKS = " \t"
-# Matches nearly every line: ASCII without quotes and blanks, well within every limit, including the
-# line length.
-_COMMON_ROW = re.compile(
-    r"([!#-+\--~]{1,1024}),([0-9]{1,11}),"
-    r"(-?)0{0,18}(0|[1-9][0-9]{0,18})(?:\.([0-9]{0,18}?)0{0,18})?"
+# A line of a block. The groups of nearly every line are a row: ASCII without quotes, blanks and
+# backslashes, within every limit, the numbers in their shortest form. Any other line is the last
+# group.
+_LINE = re.compile(
+    rb"(?:"
+    rb"(([!#-+\--\[\]-~]{1,1024}),(0|[1-9][0-9]{0,10})),"  # the key: sensor id and timestamp
+    rb"(-?(?:0|[1-9][0-9]{0,18})\.[0-9]{0,17}[1-9](?=0{0,18}\r?\n)"  # a value with a fraction
+    rb"|(?:0|-?[1-9][0-9]{0,18})(?=[.\r\n]))"  # a whole value
+    rb"(?:0{0,18}|\.0{0,18})\r?"  # zeros at its end
+    rb"|([^\n]*)"
+    rb")\n"
 )
 _FIELD = re.compile(r'[ \t]*(?:"((?:[^"\r]|"")*)"|([^",\r]*))[ \t]*(,|\Z)')
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"([+-]?)(?=\.?[0-9])([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+))?")
 _TIME_COLUMN = re.compile(r"time|date|epoch|(?<![a-z])ts(?![a-z])", re.IGNORECASE)
 _VALUE_COLUMN = re.compile(r"value|reading|measure", re.IGNORECASE)
+
+
+Row = tuple[bytes, bytes, bytes, bytes, bytes]
+"""A reading for the table: key, sensor id, timestamp, value and nothing, as they are in JSON."""
 
 
 class Reading(NamedTuple):
@@ -33,6 +46,11 @@ class Reading(NamedTuple):
     timestamp: int
     value: str
 
+    def row(self) -> Row:
+        sensor_id = json.dumps(self.sensor_id)[1:-1].encode()
+        timestamp = b"%d" % self.timestamp
+        return sensor_id + b"," + timestamp, sensor_id, timestamp, self.value.encode(), b""
+
 
 class Rejection(NamedTuple):
     """Why a line is not a reading."""
@@ -40,28 +58,77 @@ class Rejection(NamedTuple):
     reason: str
 
 
+class RejectedLine(NamedTuple):
+    """A line that is not a reading, and its place in its block, from 0."""
+
+    place: int
+    reason: str
+    line: bytes
+
+
+class ParsedBlock(NamedTuple):
+    """The readings of a block, the place of each of them, and the lines that are none."""
+
+    rows: list[Row]
+    places: Sequence[int]
+    rejected: list[RejectedLine]
+
+
 class _InvalidError(ValueError):
     pass
+
+
+class BlockParser:
+    """Parses a file in blocks of complete lines, many times as fast as line by line.
+
+    `has_header`: the first line that is not blank may be a header.
+    """
+
+    def __init__(self, *, has_header: bool = True) -> None:
+        self._may_be_header = has_header
+
+    def parse(self, block: bytes) -> ParsedBlock:
+        """Parse a block. Each of its lines ends with LF."""
+        found: list[Row] = _LINE.findall(block)
+        if self._may_be_header:
+            first = next((row for row in found if row[0] or row[4].strip(b" \t\r")), None)
+            self._may_be_header = first is None
+            if first is not None and is_header(first[4].removesuffix(b"\r")):
+                found[found.index(first)] = (b"", b"", b"", b"", b"")
+        rows: list[Row] = []
+        places: list[int] = []
+        rejected: list[RejectedLine] = []
+        if all(map(_key, found)):
+            return ParsedBlock(found, range(len(found)), rejected)
+        for place, row in enumerate(found):
+            if row[0]:
+                rows.append(row)
+                places.append(place)
+            elif line := row[4].removesuffix(b"\r"):
+                result = parse(line)
+                if isinstance(result, Reading):
+                    rows.append(result.row())
+                    places.append(place)
+                elif result is not None:
+                    rejected.append(RejectedLine(place, result.reason, line))
+        return ParsedBlock(rows, places, rejected)
+
+
+_key = itemgetter(0)
 
 
 def parse(line: bytes) -> Reading | Rejection | None:
     """The reading on a line, or why the line is rejected; None for a blank line."""
     try:
-        text = line.decode()
-    except UnicodeDecodeError:
-        text = None
-    if text is not None and (match := _COMMON_ROW.fullmatch(text)):
-        sensor_id, timestamp, sign, whole, fraction = match.groups()
-        value = f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
-        return Reading(sensor_id, int(timestamp), "0" if value == "-0" else value)
-    try:
-        return _parse(line, text)
+        return _parse(line)
     except _InvalidError as error:
         return Rejection(str(error))
 
 
 def is_header(line: bytes) -> bool:
     """Whether a line is a header: its second field names a time and its third a value."""
+    if len(line) > MAX_LINE:
+        return False
     try:
         fields = _fields(line.decode())
     except ValueError:
@@ -73,11 +140,13 @@ def is_header(line: bytes) -> bool:
     )
 
 
-def _parse(line: bytes, text: str | None) -> Reading | None:
+def _parse(line: bytes) -> Reading | None:
     if len(line) > MAX_LINE:
         raise _InvalidError(f"the line is longer than {MAX_LINE} bytes")
-    if text is None:
-        raise _InvalidError("the line is not UTF-8")
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        raise _InvalidError("the line is not UTF-8") from None
     if not text.strip(_BLANKS):
         return None
     fields = _fields(text)

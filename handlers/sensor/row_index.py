@@ -4,10 +4,10 @@ Two readings have the same key if their hashes are equal. With hashes of 128 bit
 that two of 10¹² keys have the same one is 10⁻¹⁵.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
-from handlers.sensor.readings import Reading
+from handlers.sensor.readings import Row
 
 HASH = 16  # bytes
 _LINE = 4  # bytes
@@ -21,18 +21,20 @@ class RowIndex:
 
     def __init__(self, partitions: int) -> None:
         self._partitions = [bytearray() for _ in range(partitions)]
-        self._sensors: set[str] = set()
+        self._sensors: set[bytes] = set()
 
-    def add(self, reading: Reading, line: int) -> None:
-        sensor_id = reading.sensor_id
-        # A timestamp is a number, so keys and sensors cannot be mixed up.
-        self._add(f"{reading.timestamp},{sensor_id}", line.to_bytes(_LINE))
-        if sensor_id not in self._sensors:
-            self._sensors.add(sensor_id)
-            self._add(f"sensor,{sensor_id}", _SENSOR)
+    def add(self, rows: Iterable[Row], lines: Iterable[int]) -> None:
+        """Add readings and the numbers of their lines, in the order of the file."""
+        add, sensors = self._add, self._sensors
+        for row, line in zip(rows, lines, strict=True):
+            key, sensor_id = row[:2]
+            add(key, line.to_bytes(_LINE))
+            if sensor_id not in sensors:
+                sensors.add(sensor_id)
+                add(sensor_id, _SENSOR)
 
-    def _add(self, text: str, line: bytes) -> None:
-        digest = blake2b(text.encode(), digest_size=HASH).digest()
+    def _add(self, text: bytes, line: bytes) -> None:
+        digest = blake2b(text, digest_size=HASH).digest()
         partition = int.from_bytes(digest[:4]) * len(self._partitions) >> 32
         self._partitions[partition] += digest + line
 

@@ -7,10 +7,10 @@ from typing import Self
 
 from handlers.sensor.object_writer import ObjectWriter
 from handlers.sensor.plan import Plan
-from handlers.sensor.readings import Reading, is_header, parse
+from handlers.sensor.readings import BlockParser, ParsedBlock, is_header
 from handlers.sensor.rejects import RejectedRows
 from handlers.sensor.row_index import RowIndex
-from handlers.sensor.segments import Segment, segment_lines
+from handlers.sensor.segments import Segment, segment_blocks
 from handlers.sensor.source import open_source
 from handlers.sensor.work_area import WorkArea
 
@@ -26,6 +26,21 @@ class SegmentCounts:
     starts_with_header: bool = False
     first_timestamp: int = 0  # 0 if there are no readings
     last_timestamp: int = 0
+
+    def add(self, number: int, block: bytes, parsed: ParsedBlock) -> None:
+        """Count a block, whose first line has the given number."""
+        rows, places, rejected = parsed
+        if self.rows == 0 and rejected and (not rows or rejected[0].place < places[0]):
+            self.starts_with_header = is_header(rejected[0].line)
+        if rows:
+            times = [int(row[2]) for row in rows]
+            if self.readings:
+                times += self.first_timestamp, self.last_timestamp
+            self.first_timestamp, self.last_timestamp = min(times), max(times)
+        self.lines = number + block.count(b"\n") - 1
+        self.rows += len(rows) + len(rejected)
+        self.readings += len(rows)
+        self.rejected += len(rejected)
 
     @classmethod
     def read(cls, work: WorkArea, segment: int) -> Self:
@@ -49,24 +64,11 @@ def index_segment(plan: Plan, segment: Segment) -> SegmentCounts:
     index, counts = RowIndex(plan.partitions), SegmentCounts()
     work = plan.work
     with RejectedRows(work.bucket, work.key(rejects_name(segment.number)), heading=b"") as rejects:
-        for number, line in read_lines(plan, segment):
-            counts.lines = number
-            row = parse(line)
-            if isinstance(row, Reading):
-                index.add(row, number)
-                if counts.readings == 0:
-                    counts.first_timestamp = counts.last_timestamp = row.timestamp
-                else:
-                    counts.first_timestamp = min(counts.first_timestamp, row.timestamp)
-                    counts.last_timestamp = max(counts.last_timestamp, row.timestamp)
-                counts.readings += 1
-            elif row is None:
-                continue
-            else:
-                counts.starts_with_header |= counts.rows == 0 and is_header(line)
-                rejects.add(number, row.reason, line)
-            counts.rows += 1
-    counts.rejected = rejects.count
+        for number, block, parsed in read_blocks(plan, segment):
+            index.add(parsed.rows, [number + place for place in parsed.places])
+            for place, reason, line in parsed.rejected:
+                rejects.add(number + place, reason, line)
+            counts.add(number, block, parsed)
     with ObjectWriter(
         work.bucket,
         work.key(index_name(segment.number)),
@@ -80,11 +82,17 @@ def index_segment(plan: Plan, segment: Segment) -> SegmentCounts:
     return counts
 
 
-def read_lines(plan: Plan, segment: Segment) -> Iterator[tuple[int, bytes]]:
-    """The lines of a segment, from S3. Raises the errors of `open_source`."""
+def read_blocks(plan: Plan, segment: Segment) -> Iterator[tuple[int, bytes, ParsedBlock]]:
+    """The blocks of a segment, from S3: the number of the first line, the block, and what is in it.
+
+    A header is a rejected line: whether it is the file's first row, no segment knows alone. Raises
+    the errors of `open_source`.
+    """
     _, content = open_source(plan.source, segment.byte_range(plan.size))
+    parser = BlockParser(has_header=False)
     with closing(content) as chunks:
-        yield from segment_lines(chunks, segment)
+        for number, block in segment_blocks(chunks, segment):
+            yield number, block, parser.parse(block)
 
 
 def lines_and_rows_before(work: WorkArea, segment: int) -> tuple[int, int]:

@@ -1,15 +1,17 @@
 """Reads a segment for the second time: stores the readings that no later row replaces."""
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from typing import Protocol
 
 from handlers.sensor.duplicates import replaced_lines
 from handlers.sensor.plan import Plan
-from handlers.sensor.readings import Reading, parse
+from handlers.sensor.readings import Row
 from handlers.sensor.rejects import rejected_rows_object
 from handlers.sensor.segment_index import (
     SegmentCounts,
     lines_and_rows_before,
-    read_lines,
+    read_blocks,
     rejects_name,
 )
 from handlers.sensor.segments import Segment
@@ -17,13 +19,12 @@ from handlers.sensor.time_budget import HasRemainingTime
 from handlers.sensor.work_area import WorkArea
 
 REJECTED = "rejected/"  # rejected rows with the line numbers of the file
-_CHECKED_LINES = 500  # between two looks at the clock
 
 
 class Store(Protocol):
     """The part of a ReadingStore that `store_segment` needs."""
 
-    def put(self, reading: Reading) -> None: ...
+    def put(self, rows: Sequence[Row]) -> None: ...
 
 
 class Deadline:
@@ -49,14 +50,22 @@ def store_segment(
     with its final value: neither the order of segments nor another attempt changes the result.
     """
     replaced = replaced_lines(plan.work, segment.number)
-    next_replaced = next(replaced, None)
-    for number, line in read_lines(plan, segment):
-        if number == next_replaced:
-            next_replaced = next(replaced, None)
-        elif number > after_line and isinstance(row := parse(line), Reading):
-            store.put(row)
-        if number % _CHECKED_LINES == 0 and number > after_line and deadline.has_passed():
-            return number
+    for number, block, (rows, places, _) in read_blocks(plan, segment):
+        last_line = number + block.count(b"\n") - 1
+        if last_line <= after_line:
+            continue
+        first, end = bisect_left(replaced, number), bisect_right(replaced, last_line)
+        if first < end or number <= after_line:
+            lines = [number + place for place in places]
+            left_out = set(replaced[first:end])
+            rows = [
+                row
+                for row, line in zip(rows, lines, strict=True)
+                if line > after_line and line not in left_out
+            ]
+        store.put(rows)
+        if deadline.has_passed():
+            return last_line
     return None
 
 

@@ -6,11 +6,10 @@ wherever the file is divided, and a segment can be read without knowledge of the
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from math import ceil
 from typing import Any, Self
 
-from handlers.sensor.lines import MAX_LINE, numbered_lines
+from handlers.sensor.lines import MAX_LINE, numbered_blocks
 from handlers.shared.events import field
 
 # Each child execution of a Map adds its output, `{}`, to the Map's, which has at most 256 KiB.
@@ -53,18 +52,21 @@ def divide(file_size: int, segment_bytes: int) -> list[Segment]:
     ]
 
 
-def segment_lines(chunks: Iterable[bytes], segment: Segment) -> Iterator[tuple[int, bytes]]:
-    """Number and content of each line that starts in a segment, as `numbered_lines` returns them.
+def segment_blocks(chunks: Iterable[bytes], segment: Segment) -> Iterator[tuple[int, bytes]]:
+    """The lines that start in a segment, in blocks, as `numbered_blocks` returns them.
 
     `chunks` is the content of the segment's `byte_range`. In each segment, line numbers start at 1.
     """
     if segment.start == 0:
-        yield from numbered_lines(_until_last_line(chunks, segment.end - 1))
+        yield from numbered_blocks(_until_last_line(chunks, segment.end - 1))
         return
-    # The first line is the end of a row of an earlier segment, or empty if none continues here.
-    lines = numbered_lines(_until_last_line(chunks, segment.end - segment.start))
-    for number, line in islice(lines, 1, None):
-        yield number - 1, line
+    blocks = numbered_blocks(_until_last_line(chunks, segment.end - segment.start))
+    for number, block in blocks:
+        if number > 1:
+            yield number - 1, block
+        # The first line is the end of a row of an earlier segment, or empty if none continues here.
+        elif lines := block[block.index(b"\n") + 1 :]:
+            yield 1, lines
 
 
 def _until_last_line(chunks: Iterable[bytes], length: int) -> Iterator[bytes]:

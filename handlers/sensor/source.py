@@ -1,7 +1,7 @@
 """Identifies and reads the uploaded object."""
 
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -12,16 +12,10 @@ from handlers.sensor.errors import (
     SourceObjectChangedError,
     SourceObjectMissingError,
 )
+from handlers.shared.aws_http.object_reader import open_object
 from handlers.shared.clients import client
-from handlers.shared.errors import (
-    AwsUnavailableError,
-    error_code,
-    http_status,
-    translate_aws_errors,
-)
+from handlers.shared.errors import error_code, http_status, translate_aws_errors
 from handlers.shared.events import field
-
-CHUNK_SIZE = 1024 * 1024  # bytes
 
 
 @dataclass(frozen=True)
@@ -101,39 +95,16 @@ def open_source(
 
     Raises SourceObjectMissingError (no such object or version, or a delete marker),
     SourceObjectChangedError, SourceAccessDeniedError and AwsUnavailableError. Iterating over the
-    chunks also raises AwsUnavailableError if the connection breaks.
+    chunks raises them, too.
     """
     with translate_source_errors(source):
-        response = client("s3").get_object(**source.request(), **_range_header(byte_range))
-    _check_range(source, byte_range, response)
-    return pinned_to(source, response), _chunks(source, response["Body"])
+        pins, content = open_object(source.request(), byte_range)
+    return pinned_to(source, pins), _translated(source, content)
 
 
-def _check_range(
-    source: ObjectRef, byte_range: tuple[int, int] | None, response: Mapping[str, Any]
-) -> None:
-    """A server may ignore a Range header: the rows of other segments would count as these."""
-    if byte_range is None:
-        return
-    start, stop = byte_range
-    returned = str(response.get("ContentRange"))
-    if not returned.startswith(f"bytes {start}-{stop - 1}/"):
-        response["Body"].close()
-        raise AwsUnavailableError(
-            f"S3 did not return bytes {start} to {stop - 1} of {source.uri}, but: {returned}."
-        )
-
-
-def _range_header(byte_range: tuple[int, int] | None) -> dict[str, str]:
-    return {"Range": f"bytes={byte_range[0]}-{byte_range[1] - 1}"} if byte_range else {}
-
-
-def _chunks(source: ObjectRef, body: Any) -> Generator[bytes]:
-    try:
-        with translate_aws_errors(f"reading {source.uri}"):
-            yield from body.iter_chunks(CHUNK_SIZE)
-    finally:
-        body.close()
+def _translated(source: ObjectRef, content: Generator[bytes]) -> Generator[bytes]:
+    with closing(content), translate_source_errors(source):
+        yield from content
 
 
 @contextmanager

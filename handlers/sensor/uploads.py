@@ -10,7 +10,12 @@ from urllib.parse import unquote_plus
 from handlers.sensor.errors import ExecutionNotStartedError
 from handlers.sensor.source import ObjectRef, real_version
 from handlers.shared.clients import client
-from handlers.shared.errors import InvalidEventError, translate_aws_errors
+from handlers.shared.errors import (
+    AwsRequestRefusedError,
+    InvalidEventError,
+    error_code,
+    translate_aws_errors,
+)
 from handlers.shared.observability import logger_for
 
 logger = logger_for("sensor")
@@ -74,7 +79,9 @@ def _start(record: Record, state_machine_arn: str) -> str | None:
                 input=json.dumps(source.as_dict() | {"size": uploaded["size"]}),
             )
             logger.info("execution started", execution=name, bucket=bucket, key=key)
-        except states.exceptions.ExecutionAlreadyExists:
+        except AwsRequestRefusedError as error:
+            if error_code(error) != "ExecutionAlreadyExists":
+                raise
             logger.info("execution already exists", execution=name, bucket=bucket, key=key)
     return name
 

@@ -3,6 +3,7 @@
 They are botocore's clients. boto3's are the same with more methods, and take longer to import.
 """
 
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
@@ -52,7 +53,8 @@ def client(service: str, *, bulk: bool = False) -> Any:
     session = get_session()
     session.register_component("data_loader", _loader())
     settings = _DEFAULT | _SPECIAL.get(service, {}) | (_BULK if bulk else {})
-    created = session.create_client(service, config=Config(**settings))
+    # botocore writes into the settings of S3 what it finds in the environment.
+    created = session.create_client(service, config=Config(**deepcopy(settings)))
     created.meta.events.register("after-call", _raise_if_refused)
     return created
 

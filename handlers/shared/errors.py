@@ -14,7 +14,7 @@ from botocore.exceptions import (
 )
 
 # The error codes that botocore treats as throttling (botocore.retries.standard).
-_THROTTLING = frozenset(
+THROTTLING_CODES = frozenset(
     {
         "BandwidthLimitExceeded",
         "LimitExceededException",
@@ -32,7 +32,7 @@ _THROTTLING = frozenset(
     }
 )
 # Concurrent requests for the same S3 object, and requests that arrived too slowly.
-_TRANSIENT = frozenset(
+TRANSIENT_CODES = frozenset(
     {
         "ConditionalRequestConflict",
         "OperationAborted",
@@ -99,7 +99,7 @@ def error_code(error: BaseException) -> str:
 
 def is_throttling(error: BaseException) -> bool:
     """Whether AWS refused the request because there were too many."""
-    return error_code(error) in _THROTTLING or http_status(error) == 429
+    return error_code(error) in THROTTLING_CODES or http_status(error) == 429
 
 
 def is_transient(error: BaseException) -> bool:
@@ -107,7 +107,7 @@ def is_transient(error: BaseException) -> bool:
     return (
         isinstance(error, (*_NO_RESPONSE, *_loaded_with_clients()))
         or is_throttling(error)
-        or error_code(error) in _TRANSIENT
+        or error_code(error) in TRANSIENT_CODES
         or http_status(error) >= 500
     )
 

@@ -11,12 +11,14 @@ from local.gaps import (
     closed_connections,
     code_on_disk,
     error_names,
+    lambda_environments,
     lambda_events,
     lambda_metrics,
     lambda_workers,
     machine_depth,
     machine_timeout,
     nested_history,
+    newest_only,
     permissions,
     rule_dead_letters,
     rule_invocations,
@@ -35,12 +37,14 @@ def install() -> None:
     closed_connections.install()
     code_on_disk.install()
     error_names.install()
+    lambda_environments.install()
     lambda_events.install()
     lambda_metrics.install()
     lambda_workers.install()
     machine_depth.install()
     machine_timeout.install()
     nested_history.install()
+    newest_only.install()
     permissions.install()
     rule_dead_letters.install()
     rule_invocations.install()

@@ -22,7 +22,12 @@ from local.gaps import task_timeout
 from local.gaps.lambda_queue import InvocationQueues
 
 WORKERS = max(4, 2 * (os.cpu_count() or 1))  # for each function
-SHARED_WORKERS = 3 * WORKERS  # for all functions together, beyond the first of each
+SHARED_WORKERS = 3 * WORKERS  # that run for all functions together, beyond the first of each
+# Processes beyond the first of each function, idle ones included; each takes about 35 MB. A file
+# of the sensor workflow passes seven functions. With a limit near SHARED_WORKERS, most functions
+# found their processes ended when the next files came, and three quarters of the processor time
+# went into starting new ones.
+KEPT_WORKERS = SHARED_WORKERS + 24
 STARTS = max(2, os.cpu_count() or 1)  # processes that may start at the same time
 START_SECONDS = 10.0  # if a start takes longer, the next one begins beside it
 
@@ -60,7 +65,7 @@ def execute_function(function: dict[str, Any], event: Any) -> Any:
 def acquire_worker(*args: Any, **kwargs: Any) -> Any:
     worker, reason = _acquire_upstream(*args, **kwargs)
     if reason == "spawn":
-        lambda_runtime.kill_workers(_surplus(SHARED_WORKERS))
+        lambda_runtime.kill_workers(_surplus(KEPT_WORKERS))
     elif worker is not None and worker._proc is not None and worker._proc.poll() is None:
         task_timeout.started()
     return worker, reason

@@ -16,6 +16,8 @@ from typing import Any
 from ministack.core.responses import error_response_json
 from ministack.services import stepfunctions as sfn
 
+from local.gaps import newest_only
+
 _execute_upstream = sfn._execute_task
 _invoke_upstream = sfn._invoke_with_callback
 _call_upstream = sfn._call_lambda
@@ -26,7 +28,8 @@ _MAX_LENGTHS = {"error": 256, "cause": 32_768}  # botocore's model of SendTaskFa
 _machine: contextvars.ContextVar[str] = contextvars.ContextVar("machine_of_this_task", default="")
 _token: contextvars.ContextVar[str] = contextvars.ContextVar("token_of_this_task", default="")
 # ARN of each token's machine. Kept after the callback: a second one needs permission, too, and then
-# gets the error that it is late.
+# gets the error that it is late. Only the newest, beside those of tasks that wait.
+_TOKENS_OF_AN_EXECUTION = 10
 _owners: dict[str, str] = {}
 
 
@@ -47,11 +50,20 @@ def execute_task(
 
 def invoke_with_callback(resource: str, data: Any, token: str, state: dict[str, Any]) -> Any:
     _owners[token] = _machine.get()
+    _forget_old_tokens(_TOKENS_OF_AN_EXECUTION * newest_only.keep)
     outer = _token.set(token)
     try:
         return _invoke_upstream(resource, data, token, state)
     finally:
         _token.reset(outer)
+
+
+def _forget_old_tokens(limit: int) -> None:
+    if len(_owners) <= 2 * limit:
+        return
+    for token in list(_owners)[:-limit]:
+        if token not in sfn._task_tokens:
+            _owners.pop(token, None)
 
 
 def call_lambda(function: str, event: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from local.settings import DEFAULT_PORT, DEFAULT_WAIT_SCALE
+from local.settings import DEFAULT_KEEP, DEFAULT_PORT, DEFAULT_WAIT_SCALE
 from tests.docs.pages import code, table
 from tests.support.asl import ROOT, Loader
 
@@ -74,7 +74,11 @@ def variables() -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("variable", "default"),
-    [("STEPWORKS_PORT", DEFAULT_PORT), ("STEPWORKS_WAIT_SCALE", DEFAULT_WAIT_SCALE)],
+    [
+        ("STEPWORKS_PORT", DEFAULT_PORT),
+        ("STEPWORKS_WAIT_SCALE", DEFAULT_WAIT_SCALE),
+        ("STEPWORKS_KEEP", DEFAULT_KEEP),
+    ],
 )
 def test_a_variables_default_is_the_one_in_use(variable: str, default: float) -> None:
     assert VARIABLES[variable][1] == str(default)
@@ -91,7 +95,7 @@ def test_every_output_of_the_stack_is_documented() -> None:
     assert sorted(code(cells[0]) for cells in table(PAGE, "output")) == sorted(declared)
 
 
-class Keys(yaml.SafeLoader):
+class Keys(yaml.CSafeLoader):
     """YAML with any of CloudFormation's tags, whose values do not matter here."""
 
 

@@ -16,10 +16,12 @@ NAMED = {
     "s3:GetBucketNotificationConfiguration": "s3:GetBucketNotification",
     "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
     "lambda:Invoke": "lambda:InvokeFunction",
+    "s3:HeadObject": "s3:GetObject",
 }
 PREFIX = {"stepfunctions": "states", "apigatewayv2": "apigateway"}
 # Called by a name that is in a variable.
 BY_VARIABLE = {"states:SendTaskSuccess", "states:SendTaskFailure"}
+BY_PARAMETER = {"s3:GetObjectVersion"}  # GetObject, with a version
 
 
 def actions(service: str, operation: str) -> set[str]:
@@ -40,7 +42,7 @@ def actions(service: str, operation: str) -> set[str]:
 
 def used() -> set[str]:
     """Every action that the code of the console calls, that of ops/ for dead letters included."""
-    found = set(BY_VARIABLE)
+    found = BY_VARIABLE | BY_PARAMETER
     for path in (*(ROOT / "console").glob("*.py"), ROOT / "ops/dead_letters.py"):
         for service, operation in CALL.findall(path.read_text()):
             found |= actions(service, operation)

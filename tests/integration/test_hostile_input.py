@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
-import boto3
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -25,6 +24,7 @@ from tests.integration.observability import conftest as event_log
 from tests.integration.signature.conftest import TABLE, World, world
 from tests.integration.signature.test_requests import ONE, asking
 from tests.support import entrances
+from tests.support.aws_clients import aws_client
 from tests.support.strict_aws import be_strict
 from tests.unit.fakes import FakeContext
 from tests.unit.fixtures import context, fresh_clients
@@ -317,8 +317,8 @@ def service(world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch)
         AttributeDefinitions=[{"AttributeName": "messageId", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "messageId", "KeyType": "HASH"}],
     )
-    boto3.client("s3").create_bucket(Bucket="runs")
-    boto3.client("events").create_event_bus(Name="messages")
+    aws_client("s3").create_bucket(Bucket="runs")
+    aws_client("events").create_event_bus(Name="messages")
     MessageStore(client("dynamodb"), "messages").record(Record("e1", 1, {"a": 1}))
     event_log.create_table()
     track_event._token_key.cache_clear()

@@ -1,6 +1,7 @@
 """The state machines as written: loaded from their YAML, with parameters and references filled."""
 
 import copy
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -139,7 +140,13 @@ def _parameters(stage: str) -> dict[str, Any]:
 
 
 def definition(name: str, stage: str = "dev") -> dict[str, Any]:
-    return machine(name, stage).definition
+    found: dict[str, Any] = json.loads(_definition_text(name, stage))
+    return found
+
+
+@cache
+def _definition_text(name: str, stage: str) -> str:
+    return json.dumps(machine(name, stage).definition)
 
 
 def filled(value: Any, stage: str) -> Any:
@@ -223,8 +230,8 @@ def _written(parameter: Any) -> str:
     return str(parameter).lower() if isinstance(parameter, bool) else str(parameter)
 
 
-class Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's short tags."""
+class Loader(yaml.CSafeLoader):
+    """YAML with CloudFormation's short tags; parsed in C, which takes a tenth of the time."""
 
 
 def _get_att(loader: yaml.Loader, node: yaml.ScalarNode) -> str:

@@ -37,7 +37,7 @@ class CataloguedEvent:
 
 @cache
 def events(stage: str = "dev") -> tuple[CataloguedEvent, ...]:
-    loaded = asl.filled(yaml.safe_load(FILE.read_text()), stage)
+    loaded = asl.filled(yaml.load(FILE.read_text(), yaml.CSafeLoader), stage)
     return tuple(
         CataloguedEvent(
             entry["source"],
@@ -56,7 +56,7 @@ def events(stage: str = "dev") -> tuple[CataloguedEvent, ...]:
 @cache
 def consumers_of_all() -> tuple[str, ...]:
     """Who consumes every event, beside the consumers that each names."""
-    return tuple(yaml.safe_load(FILE.read_text())["consumers-of-all"])
+    return tuple(yaml.load(FILE.read_text(), yaml.CSafeLoader)["consumers-of-all"])
 
 
 def secret_fields() -> dict[str, set[str]]:

@@ -27,7 +27,7 @@ FOLDERS = {"cookies-starter": "cookies", "task-finisher": "cookies"}
 @cache
 def listed() -> dict[str, dict[str, dict[str, str]]]:
     """The sources by name, by `transient` or `permanent`, by integration."""
-    loaded: dict[str, dict[str, dict[str, str]]] = yaml.safe_load(FILE.read_text())
+    loaded: dict[str, dict[str, dict[str, str]]] = yaml.load(FILE.read_text(), yaml.CSafeLoader)
     return loaded
 
 

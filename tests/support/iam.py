@@ -4,18 +4,16 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from uuid import uuid4
 
 from botocore.credentials import Credentials
 
-from local.aws import Aws
-from local.settings import REGION
+from local.aws import Deployment
 
 
 @contextmanager
-def user(aws: Aws, *statements: dict[str, Any]) -> Iterator[Credentials]:
+def user(aws: Deployment, *statements: dict[str, Any]) -> Iterator[Credentials]:
     iam = aws.client("iam")
-    name = f"user-{uuid4().hex[:8]}"
+    name = aws.name()
     iam.create_user(UserName=name)
     document = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow"} | s for s in statements]}
     iam.put_user_policy(UserName=name, PolicyName="may", PolicyDocument=json.dumps(document))
@@ -28,7 +26,7 @@ def user(aws: Aws, *statements: dict[str, Any]) -> Iterator[Credentials]:
         iam.delete_user(UserName=name)
 
 
-def api_arn(aws: Aws, route: str) -> str:
+def api_arn(aws: Deployment, route: str) -> str:
     """What `execute-api:Invoke` is allowed on: `POST/documents`, `GET/messages/*` …"""
-    api, stage = aws.outputs["ApiUrl"].split("/")[-2:]
-    return f"arn:aws:execute-api:{REGION}:000000000000:{api}/{stage}/{route}"
+    api = aws.resource("ApiGatewayRestApi")
+    return f"arn:aws:execute-api:{aws.region}:{aws.account}:{api}/{aws.stage}/{route}"

@@ -7,18 +7,22 @@ state of a mock.
 
 from collections import defaultdict
 from functools import cache
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any
 
 import botocore.hooks
+import botocore.httpsession
 import botocore.regions
 import botocore.session
 import moto.core.models
+import moto.core.responses
 
 _create_loader = botocore.session.create_loader
 _accepts_kwargs = botocore.hooks.accepts_kwargs
 _create_event_names = botocore.hooks.EventAliaser.__init__
+_create_tls_context = botocore.httpsession.create_urllib3_context
 _create_endpoint_provider = botocore.regions.EndpointProvider
+_method_names = moto.core.responses.method_names_from_class
 _create_callback = moto.core.models.CallbackResponse
 _read: dict[str | None, dict[Any, Any]] = defaultdict(dict)
 _event_names: dict[str, str] = {}
@@ -30,8 +34,10 @@ def share() -> None:
     botocore.session.create_loader = _sharing_loader
     botocore.hooks.accepts_kwargs = _kept_accepts_kwargs
     botocore.hooks.EventAliaser.__init__ = _sharing_event_names
+    botocore.httpsession.create_urllib3_context = cache(_create_tls_context)
     botocore.regions.EndpointProvider = _kept_endpoint_provider
     moto.core.models.CallbackResponse = _kept_callback
+    moto.core.responses.method_names_from_class = cache(_method_names)
 
 
 def _sharing_loader(search_path: str | None = None) -> Any:
@@ -49,7 +55,9 @@ def _sharing_event_names(aliaser: Any, event_emitter: Any, event_aliases: Any = 
 
 
 def _kept_accepts_kwargs(function: Any) -> Any:
-    """Look at the signature of a handler of events only once; a method would keep its client."""
+    """Look at the signature of a handler of events only once."""
+    if type(function) is MethodType:  # it would keep its client
+        function = function.__func__
     return _of_function(function) if type(function) is FunctionType else _accepts_kwargs(function)
 
 

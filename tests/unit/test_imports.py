@@ -11,7 +11,12 @@ import pytest
 from tests.support.asl import ROOT
 
 HANDLERS = ROOT / "handlers"
-SHARED = sorted(path.stem for path in (HANDLERS / "shared").glob("*.py") if path.stem != "__init__")
+# Modules, and packages as a whole.
+SHARED = sorted(
+    path.stem
+    for path in (HANDLERS / "shared").iterdir()
+    if (path.suffix == ".py" and path.stem != "__init__") or (path / "__init__.py").exists()
+)
 WORKFLOWS = sorted(
     folder.name
     for folder in HANDLERS.iterdir()
@@ -65,7 +70,8 @@ def test_the_shared_package_imports_no_workflow() -> None:
 
 @pytest.mark.parametrize("module", SHARED)
 def test_a_shared_module_knows_no_business_word(module: str) -> None:
-    assert not BUSINESS_WORDS.findall((HANDLERS / "shared" / f"{module}.py").read_text())
+    for path in files_of(module):
+        assert not BUSINESS_WORDS.findall(path.read_text())
 
 
 @pytest.mark.parametrize("module", SHARED)
@@ -78,7 +84,7 @@ def test_two_workflows_use_every_shared_module(module: str) -> None:
         if module in with_what_they_import(shared_modules(path))
     }
 
-    assert len(users) >= 2, f"Move handlers/shared/{module}.py to handlers/{''.join(users)}/."
+    assert len(users) >= 2, f"Move handlers/shared/{module} to handlers/{''.join(users)}/."
 
 
 def test_only_the_account_lookup_of_ops_imports_the_local_aws() -> None:
@@ -103,13 +109,17 @@ def test_the_http_client_imports_nothing_else_of_its_workflow() -> None:
     assert {name for name in of_images if not name.startswith(own)} == set()
 
 
+def files_of(module: str) -> list[Path]:
+    """The files of a shared module or package."""
+    shared = HANDLERS / "shared"
+    return [*(shared / module).rglob("*.py")] or [shared / f"{module}.py"]
+
+
 def with_what_they_import(modules: set[str]) -> set[str]:
     found: set[str] = set()
     while modules:
         found |= modules
         modules = {
-            name
-            for module in modules
-            for name in shared_modules(HANDLERS / "shared" / f"{module}.py")
+            name for module in modules for path in files_of(module) for name in shared_modules(path)
         } - found
     return found

@@ -111,7 +111,7 @@ def test_suites_that_need_the_framework_check_for_it(argument: str, needs: bool)
 def test_pytest_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     """pytest prints the message of a UsageError and ends with exit code 4."""
     monkeypatch.setattr(conftest, "_framework_is_installed", lambda: False)
-    config: Any = SimpleNamespace(args=[str(ROOT / "tests")])
+    config: Any = SimpleNamespace(args=[str(ROOT / "tests")], getoption=lambda _: None)
 
     with pytest.raises(pytest.UsageError, match="make setup-tests") as refused:
         conftest.pytest_configure(config)

@@ -156,6 +156,26 @@ CALLBACK: dict[str, Any] = {
     },
 }
 
+# Puts an item into the stack's table.
+NOTES: dict[str, Any] = {
+    "StartAt": "Put Note",
+    "States": {
+        "Put Note": {
+            "Type": "Task",
+            "Resource": "arn:aws:states:::dynamodb:putItem",
+            "Parameters": {
+                "TableName": "",  # the template has it
+                "Item": {
+                    "id": {"S.$": "$.id"},
+                    "secret": {"S.$": "$.secret"},
+                    "noted": {"BOOL": True},
+                },
+            },
+            "End": True,
+        }
+    },
+}
+
 MACHINES = {
     "Orders": ORDERS,
     "Parcels": PARCELS,
@@ -163,20 +183,32 @@ MACHINES = {
     "Echo": ECHO,
     "Careful": CAREFUL,
     "Callback": CALLBACK,
+    "Notes": NOTES,
 }
 
 
 def template(stack: str) -> str:
-    """A CloudFormation template of these machines, named <stack>-orders …"""
-    resources = {
+    """A CloudFormation template of these machines, named <stack>-orders …, and of a table."""
+    resources: dict[str, Any] = {
         name: {
             "Type": "AWS::StepFunctions::StateMachine",
             "Properties": {
                 "StateMachineName": f"{stack}-{name.lower()}",
                 "RoleArn": ROLE,
-                "DefinitionString": json.dumps(definition),
+                "DefinitionString": json.dumps(definition).replace(
+                    '"TableName": ""', f'"TableName": "{stack}-table"'
+                ),
             },
         }
         for name, definition in MACHINES.items()
+    }
+    resources["Table"] = {
+        "Type": "AWS::DynamoDB::Table",
+        "Properties": {
+            "TableName": f"{stack}-table",
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        },
     }
     return json.dumps({"Resources": resources})

@@ -15,7 +15,9 @@ pytestmark = pytest.mark.alone
 
 Opened = Callable[..., Page]
 WITHIN = 1_000.0  # ms
-ATTEMPTS = 5  # at what a busy machine may delay: a design that takes longer keeps it in none
+ATTEMPTS = 5  # a busy machine may delay some
+# After so long without a change, a poller that nobody wakes is so slow that it rarely keeps WITHIN.
+IDLE = 12_000  # ms
 
 # When the pill of the run says so, by the browser's clock, which is also that of the local AWS.
 SEES = """wanted => { window.seen = new Promise((resolve) => {
@@ -30,17 +32,18 @@ SEES = """wanted => { window.seen = new Promise((resolve) => {
 def test_a_run_s_change_is_on_its_page_within_a_second(
     aws: Aws, console: str, opened: Opened
 ) -> None:
-    """From the time of the event in the history."""
+    """From the time of the event in the history, in most attempts: by luck it is so in some."""
     signing = Signing(aws)
     delays: list[float] = []
-    while min(delays, default=WITHIN) >= WITHIN:
-        assert len(delays) < ATTEMPTS, delays
+    most = ATTEMPTS // 2 + 1
+    while sum(delay < WITHIN for delay in delays) < most:
+        assert sum(delay >= WITHIN for delay in delays) < most, delays
         document = f"contract-{uuid4().hex[:8]}"
         execution = signing.start(document)
         link = signing.link(document)
         page = opened(run_page(console, execution))
         expect(page.locator(".head .pill")).to_contain_text("Bob Signature")
-        page.wait_for_timeout(2_000)  # the server has become slow to ask
+        page.wait_for_timeout(IDLE)
         page.evaluate(SEES, "Succeeded")
 
         signing.decide(link, "sign")

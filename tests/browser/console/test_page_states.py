@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
@@ -32,7 +33,7 @@ class Shown:
 
     @property
     def id(self) -> str:
-        return self.path.replace("{run}", "…")
+        return self.path.partition("?")[0].replace("{run}", "…")
 
 
 WORKFLOW = "workflows/stepworks-local-signature"
@@ -69,6 +70,8 @@ PAGES = (
         {"nodes": [], "edges": [], "problems": [], "hours": 1, "hasEventLog": True},
         "The stack has nothing to show",
     ),
+    Shown("object?bucket={bucket}&object=report.txt", r"object\?", "this object"),
+    Shown("item?table={table}&item={item}", r"item\?", "this item"),
 )
 with_pages = pytest.mark.parametrize("shown", PAGES, ids=lambda shown: shown.id)
 
@@ -81,6 +84,16 @@ def run(aws: Aws) -> str:
     machine, name = signing.start(document).split(":")[-2:]
     signing.link(document)
     return f"{machine}:{name}"
+
+
+@pytest.fixture(scope="module")
+def stored(aws: Aws) -> dict[str, str]:
+    """An object and an item, for the addresses of their pages."""
+    bucket, table = aws.outputs["ImagesBucket"], aws.outputs["ImagesTable"]
+    key = {"url": {"S": f"http://127.0.0.1/{uuid4().hex[:8]}"}}
+    aws.client("s3").put_object(Bucket=bucket, Key="report.txt", Body=b"All is well.")
+    aws.client("dynamodb").put_item(TableName=table, Item=key)
+    return {"bucket": bucket, "table": table, "item": quote(json.dumps(key))}
 
 
 class Answers:
@@ -104,12 +117,14 @@ class Answers:
 
 
 @with_pages
-def test_a_page_without_data_says_why(console: str, run: str, opened: Opened, shown: Shown) -> None:
+def test_a_page_without_data_says_why(
+    console: str, run: str, stored: dict[str, str], opened: Opened, shown: Shown
+) -> None:
     page = opened("about:blank")
     answers = Answers(page, shown.request)
     again = page.get_by_role("button", name="Try again")
     answers.hold()
-    page.goto(f"{console}{shown.path.format(run=run)}")
+    page.goto(f"{console}{shown.path.format(run=run, **stored)}")
     expect(page.get_by_text(re.compile("^Loading .*…$")).first).to_be_visible()
 
     answers.fail(403, "No permission for some:Action.", "Ask for a policy that allows it.")
@@ -146,9 +161,14 @@ def test_a_page_without_data_says_why(console: str, run: str, opened: Opened, sh
 
 @with_pages
 def test_a_page_without_aws_keeps_what_it_has(
-    between: Between, elsewhere: str, run: str, opened: Opened, shown: Shown
+    between: Between,
+    elsewhere: str,
+    run: str,
+    stored: dict[str, str],
+    opened: Opened,
+    shown: Shown,
 ) -> None:
-    page = opened(f"{elsewhere}{shown.path.format(run=run)}")
+    page = opened(f"{elsewhere}{shown.path.format(run=run, **stored)}")
     heading = page.get_by_role("heading", level=1)
     expect(heading).to_be_visible()
     expect(page.get_by_text("Live · updated now")).to_be_visible()

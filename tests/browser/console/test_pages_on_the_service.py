@@ -492,6 +492,23 @@ def test_everybody_can_use_the_page(
     assert width <= screen["width"]
 
 
+@pytest.mark.parametrize("path", ["runs?text={tag}", "events?text={tag}", "waiting", "inbox"])
+def test_a_card_ends_with_its_rows(
+    aws: Aws, signing: Signing, console: str, opened: Opened, tag: str, path: str
+) -> None:
+    execution = signing.start(f"contract-{tag}")
+    signing.link(f"contract-{tag}")  # it waits, and there is a mail
+    page = opened(f"{console}{path.format(tag=tag)}")
+    expect(row(page, tag).first).to_be_visible()
+
+    empty = page.locator(".card:has(.table)").evaluate(
+        "card => card.getBoundingClientRect().bottom"
+        " - card.querySelector('.table-body').getBoundingClientRect().bottom"
+    )
+    assert abs(empty) <= 2  # px, of its border
+    aws.client("stepfunctions").stop_execution(executionArn=execution)
+
+
 @pytest.mark.parametrize(
     ("key", "title"), [("e", "Events"), ("w", "Waiting"), ("i", "Inbox"), ("d", "Dead letters")]
 )

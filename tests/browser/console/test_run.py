@@ -10,8 +10,18 @@ from playwright.sync_api import Locator, Page, expect
 
 from local.aws import Aws
 from local.signing import Signing
+from tests.e2e.images.conftest import PNG
+from tests.support import web
 
-from .conftest import DESKTOP, NARROW, Workbench, keep_picture, run_page, serious_violations
+from .conftest import (
+    DESKTOP,
+    NARROW,
+    Workbench,
+    fulfil_with,
+    keep_picture,
+    run_page,
+    serious_violations,
+)
 
 Opened = Callable[..., Page]
 
@@ -132,6 +142,63 @@ def test_a_failed_run_says_which_state_and_why(workbench: Workbench, opened: Ope
     expect(page.locator(".panel")).to_contain_text("The order has no address.")
     expect(node(page, "All Checked")).to_have_accessible_name(re.compile("not reached"))
     keep_picture(page, "run-failed")
+
+
+def test_what_has_failed_says_when_and_not_since_when(workbench: Workbench, opened: Opened) -> None:
+    execution = workbench.ended("orders", {"orders": [{"valid": False}]})
+
+    page = opened(workbench.page_of(execution))
+
+    expect(page.locator(".panel .note")).to_have_text(
+        re.compile(r"InvalidOrderError: The order has no address\. Failed at \d\d:\d\d:\d\d\.$")
+    )
+
+
+def test_what_may_not_be_read_of_a_map_s_items_is_said(
+    workbench: Workbench, opened: Opened
+) -> None:
+    execution = workbench.ended("orders", {"orders": [{"valid": True}]})
+    problem = {"what": "items of a Map", "message": "No permission for it.", "action": "Ask."}
+    page = opened("about:blank")
+    page.route("**/map/**", lambda route: fulfil_with(route, items=[], problems=[problem]))
+
+    page.goto(f"{workbench.page_of(execution)}?state=Check+Orders&tab=items")
+
+    items = page.locator(".map-items")
+    expect(items.get_by_role("note")).to_contain_text("items of a Map: No permission for it. Ask.")
+    expect(items.get_by_text("No items could be read")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    ("files", "status", "shown"),
+    [
+        ({"a.png": PNG}, "SUCCEEDED", "Drop Paths From State"),
+        ({}, "FAILED", "All resource downloads did not succeed"),
+    ],
+    ids=["succeeded", "failed"],
+)
+def test_on_a_narrow_screen_the_graph_shows_what_has_happened(
+    aws: Aws,
+    console: str,
+    opened: Opened,
+    files: dict[str, bytes],
+    status: str,
+    shown: str,
+) -> None:
+    """The machine is so wide that its corner has nothing but states that were not reached."""
+    with web.serve({f"/{name}": web.file(body) for name, body in files.items()}) as server:
+        given = {"baseUrl": server.url, "resourcePaths": ["a.png"], "lambdaConcur": 1}
+        execution = aws.client("stepfunctions").start_execution(
+            stateMachineArn=aws.outputs["ImagesStateMachineArn"], input=json.dumps(given)
+        )["executionArn"]
+        assert aws.wait_for_end(execution)["status"] == status
+
+    page = opened(run_page(console, execution), screen=NARROW)
+    page.locator(".graph").scroll_into_view_if_needed()
+
+    expect(page.locator(".graph .node.is-succeeded").first).to_be_visible()
+    page.locator(".graph-view").evaluate("box => box.scrollIntoView()")
+    expect(node(page, shown).locator("rect")).to_be_in_viewport(ratio=0.99)
 
 
 def test_the_items_of_a_map_are_counted_and_opened(workbench: Workbench, opened: Opened) -> None:

@@ -74,6 +74,16 @@ def test_graph_and_definition_follow_each_other(console: str, opened: Opened) ->
     expect(chosen).to_have_attribute("data-id", "Gather Signatures/0/Alice Signature")
 
 
+def test_on_a_narrow_screen_the_graph_begins_at_the_start(console: str, opened: Opened) -> None:
+    page = opened(f"{console}workflows/stepworks-local-images", NARROW)
+    box = page.locator(".graph-view")
+    expect(box).to_be_visible()
+    box.evaluate("box => box.scrollIntoView()")
+
+    first = page.get_by_role("button", name="Drop Paths From State, Pass")
+    expect(first.locator("rect")).to_be_in_viewport(ratio=0.99)
+
+
 def test_j_and_k_go_from_state_to_state(console: str, opened: Opened) -> None:
     page = opened(console + SIGNATURE)
     chosen = page.locator(".node.selected")

@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from local.aws import Aws, until
+from local.aws import Aws, Deployment, until
 from local.settings import ROOT
 
 
@@ -109,7 +109,7 @@ def console(aws: Aws) -> Client:
 
 
 @pytest.fixture
-def alone(aws: Aws) -> Iterator[Callable[..., Client]]:
+def alone(aws: Deployment) -> Iterator[Callable[..., Client]]:
     """Start `python -m console` on its own, with these arguments."""
     started = []
 
@@ -120,7 +120,7 @@ def alone(aws: Aws) -> Iterator[Callable[..., Client]]:
         process = subprocess.Popen(
             [sys.executable, "-m", "console", *arguments, "--port", str(port)],
             cwd=ROOT,
-            env=os.environ | aws.settings.client_environment(),
+            env=os.environ | (aws.settings.client_environment() if isinstance(aws, Aws) else {}),
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -23,6 +23,8 @@ from tests.support.processor import contention, slowness, used
 pytestmark = pytest.mark.alone
 
 ANSWER = 200.0  # ms
+# Of several attempts the quickest counts, so other processes explain no more than this factor.
+MOST_CONTENTION = 3.0
 ITEMS = 2_000
 ATTEMPTS = 3
 IDLE_PART = 0.03  # of a processor
@@ -97,7 +99,7 @@ def whole(console: Client, path: str) -> None:
 
 def budget() -> float:
     """ANSWER on this machine, which may be slow or have other things to do."""
-    return ANSWER * slowness() * contention()
+    return ANSWER * slowness() * min(contention(), MOST_CONTENTION)
 
 
 @pytest.mark.parametrize("what", ["service", "map"])

@@ -1,20 +1,21 @@
-"""The cookies workflow of the local AWS, from outside."""
+"""The cookies workflow from outside."""
 
 import json
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import pytest
 
-from local.aws import Aws, until
+from local.aws import Aws, Deployment, until
 
 
 class Cookies:
     """The workflow's events, machine, files and dead letters."""
 
-    def __init__(self, aws: Aws) -> None:
+    def __init__(self, aws: Deployment) -> None:
         self.aws = aws
         self.machine = aws.outputs["CookiesStateMachineArn"]
         self.bucket = aws.outputs["CookiesBucket"]
@@ -25,7 +26,7 @@ class Cookies:
         entry = {
             "Source": "project",
             "DetailType": detail_type,
-            "EventBusName": "default",
+            "EventBusName": self.bus,
             "Detail": json.dumps(detail),
         }
         response = self.aws.client("events").put_events(Entries=[entry])
@@ -36,14 +37,18 @@ class Cookies:
         """Start by hand; returns the execution's ARN."""
         started = self.aws.client("stepfunctions").start_execution(
             stateMachineArn=self.machine,
-            name=name or uuid.uuid4().hex,
+            name=name or self.aws.name(),
             input=json.dumps(detail),
         )
         return str(started["executionArn"])
 
-    @property
-    def stage(self) -> str:
-        return self.machine.rpartition(":stepworks-")[2].removesuffix("-cookies")
+    @cached_property
+    def bus(self) -> str:
+        """The event bus of the stage, as the machine's first task names it."""
+        states = self.aws.client("stepfunctions")
+        definition = states.describe_state_machine(stateMachineArn=self.machine)["definition"]
+        (entry,) = json.loads(definition)["States"]["Get Multiple"]["Parameters"]["Entries"]
+        return str(entry["EventBusName"])
 
     def arn(self, name: str) -> str:
         return f"{self.machine.replace(':stateMachine:', ':execution:')}:{name}"
@@ -72,14 +77,17 @@ class Cookies:
     def dead_letters(self, marker: str) -> list[dict[str, Any]]:
         """The messages in the dead-letter queue with this marker. They stay there."""
         queue = self.aws.outputs["CookiesDeadLetterQueueUrl"]
-        bodies: list[str] = []
-        while (
-            messages := self.aws.client("sqs")
-            .receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=1)
-            .get("Messages")
-        ):
-            bodies += [message["Body"] for message in messages]
-        return [json.loads(body) for body in bodies if marker in body]
+        bodies: dict[str, str] = {}
+        while True:
+            found = (
+                self.aws.client("sqs")
+                .receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=1)
+                .get("Messages", [])
+            )
+            new = {one["MessageId"]: one["Body"] for one in found if one["MessageId"] not in bodies}
+            if not new:
+                return [json.loads(body) for body in bodies.values() if marker in body]
+            bodies |= new
 
     def logged(self, function: str, marker: str) -> list[str]:
         pages = (
@@ -113,7 +121,7 @@ class Cookies:
 
 
 @pytest.fixture
-def cookies(aws: Aws) -> Cookies:
+def cookies(aws: Deployment) -> Cookies:
     return Cookies(aws)
 
 

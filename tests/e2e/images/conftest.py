@@ -4,13 +4,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
 from local import api
-from local.aws import Aws, until
-from local.settings import REGION
+from local.aws import Deployment, until
 from tests.support import web
 from tests.support.web import Web
 
@@ -21,9 +19,20 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 class Images:
     """One run's view of the deployed workflow: its own web server, its own queue on the topic."""
 
-    aws: Aws
+    aws: Deployment
     server: Web
     queue: str
+
+    def public(self, name: str) -> tuple[str, str]:
+        """Base URL and path of a file that the deployed functions can reach, new for each name.
+
+        From an account, that is a file that AWS publishes: its own addresses, for whoever filters
+        by them. The query has no meaning there, but makes another resource of it.
+        """
+        if self.aws.is_local:
+            self.server.routes[f"/{name}"] = web.file(PNG)
+            return self.server.url, name
+        return "https://ip-ranges.amazonaws.com", f"ip-ranges.json?{name}"
 
     def post(self, body: Any, **options: Any) -> api.Response:
         return api.call(self.aws, "POST", "/downloads", body, **options)
@@ -110,11 +119,11 @@ def from_topic(topic: str, queue: str) -> str:
 
 
 @pytest.fixture
-def images(aws: Aws) -> Iterator[Images]:
+def images(aws: Deployment) -> Iterator[Images]:
     """A web server of this test's own, and a queue that receives what is published meanwhile."""
     sqs, sns = aws.client("sqs"), aws.client("sns")
-    name, topic = f"images-{uuid4()}", aws.outputs["ImagesFailedTopicArn"]
-    arn = f"arn:aws:sqs:{REGION}:000000000000:{name}"
+    name, topic = aws.name(), aws.outputs["ImagesFailedTopicArn"]
+    arn = f"{topic.rpartition(':')[0].replace(':sns:', ':sqs:')}:{name}"
     queue = sqs.create_queue(QueueName=name, Attributes={"Policy": from_topic(topic, arn)})[
         "QueueUrl"
     ]

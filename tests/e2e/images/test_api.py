@@ -1,5 +1,6 @@
 """POST {ApiUrl}/downloads: what the gateway accepts, and its response to the rest."""
 
+import json
 from typing import Any
 from urllib.parse import quote
 
@@ -7,6 +8,7 @@ import pytest
 
 from local import api
 from tests.support import web
+from tests.support.checks import only_on_aws
 
 from .conftest import PNG, Images
 
@@ -50,19 +52,24 @@ def test_a_bad_body_is_refused_with_the_reason(images: Images, body: Any, reason
     assert reason in response.json["reason"]
 
 
+@pytest.mark.check("form-body", only_on_aws="it validates a body whatever its type is")
 def test_a_body_of_another_type_is_refused(images: Images) -> None:
     """A form would pass the schema by, which is for JSON: on AWS it is an unsupported type."""
     response = images.post(
         "baseUrl=x", headers={"Content-Type": "application/x-www-form-urlencoded"}
     )
 
-    assert response.status in (400, 415)
+    assert response.status == 400 if images.aws.is_local else 415
 
 
+@pytest.mark.check("api-unsigned")
 def test_unsigned_requests_are_refused(images: Images) -> None:
     assert images.post(GOOD, credentials=None).status == 403
 
 
+@pytest.mark.check(
+    "start-refusal", only_on_aws="local/gaps/api_starts_execution.py renders the mapping"
+)
 def test_more_than_step_functions_accepts_is_refused_with_the_limit(images: Images) -> None:
     """10,000 paths are allowed, and 262,144 bytes; long paths reach the second limit first."""
     paths = [f"{number:05}/{'x' * 30}.png" for number in range(10_000)]
@@ -72,14 +79,83 @@ def test_more_than_step_functions_accepts_is_refused_with_the_limit(images: Imag
     assert "less than or equal to 262144" in response.json["message"]
 
 
-def test_the_response_has_the_execution(images: Images) -> None:
-    images.server.routes["/x.png"] = web.file(PNG)
-    response = images.post(images.request(["x.png"]))
+@pytest.mark.check("images-happy")
+@pytest.mark.check("api-start-role", only_on_aws="it starts a machine without assuming a role")
+@pytest.mark.check(
+    "image-signature", only_on_aws="its S3 compares our signature with its own idea of one"
+)
+def test_the_response_has_the_execution_and_the_file_is_stored(images: Images) -> None:
+    base, path = images.public(images.aws.name())
+    body = {"baseUrl": base, "resourcePaths": [path], "lambdaConcur": 1}
+    response = images.post(body)
 
     assert response.status == 200
     assert set(response.json) == {"executionArn", "startDate"}
-    assert ":execution:stepworks-local-images:" in response.json["executionArn"]
-    assert images.aws.wait_for_end(response.json["executionArn"])["status"] == "SUCCEEDED"
+    assert f":execution:{images.aws.stack}-images:" in response.json["executionArn"]
+    ended = images.aws.wait_for_end(response.json["executionArn"])
+    assert ended["status"] == "SUCCEEDED"
+    assert json.loads(ended["output"])["downloaded"] == 1
+    found = images.aws.client("dynamodb").get_item(
+        TableName=images.aws.outputs["ImagesTable"], Key={"url": {"S": f"{base}/{path}"}}
+    )["Item"]
+    stored = images.aws.client("s3").head_object(
+        Bucket=images.aws.outputs["ImagesBucket"], Key=found["filename"]["S"]
+    )
+    assert stored["ContentLength"] == int(found["bytes"]["N"]) > 0
+
+
+@pytest.mark.check("events-of-a-batch", only_on_aws="its histories have no events of a Map's items")
+def test_a_batch_writes_seven_events_at_most(images: Images) -> None:
+    """Decision 0020: so 200 batches stay far below the 25,000 events that a history may have."""
+    base, path = images.public(images.aws.name())
+    ended = images.aws.wait_for_end(
+        images.post({"baseUrl": base, "resourcePaths": [path], "lambdaConcur": 1}).json[
+            "executionArn"
+        ]
+    )
+
+    kinds = [event["type"] for event in images.aws.history(ended["executionArn"])]
+    only_on_aws(images.aws, "its histories have no events of a Map's items")
+    begin, end = (kinds.index(f"MapIteration{what}") for what in ("Started", "Succeeded"))
+    assert end - begin + 1 <= 7, kinds[begin : end + 1]
+
+
+@pytest.mark.check("images-failing")
+@pytest.mark.check("encrypted-topic", only_on_aws="it does not encrypt what a topic gets")
+def test_a_file_that_is_missing_fails_the_run_and_is_published(images: Images) -> None:
+    base, _ = images.public(images.aws.name())
+    missing = f"{images.aws.name()}.png"
+    body = {"baseUrl": base, "resourcePaths": [missing], "lambdaConcur": 1}
+    ended = images.aws.wait_for_end(images.post(body).json["executionArn"])
+
+    assert (ended["status"], ended["error"]) == ("FAILED", "DownloadsFailedError")
+    subject, message = images.published(missing)
+    assert subject == "Failed stepfunction download tasks"
+    (sentence,) = json.loads(message)
+    assert f"{base}/{missing}" in sentence
+
+
+@pytest.mark.check("data-limit", only_on_aws="it limits no state's data")
+def test_an_input_that_leaves_no_room_for_the_name_fails_the_run(images: Images) -> None:
+    """Decision 0024: `States.DataLimitExceeded`, which only a Catch by its name matches."""
+    base, _ = images.public(images.aws.name())
+    body = {"baseUrl": base, "resourcePaths": [""], "lambdaConcur": 1}
+    room = 262_144 - 20 - len(json.dumps(body))
+    name = images.aws.name()
+    paths = [f"{name}-{number:03}-{'x' * 950}" for number in range(room // 1_000)]
+    body["resourcePaths"] = paths
+    paths.append("y" * max(1, 262_144 - 20 - len(json.dumps(body)) - 4))
+    only_on_aws(images.aws, "it limits no state's data")
+
+    started = images.aws.client("stepfunctions").start_execution(
+        stateMachineArn=images.aws.outputs["ImagesStateMachineArn"],
+        name=images.aws.name(),
+        input=json.dumps(body),
+    )
+    ended = images.aws.wait_for_end(started["executionArn"])
+
+    assert (ended["status"], ended["error"]) == ("FAILED", "TaskStoppedError")
+    assert "States.DataLimitExceeded" in ended["cause"]
 
 
 def test_quotes_and_other_alphabets_arrive_as_they_are(images: Images) -> None:

@@ -1,16 +1,20 @@
 """Many items at once: what a test sends, and the outcome of each."""
 
+import json
 import re
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 from local import api
 from local.aws import Aws, until
 from local.signing import Signing
+from tests.support import web
+from tests.support.web import Route
 
 SENDERS = 16  # threads; a person's scripts, browsers and sensors
 
@@ -43,18 +47,40 @@ def count_events(aws: Aws, machine: str, since: float) -> int:
 
 
 def count_objects(aws: Aws, bucket: str, prefix: str) -> int:
-    found = (
-        aws.client("s3")
-        .get_paginator("list_objects_v2")
-        .paginate(Bucket=aws.outputs[bucket], Prefix=f"{prefix}/")
-    )
-    return sum(page["KeyCount"] for page in found)
+    return sum(1 for _ in objects(aws, bucket, f"{prefix}/"))
+
+
+def objects(aws: Aws, bucket: str, prefix: str) -> Iterator[str]:
+    """The keys of the objects with a prefix."""
+    pages = aws.client("s3").get_paginator("list_objects_v2")
+    for page in pages.paginate(Bucket=aws.outputs[bucket], Prefix=prefix):
+        yield from (found["Key"] for found in page.get("Contents", []))
+
+
+def values(aws: Aws, table: str, key: str, attribute: str) -> dict[str, str]:
+    """An attribute of all items of a table, by another one; both are texts."""
+    pages = aws.client("dynamodb").get_paginator("scan").paginate(TableName=aws.outputs[table])
+    return {
+        item[key]["S"]: item[attribute]["S"]
+        for page in pages
+        for item in page["Items"]
+        if attribute in item
+    }
 
 
 def outcomes(aws: Aws, machine: str, since: float) -> Counter[str]:
     """How many executions of a machine are in which status."""
     return Counter(
         one["status"] for one in aws.executions(machine) if one["startDate"].timestamp() >= since
+    )
+
+
+def durations(aws: Aws, machine: str, since: float) -> list[float]:
+    """How many seconds each execution of a machine took, the shortest first."""
+    return sorted(
+        (one["stopDate"] - one["startDate"]).total_seconds()
+        for one in aws.executions(machine)
+        if one["startDate"].timestamp() >= since and one["status"] != "RUNNING"
     )
 
 
@@ -131,22 +157,92 @@ def request_signatures(signing: Signing, count: int) -> list[str]:
     return documents
 
 
-def decide_all(signing: Signing, documents: list[str], seconds: float) -> None:
-    """Bob signs each document as soon as he has its mail."""
-    unsigned, deadline = set(documents), time.monotonic() + seconds
-    with ThreadPoolExecutor(SENDERS) as senders:
-        decisions = []
-        while unsigned and time.monotonic() < deadline:
-            mails = {
-                mail["Subject"].removeprefix("Please sign document "): mail
-                for mail in signing.aws.mails("Please sign document load-")
-            }
-            for document in unsigned & mails.keys():
-                link = re.search(r"https?://\S+\?code=\S+", mails[document]["BodyText"])
-                assert link
-                decisions.append(senders.submit(signing.decide, link[0], "sign"))
-                unsigned.remove(document)
-            time.sleep(0.5)
-        responses = [future.result() for future in decisions]
-    assert not unsigned, f"{len(unsigned)} of {len(documents)} documents never reached Bob"
-    assert {response.status for response in responses} == {200}
+def links(signing: Signing, documents: list[str], seconds: float) -> list[str]:
+    """The link in Bob's mail about each document, once all of them have arrived."""
+    subjects = [f"Please sign document {document}" for document in documents]
+
+    def all_arrived() -> list[str] | None:
+        time.sleep(0.5)
+        mails = {mail["Subject"]: mail for mail in signing.aws.mails("Please sign document load-")}
+        if set(subjects) - mails.keys():
+            return None
+        found = [
+            re.search(r"https?://\S+\?code=\S+", mails[subject]["BodyText"]) for subject in subjects
+        ]
+        return [link[0] for link in found if link]
+
+    return until(f"{len(documents)} mails to Bob", all_arrived, seconds)
+
+
+def decide_all(signing: Signing, links: list[str], seconds: float) -> None:
+    """Bob signs them all, evenly over so many seconds."""
+    responses = paced(
+        len(links), len(links) / seconds, lambda n: signing.decide(links[n], "sign").status
+    )
+    assert Counter(responses) == {200: len(links)}
+
+
+# -- Images ----------------------------------------------------------------------------------------
+
+IMAGE = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
+
+
+@dataclass(frozen=True)
+class Downloads:
+    """One run: its paths on the web server, and those of them that are not there."""
+
+    paths: list[str]
+    missing: set[str]
+
+
+def downloads(runs: int, paths: int, missing: int) -> list[Downloads]:
+    """Runs of so many paths; in every other run, some are not there."""
+    return [
+        Downloads(
+            names := [f"run-{run}/{number}.png" for number in range(paths)],
+            set(names[::-1][: missing * (run % 2)]),
+        )
+        for run in range(runs)
+    ]
+
+
+def routes(runs: list[Downloads]) -> dict[str, Route]:
+    """What the web server has: each image has bytes of its own."""
+    return {
+        f"/{path}": web.file(IMAGE + path.encode())
+        for run in runs
+        for path in run.paths
+        if path not in run.missing
+    }
+
+
+def start_downloads(aws: Aws, address: str, runs: list[Downloads]) -> list[str]:
+    """Start all runs at once through the API; returns the ARNs of their executions."""
+
+    def start(number: int) -> str:
+        body = {"baseUrl": address, "resourcePaths": runs[number].paths, "lambdaConcur": 8}
+        response = api.call(aws, "POST", "/downloads", body)
+        assert response.status == 200, response.text
+        return str(response.json["executionArn"])
+
+    return at_once(len(runs), start)
+
+
+def report(aws: Aws, execution: str) -> list[dict[str, Any]]:
+    """The outcome of each path of a run."""
+    key = f"{execution.rpartition(':')[2]}/report.json"
+    body = aws.client("s3").get_object(Bucket=aws.outputs["ImagesRunsBucket"], Key=key)["Body"]
+    found: list[dict[str, Any]] = json.load(body)
+    return found
+
+
+def announced(aws: Aws, queue: str) -> str:
+    """All that the topic of failures has published to a queue, as one text."""
+    found = []
+    while (
+        messages := aws.client("sqs")
+        .receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=60)
+        .get("Messages")
+    ):
+        found += [json.loads(message["Body"])["Message"] for message in messages]
+    return "\n".join(found)

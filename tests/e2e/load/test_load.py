@@ -1,22 +1,32 @@
-"""More items at once than a laptop can work on: all of them come to their end, in their turn."""
+"""More items at once than a laptop can work on: all of them come to their end, in their turn.
+
+`make load` runs the full numbers and writes the figures to docs/reliability.md. `make test` runs
+fewer messages, signatures and downloads: what they find does not depend on the number.
+"""
 
 import time
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from local.aws import Aws, until
+from local.demo.images import failures
 from local.gaps.lambda_workers import SHARED_WORKERS, WORKERS
 from local.signing import Signing
 from tests.e2e.load import many_items
+from tests.e2e.load.figures import Figures
+from tests.e2e.load.many_items import Downloads
+from tests.e2e.load.size import Size
 from tests.e2e.load.usage import Usage, measured
+from tests.support import web
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(600)]
-SECONDS = 400  # for all of them, on a busy machine; two idle processors take a quarter of it
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(1500)]
+SECONDS = 900  # for all of them, on a busy machine; two idle processors take a tenth of it
 FILES, ROWS = 1000, 100
-MESSAGES, PER_SECOND = 1000, 50
-DOCUMENTS = 200
+PER_SECOND = 50  # messages
+PATHS, MISSING = 500, 3  # of a run of downloads; in every other run, some images are missing
 # Of the workflows, the event log and the schedules. Each keeps one worker.
 FUNCTIONS = 18
 
@@ -80,11 +90,12 @@ class Run:
         assert many_items.count_items(self.aws, self.table) - self.records == count
 
 
-def test_a_thousand_files_at_once(aws: Aws) -> None:
+def test_a_thousand_files_at_once(aws: Aws, figures: Figures) -> None:
     run = Run.begin(aws, "SensorStateMachineArn", "SensorReadingsTable")
-    with measured(aws.settings) as usage:
+    with measured(aws.settings) as usage, figures.of(f"{FILES:,} files of {ROWS} rows") as figure:
         folder = many_items.upload(aws, FILES, ROWS)
         run.assert_all_succeeded(FILES)
+        figure.work(FILES, many_items.durations(aws, run.machine, run.began))
         run.assert_logged(2 * FILES)
 
     run.assert_recorded(FILES * ROWS)
@@ -93,26 +104,77 @@ def test_a_thousand_files_at_once(aws: Aws) -> None:
     assert len(aws.mails(f"{folder}/")) == FILES
     # Its trigger and the tasks Plan Ingestion, Process File, Move File and Send Email.
     assert_bounded(usage)
+    figure.used(usage)
 
 
-def test_a_thousand_messages_at_fifty_a_second(aws: Aws) -> None:
+def test_messages_at_fifty_a_second(aws: Aws, figures: Figures, size: Size) -> None:
     run = Run.begin(aws, "MessagesStateMachineArn", "MessagesTable")
-    with measured(aws.settings) as usage:
-        ids = many_items.post_messages(aws, MESSAGES, PER_SECOND)
-        run.assert_all_succeeded(MESSAGES)
+    title = f"{size.messages:,} messages at {PER_SECOND} a second"
+    with measured(aws.settings) as usage, figures.of(title) as figure:
+        ids = many_items.post_messages(aws, size.messages, PER_SECOND)
+        run.assert_all_succeeded(size.messages)
+        figure.work(size.messages, many_items.durations(aws, run.machine, run.began))
 
-    assert len(set(ids)) == MESSAGES
-    run.assert_recorded(MESSAGES)
+    assert len(set(ids)) == size.messages
+    run.assert_recorded(size.messages)
     assert_bounded(usage)
+    figure.used(usage)
 
 
-def test_two_hundred_signatures(aws: Aws) -> None:
-    signing = Signing(aws)
+def test_signature_requests_that_are_open_at_once(aws: Aws, figures: Figures, size: Size) -> None:
+    signing, count = Signing(aws), size.documents
     run = Run.begin(aws, "SignatureStateMachineArn", "SignatureRequestsTable")
-    with measured(aws.settings) as usage:
-        documents = many_items.request_signatures(signing, DOCUMENTS)
-        many_items.decide_all(signing, documents, SECONDS)
-        run.assert_all_succeeded(DOCUMENTS)
+    title = f"{count} signature requests, decided in {size.deciding_seconds} s"
+    with measured(aws.settings) as usage, figures.of(title) as figure:
+        documents = many_items.request_signatures(signing, count)
+        links = many_items.links(signing, documents, SECONDS)
+        assert many_items.outcomes(aws, run.machine, run.began) == Counter(RUNNING=count)
+        many_items.decide_all(signing, links, size.deciding_seconds)
+        run.assert_all_succeeded(count)
+        figure.work(count, many_items.durations(aws, run.machine, run.began))
 
-    run.assert_recorded(DOCUMENTS)
+    run.assert_recorded(count)
+    statuses = many_items.values(aws, "SignatureRequestsTable", "documentId", "status")
+    assert {statuses[document] for document in documents} == {"SIGNED"}
     assert_bounded(usage)
+    figure.used(usage)
+
+
+def test_runs_of_downloads_at_once(aws: Aws, figures: Figures, size: Size) -> None:
+    began, machine = time.time(), aws.outputs["ImagesStateMachineArn"]
+    runs = many_items.downloads(size.runs, PATHS, MISSING)
+    title = f"{size.runs} image runs of {PATHS} paths"
+    with (
+        web.serve(many_items.routes(runs)) as server,
+        failures(aws) as queue,
+        measured(aws.settings) as usage,
+        figures.of(title) as figure,
+    ):
+        arns = many_items.start_downloads(aws, server.url, runs)
+        statuses = many_items.ended(aws, machine, size.runs, SECONDS, began)
+        figure.work(size.runs * PATHS, many_items.durations(aws, machine, began))
+        announced = many_items.announced(aws, queue)
+
+    assert statuses == Counter(SUCCEEDED=(size.runs + 1) // 2, FAILED=size.runs // 2)
+    recorded = many_items.values(aws, "ImagesTable", "url", "filename")
+    host = server.url.removeprefix("http://")
+    stored = set(many_items.objects(aws, "ImagesBucket", f"{host}/"))
+    for run, arn in zip(runs, arns, strict=True):
+        failed = {f"{server.url}/{path}" for path in run.missing}
+        assert_one_outcome_each(many_items.report(aws, arn), server.url, run)
+        assert aws.describe(arn).get("error") == ("DownloadsFailedError" if failed else None)
+        assert all(f"Could not find: {url}" in announced for url in failed)
+        present = set(run.paths) - run.missing
+        assert {path for path in run.paths if f"{host}/{path}" in stored} == present
+        assert {path for path in run.paths if f"{server.url}/{path}" in recorded} == present
+    assert waiting_letters(aws) == {}
+    assert_bounded(usage)
+    figure.used(usage)
+
+
+def assert_one_outcome_each(report: list[dict[str, Any]], address: str, run: Downloads) -> None:
+    """The report has each path once, with the outcome that it has on the server."""
+    assert {outcome["url"]: "filename" in outcome for outcome in report} == {
+        f"{address}/{path}": path not in run.missing for path in run.paths
+    }
+    assert len(report) == len(run.paths)

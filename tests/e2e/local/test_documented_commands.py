@@ -56,6 +56,8 @@ NOT_RUN: dict[str, tuple[str, str]] = {
         "takes minutes; tests/integration/faults runs a tenth of it",
         ".venv/bin/python -m faults --help",
     ),
+    r"make load": ("takes minutes, and writes its figures to a document", ""),
+    r"make soak MINUTES=60": ("takes an hour", ""),
     r"make bench": ("takes minutes, and its numbers need a quiet machine", ""),
     r"make console( STAGE=dev( ALLOW_WRITES=1)?)?": ("serves until it is interrupted", ""),
     r".venv/bin/python -m console --stack other-stack": (
@@ -68,6 +70,11 @@ NOT_RUN: dict[str, tuple[str, str]] = {
         ".venv/bin/python -c 'import tests.browser.console.picture'",
     ),
     r"make deploy STAGE=(dev|prod|prod2)": ("needs an AWS account", ""),
+    r"make verify( STAGE=\w+( YES=1| CHECKS=\"images-happy\")?)?": (
+        "takes minutes; tests/e2e/ops/test_verify.py runs it",
+        "",
+    ),
+    r"python -m ops verify --stage local": ("the same", ".venv/bin/python -m ops verify --help"),
     r".venv/bin/python -m ops take-back --stage prod": (
         "needs a stack that was removed; test_retained.py runs it",
         ".venv/bin/python -m ops take-back --help",

@@ -1,9 +1,9 @@
 import pytest
 
-from local.aws import Aws
+from local.aws import Deployment
 from tests.e2e.messages.messages import Messages
 
 
 @pytest.fixture
-def messages(aws: Aws) -> Messages:
+def messages(aws: Deployment) -> Messages:
     return Messages(aws)

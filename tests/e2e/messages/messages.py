@@ -1,4 +1,4 @@
-"""The messages workflow on the local AWS: what is sent to it, and what is to be seen of it."""
+"""The messages workflow from outside: what is sent to it, and what is to be seen of it."""
 
 import json
 import uuid
@@ -6,14 +6,14 @@ from typing import Any
 
 from local import api
 from local.api import Response
-from local.aws import Aws, until
+from local.aws import Deployment, until
 from ops.dead_letters import DeadLetter, DeadLetterQueue
 
 SOURCE = "com.devpost.commonevent"
 
 
 class Messages:
-    def __init__(self, aws: Aws) -> None:
+    def __init__(self, aws: Deployment) -> None:
         self.aws = aws
         self.machine = aws.outputs["MessagesStateMachineArn"]
         self.bus = aws.outputs["MessagesBusName"]

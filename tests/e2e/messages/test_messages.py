@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 
 from local import api
-from local.aws import Aws, until
+from local.aws import Aws, Deployment, until
 from local.errors import LocalError
-from local.settings import STACK
 from tests.e2e.messages.messages import Messages, event
 
 HAPPY_PATH = ["Check Message", "Record Message", "Check Status?", "Job Succeed"]
@@ -29,6 +28,8 @@ MESSAGE = {"text": 'Grüße, "日本" 🙂 \\ \n', "numbers": [1, -2.5, 3e-7], "
 # -- Good messages --------------------------------------------------------------------------------
 
 
+@pytest.mark.check("messages-happy")
+@pytest.mark.check("token-callback-role", only_on_aws="ministack's IAM decides, not AWS's")
 def test_a_posted_message_is_recorded_and_can_be_read(messages: Messages) -> None:
     message_id = messages.post(MESSAGE)
 
@@ -89,6 +90,7 @@ def test_an_event_that_comes_twice_is_recorded_once(messages: Messages) -> None:
     assert (again["StatusCode"], again["Payload"]["alreadyRecorded"]) == (200, True)
 
 
+@pytest.mark.check("largest-message", only_on_aws="it limits no state's data")
 def test_the_largest_message_is_recorded(messages: Messages) -> None:
     largest = {"a": "ü" * (100 * 1024 - 4)}
     assert len(json.dumps(largest, ensure_ascii=False, separators=(",", ":")).encode()) == 204_800
@@ -119,6 +121,7 @@ def test_two_hundred_messages_at_once_are_each_recorded_once(messages: Messages)
 
 
 @pytest.mark.parametrize(("verb", "path"), [("POST", "/messages"), ("GET", "/messages/any")])
+@pytest.mark.check("api-unsigned")
 def test_an_unsigned_request_is_refused(aws: Aws, verb: str, path: str) -> None:
     assert api.call(aws, verb, path, {"message": {}}, credentials=None).status == 403
 
@@ -188,8 +191,14 @@ def copy(messages: Messages) -> Iterator[Any]:
 class TestFailures:
     @pytest.mark.parametrize(
         ("malformed", "reason"),
-        [("{this is not JSON", "not JSON"), ("1" + "0" * 400, "too large for a double")],
-        ids=["no JSON", "no double"],
+        [
+            pytest.param(
+                *("{this is not JSON", "not JSON"),
+                id="no JSON",
+                marks=pytest.mark.check("messages-failing"),
+            ),
+            pytest.param("1" + "0" * 400, "too large for a double", id="no double"),
+        ],
     )
     def test_a_malformed_message_fails_the_job_and_is_kept(
         self, messages: Messages, malformed: str, reason: str
@@ -208,6 +217,10 @@ class TestFailures:
         assert letter.attributes["EXECUTION_ARN"] == execution["executionArn"]
         assert messages.get(message_id).status == 404
 
+    @pytest.mark.check(
+        "too-large-for-a-machine",
+        only_on_aws="local/gaps/start_input_limit.py and rule_dead_letters.py do it",
+    )
     def test_an_event_that_is_too_large_for_the_machine_is_kept_with_the_reason(
         self, messages: Messages
     ) -> None:
@@ -261,6 +274,7 @@ class TestFailures:
         assert visited == [*HAPPY_PATH[:2], *FAILED_PATH]
         assert messages.wait_for_dead_letter(delivered["id"]).content == delivered
 
+    @pytest.mark.check("dead-letters-redrive")
     def test_a_dead_letter_is_listed_shown_and_redriven(self, messages: Messages) -> None:
         """As EventBridge leaves an event that it could not deliver."""
         undelivered = event(json.dumps(MESSAGE))
@@ -303,25 +317,24 @@ class TestFailures:
     @staticmethod
     def rule_arn(messages: Messages) -> str:
         aws = messages.aws
-        rule = aws.client("cloudformation").describe_stack_resource(
-            StackName=STACK, LogicalResourceId="MessagesRule"
-        )["StackResourceDetail"]["PhysicalResourceId"]
+        rule = aws.resource("MessagesRule")
         name = rule.rpartition("|")[2].rpartition("/")[2]
         found = aws.client("events").describe_rule(Name=name, EventBusName=messages.bus)
         return str(found["Arn"])
 
 
-def dlq(aws: Aws, action: str, *words: str) -> str:
+def dlq(aws: Deployment, action: str, *words: str) -> str:
     """What `python -m ops dlq` prints; LocalError if it does not exit with 0."""
+    port = {"STEPWORKS_PORT": str(aws.settings.port)} if isinstance(aws, Aws) else {}
     finished = subprocess.run(
         [
             *(sys.executable, "-m", "ops", "dlq", action),
-            *("--queue", "MessagesDeadLetterQueueUrl", *words),
+            *("--queue", "MessagesDeadLetterQueueUrl", "--stage", aws.stage, *words),
         ],
-        env={**os.environ, "STEPWORKS_PORT": str(aws.settings.port), "COLUMNS": "200"},
+        env=os.environ | port | {"COLUMNS": "200"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     if finished.returncode:

@@ -3,24 +3,24 @@
 import json
 from collections.abc import Iterator
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
-from local.aws import Aws
+from local.aws import Deployment
 from ops import take_back
 from ops.errors import OpsError
 
+WAITER = {"Delay": 1, "MaxAttempts": 300}
 KEPT = {"DeletionPolicy": "RetainExceptOnCreate", "UpdateReplacePolicy": "Retain"}
 
 
 @pytest.fixture
-def stage() -> str:
-    return f"kept{uuid4().hex[:6]}"
+def stack(aws: Deployment) -> str:
+    return aws.name()
 
 
 @pytest.fixture
-def template(stage: str) -> dict[str, Any]:
+def template(stack: str) -> dict[str, Any]:
     """A bucket with a fixed name that tells a queue of its objects, a table, and a queue."""
     return {
         "Resources": {
@@ -30,7 +30,7 @@ def template(stage: str) -> dict[str, Any]:
                 "DependsOn": "Queue",
                 **KEPT,
                 "Properties": {
-                    "BucketName": {"Fn::Sub": f"stepworks-{stage}-${{AWS::AccountId}}"},
+                    "BucketName": {"Fn::Sub": f"{stack}-${{AWS::AccountId}}"},
                     "VersioningConfiguration": {"Status": "Enabled"},
                     "Tags": [{"Key": "queue", "Value": {"Fn::GetAtt": ["Queue", "QueueName"]}}],
                 },
@@ -49,9 +49,9 @@ def template(stage: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def removed(aws: Aws, stage: str, template: dict[str, Any]) -> Iterator[dict[str, str]]:
+def removed(aws: Deployment, stack: str, template: dict[str, Any]) -> Iterator[dict[str, str]]:
     """The names of what a removed stack has left, with an object and an item in them."""
-    stack, cloudformation = f"stepworks-{stage}", aws.client("cloudformation")
+    cloudformation = aws.client("cloudformation")
     create(aws, stack, template)
     names = {
         logical_id: cloudformation.describe_stack_resource(
@@ -73,26 +73,24 @@ def removed(aws: Aws, stage: str, template: dict[str, Any]) -> Iterator[dict[str
     aws.client("s3").delete_bucket(Bucket=names["Bucket"])
 
 
-def create(aws: Aws, stack: str, template: dict[str, Any]) -> None:
+def create(aws: Deployment, stack: str, template: dict[str, Any]) -> None:
     cloudformation = aws.client("cloudformation")
     cloudformation.create_stack(StackName=stack, TemplateBody=json.dumps(template))
-    cloudformation.get_waiter("stack_create_complete").wait(
-        StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
-    )
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig=WAITER)
 
 
-def remove(aws: Aws, stack: str) -> None:
+def remove(aws: Deployment, stack: str) -> None:
     cloudformation = aws.client("cloudformation")
     cloudformation.delete_stack(StackName=stack)
-    cloudformation.get_waiter("stack_delete_complete").wait(
-        StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
-    )
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig=WAITER)
 
 
+@pytest.mark.check("take-back", only_on_aws="its import of resources is a shorter one")
+@pytest.mark.timeout(840)
 def test_retained_resources_are_taken_back_and_the_rest_deployed(
-    aws: Aws, stage: str, template: dict[str, Any], removed: dict[str, str]
+    aws: Deployment, stack: str, template: dict[str, Any], removed: dict[str, str]
 ) -> None:
-    stack, cloudformation = f"stepworks-{stage}", aws.client("cloudformation")
+    cloudformation = aws.client("cloudformation")
 
     # The local CloudFormation forgets what was in a removed stack, so the names are parameters.
     taken = take_back.take_back(cloudformation, stack, removed)
@@ -100,9 +98,7 @@ def test_retained_resources_are_taken_back_and_the_rest_deployed(
     assert taken == removed
     # What `serverless deploy` does then: an update with the whole template.
     cloudformation.update_stack(StackName=stack, TemplateBody=json.dumps(template))
-    cloudformation.get_waiter("stack_update_complete").wait(
-        StackName=stack, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
-    )
+    cloudformation.get_waiter("stack_update_complete").wait(StackName=stack, WaiterConfig=WAITER)
     resources = cloudformation.list_stack_resources(StackName=stack)["StackResourceSummaries"]
     assert {item["LogicalResourceId"] for item in resources} == {"Bucket", "Table", "Queue"}
     kept = aws.client("s3").get_object(Bucket=removed["Bucket"], Key="kept")["Body"].read()
@@ -111,6 +107,6 @@ def test_retained_resources_are_taken_back_and_the_rest_deployed(
     assert item["Item"] == {"id": {"S": "kept"}}
 
 
-def test_an_unknown_stack_has_nothing_to_take_back(aws: Aws, stage: str) -> None:
-    with pytest.raises(OpsError, match="no removed stack stepworks-kept"):
-        take_back.take_back(aws.client("cloudformation"), f"stepworks-{stage}", {})
+def test_an_unknown_stack_has_nothing_to_take_back(aws: Deployment, stack: str) -> None:
+    with pytest.raises(OpsError, match=f"no removed stack {stack}"):
+        take_back.take_back(aws.client("cloudformation"), stack, {})

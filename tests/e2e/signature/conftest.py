@@ -1,19 +1,18 @@
 """A document of a test's own."""
 
-import uuid
-
 import pytest
 
-from local.aws import Aws
+from local.aws import Deployment
 from local.signing import Signing
+from tests.support.own_links import SigningWithOwnLinks
 
 
 @pytest.fixture
-def signing(aws: Aws) -> Signing:
-    return Signing(aws)
+def signing(aws: Deployment) -> Signing:
+    return Signing(aws) if aws.is_local else SigningWithOwnLinks(aws)
 
 
 @pytest.fixture
-def document() -> str:
+def document(aws: Deployment) -> str:
     """The id of a document that no other test uses."""
-    return f"doc-{uuid.uuid4().hex[:12]}"
+    return aws.name()

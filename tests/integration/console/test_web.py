@@ -4,7 +4,8 @@ import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,6 +35,7 @@ class FakeAws(Aws):
         self.calls: list[str] = []
         self.failure: Exception | None = None
         self.failing = ""
+        self.outputs: list[dict[str, str]] = []  # of the stack
         self.runs: list[dict[str, Any]] = []
         self.history: list[dict[str, Any]] = []
         self.slow: dict[str, threading.Event] = {}  # operations that wait for an event
@@ -48,7 +50,7 @@ class FakeAws(Aws):
         if self.failure is not None and self.failing in ("", operation):
             raise self.failure
         if operation == "describe_stacks":
-            return {"Stacks": [{"StackId": STACK, "Outputs": []}]}
+            return {"Stacks": [{"StackId": STACK, "Outputs": self.outputs}]}
         if operation == "list_stack_resources":
             machine = {
                 "ResourceType": "AWS::StepFunctions::StateMachine",
@@ -231,116 +233,150 @@ def test_runs_are_filtered_and_paged(aws: FakeAws) -> None:
 # -- The poller -----------------------------------------------------------------------------------
 
 
-async def listening(poller: Poller, pages: int, seconds: float) -> list[bytes]:
+@asynccontextmanager
+async def listening(
+    poller: Poller, pages: int = 1, run: str | None = None
+) -> AsyncIterator[list[bytes]]:
     """What one of several open pages gets to read."""
     got: list[bytes] = []
 
     async def read(first: bool) -> None:
-        async for chunk in poller.listen(None):
+        async for chunk in poller.listen(run):
             if first:
                 got.append(chunk)
 
     tasks = [asyncio.create_task(read(number == 0)) for number in range(pages)]
-    await asyncio.sleep(seconds)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    return got
+    try:
+        yield got
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def test_it_polls_once_however_many_pages_are_open(aws: FakeAws) -> None:
-    asyncio.run(listening(Page(aws).poller, 1, 2.5))
-    of_one = aws.calls.count("list_executions")
-    aws.calls.clear()
-
-    asyncio.run(listening(Page(aws).poller, 20, 2.5))
-
-    assert 2 <= aws.calls.count("list_executions") <= of_one + 1
+async def until(condition: Callable[[], Any]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.01)
 
 
+@pytest.fixture
+def polls_every(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Sets the seconds between polls. After a longer time than a test takes, there is one poll."""
+
+    def set_pause(seconds: float) -> None:
+        monkeypatch.setattr("console.polling.FASTEST", seconds)
+        monkeypatch.setattr("console.polling.SLOWEST", seconds)
+
+    set_pause(0.02)
+    return set_pause
+
+
+def test_it_polls_once_however_many_pages_are_open(
+    aws: FakeAws, polls_every: Callable[[float], None]
+) -> None:
+    polls_every(60)
+
+    async def requests(pages: int) -> int:
+        aws.calls.clear()
+        async with listening(Page(aws).poller, pages):
+            await until(lambda: "list_executions" in aws.calls)
+            await asyncio.sleep(0.3)
+        return aws.calls.count("list_executions")
+
+    of_one = asyncio.run(requests(1))
+
+    assert asyncio.run(requests(20)) == of_one
+
+
+@pytest.mark.usefixtures("polls_every")
 def test_it_stops_when_nobody_looks(aws: FakeAws) -> None:
-    async def look_and_go() -> int:
-        poller = Page(aws).poller
-        await listening(poller, 1, 0.5)
-        await asyncio.sleep(1.5)
-        before = len(aws.calls)
-        await asyncio.sleep(2.5)
-        return len(aws.calls) - before
+    async def look_and_go() -> None:
+        async with listening(Page(aws).poller):
+            await until(lambda: aws.calls.count("list_executions") > 5)
+        before = 0
+        async with asyncio.timeout(5):
+            while before < len(aws.calls):
+                before = len(aws.calls)
+                await asyncio.sleep(0.3)
 
-    assert asyncio.run(look_and_go()) == 0
+    asyncio.run(look_and_go())
 
 
 def test_a_page_is_not_sent_all_runs_again(aws: FakeAws) -> None:
     """It has read the list itself. What follows are labels, of the newest runs."""
     for number in range(300):
         aws.start(f"run-{number}")
+
+    async def look() -> list[bytes]:
+        async with listening(Page(aws).poller) as got:
+            await until(lambda: "list_executions" in aws.calls)
+            await asyncio.sleep(0.7)
+            return got
+
+    assert b"".join(asyncio.run(look())).count(b'"name"') <= 60
+
+
+def test_a_wake_brings_the_news_at_once(aws: FakeAws, polls_every: Callable[[float], None]) -> None:
+    polls_every(60)
     poller = Page(aws).poller
 
-    got = b"".join(asyncio.run(listening(poller, 1, 1.5)))
+    async def change() -> None:
+        async with listening(poller) as got:
+            await until(lambda: "list_executions" in aws.calls)
+            await asyncio.sleep(0.3)
+            aws.start("news")
+            threading.Thread(target=poller.wake).start()
+            await until(lambda: b'"name": "news"' in b"".join(got))
 
-    assert got.count(b'"name"') <= 60
-
-
-def test_a_wake_brings_the_news_at_once(aws: FakeAws, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("console.polling.FASTEST", 20.0)
-    monkeypatch.setattr("console.polling.SLOWEST", 20.0)
-    poller = Page(aws).poller
-
-    async def change() -> list[bytes]:
-        reading = asyncio.create_task(listening(poller, 1, 3.0))
-        await asyncio.sleep(1.0)
-        aws.start("news")
-        threading.Thread(target=poller.wake).start()
-        return await reading
-
-    assert b'"name": "news"' in b"".join(asyncio.run(change()))
+    asyncio.run(change())
 
 
+@pytest.mark.usefixtures("polls_every")
 def test_a_run_that_is_no_more_is_no_outage(aws: FakeAws) -> None:
-    poller = Page(aws).poller
-
     async def watch() -> list[bytes]:
-        got: list[bytes] = []
-
-        async def read() -> None:
-            async for chunk in poller.listen("other-sorter:gone"):
-                got.append(chunk)
-
-        reading = asyncio.create_task(read())
-        await asyncio.sleep(1.5)
-        reading.cancel()
-        return got
+        async with listening(Page(aws).poller, run="other-sorter:gone") as got:
+            await until(lambda: aws.calls.count("describe_execution") > 5)
+            return got
 
     assert b'"connected": false' not in b"".join(asyncio.run(watch()))
 
 
+@pytest.mark.usefixtures("polls_every")
 def test_pages_are_told_when_aws_stops_answering_and_when_it_is_back(aws: FakeAws) -> None:
-    async def outage() -> list[dict[str, Any]]:
-        poller = Page(aws).poller
-        reading = asyncio.create_task(listening(poller, 1, 7.0))
-        await asyncio.sleep(0.5)
-        aws.failure = EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
-        await asyncio.sleep(3.0)
-        aws.failure = None
-        got = b"".join(await reading).decode()
+    def states(got: list[bytes]) -> list[dict[str, Any]]:
         return [
             json.loads(part.partition("data: ")[2])
-            for part in got.split("\n\n")
+            for part in b"".join(got).decode().split("\n\n")
             if part.startswith("event: state")
         ]
 
-    states = asyncio.run(outage())
+    async def polls(number: int) -> None:
+        before = len(aws.calls)
+        await until(lambda: len(aws.calls) > before + number)
 
-    assert [one["connected"] for one in states] == [True, False, True]
-    assert "does not answer" in states[1]["message"]
-    assert time.time() * 1000 - states[1]["since"] < 60_000
+    async def outage() -> list[dict[str, Any]]:
+        async with listening(Page(aws).poller) as got:
+            await polls(5)
+            aws.failure = EndpointConnectionError(endpoint_url="http://127.0.0.1:1")
+            await until(lambda: len(states(got)) > 1)
+            await polls(5)
+            aws.failure = None
+            await until(lambda: len(states(got)) > 2)
+            await polls(5)
+            return states(got)
+
+    told = asyncio.run(outage())
+
+    assert [one["connected"] for one in told] == [True, False, True]
+    assert "does not answer" in told[1]["message"]
+    assert time.time() * 1000 - told[1]["since"] < 60_000
 
 
+@pytest.mark.usefixtures("polls_every")
 def test_pages_ask_again_when_what_they_show_can_no_longer_be_read_and_when_it_can(
-    aws: FakeAws, monkeypatch: pytest.MonkeyPatch
+    aws: FakeAws,
 ) -> None:
-    monkeypatch.setattr("console.polling.FASTEST", 0.01)
-    monkeypatch.setattr("console.polling.SLOWEST", 0.01)
     polls = iter(["read", "refused", "refused", "read", "read"])
 
     def reader() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -352,10 +388,18 @@ def test_pages_ask_again_when_what_they_show_can_no_longer_be_read_and_when_it_c
     page = Page(aws)
     page.console.on_change = lambda: None  # it has its own reason to tell the pages
     page.poller.readers[:] = [reader]
-    got = b"".join(asyncio.run(listening(page.poller, 1, 1.0))).decode()
 
-    told = [part.partition("\n")[0].removeprefix("event: ") for part in got.split("\n\n")]
-    news = [name for name in told if name in ("events", "resync")]
+    def news_in(got: list[bytes]) -> list[str]:
+        parts = b"".join(got).decode().split("\n\n")
+        told = [part.partition("\n")[0].removeprefix("event: ") for part in parts]
+        return [name for name in told if name in ("events", "resync")]
+
+    async def look() -> list[str]:
+        async with listening(page.poller) as got:
+            await until(lambda: len(news_in(got)) > 9)
+            return news_in(got)
+
+    news = asyncio.run(look())
     assert news[:5] == ["events", "resync", "events", "resync", "events"]
     assert news.count("resync") == 2
 
@@ -390,7 +434,7 @@ def test_who_prefers_an_early_answer_gets_one_and_then_the_whole(aws: FakeAws) -
 def test_who_does_not_gets_the_whole_at_once(aws: FakeAws) -> None:
     aws.slow["list_executions"] = threading.Event()
     aws.start("one")
-    threading.Timer(1.0, aws.slow["list_executions"].set).start()
+    threading.Timer(0.3, aws.slow["list_executions"].set).start()
 
     status, answer = ask(Page(aws), "api/runs")
 
@@ -418,26 +462,29 @@ def test_an_answer_that_nobody_fetched_is_not_given_later(
     assert [run["name"] for run in asyncio.run(later())[1]["runs"]] == ["one"]
 
 
+@pytest.mark.usefixtures("polls_every")
 def test_a_server_with_slow_answers_still_polls(aws: FakeAws) -> None:
     """As many requests as there are threads wait for AWS: pages are told of changes."""
     aws.start("old")
     aws.slow["get_execution_history"] = threading.Event()
     page = Page(aws)
 
-    async def change() -> bytes:
+    async def change() -> None:
         slow = [
             asyncio.create_task(page.ask(f"api/runs/other-sorter:old/history?offset={n}"))
             for n in range(8)
         ]
-        reading = asyncio.create_task(listening(page.poller, 1, 4.0))
-        await asyncio.sleep(1.0)
-        aws.start("news")
-        got = b"".join(await reading)
-        aws.slow["get_execution_history"].set()
-        await asyncio.gather(*slow)
-        return got
+        await until(lambda: "get_execution_history" in aws.calls)
+        try:
+            async with listening(page.poller) as got:
+                await until(lambda: "list_executions" in aws.calls)
+                aws.start("news")
+                await until(lambda: b'"name": "news"' in b"".join(got))
+        finally:
+            aws.slow["get_execution_history"].set()
+            await asyncio.gather(*slow)
 
-    assert b'"name": "news"' in asyncio.run(change())
+    asyncio.run(change())
 
 
 def entered(events: int) -> list[dict[str, Any]]:
@@ -462,21 +509,25 @@ def test_a_long_history_is_shown_as_far_as_it_has_been_read(aws: FakeAws) -> Non
     page = Page(aws)
     run = "api/runs/other-sorter:long"
 
-    async def look() -> tuple[Any, Any, bytes, Any]:
-        reading = asyncio.create_task(listening_to(page.poller, "other-sorter:long", 3.0))
-        await asyncio.sleep(0.7)  # the poller has read the list
-        while (first := await page.ask(run, **SOON))[0] == 202:
-            await asyncio.sleep(0.05)
-        table = await page.ask(f"{run}/history", **SOON)
-        aws.slow["second page"].set()
-        told = b"".join(await reading)
-        return first[1], table[1], told, (await page.ask(run, **SOON))[1]
+    async def soon(path: str) -> Any:
+        async with asyncio.timeout(10):
+            while (answer := await page.ask(path, **SOON))[0] == 202:
+                await asyncio.sleep(0.05)
+        return answer[1]
 
-    first, table, told, last = asyncio.run(look())
+    async def look() -> tuple[Any, Any, Any]:
+        async with listening(page.poller, run="other-sorter:long") as told:
+            await until(lambda: b'"runs": 1' in b"".join(told))  # the poller has read the list
+            first, table = await soon(run), await soon(f"{run}/history")
+            told.clear()
+            aws.slow["second page"].set()
+            await until(lambda: b"event: run\n" in b"".join(told))
+        return first, table, (await page.ask(run))[1]
+
+    first, table, last = asyncio.run(look())
 
     assert (first["history"]["count"], first["history"]["complete"]) == (500, False)
     assert (table["total"], table["complete"]) == (500, False)
-    assert b"event: run\n" in told
     assert (last["history"]["count"], last["history"]["complete"]) == (1_200, True)
 
 
@@ -501,20 +552,6 @@ def test_a_history_whose_reading_broke_off_is_read_on(aws: FakeAws) -> None:
     assert [event["id"] for event in ask(page, f"{run}/history?limit=1000")[1]["events"]] == [
         *range(1, 1_001)
     ]
-
-
-async def listening_to(poller: Poller, run: str, seconds: float) -> list[bytes]:
-    """What a page that shows a run gets to read."""
-    got: list[bytes] = []
-
-    async def read() -> None:
-        async for chunk in poller.listen(run):
-            got.append(chunk)
-
-    reading = asyncio.create_task(read())
-    await asyncio.sleep(seconds)
-    reading.cancel()
-    return got
 
 
 # -- Permissions ----------------------------------------------------------------------------------
@@ -556,6 +593,7 @@ class RichAws(FakeAws):
             "list_targets_by_rule": {"Targets": []},
             "get_metric_data": {"MetricDataResults": []},
             "filter_log_events": {"events": []},
+            "query": {"Items": []},
         }
         if operation not in table:
             found = super().answer(operation, given)
@@ -617,6 +655,18 @@ def test_whatever_the_credentials_do_not_allow_the_page_says_so(
         needed |= {"list_executions"}
     assert set(silent) <= NOT_ITS_OWN.get(path, {"list_state_machines"})
     assert set(dead) <= needed
+
+
+def test_a_run_s_page_reads_its_events_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its trigger, its timeline and its hops are all found in them."""
+    monkeypatch.setattr(Console, "prepare", lambda _: None)  # reads what other pages need
+    aws = RichAws()
+    aws.outputs = [{"OutputKey": "EventLogTable", "OutputValue": "other-events"}]
+    aws.start("one", "RUNNING")
+
+    assert ask(Page(aws), "api/runs/other-sorter:one")[0] == 200
+
+    assert aws.calls.count("query") == 1
 
 
 def test_a_history_stays_as_it_is_while_somebody_looks_at_it(aws: FakeAws) -> None:

@@ -18,7 +18,6 @@ from importlib import import_module
 from typing import Any
 from unittest.mock import patch
 
-import boto3
 import yaml
 from botocore.exceptions import ClientError
 from moto.core import DEFAULT_ACCOUNT_ID
@@ -32,6 +31,7 @@ from moto.stepfunctions.parser.models import stepfunctions_parser_backends
 
 from handlers.shared import events as shared_events
 from tests.support import asl, catalogue
+from tests.support.aws_clients import aws_client
 from tests.support.patterns import accepts
 from tests.support.services import OK, error
 from tests.unit.fakes import FakeContext
@@ -66,7 +66,7 @@ class Choreography:
         self._stopped = False
         self._random = random.Random(self.shuffled)
         self._backend = stepfunctions_parser_backends[DEFAULT_ACCOUNT_ID][asl.REGION]
-        self._states = boto3.client("stepfunctions", region_name=asl.REGION)
+        self._states = aws_client("stepfunctions")
         self._machines = {
             f"{name.title().replace('-', '')}StateMachine": self._create(name)
             for name in ("cookies", "cookies-starter", "task-finisher")

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
 from handlers.shared import events
 from tests.integration.cookies.choreography import validate
+from tests.support.aws_clients import aws_client
 from tests.unit.fixtures import context, fresh_clients
 
 __all__ = ["context", "fresh_clients"]
@@ -76,7 +76,7 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch, fresh_clients: None) -> Iterator[World]:
     with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
-        s3, sqs, bus = boto3.client("s3"), boto3.client("sqs"), FakeBus()
+        s3, sqs, bus = aws_client("s3"), aws_client("sqs"), FakeBus()
         s3.create_bucket(Bucket=BUCKET)
         queue = sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
         monkeypatch.setattr(events, "client", {"events": bus}.__getitem__)

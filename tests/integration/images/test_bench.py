@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from bench.images import IMAGES, WAYS
+from bench.images.cases import BATCH_SIZES
 from bench.images.cases import WAYS as CASES
 from bench.images.servers import running
 
@@ -18,7 +19,7 @@ def servers() -> Iterator[tuple[str, str]]:
         yield addresses
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", CASES)
 def test_every_way_can_be_measured(servers: tuple[str, str], way: str) -> None:
     command = [sys.executable, "-m", "bench.images.cases", way, "5", "10", *servers]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -31,5 +32,5 @@ def test_every_way_can_be_measured(servers: tuple[str, str], way: str) -> None:
 
 
 def test_every_case_has_a_name_and_a_size() -> None:
-    assert set(WAYS) == set(CASES)
+    assert set(CASES) == set(WAYS) | {f"batches_of_{size}" for size in BATCH_SIZES}
     assert set(IMAGES) == {1, 5, 50}

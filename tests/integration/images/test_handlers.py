@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
@@ -14,6 +13,7 @@ from handlers.images.errors import InvalidDownloadRequestError, RunDocumentMissi
 from handlers.images.image_store import ImageStore, StoredImage
 from handlers.shared.errors import ConfigurationError, InvalidEventError
 from tests.support import web
+from tests.support.aws_clients import aws_client
 from tests.support.web import Web
 from tests.unit.fakes import FakeContext
 
@@ -26,7 +26,7 @@ class MotoStore(ImageStore):
     """Puts by boto3, which moto understands; the rest is the real one."""
 
     def put(self, key: str, body: Any, **described: Any) -> StoredImage:
-        boto3.client("s3").put_object(
+        aws_client("s3").put_object(
             Bucket=IMAGES, Key=key, Body=body, Metadata={"run": self._run}, ContentType="image/png"
         )
         return StoredImage(key, described["size"], "image/png", "2026-11-21T10:00:00Z")
@@ -77,7 +77,7 @@ def world(
 ) -> Iterator[World]:
     routes = {f"/{number}.png": web.file(PNG) for number in range(20)}
     with mock_aws(), web.serve(routes) as server:
-        s3, dynamodb = map(boto3.client, ("s3", "dynamodb"))
+        s3, dynamodb = map(aws_client, ("s3", "dynamodb"))
         for bucket in (RUNS, IMAGES):
             s3.create_bucket(Bucket=bucket)
         dynamodb.create_table(

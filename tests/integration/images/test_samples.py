@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from handlers.images import batch_resources, consolidate, download_batch, record_downloads
 from tests.support import web
+from tests.support.aws_clients import aws_client
 
 from .test_handlers import RUNS, World, world
 
@@ -39,5 +38,5 @@ def test_the_samples_work_one_after_the_other(world: World) -> None:
     assert [downloaded] == sample("consolidate")["batches"]
     assert (summary["requested"], summary["downloaded"], summary["failed"]) == (4, 3, 1)
     assert recorded == {"images": 2}
-    keys = boto3.client("s3").list_objects_v2(Bucket=RUNS)["Contents"]
+    keys = aws_client("s3").list_objects_v2(Bucket=RUNS)["Contents"]
     assert {item["Key"].partition("/")[0] for item in keys} == {"sample"}

@@ -221,10 +221,21 @@ def test_the_longest_idle_processes_end_when_there_are_too_many(
 def test_all_functions_together_keep_a_bounded_number(
     functions: Functions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lambda_workers, "SHARED_WORKERS", 1)
+    monkeypatch.setattr(lambda_workers, "KEPT_WORKERS", 1)
     arns = [functions.create(SHORT_SLEEP) for _ in range(3)]
 
     for arn in arns:
         at_once(4, lambda number, arn=arn: functions.call(arn, number))  # type: ignore[misc]
 
     assert sum(functions.processes(arn) for arn in arns) == len(arns) + 1
+
+
+@pytest.mark.usefixtures("filled")
+def test_functions_that_work_in_turn_keep_their_processes(functions: Functions) -> None:
+    """More are kept than may run at once: a start costs more than most invocations."""
+    arns = [functions.create(SHORT_SLEEP) for _ in range(4)]
+
+    for arn in arns:
+        at_once(4, lambda number, arn=arn: functions.call(arn, number))  # type: ignore[misc]
+
+    assert [functions.processes(arn) for arn in arns] == [LIMIT] * len(arns)

@@ -3,9 +3,9 @@
 import json
 import time
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
-import boto3
 import pytest
 import yaml
 from moto import mock_aws
@@ -13,6 +13,7 @@ from moto import mock_aws
 from handlers.observability import get_job, list_jobs, track_event
 from handlers.observability.timeline import STATUS_CHANGE
 from tests.support.asl import ROOT, Loader
+from tests.support.aws_clients import aws_client
 from tests.unit.fakes import FakeContext
 from tests.unit.fixtures import context, fresh_clients
 
@@ -29,7 +30,7 @@ class Log:
     """Events as the queue delivers them, and requests as API Gateway hands them on."""
 
     def __init__(self, context: FakeContext) -> None:
-        self.dynamodb = boto3.client("dynamodb")
+        self.dynamodb = aws_client("dynamodb")
         self.context = context
 
     def track(self, *events: dict[str, Any]) -> None:
@@ -61,6 +62,16 @@ class Log:
         found: list[dict[str, Any]] = self.dynamodb.scan(TableName=TABLE)["Items"]
         return sorted(found, key=lambda item: (item["job"]["S"], item["entry"]["S"]))
 
+    def delete_events(self) -> None:
+        """Delete everything but the stage's key."""
+        deletions = [
+            {"DeleteRequest": {"Key": {name: item[name] for name in ("job", "entry")}}}
+            for item in self.items()
+            if item["job"]["S"] != "key"
+        ]
+        if deletions:
+            self.dynamodb.batch_write_item(RequestItems={TABLE: deletions})
+
 
 def message(event: Any, received: int | None = None) -> dict[str, Any]:
     """An event as a message of the queue; its id is the event's."""
@@ -74,10 +85,8 @@ def message(event: Any, received: int | None = None) -> dict[str, Any]:
 
 def create_table(name: str = TABLE) -> None:
     """The table as resources.yml defines it."""
-    properties = yaml.load(RESOURCES.read_text(), Loader)["Resources"]["EventLogTable"][
-        "Properties"
-    ]
-    boto3.client("dynamodb").create_table(
+    properties = _table()
+    aws_client("dynamodb").create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
         **{
@@ -85,6 +94,13 @@ def create_table(name: str = TABLE) -> None:
             for name in ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
         },
     )
+
+
+@cache
+def _table() -> dict[str, Any]:
+    resources = yaml.load(RESOURCES.read_text(), Loader)["Resources"]
+    found: dict[str, Any] = resources["EventLogTable"]["Properties"]
+    return found
 
 
 @pytest.fixture

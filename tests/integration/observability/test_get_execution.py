@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
@@ -13,6 +12,7 @@ from moto import mock_aws
 from handlers.observability.get_execution import handler
 from handlers.shared.clients import client
 from local.aws import until
+from tests.support.aws_clients import aws_client
 from tests.unit.fakes import FakeContext, client_error
 from tests.unit.fixtures import context, fresh_clients
 
@@ -27,7 +27,7 @@ class World:
     """Machines with one state, and requests as API Gateway passes them on."""
 
     def __init__(self, context: FakeContext) -> None:
-        self.states = boto3.client("stepfunctions")
+        self.states = aws_client("stepfunctions")
         self.context = context
 
     def execution(self, state: dict[str, Any]) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
@@ -14,6 +13,7 @@ from moto import mock_aws
 from handlers.observability.measure_callbacks import handler
 from handlers.shared import clients
 from handlers.shared.errors import AwsUnavailableError
+from tests.support.aws_clients import aws_client
 from tests.unit.fakes import FakeContext, client_error
 from tests.unit.fixtures import context, fresh_clients
 
@@ -30,8 +30,8 @@ class World:
     """Two machines that send a message with a task token, and wait."""
 
     def __init__(self) -> None:
-        self.states = boto3.client("stepfunctions")
-        self.sqs = boto3.client("sqs")
+        self.states = aws_client("stepfunctions")
+        self.sqs = aws_client("sqs")
         self.queue = self.sqs.create_queue(QueueName="tokens")["QueueUrl"]
         self.machines = [self.machine("first"), self.machine("second")]
 

@@ -5,13 +5,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
+from handlers.sensor import source
+from handlers.shared.aws_http.batch_writer import BatchWriter
 from handlers.shared.clients import client
+from tests.support.aws_clients import aws_client
+from tests.support.dynamodb_http import HttpTable
+from tests.support.s3_objects import opened_with
 from tests.unit.fixtures import context, fresh_clients
 
 __all__ = ["context", "fresh_clients"]
@@ -81,9 +85,7 @@ def world(monkeypatch: pytest.MonkeyPatch, fresh_clients: None) -> Iterator[Worl
         yield create_world(monkeypatch)
 
 
-def create_world(
-    monkeypatch: pytest.MonkeyPatch, make: Callable[[str], Any] = boto3.client
-) -> World:
+def create_world(monkeypatch: pytest.MonkeyPatch, make: Callable[[str], Any] = aws_client) -> World:
     """Create the buckets, tables and settings on moto."""
     s3, dynamodb, states = make("s3"), make("dynamodb"), make("stepfunctions")
     for bucket in (SOURCE, TARGET):
@@ -108,7 +110,15 @@ def create_world(
         "EMAIL_TO": "to@example.com",
     }.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setattr(source, "open_object", opened_with(lambda: client("s3")))
+    monkeypatch.setitem(BatchWriter.__init__.__kwdefaults__, "connect", HttpTable(_write).connect)
     return World(s3, dynamodb, states, machine["stateMachineArn"])
+
+
+def _write(**request: Any) -> dict[str, Any]:
+    """BatchWriteItem on moto's table: the store sends its own requests, which moto does not see."""
+    written: dict[str, Any] = client("dynamodb", bulk=True).batch_write_item(**request)
+    return written
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from handlers.shared.clients import client
 from tests.unit.fakes import FakeContext
 
 from .conftest import World
@@ -42,6 +43,36 @@ def test_the_samples_of_a_valid_file(uploaded: World, context: FakeContext) -> N
     sample = json.loads((SAMPLES / "send-email.json").read_text())
     assert ingestion | {"seconds": 0} == sample["ingestion"] | {"seconds": 0}
     assert moved == sample["moved"]
+
+
+def test_the_samples_of_a_file_in_segments(
+    uploaded: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given the sample file, which is large for this limit
+    sample = json.loads((SAMPLES / "summarise.json").read_text())["plan"]
+    uploaded.s3.create_bucket(Bucket=sample["bucket"])
+    monkeypatch.setenv("WORK_BUCKET", sample["bucket"])
+    monkeypatch.setenv("LARGE_FILE_BYTES", "0")
+    monkeypatch.setenv("SEGMENT_BYTES", str(sample["size"]))
+
+    # When it is planned, then the plan is that of the samples
+    plan = invoke("plan-ingestion", context)
+    assert plan | {"plannedAt": sample["plannedAt"]} == sample
+
+    # And the other functions process it
+    assert invoke("index-segment", context) == {}
+    assert invoke("reconcile-partition", context) == {}
+    assert invoke("process-segment", context) == {"complete": True}
+    ingestion = invoke("summarise", context)
+    assert ingestion | {"seconds": 0} == invoke("process-file", context) | {"seconds": 0}
+
+
+def test_the_sample_of_a_failed_segment(
+    uploaded: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = json.loads((SAMPLES / "find-failed-segment.json").read_text())
+    monkeypatch.setattr(client("stepfunctions"), "list_map_runs", lambda **_: {"mapRuns": []})
+    assert invoke("find-failed-segment", context) == sample["failure"]
 
 
 def test_the_samples_of_a_failed_file(uploaded: World, context: FakeContext) -> None:

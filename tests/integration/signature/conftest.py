@@ -5,9 +5,9 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-import boto3
 import pytest
 import yaml
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -22,6 +22,7 @@ from handlers.signature import decision
 from handlers.signature.request import SignatureRequest, Status
 from handlers.signature.store import RequestStore
 from tests.support import asl
+from tests.support.aws_clients import aws_client
 from tests.unit.fixtures import context, fresh_clients
 
 __all__ = ["context", "fresh_clients"]
@@ -63,7 +64,7 @@ class FakeMachine:
 
     def _finalize(self, token: str, status: Status) -> None:
         """As the machine's state Finalize Signature Request does it."""
-        for item in boto3.client("dynamodb").scan(TableName=TABLE)["Items"]:
+        for item in aws_client("dynamodb").scan(TableName=TABLE)["Items"]:
             if item.get("taskToken", {}).get("S") == token:
                 assert self.store
                 self.store.finalize(item["requestId"]["S"], status, time.time())
@@ -119,7 +120,7 @@ def world(monkeypatch: pytest.MonkeyPatch, fresh_clients: None) -> Iterator[Worl
     monkeypatch.setattr(decision, "POLL_SECONDS", 0.02)
     with mock_aws():
         client("stepfunctions").meta.events.register("before-send.sfn", machine.respond)
-        dynamodb, scheduler = boto3.client("dynamodb"), boto3.client("scheduler")
+        dynamodb, scheduler = aws_client("dynamodb"), aws_client("scheduler")
         described = deployed_table()
         dynamodb.create_table(
             TableName=TABLE,
@@ -134,7 +135,7 @@ def world(monkeypatch: pytest.MonkeyPatch, fresh_clients: None) -> Iterator[Worl
         )
         scheduler.create_schedule_group(Name=GROUP)
         for address in ("from@example.com", "bob@example.com", "owner@example.com"):
-            boto3.client("ses").verify_email_identity(EmailAddress=address)
+            aws_client("ses").verify_email_identity(EmailAddress=address)
         for name, value in {
             "SIGNATURE_REQUESTS_TABLE": TABLE,
             "REMINDERS_GROUP": GROUP,
@@ -147,6 +148,7 @@ def world(monkeypatch: pytest.MonkeyPatch, fresh_clients: None) -> Iterator[Worl
         yield World(dynamodb, scheduler, machine, RequestStore(TABLE))
 
 
+@cache
 def deployed_table() -> dict[str, Any]:
     resources = (asl.ROOT / "handlers" / "signature" / "resources.yml").read_text()
     loaded = yaml.load(resources, asl.Loader)

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 
 from tests.support import asl
+from tests.support.aws_clients import aws_client
 from tests.support.engine import Engine, Run, Task, engine, fails, in_turn, succeeds, times_out
 from tests.support.error_names import TRANSIENT
 
@@ -33,8 +33,8 @@ class Machine:
 
     def __init__(self, active: Engine) -> None:
         self.engine = active
-        self.sqs = boto3.client("sqs", region_name=asl.REGION)
-        sns = boto3.client("sns", region_name=asl.REGION)
+        self.sqs = aws_client("sqs")
+        sns = aws_client("sns")
         self.queue = self.sqs.create_queue(QueueName="published")["QueueUrl"]
         self.topic = sns.create_topic(Name="failed")["TopicArn"]
         queue_arn = f"arn:aws:sqs:{asl.REGION}:{asl.ACCOUNT}:published"

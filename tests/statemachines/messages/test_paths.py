@@ -4,12 +4,12 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import pytest
 
 from handlers.messages.message import MAX_DETAIL
 from handlers.messages.record_message import MAX_CAUSE
 from tests.support import asl
+from tests.support.aws_clients import aws_client
 from tests.support.engine import (
     Engine,
     Run,
@@ -74,7 +74,7 @@ def fails_the_task(error: str, cause: str = "it failed") -> Task:
 
 def calls_back(send: Callable[[Any, str], Any]) -> Task:
     def task(payload: dict[str, Any]) -> None:
-        send(boto3.client("stepfunctions", region_name=asl.REGION), payload["MyTaskToken"])
+        send(aws_client("stepfunctions"), payload["MyTaskToken"])
 
     return task
 
@@ -84,13 +84,13 @@ class Messages:
 
     def __init__(self, active: Engine) -> None:
         self._engine = active
-        boto3.client("dynamodb", region_name=asl.REGION).create_table(
+        aws_client("dynamodb").create_table(
             TableName="MessagesTable",
             BillingMode="PAY_PER_REQUEST",
             AttributeDefinitions=[{"AttributeName": "messageId", "AttributeType": "S"}],
             KeySchema=[{"AttributeName": "messageId", "KeyType": "HASH"}],
         )
-        self._sqs = boto3.client("sqs", region_name=asl.REGION)
+        self._sqs = aws_client("sqs")
         self._queue = self._sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
 
     def run(self, input_: Any = EVENT, *, queue_exists: bool = True, **tasks: Task) -> Run:

@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 
 from handlers.messages import check_message, record_message
@@ -18,6 +17,7 @@ from handlers.messages.store import MessageStore
 from handlers.shared import task_tokens
 from handlers.shared.clients import client
 from tests.support import asl
+from tests.support.aws_clients import aws_client
 from tests.support.engine import Engine, Run, Task, TaskError, engine, fails, in_turn, times_out
 from tests.unit.fakes import FakeContext, client_error
 from tests.unit.fixtures import fresh_clients
@@ -93,13 +93,13 @@ class World:
 
     def __init__(self, active: Engine) -> None:
         self._engine = active
-        boto3.client("dynamodb").create_table(
+        aws_client("dynamodb").create_table(
             TableName=TABLE,
             BillingMode="PAY_PER_REQUEST",
             AttributeDefinitions=[{"AttributeName": "messageId", "AttributeType": "S"}],
             KeySchema=[{"AttributeName": "messageId", "KeyType": "HASH"}],
         )
-        self._sqs = boto3.client("sqs")
+        self._sqs = aws_client("sqs")
         self._queue = self._sqs.create_queue(QueueName="dead-letters")["QueueUrl"]
 
     def run(self, event: dict[str, Any], *, table: str = TABLE, **tasks: Task) -> Run:
@@ -111,7 +111,7 @@ class World:
         return self._engine.run(definition, event, functions | tasks)
 
     def is_recorded(self, event: dict[str, Any]) -> bool:
-        return MessageStore(boto3.client("dynamodb"), TABLE).find(event["id"]) is not None
+        return MessageStore(aws_client("dynamodb"), TABLE).find(event["id"]) is not None
 
     def dead_letters(self) -> list[tuple[Any, str]]:
         """(event, error name) of every dead letter."""
@@ -220,7 +220,7 @@ def test_an_unreadable_table_ends_with_its_own_error(world: World, recorder: Tas
 
 
 def test_a_message_that_was_recorded_before_is_a_success(world: World) -> None:
-    MessageStore(boto3.client("dynamodb"), TABLE).record(Record("e1", 0, {"text": "hello"}))
+    MessageStore(aws_client("dynamodb"), TABLE).record(Record("e1", 0, {"text": "hello"}))
 
     result = world.run(event(), recordMessage=write_refused)
 
@@ -232,7 +232,7 @@ def test_a_checker_that_fails_does_not_claim_that_the_message_is_unrecorded(
     world: World, before: bool
 ) -> None:
     if before:
-        MessageStore(boto3.client("dynamodb"), TABLE).record(Record("e1", 0, {"text": "hello"}))
+        MessageStore(aws_client("dynamodb"), TABLE).record(Record("e1", 0, {"text": "hello"}))
 
     result = world.run(event(), checkMessage=fails("SomeError"))
 

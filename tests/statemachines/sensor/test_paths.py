@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-import boto3
 import pytest
 
+from tests.support.aws_clients import aws_client
 from tests.support.engine import Run, Task, fails, in_turn, run, succeeds, times_out
 from tests.support.error_names import TRANSIENT
 
@@ -61,7 +61,7 @@ def plans(segments: int) -> Task:
     """A plan with so many segments, and two partitions; it writes their lists to S3."""
 
     def plan(_: dict[str, Any]) -> dict[str, Any]:
-        s3 = boto3.client("s3")
+        s3 = aws_client("s3")
         s3.create_bucket(Bucket="work")
         for key, count in (("segments", segments), ("partitions", min(2, segments))):
             items = [{"number": number} for number in range(count)]

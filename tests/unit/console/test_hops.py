@@ -75,14 +75,11 @@ def hops(
         title=lambda _, name: name.removeprefix("shop-"),
         of_kind=lambda _: [SimpleNamespace(name="shop-tellPrice", title="tellPrice")],
     )
-    console: Any = SimpleNamespace(
-        event_log=lambda: SimpleNamespace(of_run=lambda _: entries),
-        inventory=inventory,
-    )
+    console: Any = SimpleNamespace(inventory=inventory)
     run: Any = SimpleNamespace(id=RUN, status=status)
     found = RunLog(invocations=list(invocations))
     return Hops(Catalogue.read(catalogue)).of(
-        console, run, DEFINITION, found, Topology(rules=RULES)
+        console, run, DEFINITION, found, Topology(rules=RULES), entries
     )
 
 
@@ -184,12 +181,12 @@ def test_hops_are_derived_again_only_after_something_new(monkeypatch: pytest.Mon
     entries = [entry("price.asked", 100, ASKED)]
     known = Hops(Catalogue.read(None))
     monkeypatch.setattr(known, "_derived", lambda *_: derived.append(1) or [])
-    console: Any = SimpleNamespace(event_log=lambda: SimpleNamespace(of_run=lambda _: entries))
+    console: Any = SimpleNamespace()
     run: Any = SimpleNamespace(id=RUN, status="RUNNING")
 
     for _ in range(3):
-        known.of(console, run, DEFINITION, RunLog(), None)
+        known.of(console, run, DEFINITION, RunLog(), None, entries)
     entries.append(entry("price.told", 900, ANSWERED))
-    known.of(console, run, DEFINITION, RunLog(), None)
+    known.of(console, run, DEFINITION, RunLog(), None, entries)
 
     assert len(derived) == 2

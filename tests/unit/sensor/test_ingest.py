@@ -8,20 +8,25 @@ from functools import partial
 from typing import Any
 
 import pytest
-from botocore.exceptions import IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from urllib3.exceptions import SSLError
 
 from handlers.sensor import ingest as module
 from handlers.sensor import object_writer, source
-from handlers.sensor.errors import IngestionTimeoutError, NoValidReadingsError
+from handlers.sensor.errors import (
+    IngestionTimeoutError,
+    NoValidReadingsError,
+    SourceObjectChangedError,
+    SourceObjectMissingError,
+)
 from handlers.sensor.ingest import Ingestion, ingest
 from handlers.sensor.source import ObjectRef
 from handlers.sensor.store import ReadingStore
 from handlers.sensor.time_budget import TimeBudget
 from handlers.shared.errors import AwsUnavailableError
-from tests.unit.fakes import FakeContext
+from tests.support.dynamodb_http import HttpTable
+from tests.support.s3_objects import opened_with
+from tests.unit.fakes import FakeContext, client_error
 
 from .fakes import FakeBody, FakeDynamoDB, FakeS3
 
@@ -33,10 +38,10 @@ REJECTED = "rejected/file.csv.csv"
 def aws(s3: FakeS3, dynamodb: FakeDynamoDB, **options: Any) -> Iterator[None]:
     """Replace AWS by the fakes and set options of the store."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(source, "client", lambda service: s3)
+        patch.setattr(source, "open_object", opened_with(lambda: s3))
         patch.setattr(object_writer, "client", lambda service: s3)
-        patch.setattr(module, "client", lambda service, bulk: dynamodb)
-        patch.setattr(module, "ReadingStore", partial(ReadingStore, **options))
+        connect = HttpTable(dynamodb.batch_write_item).connect
+        patch.setattr(module, "ReadingStore", partial(ReadingStore, connect=connect, **options))
         yield
 
 
@@ -128,20 +133,22 @@ def test_a_file_without_a_valid_reading_fails(content: bytes, message: str) -> N
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "raised"),
     [
-        pytest.param(ReadTimeoutError(endpoint_url="s3"), id="read-timeout"),
-        pytest.param(ResponseStreamingError(error="reset"), id="reset"),
-        pytest.param(IncompleteReadError(actual_bytes=1, expected_bytes=2), id="short"),
-        pytest.param(SSLError("bad record"), id="tls"),
+        pytest.param(AwsUnavailableError("reset"), AwsUnavailableError, id="unavailable"),
+        pytest.param(client_error("InternalError", 500), AwsUnavailableError, id="internal"),
+        pytest.param(
+            client_error("PreconditionFailed", 412), SourceObjectChangedError, id="changed"
+        ),
+        pytest.param(client_error("NoSuchKey", 404), SourceObjectMissingError, id="deleted"),
     ],
 )
-def test_a_broken_connection_is_a_transient_error(error: Exception) -> None:
-    # Given a stream that breaks after a reading and a rejected row
+def test_a_file_of_which_a_part_cannot_be_read(error: Exception, raised: type[Exception]) -> None:
+    # Given a file that cannot be read any more after a reading and a rejected row
     s3 = FakeS3(FakeBody([b"a,1,2\nrubbish\n"], error=error))
 
-    # When it is ingested, then the error is transient, and no rejected rows are written
-    with pytest.raises(AwsUnavailableError, match=r"reading s3://bucket/file\.csv"):
+    # When it is ingested, then the error says why, and no rejected rows are written
+    with pytest.raises(raised):
         ingest_chunks([], FakeDynamoDB(), s3)
     assert s3.objects == {}
     assert s3.body
@@ -196,7 +203,7 @@ def test_memory_is_bounded_for_a_large_file() -> None:
 
     # Then all rows were counted, and only a fraction of the file was in memory
     assert (result.stored, result.rejected) == (rows * 9 // 10, rows // 10)
-    assert peak < 5 * 1024 * 1024
+    assert peak < 12 * 1024 * 1024
 
 
 sensors = st.sampled_from(["a", "b", "0000-0001", "Zürich", "a,b"])
@@ -216,7 +223,8 @@ endings = st.sampled_from([b"\n", b"\r\n"])
     ending=endings,
     bom=st.booleans(),
     chunk=st.integers(1, 400),
-    writers=st.integers(1, 6),
+    connections=st.integers(1, 6),
+    window=st.integers(1, 200),
     batch_size=st.integers(1, 25),
     fault_percent=st.integers(0, 45),
     seed=st.integers(),
@@ -226,7 +234,8 @@ def test_the_table_has_the_same_content_as_a_dict(
     ending: bytes,
     bom: bool,
     chunk: int,
-    writers: int,
+    connections: int,
+    window: int,
     batch_size: int,
     fault_percent: int,
     seed: int,
@@ -248,13 +257,14 @@ def test_the_table_has_the_same_content_as_a_dict(
     chunks = [content[start : start + chunk] for start in range(0, len(content), chunk)]
     dynamodb, s3 = FakeDynamoDB(fault_percent=fault_percent, seed=seed), FakeS3()
 
-    # When they are ingested, with any chunks, writers and batches
+    # When they are ingested, with any chunks, connections and batches
+    options = {"connections": connections, "window": window, "batch_size": batch_size}
     if not table:
         with pytest.raises(NoValidReadingsError):
-            ingest_chunks(chunks, dynamodb, s3, writers=writers, batch_size=batch_size)
+            ingest_chunks(chunks, dynamodb, s3, **options)
         assert dynamodb.items == {}
         return
-    result = ingest_chunks(chunks, dynamodb, s3, writers=writers, batch_size=batch_size)
+    result = ingest_chunks(chunks, dynamodb, s3, **options)
 
     # Then the table equals the dict, and so do the counts
     assert {key: Decimal(value) for key, value in dynamodb.items.items()} == table

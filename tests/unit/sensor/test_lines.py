@@ -1,13 +1,24 @@
 """Splitting a stream into numbered lines."""
 
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.sensor.lines import numbered_lines
+from handlers.sensor.lines import MAX_LINE, numbered_blocks
+
+
+def numbered_lines(chunks: Iterable[bytes], limit: int) -> list[tuple[int, bytes]]:
+    """Number and content of each line in the blocks; lines over the limit are cut here."""
+    lines: list[tuple[int, bytes]] = []
+    for number, block in numbered_blocks(chunks, limit):
+        assert block.endswith(b"\n")
+        found = (line.removesuffix(b"\r") for line in block[:-1].split(b"\n"))
+        lines += enumerate((line[: limit + 1] for line in found), number)
+    return lines
 
 
 def split(content: bytes, size: int) -> list[bytes]:
@@ -34,15 +45,35 @@ def split(content: bytes, size: int) -> list[bytes]:
 )
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
 def test_lines_are_split_and_numbered(content: bytes, lines: list[bytes], size: int) -> None:
-    numbered = list(numbered_lines(split(content, size), limit=5))
-    assert numbered == list(enumerate(lines, 1))
+    assert numbered_lines(split(content, size), limit=5) == list(enumerate(lines, 1))
 
 
-@given(st.binary(max_size=200), st.integers(1, 50), st.integers(1, 20))
-def test_the_size_of_chunks_does_not_matter(content: bytes, size: int, limit: int) -> None:
-    assert list(numbered_lines(split(content, size), limit)) == list(
-        numbered_lines([content], limit)
-    )
+@given(
+    st.lists(st.sampled_from([b"\n", b"\r\n", b"\xef\xbb\xbf", b"a", b"b" * 30]), max_size=9)
+    | st.lists(st.binary(max_size=30), max_size=9),
+    st.integers(1, 100),
+    st.integers(1, 20),
+)
+def test_the_lines_are_those_of_the_file(parts: list[bytes], size: int, limit: int) -> None:
+    content = b"".join(parts)
+    lines = content.split(b"\n")
+    if not lines[-1]:
+        del lines[-1]
+    lines[:1] = [line.removeprefix(b"\xef\xbb\xbf") for line in lines[:1]]
+    cut = [line.removesuffix(b"\r")[: limit + 1] for line in lines]
+
+    with patch("handlers.sensor.lines._BLOCK", 10):
+        assert numbered_lines(split(content, size), limit) == list(enumerate(cut, 1))
+
+
+def test_a_block_is_small() -> None:
+    # Given a megabyte of short lines, and one long line
+    content = b"0123456789\n" * 100_000 + b"x" * 200_000 + b"\n"
+
+    # When it is read in blocks, then all but the long line's are small
+    sizes = sorted(len(block) for _, block in numbered_blocks([content]))
+    assert sizes[-2] <= 64 * 1024
+    assert sum(sizes) == len(content)
 
 
 def test_memory_is_bounded_for_a_long_line() -> None:
@@ -54,7 +85,7 @@ def test_memory_is_bounded_for_a_long_line() -> None:
 
     # When its lines are read
     tracemalloc.start()
-    lengths = [len(line) for _, line in numbered_lines(content())]
+    lengths = [len(line) for _, line in numbered_lines(content(), MAX_LINE)]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
 

@@ -1,12 +1,21 @@
 """Parsing lines: readings, and reasons for rejecting a line."""
 
+import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers.sensor.readings import Reading, Rejection, is_header, parse
+from handlers.sensor.readings import (
+    BlockParser,
+    Reading,
+    RejectedLine,
+    Rejection,
+    Row,
+    is_header,
+    parse,
+)
 
 LAST = 253_402_300_799
 FIRST = -62_135_596_800
@@ -202,3 +211,134 @@ def test_every_number_of_dynamodb_is_stored_exactly(number: Decimal, form: str) 
 @given(st.binary(max_size=60))
 def test_any_bytes_can_be_parsed(line: bytes) -> None:
     assert isinstance(parse(line), Reading | Rejection | None)
+
+
+Parsed = tuple[list[Row], list[int], list[RejectedLine]]
+
+
+def by_block(block: bytes) -> Parsed:
+    rows, places, rejected = BlockParser(has_header=False).parse(block)
+    return rows, list(places), rejected
+
+
+def by_line(lines: list[bytes]) -> Parsed:
+    """What BlockParser returns, one line after the other."""
+    rows: list[Row] = []
+    places: list[int] = []
+    rejected: list[RejectedLine] = []
+    for place, line in enumerate(lines):
+        match parse(line):
+            case Reading() as reading:
+                rows.append(reading.row())
+                places.append(place)
+            case Rejection(reason):
+                rejected.append(RejectedLine(place, reason, line))
+    return rows, places, rejected
+
+
+signs = st.sampled_from(["", "", "", "-", "+"])
+zeros = st.sampled_from(["", "", "0", "00", "0" * 18, "0" * 30])
+digits = st.one_of(
+    st.integers(0, 999).map(str), st.from_regex(r"[0-9]{0,24}", fullmatch=True), st.just("")
+)
+number_texts = st.builds(
+    "{}{}{}{}{}{}{}".format,
+    signs, zeros, digits, st.sampled_from(["", ".", ".", "..", ".5."]), digits, zeros,
+    st.sampled_from(["", "", "", "e5", "E-3", " ", "x"]),
+)  # fmt: skip
+sensor_ids = st.one_of(
+    st.sampled_from(["a", "0000-0001", "ä", "a b", '"a"', '"a,b"', "a\\b", "'", "a\tb", "", "%s"]),
+    st.text(max_size=4),
+    st.just("x" * 1024),
+    st.just("x" * 1025),
+)
+timestamp_texts = st.one_of(
+    st.integers(-99, 10**12).map(str), st.sampled_from(["01", "+1", "-0", "0", "1.0", "", "x"])
+)
+any_lines = st.one_of(
+    st.builds("{},{},{}".format, sensor_ids, timestamp_texts, number_texts).map(str.encode),
+    st.sampled_from([b"", b" ", b"\r", b"a,1,2\r\r", b"a,1", b"a,1,2,3", b"\xff,1,2", b",,"]),
+    st.binary(max_size=20),
+).filter(lambda line: b"\n" not in line)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(any_lines, max_size=12), st.booleans())
+def test_a_block_is_parsed_as_its_lines_are(lines: list[bytes], crlf: bool) -> None:
+    ending = b"\r\n" if crlf else b"\n"
+    expected = lines if crlf else [line.removesuffix(b"\r") for line in lines]
+    block = b"".join(line + ending for line in lines)
+
+    assert by_block(block) == by_line(expected)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"a,1,12.5.0",
+        b"a,1,1.0.0",
+        b"a,1,-0",
+        b"a,1,-0.00",
+        b"a,1,0.",
+        b"a,1,.0",
+        b"a,1,00",
+        b"a,1,1\r2",
+        b"a,1,1.5\r0",
+        b"a,1,12345678901234567890",
+        b"a,1,1234567890123456789.1234567890123456789",
+        b"a,1,1." + b"0" * 19,
+        b"a,1,1." + b"0" * 18 + b"1",
+        b"a,1,0." + b"0" * 17 + b"1",
+        b"a,01,2",
+        b"a,-1,2",
+        b"a,99999999999,2",
+        b"a,999999999999,2",
+        b"a\\b,1,2",
+        b'"a,1,2',
+        b"a,1,2,",
+        b" a,1,2",
+    ],
+)
+@pytest.mark.parametrize("ending", [b"", b"\r"], ids=["LF", "CRLF"])
+def test_a_line_at_the_edge_of_the_fast_path_is_parsed_as_before(
+    line: bytes, ending: bytes
+) -> None:
+    assert by_block(line + ending + b"\n") == by_line([line])
+
+
+@pytest.mark.parametrize("value", ["1", "1.50", "0.35", "-0.35", "10.00", "0", "0.0", "5."])
+def test_common_lines_take_the_fast_path(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handlers.sensor.readings.parse", None)
+    (row,), _, _ = BlockParser(has_header=False).parse(f"0000-0001,1483906366,{value}\r\n".encode())
+    assert Decimal(row[3].decode()) == Decimal(value)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "rejected"),
+    [
+        ([b"id,time,value\na,1,2\n"], []),
+        ([b"\n \n", b"id,time,value\r\n", b"a,1,2\n"], []),
+        ([b"id,time,value\n", b"id,time,value\n"], [0]),
+        ([b"a,1,2\nid,time,value\n"], [1]),
+        ([b"a,1,2\n", b"id,time,value\n"], [0]),
+        ([b"rubbish\n", b"id,time,value\n"], [0, 0]),
+        ([b"id,time,value\nid,time,value\n"], [1]),
+    ],
+)
+def test_only_the_first_row_of_a_file_may_be_a_header(
+    blocks: list[bytes], rejected: list[int]
+) -> None:
+    parser = BlockParser()
+    assert [line.place for block in blocks for line in parser.parse(block).rejected] == rejected
+
+
+def test_a_part_of_a_file_has_no_header() -> None:
+    assert BlockParser(has_header=False).parse(b"id,time,value\n").rejected
+
+
+@given(st.text(max_size=30), st.integers(FIRST, LAST))
+def test_two_rows_have_the_same_key_if_sensor_and_time_are_the_same(name: str, time: int) -> None:
+    key, sensor_id, timestamp, _, _ = Reading(name, time, "1").row()
+    assert json.loads(b'"%b"' % sensor_id) == name
+    assert int(timestamp) == time
+    assert key == sensor_id + b"," + timestamp

@@ -1,9 +1,11 @@
 """A file in segments: the same result as one function, in any order and with any retries."""
 
+import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,14 +20,16 @@ from handlers.sensor.duplicates import reconcile_partition
 from handlers.sensor.errors import NoValidReadingsError, SourceObjectChangedError
 from handlers.sensor.ingest import Ingestion, ingest
 from handlers.sensor.plan import Plan, plan_ingestion
-from handlers.sensor.readings import Reading
+from handlers.sensor.readings import Row
 from handlers.sensor.segment_index import index_segment
 from handlers.sensor.segment_store import Deadline, number_rejected_rows, store_segment
 from handlers.sensor.segments import Segment
 from handlers.sensor.source import ObjectRef
+from handlers.sensor.store import ReadingStore
 from handlers.sensor.summary import summarise
 from handlers.sensor.time_budget import TimeBudget
-from handlers.shared.errors import AwsUnavailableError
+from tests.support.dynamodb_http import HttpTable
+from tests.support.s3_objects import opened_with
 from tests.unit.fakes import FakeContext
 
 from .fakes import FakeDynamoDB
@@ -41,7 +45,10 @@ def stored_in(s3: ObjectStore, dynamodb: FakeDynamoDB | None = None) -> Iterator
     with pytest.MonkeyPatch.context() as patch:
         for module in (source, object_writer, work_area):
             patch.setattr(module, "client", lambda service: s3)
-        patch.setattr(ingest_module, "client", lambda service, bulk: dynamodb)
+        patch.setattr(source, "open_object", opened_with(lambda: s3))
+        if dynamodb is not None:
+            connect = HttpTable(dynamodb.batch_write_item).connect
+            patch.setattr(ingest_module, "ReadingStore", partial(ReadingStore, connect=connect))
         yield
 
 
@@ -52,10 +59,12 @@ class Writes:
         self.rows: list[Write] = []
         self._limit = limit
 
-    def put(self, reading: Reading) -> None:
-        if len(self.rows) == self._limit:
-            raise Killed
-        self.rows.append(((reading.sensor_id, reading.timestamp), reading.value))
+    def put(self, rows: Iterable[Row]) -> None:
+        for _, sensor_id, timestamp, value, _ in rows:
+            if len(self.rows) == self._limit:
+                raise Killed
+            key = json.loads(b'"%b"' % sensor_id), int(timestamp)
+            self.rows.append((key, value.decode()))
 
 
 class Killed(BaseException):
@@ -236,22 +245,58 @@ def test_a_segment_continues_after_the_last_line_that_was_processed() -> None:
     assert [key for key, _ in first.rows + second.rows] == [("a", n) for n in range(2_000)]
 
 
-def test_progress_is_made_even_without_any_time() -> None:
-    rows = [b"a,%d,1" % number for number in range(1_200)]
-    s3 = ObjectStore({KEY: b"\n".join(rows)})
+@pytest.mark.parametrize("after_line", range(7))
+def test_a_segment_continues_after_any_line(after_line: int) -> None:
+    s3 = ObjectStore({KEY: CONTENT})
     with stored_in(s3):
         plan = planned(1_000_000)
         (segment,) = segments_of(plan)
         index_segment(plan, segment)
         reconcile_partition(plan, 0)
-        calls, line = 0, 0
+        writes = Writes()
+        store_segment(plan, segment, writes, Deadline(FakeContext()), after_line=after_line)
+
+    # The rows of CONTENT by their lines, without the one on line 2, which is replaced
+    rows = {3: ("b", 1), 5: ("a", 1), 6: ("c", 1), 7: ("a", 2)}
+    assert [key for key, _ in writes.rows] == [
+        key for line, key in rows.items() if line > after_line
+    ]
+
+
+@pytest.mark.parametrize("segment_bytes", [20, 40, 1_000])
+@pytest.mark.parametrize("chunk", [26, 1_000])
+def test_only_a_header_in_the_first_row_is_not_rejected(segment_bytes: int, chunk: int) -> None:
+    s3 = ObjectStore({KEY: CONTENT + HEADER}, chunk=chunk)
+    with stored_in(s3):
+        _, finish = run_in_segments(segment_bytes, random.Random(0))
+        result = finish()
+
+    assert result.rejected == 2
+    lines = [row.split(b",")[0] for row in s3.objects[REJECTED].splitlines()]
+    assert lines == [b"line", b"4", b"8"]
+
+
+def test_progress_is_made_even_without_any_time() -> None:
+    # Given some blocks of rows, and calls without any time
+    rows = [b"a,%05d,1" % number for number in range(15_000)]
+    s3 = ObjectStore({KEY: b"\n".join(rows)}, chunk=1_000_000)
+    with stored_in(s3):
+        plan = planned(1_000_000)
+        (segment,) = segments_of(plan)
+        index_segment(plan, segment)
+        reconcile_partition(plan, 0)
+        calls: list[int] = []
+        writes, line = Writes(), 0
         while line is not None:
+            calls.append(line)
             deadline = Deadline(context := FakeContext())
             context.remaining_ms = 0
-            line = store_segment(plan, segment, Writes(), deadline, after_line=line)
-            calls += 1
+            line = store_segment(plan, segment, writes, deadline, after_line=line)
 
-    assert calls == 3
+    # Then each call continues after the one before, and every row is stored once
+    assert len(calls) > 3
+    assert calls == sorted(set(calls))
+    assert [key for key, _ in writes.rows] == [("a", n) for n in range(15_000)]
 
 
 @pytest.mark.parametrize("step", ["index", "store"])
@@ -271,20 +316,6 @@ def test_a_file_that_changes_stops_the_run(step: str) -> None:
         }
         with pytest.raises(SourceObjectChangedError):
             steps[step]()
-
-
-def test_a_response_with_another_range_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    s3 = ObjectStore({KEY: CONTENT})
-    with stored_in(s3):
-        plan = planned(10)
-        whole = s3.get_object
-
-        def without_range(**request: Any) -> dict[str, Any]:
-            return whole(**{name: value for name, value in request.items() if name != "Range"})
-
-        monkeypatch.setattr(s3, "get_object", without_range)
-        with pytest.raises(AwsUnavailableError, match="did not return bytes 9 to"):
-            index_segment(plan, Segment(1, 10, 20))
 
 
 def test_segments_with_only_blank_lines_before_the_header() -> None:

@@ -1,13 +1,22 @@
 """A file in segments: each row belongs to one segment, wherever the file is divided."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from handlers.sensor.lines import MAX_LINE, numbered_lines
-from handlers.sensor.segments import MAX_SEGMENTS, OVERRUN, Segment, divide, segment_lines
+from handlers.sensor.lines import MAX_LINE, numbered_blocks
+from handlers.sensor.segments import MAX_SEGMENTS, OVERRUN, Segment, divide, segment_blocks
+
+
+def in_lines(blocks: Iterable[tuple[int, bytes]]) -> list[tuple[int, bytes]]:
+    """Number and content of each line; long lines are cut."""
+    lines: list[tuple[int, bytes]] = []
+    for number, block in blocks:
+        found = (line.removesuffix(b"\r") for line in block[:-1].split(b"\n"))
+        lines += enumerate((line[: MAX_LINE + 1] for line in found), number)
+    return lines
 
 
 def lines_of(content: bytes, segment: Segment, chunk: int) -> list[tuple[int, bytes]]:
@@ -17,7 +26,7 @@ def lines_of(content: bytes, segment: Segment, chunk: int) -> list[tuple[int, by
         for position in range(start, stop, chunk):
             yield content[position : min(position + chunk, stop)]
 
-    return list(segment_lines(chunks(), segment))
+    return in_lines(segment_blocks(chunks(), segment))
 
 
 @settings(max_examples=400)
@@ -40,7 +49,7 @@ def test_the_lines_of_all_segments_are_those_of_the_file(
         numbered += [(before + number, line) for number, line in found]
         before += len(found)
 
-    assert numbered == list(numbered_lines([content]))
+    assert numbered == in_lines(numbered_blocks([content]))
 
 
 def test_a_row_belongs_to_the_segment_in_which_it_starts() -> None:

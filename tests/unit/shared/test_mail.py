@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import (
     ClientError,
@@ -21,6 +20,7 @@ from urllib3.exceptions import ProtocolError
 from handlers.shared import clients, mail
 from handlers.shared.errors import AwsUnavailableError
 from handlers.shared.mail import Mail, send_once
+from tests.support.aws_clients import aws_client
 from tests.support.engine import TaskError
 from tests.support.faults import EVERY, Fault, Kind, injected
 from tests.unit.fakes import client_error
@@ -52,7 +52,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """The empty table of the mail log."""
     monkeypatch.setenv("EMAIL_LOG_TABLE", "emails")
     with mock_aws():
-        dynamodb = boto3.client("dynamodb")
+        dynamodb = aws_client("dynamodb")
         dynamodb.create_table(
             TableName="emails",
             BillingMode="PAY_PER_REQUEST",

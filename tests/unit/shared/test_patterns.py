@@ -22,7 +22,7 @@ SERVICE = ("handlers", "statemachines", "events")
 LINE_BREAKS = ["\n", "\r\n", "\r"]
 
 
-class Loader(yaml.SafeLoader):
+class Loader(yaml.CSafeLoader):
     """Ignores CloudFormation's tags, which contain no pattern."""
 
 

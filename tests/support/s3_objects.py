@@ -1,0 +1,29 @@
+"""Objects for code that reads them with `open_object`, which neither fakes nor moto see.
+
+monkeypatch.setattr(source, "open_object", opened_with(lambda: s3))
+"""
+
+from collections.abc import Callable, Generator, Mapping
+from typing import Any
+
+Opened = tuple[dict[str, str], Generator[bytes]]
+
+
+def opened_with(client: Callable[[], Any]) -> Callable[..., Opened]:
+    """`open_object` by means of a client of S3, or what has its get_object."""
+
+    def open_object(
+        request: Mapping[str, str], byte_range: tuple[int, int] | None = None
+    ) -> Opened:
+        options = {"Range": f"bytes={byte_range[0]}-{byte_range[1] - 1}"} if byte_range else {}
+        response = client().get_object(**request, **options)
+        return response, _parts(response["Body"])
+
+    return open_object
+
+
+def _parts(body: Any) -> Generator[bytes]:
+    try:
+        yield from body.iter_chunks(1024 * 1024)
+    finally:
+        body.close()
