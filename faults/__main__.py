@@ -32,12 +32,14 @@ def main() -> int:
     parser.add_argument("--tenth", action="store_true", help="a fixed tenth of the cases")
     parser.add_argument("--quiet", action="store_true", help="no line for each case")
     parser.add_argument("--page", action="store_true", help="write docs/faults.md, too")
+    parser.add_argument("--unstored", action="store_true", help="write no results")
     arguments = parser.parse_args()
     if arguments.case:
         return _replay(Case.parse(arguments.case))
     made = _run(arguments)
     report.show(made, console, every_row=not arguments.quiet)
-    console.print(f"Written to {report.write_json(made)}.", soft_wrap=True)
+    if not arguments.unstored:
+        console.print(f"Written to {report.write_json(made)}.", soft_wrap=True)
     if arguments.page:
         console.print(f"Written to {report.write_page(made)}.", soft_wrap=True)
     return 1 if made.failed or made.problems else 0

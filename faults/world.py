@@ -212,6 +212,7 @@ def machinery() -> Iterator[None]:
     for function in stack.functions().values():
         import_module(function.module)
     garbage.collect_less_often()
+    environment = dict(os.environ)  # functions take theirs, one after the other
     os.environ |= {
         "AWS_DEFAULT_REGION": asl.REGION,
         "AWS_ACCESS_KEY_ID": "test",
@@ -248,6 +249,8 @@ def machinery() -> Iterator[None]:
             yield
         finally:
             client.cache_clear()
+            os.environ.clear()
+            os.environ |= environment
 
 
 _text_of = RuleContext.getText

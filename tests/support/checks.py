@@ -129,7 +129,8 @@ def select(config: pytest.Config, items: list[pytest.Item]) -> None:
     chosen = [item for item in items if names(item) and (not wanted or wanted & names(item))]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = sorted(chosen, key=lambda item: not names(item) & set(SLOW))
-    if os.environ.get("PYTEST_XDIST_WORKER", "gw0") == "gw0":
+    # Not by the environment: this may be a process that a test in a worker has started.
+    if getattr(config, "workerinput", {"workerid": "gw0"})["workerid"] == "gw0":
         found = sorted({name for item in items for name in names(item)})
         _write(config, {"collected": [name for name in found if not wanted or name in wanted]})
 

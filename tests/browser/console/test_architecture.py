@@ -116,7 +116,8 @@ def test_a_stack_that_has_nothing_of_ours(workbench: Workbench, opened: Opened) 
     page = opened(f"{workbench.url}architecture")
 
     drawn = page.locator(".part")
-    expect(drawn).to_have_count(2)  # one machine puts an event on the default bus
+    # One machine puts an event on the default bus, another one an item into a table.
+    expect(drawn).to_have_count(4)
     expect(page.locator(".part.foreign")).to_have_attribute("data-id", "bus/default")
     page.locator(".part-link", has_text="orders").click()
     page.locator(".part-panel").get_by_role("link", name="Workflow").click()

@@ -13,7 +13,7 @@ import pytest
 
 from local.aws import Aws, until
 from local.demo.images import failures
-from local.gaps.lambda_workers import SHARED_WORKERS, WORKERS
+from local.gaps.lambda_workers import KEPT_WORKERS, WORKERS
 from local.signing import Signing
 from tests.e2e.load import many_items
 from tests.e2e.load.figures import Figures
@@ -34,7 +34,7 @@ FUNCTIONS = 18
 def assert_bounded(usage: Usage) -> None:
     """Nothing has grown with the number of items."""
     assert usage.workers_of_a_function <= WORKERS, usage
-    assert usage.workers <= SHARED_WORKERS + FUNCTIONS, usage
+    assert usage.workers <= KEPT_WORKERS + FUNCTIONS, usage
     assert usage.server_mb < 500, usage
     assert usage.close_wait < 100, usage
 

@@ -57,7 +57,7 @@ NOT_RUN: dict[str, tuple[str, str]] = {
         ".venv/bin/python -m faults --help",
     ),
     r"make load": ("takes minutes, and writes its figures to a document", ""),
-    r"make soak MINUTES=60": ("takes an hour", ""),
+    r"make soak MINUTES=\d+( SEED=\d+)?": ("takes as long as it says", ""),
     r"make bench": ("takes minutes, and its numbers need a quiet machine", ""),
     r"make console( STAGE=dev( ALLOW_WRITES=1)?)?": ("serves until it is interrupted", ""),
     r".venv/bin/python -m console --stack other-stack": (
