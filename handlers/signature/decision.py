@@ -134,9 +134,9 @@ def finalize(store: RequestStore, request_id: str, outcome: Status) -> Signature
     """Make the outcome that the machine reports final. None if there is no request.
 
     A stored decision was made in time, even if the machine has not received it. Such a decision
-    takes precedence over EXPIRED.
+    takes precedence over EXPIRED and CANCELLED: the signer's page has confirmed it.
     """
-    if outcome is not Status.EXPIRED:
+    if outcome not in (Status.EXPIRED, Status.CANCELLED):
         return store.finalize(request_id, outcome, now())
     return store.finalize_unless_decided(request_id, outcome, now()) or store.finalize_decision(
         request_id, now()

@@ -24,8 +24,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     At least once. The `status` is NONE if the request was never stored.
 
-    Otherwise `status` is the final one. If the outcome is EXPIRED but the table has a decision that
-    was made in time, then `status` is that decision, with its `signature` or `reason`.
+    Otherwise `status` is the final one. If the outcome is EXPIRED or CANCELLED but the table has
+    a decision that was made in time, then `status` is that decision, with its `signature` or
+    `reason`.
     """
     request_id, outcome = field(event, "requestId"), Status(field(event, "outcome"))
     store = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE"))

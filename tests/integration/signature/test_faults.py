@@ -310,9 +310,10 @@ def test_a_decision_that_stays_undelivered_expires_only_after_the_finalizing_tim
     assert open_page(context, world.code())[0] == 404
 
 
+@pytest.mark.parametrize("outcome", ["EXPIRED", "CANCELLED"])
 @pytest.mark.parametrize("decided", [Status.SIGNED, Status.DECLINED])
-def test_the_machine_gets_a_decision_stored_in_time_at_the_deadline(
-    world: World, ask: Any, context: FakeContext, decided: Status
+def test_the_machine_gets_a_stored_decision_at_the_deadline_or_after_an_error(
+    world: World, ask: Any, context: FakeContext, decided: Status, outcome: str
 ) -> None:
     ask()
     reason = "too dear" if decided is Status.DECLINED else ""
@@ -321,7 +322,7 @@ def test_the_machine_gets_a_decision_stored_in_time_at_the_deadline(
 
     for _ in range(2):  # at least once
         finalized = finalize_signature_request.handler(
-            {"execution": EXECUTION, "requestId": ONE, "outcome": "EXPIRED"}, context
+            {"execution": EXECUTION, "requestId": ONE, "outcome": outcome}, context
         )
 
     assert finalized["status"] == decided == world.request(ONE).status

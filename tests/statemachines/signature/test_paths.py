@@ -235,18 +235,27 @@ STORED = {
 }
 
 
+@pytest.mark.parametrize(
+    ("request_bob", "state"),
+    [
+        (succeeds(), "Bob Did Not Decide"),
+        (fails("AwsRequestRefusedError"), "Request To Bob Cancelled"),
+    ],
+    ids=["until the deadline", "a later attempt fails"],
+)
 @pytest.mark.parametrize("decision", STORED)
 def test_a_decision_stored_in_time_counts_even_if_it_was_not_delivered(
-    decision: str,
+    decision: str, request_bob: Task, state: str
 ) -> None:
-    """Step Functions was unreachable from Bob's decision until his deadline."""
+    """Step Functions was unreachable from Bob's decision on, until his deadline or until an error
+    of another attempt to ask him."""
     result = signature(
         seconds=1,
-        requestDocumentSignature=succeeds(),
+        requestDocumentSignature=request_bob,
         finalizeSignatureRequest=succeeds(STORED[decision]),
     )
 
-    assert "Bob Did Not Decide" in result.visited
+    assert state in result.visited
     if decision == "SIGNED":
         assert "Accept Signature" in result.visited
         assert (result.status, result.error) == ("SUCCEEDED", None)
