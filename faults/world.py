@@ -37,6 +37,7 @@ from faults.network import Network, ServiceError, between_functions_and_aws
 from faults.process import current_process, inherited_by_threads, outside_of_processes
 from faults.virtual_time import Timeline, patched_clock
 from handlers.shared.clients import client
+from handlers.shared.observability import metrics_for
 from tests.support import asl, garbage, library_caches
 from tests.support.engine import engine
 
@@ -249,6 +250,7 @@ def machinery() -> Iterator[None]:
             yield
         finally:
             client.cache_clear()
+            metrics_for("").clear_metrics()  # Powertools keeps them for all, until it publishes
             os.environ.clear()
             os.environ |= environment
 

@@ -37,6 +37,7 @@ def simulated(
     stands still at a time, for some seconds.
     """
     chance = random.Random(seed)
+    random.seed(seed)  # of the jitter
     jitter = full_jitter(0.05, maximum=5)
     now, tokens, counted, requests = 0.0, burst, 0.0, 0
     pace = Pace(connections, jitter, now)
