@@ -17,6 +17,7 @@ from faults.network import Network
 from faults.virtual_time import Timeline
 from tests.support import asl
 from tests.support.patterns import accepts
+from tests.support.rule_targets import transformed
 
 _LATENCY = 0.05
 _OVERTAKEN = 5.0  # seconds; the next events come sooner
@@ -186,7 +187,7 @@ class EventBuses:
         return str(event["id"])
 
     def _send(self, rule: stack.Rule, target: dict[str, Any], event: dict[str, Any]) -> None:
-        sent = _transformed(target, event)
+        sent = transformed(target, event)
         arn, channel = target["Arn"], f"rule:{rule.name}:{target['Id']}"
         if ":stateMachine:" in arn:
             self._deliveries.deliver(channel, lambda: self.start(arn, str(uuid.uuid4()), sent))
@@ -196,17 +197,3 @@ class EventBuses:
         else:
             queue, body = arn.rpartition(":")[2], json.dumps(sent)
             self._deliveries.deliver(channel, lambda: self.queues.send(queue, body))
-
-
-def _transformed(target: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
-    transformer = target.get("InputTransformer")
-    if transformer is None:
-        return event
-    text = transformer["InputTemplate"]
-    for name, path in transformer["InputPathsMap"].items():
-        value: Any = event
-        for part in path.removeprefix("$.").split("."):
-            value = value.get(part, "")
-        text = text.replace(f"<{name}>", json.dumps(value))
-    transformed: dict[str, Any] = json.loads(text)
-    return transformed

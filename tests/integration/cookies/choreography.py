@@ -33,6 +33,7 @@ from handlers.shared import events as shared_events
 from tests.support import asl, catalogue
 from tests.support.aws_clients import aws_client
 from tests.support.patterns import accepts
+from tests.support.rule_targets import transformed
 from tests.support.services import OK, error
 from tests.unit.fakes import FakeContext
 
@@ -119,7 +120,7 @@ class Choreography:
         with self._changed:
             self.events.append(event)
             for target in _targets(self._rules, event):
-                delivery = (target["Arn"], _transformed(target, event))
+                delivery = (target["Arn"], transformed(target, event))
                 self._pending += [delivery] * self.copies
             self._changed.notify_all()
         return event
@@ -291,20 +292,6 @@ def _targets(rules: list[dict[str, Any]], event: dict[str, Any]) -> list[dict[st
         if accepts(rule["EventPattern"], event)
         for target in rule["Targets"]
     ]
-
-
-def _transformed(target: dict[str, Any], event: dict[str, Any]) -> dict[str, Any]:
-    transformer = target.get("InputTransformer")
-    if transformer is None:
-        return event
-    text = transformer["InputTemplate"]
-    for name, path in transformer["InputPathsMap"].items():
-        value: Any = event
-        for part in path.removeprefix("$.").split("."):
-            value = value.get(part, "")
-        text = text.replace(f"<{name}>", json.dumps(value))
-    transformed: dict[str, Any] = json.loads(text)
-    return transformed
 
 
 def _response(failure: Exception | None) -> dict[str, Any]:
