@@ -154,7 +154,8 @@ def collected(command: list[str], folder: Path) -> list[str]:
         [*command, "--collect-only", "-n", "0"], cwd=ROOT, capture_output=True, text=True
     )
     if finished.returncode:
-        raise OpsError(f"The checks could not be read: {finished.stdout[-500:]}")
+        said = (finished.stdout + finished.stderr)[-500:]
+        raise OpsError(f"The checks could not be read: {said}")
     return [check.name for check in read_outcomes(folder / "outcomes", [])]
 
 
