@@ -102,14 +102,12 @@ export function useData(key, query = {}) {
       again.current = false;
     };
   }, [load]);
-  // What failed while AWS was away is fetched again when it is back.
-  useEffect(() => {
-    let { connected: before } = connection.get();
-    return connection.subscribe(({ connected }) => {
-      if (connected && before === false) load();
-      before = connected;
-    });
-  }, [load]);
+  // What failed while AWS was away is fetched again when it is back, and what may have changed
+  // before a new stream began: the server does not tell a stream about that.
+  useEffect(
+    () => connection.subscribe(({ connected }) => connected && load()),
+    [load],
+  );
 
   const current = state.address === address ? state : { data: null, error: null };
   return { data: current.data, error: current.error, reload: load };
