@@ -59,6 +59,10 @@ NOT_RUN: dict[str, tuple[str, str]] = {
     r"make load": ("takes minutes, and writes its figures to a document", ""),
     r"make soak MINUTES=\d+( SEED=\d+)?": ("takes as long as it says", ""),
     r"make bench": ("takes minutes, and its numbers need a quiet machine", ""),
+    r".venv/bin/python -m bench ingest": (
+        "takes minutes, and its numbers need a quiet machine",
+        ".venv/bin/python -m bench --help",
+    ),
     r"make console( STAGE=dev( ALLOW_WRITES=1)?)?": ("serves until it is interrupted", ""),
     r".venv/bin/python -m console --stack other-stack": (
         "serves until it is interrupted; test_other_stack.py does so",
