@@ -175,6 +175,8 @@ class BatchWriter:
             for connection, request in [*self._in_flight.items()]:
                 if now - request.sent_at > _RESPONSE_SECONDS:
                     self._fail(connection, TimeoutError(f"no response in {_RESPONSE_SECONDS:g} s"))
+        if not wait:  # the next step may be a while off
+            self._send_batches(now)
 
     def _send_batches(self, now: float) -> float:
         """Returns the seconds until more can be sent, unless a response arrives before."""

@@ -72,7 +72,7 @@ def test_a_block_is_small() -> None:
 
     # When it is read in blocks, then all but the long line's are small
     sizes = sorted(len(block) for _, block in numbered_blocks([content]))
-    assert sizes[-2] <= 64 * 1024
+    assert sizes[-2] <= 8 * 1024
     assert sum(sizes) == len(content)
 
 

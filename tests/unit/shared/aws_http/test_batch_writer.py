@@ -1,7 +1,9 @@
 """Writing batches: what was acknowledged is stored, in the order of each key."""
 
 import json
+import queue
 import random
+import select
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -81,6 +83,27 @@ def test_no_more_requests_are_made_than_needed(rows: int, requests: int) -> None
     write(table, map(row, range(rows)), window=100)
     assert table.items == {f"k{number}": "0" for number in range(rows)}
     assert len(table.batches) == requests
+
+
+def test_a_response_that_has_arrived_makes_room_for_a_request_at_once() -> None:
+    # Given one connection, the response to its first batch, and a second batch
+    received = queue.Queue[int]()
+    table = Table(lambda: received.put(len(table.batches)))
+    http = HttpTable(table.write)
+    opened: list[Connection] = []
+
+    def connect(url: str, attempt: int) -> Connection:
+        opened.append(http.connect(url, attempt))
+        return opened[-1]
+
+    with writer(http, connections=1, window=25, connect=connect) as one:
+        one.put([row(number) for number in range(50)])
+        assert received.get(timeout=5) == 1
+        assert select.select(opened, [], [], 5)[0]
+
+        # When rows are added once, then the second batch is on its way
+        one.put([])
+        assert received.get(timeout=5) == 2
 
 
 def test_rows_of_one_partition_are_spread_over_the_batches_of_a_window() -> None:
