@@ -9,7 +9,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 PYTEST := $(PYTHON) -m pytest
 DEMO_OPTIONS := $(if $(QUICK),--quick) $(if $(VERBOSE),--verbose) $(if $(LARGE),--large)
-# The fast tests wait much of their time, for time limits and processes.
+# Tests wait much of their time, for time limits and processes.
 WORKERS = $(shell expr 2 '*' "$$(getconf _NPROCESSORS_ONLN)")
 # The suites that need neither the local AWS nor Node.js.
 FAST_SUITES := tests/unit tests/integration tests/statemachines tests/docs
@@ -41,7 +41,7 @@ env: $(VENV)/.ready ## print exports for AWS clients: eval "$(make -s env)"
 	@$(PYTHON) -m local env
 
 test: setup-tests ## run all tests
-	@$(PYTEST) tests -m "not alone"
+	@$(PYTEST) tests -m "not alone" -n $(WORKERS)
 	@$(PYTEST) tests/e2e tests/browser -m alone -n 0
 
 test-fast: $(VENV)/.ready-dev ## run the tests that need no server and no Node.js, without the slow ones
@@ -63,7 +63,7 @@ bench: setup-tests ## run benchmarks: a table, and JSON in bench/results/
 	@$(PYTHON) -m bench
 
 load: setup-tests ## run the full load on the local AWS; write its figures to docs/reliability.md
-	@$(PYTEST) tests/e2e/load/test_load.py --full-load -n 0
+	@$(PYTEST) tests/e2e/load --full-load -n 0
 
 soak: setup-tests ## run mixed traffic with random faults: make soak MINUTES=60 (SEED=…: the same choices)
 	@$(PYTHON) -m tests.e2e.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

@@ -150,7 +150,10 @@ def check(aws: Aws, upload: Upload) -> list[str]:
     valid = bool(upload.readings)
     status, error = upload.execution["status"], upload.execution.get("error", "")
     expected = ("SUCCEEDED", "") if valid else ("FAILED", "NoValidReadingsError")
-    expect((status, error) == expected, f"{upload.key} ended {status} {error}, not {expected}")
+    expect(
+        (status, error) == expected,
+        f"{upload.key} ended {status} {error}, not {expected}: {upload.execution.get('cause')}",
+    )
     ingestion = json.loads(upload.execution["output"]).get("ingestion", {}) if valid else {}
 
     stored = {key: value for key, value in table(aws, upload).items() if key in upload.readings}

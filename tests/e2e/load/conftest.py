@@ -8,6 +8,7 @@ import pytest
 from local import deploy, process
 from local.aws import Aws
 from local.settings import ROOT, Settings
+from tests.e2e.load import storm
 from tests.e2e.load.figures import Figures
 from tests.e2e.load.size import FULL, SMALL, Size
 from tests.support import generated
@@ -48,9 +49,13 @@ def aws() -> Iterator[Aws]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         settings = Settings(port=probe.getsockname()[1], wait_scale=WAIT_SCALE)
-    try:
-        process.start(settings)
-        deploy.deploy(settings)
-        yield Aws(settings)
-    finally:
-        process.stop(settings)
+    storm.prepare(settings)
+    with pytest.MonkeyPatch.context() as patch:
+        # `process` finds the server by its command.
+        patch.setattr(process, "_command", lambda port: ["-m", storm.__name__, str(port)])
+        try:
+            process.start(settings)
+            deploy.deploy(settings)
+            yield Aws(settings)
+        finally:
+            process.stop(settings)

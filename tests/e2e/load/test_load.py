@@ -1,7 +1,7 @@
 """More items at once than a laptop can work on: all of them come to their end, in their turn.
 
-`make load` runs the full numbers and writes the figures to docs/reliability.md. `make test` runs
-fewer messages, signatures and downloads: what they find does not depend on the number.
+`make load` sends the full numbers and writes the figures to docs/reliability.md. `make test` sends
+fewer, beside other tests.
 """
 
 import time
@@ -22,9 +22,9 @@ from tests.e2e.load.size import Size
 from tests.e2e.load.usage import Usage, measured
 from tests.support import web
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.timeout(1500), pytest.mark.xdist_group("load")]
 SECONDS = 900  # for all of them, on a busy machine; two idle processors take a tenth of it
-FILES, ROWS = 1000, 100
+ROWS = 100  # of a file
 PER_SECOND = 50  # messages
 PATHS, MISSING = 500, 3  # of a run of downloads; in every other run, some images are missing
 # Of the workflows, the event log and the schedules. Each keeps one worker.
@@ -90,18 +90,19 @@ class Run:
         assert many_items.count_items(self.aws, self.table) - self.records == count
 
 
-def test_a_thousand_files_at_once(aws: Aws, figures: Figures) -> None:
+def test_files_at_once(aws: Aws, figures: Figures, size: Size) -> None:
+    files = size.files
     run = Run.begin(aws, "SensorStateMachineArn", "SensorReadingsTable")
-    with measured(aws.settings) as usage, figures.of(f"{FILES:,} files of {ROWS} rows") as figure:
-        folder = many_items.upload(aws, FILES, ROWS)
-        run.assert_all_succeeded(FILES)
-        figure.work(FILES, many_items.durations(aws, run.machine, run.began))
-        run.assert_logged(2 * FILES)
+    with measured(aws.settings) as usage, figures.of(f"{files:,} files of {ROWS} rows") as figure:
+        folder = many_items.upload(aws, files, ROWS)
+        run.assert_all_succeeded(files)
+        figure.work(files, many_items.durations(aws, run.machine, run.began))
+        run.assert_logged(2 * files)
 
-    run.assert_recorded(FILES * ROWS)
+    run.assert_recorded(files * ROWS)
     assert many_items.count_objects(aws, "SensorSourceBucket", folder) == 0
-    assert many_items.count_objects(aws, "SensorTargetBucket", f"processed/{folder}") == FILES
-    assert len(aws.mails(f"{folder}/")) == FILES
+    assert many_items.count_objects(aws, "SensorTargetBucket", f"processed/{folder}") == files
+    assert len(aws.mails(f"{folder}/")) == files
     # Its trigger and the tasks Plan Ingestion, Process File, Move File and Send Email.
     assert_bounded(usage)
     figure.used(usage)

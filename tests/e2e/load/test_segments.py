@@ -1,4 +1,7 @@
-"""A million rows through the distributed Maps, while processes of its functions are killed."""
+"""A large file through the distributed Maps, while processes of its functions are killed.
+
+`make load` sends a million rows.
+"""
 
 import json
 import re
@@ -11,37 +14,37 @@ from local import process
 from local.aws import Aws, until
 from local.demo import large_file, sensor
 from local.demo.large_file import LargeUpload
+from tests.e2e.load.size import Size
 
-pytestmark = [pytest.mark.alone, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.timeout(1800), pytest.mark.xdist_group("load")]
 SECONDS = 1600  # on a busy machine; idle processors take a few minutes
-KILLED = 2
 
 
-def test_a_million_rows_are_stored_although_processes_are_killed(aws: Aws) -> None:
-    # Given a file of a million rows, with keys that occur again anywhere in it
+def test_a_large_file_is_stored_although_processes_are_killed(aws: Aws, size: Size) -> None:
+    # Given a large file, with keys that occur again anywhere in it
     folder = uuid.uuid4().hex[:12]
-    upload = large_file.large_file(f"{folder}/large.csv", large_file.ROWS)
+    upload = large_file.large_file(f"{folder}/large.csv", size.rows_of_the_large_file)
     bucket = aws.outputs["SensorSourceBucket"]
     aws.client("s3").put_object(Bucket=bucket, Key=upload.key, Body=upload.body)
 
     # When it is processed, and processes are killed while they store segments
     killed: set[int] = set()
     until("segments that are stored", lambda: stored(aws, upload) or None, SECONDS)
-    while len(killed) < KILLED:
+    while len(killed) < size.killed:
         killed.add(until("a process to kill", lambda: kill_one(aws, "processSegment", killed)))
     until("the end", lambda: upload.ended or refresh(aws, upload), SECONDS)
 
     # Then the table equals the dict, and the counts are exact
     sensor.check(aws, upload)
     ingestion = json.loads(upload.execution["output"])["ingestion"]
-    rows = large_file.ROWS - upload.rejected
+    rows = size.rows_of_the_large_file - upload.rejected
     assert ingestion["stored"] == len(upload.readings)
     assert ingestion["duplicates"] == rows - len(upload.readings)
     # And there were many child executions; none failed, because the killed calls were repeated
     run = large_file.children(aws, upload.execution["executionArn"])[-1]
-    assert run["executionCounts"]["total"] >= 50
+    assert run["executionCounts"]["total"] >= size.segments
     assert run["executionCounts"]["succeeded"] == run["executionCounts"]["total"]
-    assert retries(aws, run["mapRunArn"]) >= KILLED
+    assert retries(aws, run["mapRunArn"]) >= size.killed
 
 
 def refresh(aws: Aws, upload: LargeUpload) -> None:

@@ -61,7 +61,7 @@ class Faults:
         self._next = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        kind = self._due() if _is_of_a_function(scope) else None
+        kind = self._due() if is_of_a_function(scope) else None
         if kind is None:
             await self.app(scope, receive, send)
             return
@@ -71,7 +71,7 @@ class Faults:
             case Kind.THROTTLED | Kind.UNAVAILABLE:
                 await _refuse(send, request, service, kind)
             case Kind.RESPONSE_LOST:
-                await _break_off(self.app, scope, receive, send)
+                await break_off(self.app, scope, receive, send)
             case Kind.KILLED_BEFORE:
                 await asyncio.to_thread(_kill, scope["client"][1])
             case Kind.KILLED_AFTER:
@@ -89,7 +89,7 @@ class Faults:
         return self._random.choice(KINDS)
 
 
-def _is_of_a_function(scope: Scope) -> bool:
+def is_of_a_function(scope: Scope) -> bool:
     if scope["type"] != "http":
         return False
     request = Request.from_scope(scope)
@@ -108,7 +108,7 @@ async def _refuse(send: Send, request: Request, service: str, kind: Kind) -> Non
     await ministack._send_response(send, status, headers, body, head=request.method == "HEAD")
 
 
-async def _break_off(app: App, scope: Scope, receive: Receive, send: Send) -> None:
+async def break_off(app: App, scope: Scope, receive: Receive, send: Send) -> None:
     """Half of the response's body, then the server closes the connection; without a body, a 503."""
     messages: list[Message] = []
 
