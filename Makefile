@@ -45,7 +45,7 @@ test: setup-tests ## run all tests
 	@$(PYTEST) tests/e2e tests/browser -m alone -n 0
 
 test-fast: $(VENV)/.ready-dev ## run the tests that need no server and no Node.js, without the slow ones
-	@$(PYTEST) $(FAST_SUITES) -m "not slow" -n $(WORKERS) --dist loadfile
+	@$(PYTEST) $(FAST_SUITES) -m "not slow" -n $(WORKERS)
 
 watch: $(VENV)/.ready-dev ## run a workflow's tests on every change: make watch WORKFLOW=sensor
 	@$(PYTHON) -m tests.watch $(WORKFLOW)

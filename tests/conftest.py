@@ -10,10 +10,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
+from xdist.scheduler import LoadScopeScheduling
 
 from local import deploy, process
 from local.aws import Aws, Deployment
@@ -60,6 +62,23 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     checks.select(config, items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return Modules(config, log)
+
+
+class Modules(LoadScopeScheduling):
+    """A worker gets a whole module, so that what its tests share is made once.
+
+    The load tests share a local AWS of their own: one worker gets all of them. (pytest-xdist's
+    mark `xdist_group` has no effect with pytest 9.2.)
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        folder = module.rpartition("/")[0]
+        return folder if folder == "tests/e2e/load" else module
 
 
 @pytest.hookimpl(wrapper=True)
@@ -128,6 +147,13 @@ def aws(request: pytest.FixtureRequest) -> Deployment:
             deploy.deploy(server.settings)
             (directory / "deployed").touch()
     return Aws(server.settings)
+
+
+@pytest.fixture
+def alone_with_dead_letters() -> Iterator[None]:
+    """No other test looks at the messages workflow's dead letters: that hides them for a while."""
+    with _locked(Path(os.environ[RUN_DIRECTORY]) / "dead-letters-lock"):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -47,6 +47,22 @@ def test_only_these_modules_are_left_out_of_test_fast() -> None:
     assert marked == SLOW
 
 
+def test_a_worker_gets_a_whole_module() -> None:
+    scopes = object.__new__(conftest.Modules)._split_scope
+
+    assert scopes("tests/unit/test_a.py::TestB::test_c[x/y::z]") == "tests/unit/test_a.py"
+    # The load tests share a local AWS
+    assert scopes("tests/e2e/load/test_load.py::test_a") == "tests/e2e/load"
+    assert scopes("tests/e2e/load/test_storm.py::test_a") == "tests/e2e/load"
+
+
+def test_the_option_without_effect_is_not_used() -> None:
+    """pytest-xdist 3.8 ignores `xdist_group` with pytest 9.2."""
+    mark = "mark.xdist_" + "group"
+
+    assert not [path for path in (ROOT / "tests").rglob("*.py") if mark in path.read_text()]
+
+
 def test_make_test_leaves_nothing_out() -> None:
     recipe = re.search(r"^test: .*\n((?:\t.*\n)+)", MAKEFILE, re.MULTILINE)
 

@@ -444,7 +444,7 @@ def test_bob_s_link_is_hidden_and_opens_his_page(
 # -- Dead letters ---------------------------------------------------------------------------------
 
 
-@pytest.mark.xdist_group("messages-dead-letters")  # looking at them hides them from others
+@pytest.mark.usefixtures("alone_with_dead_letters")
 def test_a_dead_letter_is_sent_again(aws: Aws, console: str, opened: Opened, tag: str) -> None:
     put(aws, {"message": f"no JSON {HOSTILE} {tag}"})
     page = opened(f"{console}dead-letters")

@@ -22,7 +22,7 @@ from tests.e2e.load.size import Size
 from tests.e2e.load.usage import Usage, measured
 from tests.support import web
 
-pytestmark = [pytest.mark.timeout(1500), pytest.mark.xdist_group("load")]
+pytestmark = pytest.mark.timeout(1500)
 SECONDS = 900  # for all of them, on a busy machine; two idle processors take a tenth of it
 ROWS = 100  # of a file
 PER_SECOND = 50  # messages

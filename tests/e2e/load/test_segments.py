@@ -16,7 +16,7 @@ from local.demo import large_file, sensor
 from local.demo.large_file import LargeUpload
 from tests.e2e.load.size import Size
 
-pytestmark = [pytest.mark.timeout(1800), pytest.mark.xdist_group("load")]
+pytestmark = pytest.mark.timeout(1800)
 SECONDS = 1600  # on a busy machine; idle processors take a few minutes
 
 

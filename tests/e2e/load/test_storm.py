@@ -11,7 +11,7 @@ from local.demo.large_file import LargeUpload
 from tests.e2e.load.size import Size
 from tests.e2e.load.storm import SHARES, storm
 
-pytestmark = [pytest.mark.timeout(1500), pytest.mark.xdist_group("load")]
+pytestmark = pytest.mark.timeout(1500)
 SECONDS = 1200  # on a busy machine
 
 

@@ -358,7 +358,7 @@ def shell(service: Service, programs: Path) -> Iterator[Shell]:
 
 # -- The tests -------------------------------------------------------------------------------------
 
-pytestmark = [pytest.mark.xdist_group("documented-commands"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.mark.parametrize(("document", "section"), SECTIONS, ids=map(": ".join, SECTIONS))

@@ -187,7 +187,7 @@ def copy(messages: Messages) -> Iterator[Any]:
         states.delete_state_machine(stateMachineArn=arn)
 
 
-@pytest.mark.xdist_group("messages-dead-letters")  # looking at them hides them from others
+@pytest.mark.usefixtures("alone_with_dead_letters")
 class TestFailures:
     @pytest.mark.parametrize(
         ("malformed", "reason"),
