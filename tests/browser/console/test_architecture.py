@@ -85,16 +85,18 @@ def test_the_list_and_keys_lead_to_every_part(console: str, opened: Opened) -> N
 
 
 def test_nothing_moves_when_counts_change(console: str, opened: Opened) -> None:
-    more = 0
+    more, nodes = 0, []
 
     def grown(route: Route) -> None:
-        nonlocal more
+        """The same nodes each time, with other counts: other tests may add some."""
+        nonlocal more, nodes
         more += 1_000
         response = route.fetch()
         found = response.json()
-        for node in found.get("nodes", []):  # none while the server reads
+        nodes = nodes or found.get("nodes", [])  # none while the server reads
+        for node in nodes:
             node["count"] = more
-        route.fulfill(response=response, json=found)
+        route.fulfill(response=response, json=found | {"nodes": nodes})
 
     page = opened("about:blank")
     page.route("**/api/architecture?*", grown)
