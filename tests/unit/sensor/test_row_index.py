@@ -1,8 +1,8 @@
 """The index of segments: every record where its reader looks for it, however many there are."""
 
+import io
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
-from pathlib import Path
+from contextlib import closing
 
 import pytest
 from hypothesis import given, settings
@@ -107,15 +107,12 @@ def test_an_index_is_the_same_however_its_rows_arrive() -> None:
     assert index_of(keys, 10, 1) == index_of(keys, 10, 500)
 
 
-def test_records_are_read_as_they_were_added(tmp_path: Path) -> None:
+def test_records_are_read_as_they_were_added(monkeypatch: pytest.MonkeyPatch) -> None:
     # Given more records than a page has
     expected = [b"%04d" % number * 5 for number in range(1_000)]
-    with ExitStack() as stack:
-        stack.enter_context(pytest.MonkeyPatch.context()).setattr(
-            record_file.tempfile, "tempdir", str(tmp_path)
-        )
-        file = stack.enter_context(closing(RecordFile(3, 20)))
-
+    content = io.BytesIO()
+    monkeypatch.setattr(record_file.tempfile, "TemporaryFile", lambda: content)
+    with closing(RecordFile(3, 20)) as file:
         # When they are added to one partition, then only a rest is in memory
         for record in expected:
             file.recent[1] += record
@@ -125,7 +122,9 @@ def test_records_are_read_as_they_were_added(tmp_path: Path) -> None:
         # And they are all there
         assert b"".join(file.read(1)) == b"".join(expected)
         assert b"".join(file.read(0)) == b""
-    assert list(tmp_path.iterdir()) == []
+
+    # And no file remains
+    assert content.closed
 
 
 def test_few_records_need_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
