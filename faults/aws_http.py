@@ -5,33 +5,35 @@ is there when the other end is read. So pauses take virtual time only, and a fau
 request as below botocore.
 """
 
+import io
 import json
 import selectors
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
-from urllib.parse import unquote
 
 from botocore.exceptions import ClientError, IncompleteReadError
 
 from faults.network import Network
 from faults.process import current_process, outside_of_processes
 from handlers.shared.aws_http import batch_writer, blocking
-from handlers.shared.aws_http.connection import BrokenConnectionError, Connection, Response
+from handlers.shared.aws_http.connection import Body, BrokenConnectionError, Connection, Response
+from tests.support import s3_http
 
 Client = Callable[[], Any]
 Act = Callable[[Any], Any]  # from a request to what Network passes on
 
 
 @contextmanager
-def through(network: Callable[[], Network], s3: Client, dynamodb: Client) -> Iterator[None]:
-    """BatchWriteItem of the sensor workflow and the PUTs of the images workflow."""
+def through(network: Callable[[], Network], dynamodb: Client) -> Iterator[None]:
+    """Everything that is sent to S3, and BatchWriteItem."""
 
     def connect(url: str, _: int = 0) -> Connection:
-        return _Connection(url, network(), s3, dynamodb)
+        return _Connection(url, network, dynamodb)
 
     defaults = batch_writer.BatchWriter.__init__.__kwdefaults__
     with (
@@ -62,22 +64,21 @@ class _Selector(selectors.DefaultSelector):
 
 
 class _Connection(Connection):
-    """A connection to S3 or DynamoDB; of a bucket if the URL is one's."""
+    """A connection to S3 or DynamoDB. Another process may use it later, in another network."""
 
-    def __init__(self, url: str, network: Network, s3: Client, dynamodb: Client) -> None:
+    def __init__(self, url: str, network: Callable[[], Network], dynamodb: Client) -> None:
         own, self._other = socket.socketpair()
         own.setblocking(False)
         super().__init__(own, url, tls=False)
         self.established, self.wants_write = True, False
-        self._url, self._network, self._s3, self._dynamodb = url, network, s3, dynamodb
+        self._url, self._network, self._dynamodb = url, network, dynamodb
         self._outcome: Response | OSError | None = None
-        self._failed = 0  # requests in a row that got no response, or one of a server's error
 
     def close(self) -> None:
         super().close()
         self._other.close()
 
-    def send(self, request: bytes, body: Iterable[bytes] = ()) -> None:
+    def send(self, request: bytes, body: Body = ()) -> None:
         head, _, begun = request.partition(b"\r\n\r\n")
         self._outcome = self._perform(head.decode(), begun + b"".join(body))
         self._other.send(b".")  # there is something to read
@@ -93,19 +94,16 @@ class _Connection(Connection):
     def _perform(self, head: str, body: bytes) -> Response | OSError:
         process = current_process()
         assert process is not None, "only functions use aws_http"
-        method, target, _ = head.splitlines()[0].split(" ")
         headers = dict(line.split(": ", 1) for line in head.splitlines()[1:])
-        if method == "PUT":
-            service, operation = "s3", "PutObject"
-            act = self._put(target, headers)
-        elif method == "GET":
-            service, operation = "s3", "GetObject"
-            act = self._get(target, headers)
-        else:
+        act: Act
+        if "X-Amz-Target" in headers:
             service, operation = "dynamodb", headers["X-Amz-Target"].rpartition(".")[2]
             act = self._batch_write
+        else:
+            service, operation = "s3", _s3_operation(head.splitlines()[0], headers)
+            act = partial(_performed_by_s3, head)
         request = SimpleNamespace(url=self._url, body=body)
-        response, failure = self._network.send(process, service, operation, 1, request, act)
+        response, failure = self._network().send(process, service, operation, 1, request, act)
         if failure is not None:
             return BrokenConnectionError("a fault")
         http, parsed = response
@@ -117,30 +115,36 @@ class _Connection(Connection):
     def _batch_write(self, request: Any) -> Any:
         return _performed(lambda: self._dynamodb().batch_write_item(**json.loads(request.body)))
 
-    def _put(self, target: str, headers: dict[str, str]) -> Act:
-        return lambda request: _performed(
-            lambda: self._s3().put_object(
-                **_object(target, headers),
-                Body=request.body,
-                ContentType=headers["Content-Type"],
-                Metadata={"run": headers["x-amz-meta-run"]},
-            )
-        )
 
-    def _get(self, target: str, headers: dict[str, str]) -> Act:
-        names = {"Range": "Range", "If-Match": "IfMatch"}
-        options = {names[name]: value for name, value in headers.items() if name in names}
-        if version := target.partition("?versionId=")[2]:
-            options["VersionId"] = unquote(version)
-        return lambda _: _performed(
-            lambda: self._s3().get_object(**_object(target, headers), **options)
-        )
+def _s3_operation(request_line: str, headers: dict[str, str]) -> str:
+    """The operation of S3 that a request is for, by botocore's name."""
+    method, target, _ = request_line.split(" ")
+    query = target.partition("?")[2]
+    match method:
+        case "GET":
+            return "ListObjectsV2" if "list-type=2" in query else "GetObject"
+        case "POST":
+            return "CompleteMultipartUpload" if "uploadId=" in query else "CreateMultipartUpload"
+        case "DELETE":
+            return "AbortMultipartUpload"
+    if "x-amz-copy-source" in headers:
+        return "UploadPartCopy"
+    return "UploadPart" if "uploadId=" in query else "PutObject"
 
 
-def _object(target: str, headers: dict[str, str]) -> dict[str, str]:
-    """The object that a request is for: a bucket is in the name of the host."""
-    bucket = headers["Host"].partition(".s3")[0]
-    return {"Bucket": bucket, "Key": unquote(target.partition("?")[0]).removeprefix("/")}
+def _performed_by_s3(head: str, request: Any) -> Any:
+    """What moto responds, as `Network` passes it on."""
+    with outside_of_processes():
+        try:
+            response = s3_http.perform(head, request.body)
+        except KeyError:  # moto's response to a late part of an upload that is complete
+            return (SimpleNamespace(status_code=404), {"Error": {"Code": "NoSuchUpload"}}), None
+    http = SimpleNamespace(status_code=response.status_code)
+    if response.status_code >= 300:
+        code = response.text.partition("<Code>")[2].partition("</Code>")[0]
+        return (http, {"Error": {"Code": code}}), None
+    headers = {name.lower().encode(): value.encode() for name, value in response.headers.items()}
+    return (http, {"Body": io.BytesIO(response.content), "Headers": headers}), None
 
 
 def _performed(act: Callable[[], Any]) -> Any:
@@ -160,14 +164,7 @@ def _as_http(service: str, status: int, parsed: dict[str, Any]) -> Response:
     if service == "s3" and error:
         return Response(status, {}, f"<Code>{code}</Code>".encode())
     if service == "s3":
-        body = parsed["Body"].read() if "Body" in parsed else b""
-        names = {
-            "ETag": b"etag",
-            "ContentRange": b"content-range",
-            "VersionId": b"x-amz-version-id",
-        }
-        found = {header: parsed[name].encode() for name, header in names.items() if name in parsed}
-        return Response(status, found, body)
+        return Response(status, parsed["Headers"], parsed["Body"].read())
     content = (
         {"__type": f"com.amazonaws#{code}", "message": error.get("Message", "")}
         if error

@@ -36,6 +36,7 @@ from faults.machines import Machines, forget_threads, on_a_timeline
 from faults.network import Network, ServiceError, between_functions_and_aws
 from faults.process import current_process, inherited_by_threads, outside_of_processes
 from faults.virtual_time import Timeline, patched_clock
+from handlers.shared.aws_http.s3 import shared_bucket
 from handlers.shared.clients import client
 from handlers.shared.observability import metrics_for
 from tests.support import asl, garbage, library_caches
@@ -236,7 +237,6 @@ def machinery() -> Iterator[None]:
         stack_of_patches.enter_context(
             aws_http.through(
                 lambda: _current[-1].network,
-                lambda: _current[-1].s3,
                 lambda: _current[-1].dynamodb,
             )
         )
@@ -245,14 +245,19 @@ def machinery() -> Iterator[None]:
         stack_of_patches.enter_context(
             patch.object(UserAgentString, "to_string", lambda _: "Botocore")
         )
-        client.cache_clear()
+        _forget_clients()
         try:
             yield
         finally:
-            client.cache_clear()
+            _forget_clients()
             metrics_for("").clear_metrics()  # Powertools keeps them for all, until it publishes
             os.environ.clear()
             os.environ |= environment
+
+
+def _forget_clients() -> None:
+    client.cache_clear()
+    shared_bucket.cache_clear()
 
 
 _text_of = RuleContext.getText

@@ -37,8 +37,6 @@ RUNTIME = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py", 
 # Milliseconds, by function, else by workflow, else by the number of clients.
 LIMITS = {"processFile": 110, "processSegment": 110, "images": 300}
 LIMITS_BY_CLIENTS = {0: 80, 1: 240}
-# Functions that do not prepare the clients that every invocation needs.
-NOT_PREPARED = {"processSegment": ("s3",)}
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -144,7 +142,7 @@ def _functions() -> Iterator[Function]:
     for path in sorted((packages.ROOT / packages.HANDLERS).glob("*/functions.yml")):
         for key, function in yaml.load(path.read_text(), _AnyTag).items():
             module = function["handler"].rpartition(".")[0]
-            services = NOT_PREPARED.get(key) or _prepared(packages.ROOT / f"{module}.py")
+            services = _prepared(packages.ROOT / f"{module}.py")
             yield Function(key, path.parent.name, module.replace("/", "."), services)
 
 

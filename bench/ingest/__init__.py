@@ -50,6 +50,12 @@ LATENCY = 0.008
 PEERS = Path(__file__).parent / "peers.py"
 CEILING = Path(__file__).parent / "ceiling.py"
 OUR_SCRIPT = Path(__file__).parent / "process_file.py"
+SEGMENT_SCRIPT = Path(__file__).parent / "segment.py"
+SEGMENT_FUNCTIONS = {  # in their order
+    "index_segment": "indexSegment",
+    "reconcile_partition": "reconcilePartition",
+    "process_segment": "processSegment",
+}
 ROOT = Path(__file__).parents[2]
 TARGETS = {"batch_writer": 10, "aiodynamo": 1.7, "per_row": 100}  # × in rows per CPU-second
 
@@ -98,20 +104,36 @@ class Bench:
         else:
             command = [python_of(way), str(PEERS), way, str(file), str(rows), str(connections)]
         result = self._run(command, way, tls, runner or _run_and_capture)
-        stored = self.stub.stored()
-        expected = data.expected(file)
+        stored, expected = self._checked(file, way)
+        return result | {
+            "rows": rows,
+            "distinct": expected,
+            "requests": stored["requests"],
+            "rows_per_second": rows / result["seconds"],
+            "rows_per_cpu_second": rows / result["cpu"],
+        }
+
+    def measured_in_segments(self, rows: int, order: str) -> dict[str, dict[str, Any]]:
+        """One measurement of each function for a segment: its CPU-seconds and peak memory."""
+        file = self.file(rows, order)
+        self.stub.behave(Behaviour())
+        self.stub.serve_file(file)
+        results = {}
+        for module, name in SEGMENT_FUNCTIONS.items():
+            command = [sys.executable, str(SEGMENT_SCRIPT), module, str(file.stat().st_size)]
+            results[name] = self._run(command, name, False, _run_and_capture)
+        self._checked(file, "The functions for segments")
+        return results
+
+    def _checked(self, file: Path, way: str) -> tuple[dict[str, Any], int]:
+        """What the stub has stored, which must be the file's readings, and their number."""
+        stored, expected = self.stub.stored(), data.expected(file)
         if stored["digest"] != data.digest(expected.items()):
             raise RuntimeError(
                 f"{way} did not store what it acknowledged: {stored['rows']} of {len(expected)} "
                 "readings, or other values."
             )
-        return result | {
-            "rows": rows,
-            "distinct": len(expected),
-            "requests": stored["requests"],
-            "rows_per_second": rows / result["seconds"],
-            "rows_per_cpu_second": rows / result["cpu"],
-        }
+        return stored, len(expected)
 
     def reachable(self, connections: int, behaviour: Behaviour) -> float:
         """Rows per second of a client without any work of its own."""
@@ -261,16 +283,20 @@ def memory(bench: Bench, *, quick: bool) -> list[dict[str, Any]]:
     rows = []
     for order, count in cases:
         bench.status(f"Memory: {count:,} rows {order} …")
-        one = bench.measured(OURS, rows=count, order=order, connections=64)
-        rows.append(
+        measured = {"processFile": bench.measured(OURS, rows=count, order=order, connections=64)}
+        measured |= bench.measured_in_segments(count, order)
+        rows += [
             {
+                "function": function,
                 "order": order,
                 "rows": count,
                 "peak_mib_over_bare": round((one["peak_kib"] - bare) / 1024, 1),
                 "cpu_microseconds_a_row": round(one["cpu"] / count * 1e6, 2),
             }
-        )
-    return rows
+            for function, one in measured.items()
+        ]
+    functions = ["processFile", *SEGMENT_FUNCTIONS.values()]
+    return sorted(rows, key=lambda row: functions.index(row["function"]))
 
 
 def _pin(cpus: tuple[int, ...]) -> None:

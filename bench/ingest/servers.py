@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from bench.ingest.data import digest
 
@@ -23,6 +24,7 @@ _DESCRIPTION = (
     b'{"Table":{"KeySchema":[{"AttributeName":"sensor_id","KeyType":"HASH"},'
     b'{"AttributeName":"timestamp","KeyType":"RANGE"}]}}'
 )
+_ETAG = b'ETag: "0123456789abcdef"\r\n'
 _NOTHING_UNPROCESSED = b'{"UnprocessedItems":{}}'
 
 
@@ -110,11 +112,59 @@ class _Table:
         }
 
 
+class _Objects:
+    """S3: objects that were written, and one file, which every other key has."""
+
+    def __init__(self, file: bytes = b"") -> None:
+        self.file = file
+        self._stored: dict[str, bytes] = {}
+        self._parts: list[bytes] = []  # of the upload; there is only one at a time
+
+    def respond(self, head: bytes, body: bytes) -> tuple[int, bytes, bytes]:
+        """Status, body and further headers of the response to a request."""
+        method, target, _ = head.partition(b"\r\n")[0].decode().split(" ")
+        key, _, query = unquote(target).partition("?")
+        if method == "GET" and "list-type=2" in query:
+            return 200, self._list(key, query), b""
+        if method == "GET":
+            return self._get(key, head.lower())
+        if "partNumber=" in query:
+            self._parts.append(body)
+        elif method == "PUT":
+            self._stored[key] = body
+        elif "uploads=" in query:
+            self._parts = []
+            return 200, b"<UploadId>upload</UploadId>", b""
+        else:
+            self._stored[key] = b"".join(self._parts)
+            return 200, b"<ETag>0123456789abcdef</ETag>", b""
+        return 200, b"", _ETAG
+
+    def _list(self, bucket: str, query: str) -> bytes:
+        prefix = f"{bucket}{query.partition('prefix=')[2].partition('&')[0]}"
+        contents = "".join(
+            f"<Contents><Key>{key.removeprefix(bucket)}</Key><Size>{len(content)}</Size></Contents>"
+            for key, content in sorted(self._stored.items())
+            if key.startswith(prefix)
+        )
+        return f"<IsTruncated>false</IsTruncated>{contents}".encode()
+
+    def _get(self, key: str, head: bytes) -> tuple[int, bytes, bytes]:
+        """The bytes that a Range header asks for, or all."""
+        content = self._stored.get(key, self.file)
+        if (at := head.find(b"range: bytes=")) < 0:
+            return 200, content, _ETAG
+        start, end = map(int, head[at + 13 :].partition(b"\r\n")[0].split(b"-"))
+        found = content[start : end + 1]
+        span = (start, start + len(found) - 1, len(content))
+        return 206, found, _ETAG + b"Content-Range: bytes %d-%d/%d\r\n" % span
+
+
 class _Server(asyncio.Protocol):
     """HTTP/1.1 with keep-alive."""
 
     table = _Table(Behaviour())
-    file = b""
+    objects = _Objects()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -125,15 +175,17 @@ class _Server(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.buffer += data
         while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
-            head = bytes(self.buffer[:end]).lower()
+            request = bytes(self.buffer[:end])
+            head = request.lower()
             at = head.find(b"content-length:")
             length = int(head[at + 15 :].partition(b"\r\n")[0]) if at >= 0 else 0
             if len(self.buffer) < end + 4 + length:
                 return
             body = bytes(self.buffer[end + 4 : end + 4 + length])
             del self.buffer[: end + 4 + length]
-            if head.startswith(b"get"):
-                self.respond_with_file(head)
+            if b"x-amz-target:" not in head:
+                status, content, headers = self.objects.respond(request, body)
+                self.respond(status, content, b"binary/octet-stream", headers)
                 continue
             if b".describetable" in head:
                 self.respond(200, _DESCRIPTION, b"application/x-amz-json-1.0")
@@ -150,16 +202,6 @@ class _Server(asyncio.Protocol):
             self.transport.abort()
         else:
             self.respond(*response, b"application/x-amz-json-1.0")
-
-    def respond_with_file(self, head: bytes) -> None:
-        """The bytes that a Range header asks for, or the whole file."""
-        headers, status, content = b'ETag: "0123456789abcdef"\r\n', 200, self.file
-        if (at := head.find(b"range: bytes=")) >= 0:
-            start, end = map(int, head[at + 13 :].partition(b"\r\n")[0].split(b"-"))
-            status, content = 206, self.file[start : end + 1]
-            span = (start, start + len(content) - 1, len(self.file))
-            headers += b"Content-Range: bytes %d-%d/%d\r\n" % span
-        self.respond(status, content, b"binary/octet-stream", headers)
 
     def respond(self, status: int, body: bytes, kind: bytes, headers: bytes = b"") -> None:
         if not self.transport.is_closing():
@@ -178,7 +220,7 @@ def _serve(control: Connection, cpu: int | None, certificate: str) -> None:
         if name == "behave":
             _Server.table = _Table(Behaviour(**argument))
         elif name == "file":
-            _Server.file = Path(argument).read_bytes()
+            _Server.objects = _Objects(Path(argument).read_bytes())
         else:
             control.send(_Server.table.summary())
 
@@ -207,6 +249,7 @@ class Stub:
         self._control.send(("behave", asdict(behaviour)))
 
     def serve_file(self, path: Path) -> None:
+        """Serve a file, and forget all objects that were written."""
         self._control.send(("file", str(path)))
 
     def stored(self) -> dict[str, Any]:

@@ -5,6 +5,7 @@ the tables; `python -m bench.model --help` computes one case.
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
 from math import ceil
 from time import process_time
@@ -16,9 +17,9 @@ from rich.table import Table
 
 from bench.model.prices import PRICES
 from handlers.sensor.lines import numbered_blocks
-from handlers.sensor.plan import MAX_PARTITION_BYTES, MAX_PARTITIONS, SEGMENTS_PER_PARTITION
+from handlers.sensor.plan import MAX_PARTITIONS, SEGMENTS_PER_PARTITION
 from handlers.sensor.readings import BlockParser
-from handlers.sensor.row_index import RECORD, PartitionReader, RowIndex
+from handlers.sensor.row_index import RECORD, PartitionIndex, RowIndex
 from handlers.sensor.segments import MAX_SEGMENTS
 
 TITLE = "model: time and cost of the sensor workflow on AWS"
@@ -85,10 +86,6 @@ class Case:
     def partitions(self) -> int:
         return min(MAX_PARTITIONS, ceil(self.size / self.segment_bytes / SEGMENTS_PER_PARTITION))
 
-    @property
-    def passes(self) -> int:
-        return ceil(self.size / self.partitions / MAX_PARTITION_BYTES)
-
 
 @dataclass
 class Estimate:
@@ -117,7 +114,7 @@ def estimate(case: Case, rates: Rates) -> Estimate:
         at_once = min(case.concurrency, case.segments)
         partitions_at_once = min(case.concurrency, case.partitions)
         index = phase(case.segments, at_once, case.rows / rates.index)
-        lookups = 2.0 * case.segments * case.partitions * case.passes
+        lookups = 2.0 * case.segments * case.partitions
         reconcile = phase(
             case.partitions,
             partitions_at_once,
@@ -181,15 +178,17 @@ def measured_rates(rows: int) -> Rates:
     content = b"".join(
         b"sensor-%04d,%d,%d.25\n" % (n % 500, 1_483_906_366 + n // 500, n % 90) for n in range(rows)
     )
-    index, parser = RowIndex(1), BlockParser(has_header=False)
-    started = process_time()
-    for number, block in numbered_blocks([content]):
-        parsed = parser.parse(block)
-        index.add(parsed.rows, [number + place for place in parsed.places])
-    indexed = process_time()
-    records = b"".join(list(index.parts())[1:])
-    PartitionReader().add(records)
-    reconciled = process_time()
+    parser = BlockParser(has_header=False)
+    with closing(RowIndex(1)) as index, closing(PartitionIndex()) as partition:
+        started = process_time()
+        for number, block in numbered_blocks([content]):
+            parsed = parser.parse(block)
+            index.add(parsed.rows, [number + place for place in parsed.places])
+        indexed = process_time()
+        records = b"".join(list(index.parts())[1:])
+        partition.add(0, records)
+        partition.replaced()
+        reconciled = process_time()
     assert len(records) // RECORD >= rows
     return Rates(rows / (indexed - started), rows / (reconciled - indexed))
 

@@ -1,11 +1,20 @@
 """Finds the readings that a later row of the file replaces, one partition of the keys at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 
 from handlers.sensor.plan import Plan
-from handlers.sensor.row_index import PartitionReader, offsets_range, parse_lines, parse_offsets
+from handlers.sensor.row_index import (
+    RECORD,
+    LineSet,
+    PartitionIndex,
+    offsets_range,
+    parse_offsets,
+)
 from handlers.sensor.segment_index import index_name
 from handlers.sensor.work_area import WorkArea, in_parallel
+
+_CHUNK = 10_000 * RECORD  # bytes that one request reads
 
 
 def reconcile_partition(plan: Plan, partition: int) -> None:
@@ -15,42 +24,62 @@ def reconcile_partition(plan: Plan, partition: int) -> None:
     rows with one key, exactly one is not replaced: the last one.
     """
     work = plan.work
-    readings = sensors = 0
-    replaced: dict[int, bytes] = {}
-    for number in range(plan.passes):
-        reader = PartitionReader(plan.passes, number)
+    with closing(PartitionIndex()) as index:
         for segment, records in _records(work, plan.segments, partition):
-            if lines := reader.add(records):
-                replaced[segment] = replaced.get(segment, b"") + lines
-        readings += reader.readings
-        sensors += reader.sensors
-    for segment, lines in replaced.items():
-        work.put(_replaced_name(segment, partition), lines)
-    work.put_json(_totals_name(partition), {"readings": readings, "sensors": sensors})
+            index.add(segment, records)
+        for segment, lines in index.replaced().items():
+            work.put(_replaced_name(segment, partition), lines)
+        counts = {"readings": index.readings, "sensors": index.sensors}
+    work.put_json(_totals_name(partition), counts)
 
 
-def replaced_lines(work: WorkArea, segment: int) -> list[int]:
-    """The lines of a segment that are replaced, in order, from all partitions."""
-    names = [name for name, _ in work.sizes(_replaced_folder(segment))]
-    found = (line for content in in_parallel(work.get, names) for line in parse_lines(content))
-    return sorted(found)
+def replaced_lines(work: WorkArea, segment: int) -> LineSet:
+    """The lines of a segment that are replaced, from all partitions."""
+    chunks = (
+        (name, start, stop)
+        for name, size in work.sizes(_replaced_folder(segment))
+        for start, stop in _from_the_end(0, size)
+    )
+    found = LineSet()
+    for lines in in_parallel(lambda chunk: work.get(chunk[0], chunk[1:]), chunks):
+        found.add(lines)
+    return found
 
 
 def totals(plan: Plan) -> tuple[int, int]:
     """The number of different keys and of different sensors in the whole file."""
-    counted = list(in_parallel(plan.work.get_json, map(_totals_name, range(plan.partitions))))
-    return sum(one["readings"] for one in counted), sum(one["sensors"] for one in counted)
+    readings = sensors = 0
+    for counts in in_parallel(plan.work.get_json, map(_totals_name, range(plan.partitions))):
+        readings += counts["readings"]
+        sensors += counts["sensors"]
+    return readings, sensors
 
 
 def _records(work: WorkArea, segments: int, partition: int) -> Iterator[tuple[int, bytes]]:
-    """The records of a partition, from the last segment to the first."""
+    """The records of a partition in chunks, from the last one of the file to the first."""
 
-    def read(segment: int) -> tuple[int, bytes]:
-        name = index_name(segment)
-        start, stop = parse_offsets(work.get(name, *offsets_range(partition)))
-        return segment, work.get(name, start, stop) if start < stop else b""
+    def offsets(segment: int) -> tuple[int, int, int]:
+        content = work.get(index_name(segment), offsets_range(partition))
+        return segment, *parse_offsets(content)
 
-    return in_parallel(read, reversed(range(segments)))
+    def read(chunk: tuple[int, int, int]) -> tuple[int, bytes]:
+        segment, start, stop = chunk
+        return segment, work.get(index_name(segment), (start, stop))
+
+    found = in_parallel(offsets, reversed(range(segments)))
+    return in_parallel(
+        read,
+        (
+            (segment, *chunk)
+            for segment, start, stop in found
+            for chunk in _from_the_end(start, stop)
+        ),
+    )
+
+
+def _from_the_end(start: int, stop: int) -> Iterable[tuple[int, int]]:
+    """Divides bytes into chunks, from the last to the first."""
+    return ((max(start, end - _CHUNK), end) for end in range(stop, start, -_CHUNK))
 
 
 def _replaced_folder(segment: int) -> str:

@@ -7,11 +7,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from handlers.sensor import segment_index
 from handlers.sensor.plan import Plan
 from handlers.sensor.segments import Segment
-from handlers.shared.clients import prepare
 from handlers.shared.observability import logger_for
 
 logger = logger_for("sensor")
-prepare("s3")
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")

@@ -11,11 +11,9 @@ from handlers.sensor.work_area import WorkArea
 from handlers.shared import clock
 from handlers.shared.events import field
 
-# A function finds the duplicates of a partition in about 120 bytes of memory for each reading. A
-# segment of 32 MiB and a partition of 128 MiB have about one and four million readings.
+# A segment of 32 MiB and a partition of 128 MiB have about one and four million readings.
 SEGMENTS_PER_PARTITION = 4
 MAX_PARTITIONS = MAX_SEGMENTS
-MAX_PARTITION_BYTES = 128 * 1024 * 1024  # of the file, on average; more are read in several passes
 
 SEGMENTS, PARTITIONS = "segments.json", "partitions.json"
 
@@ -66,11 +64,6 @@ class Plan:
     @property
     def work(self) -> WorkArea:
         return WorkArea(self.bucket, self.prefix)
-
-    @property
-    def passes(self) -> int:
-        """How often a partition's index is read, so that what is in memory stays small."""
-        return ceil(self.size / self.partitions / MAX_PARTITION_BYTES)
 
 
 def plan_ingestion(

@@ -6,12 +6,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.sensor import duplicates
 from handlers.sensor.plan import Plan
-from handlers.shared.clients import prepare
 from handlers.shared.events import field
 from handlers.shared.observability import logger_for
 
 logger = logger_for("sensor")
-prepare("s3")
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")

@@ -8,19 +8,31 @@ from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
 from handlers.sensor.readings import Row
+from handlers.sensor.record_file import RecordFile
 
 HASH = 16  # bytes
 _LINE = 4  # bytes
 RECORD = HASH + _LINE
 _OFFSET = 8  # bytes
 _SENSOR = bytes(_LINE)  # instead of a line number: the hash is that of a sensor
+_SEGMENT = 4  # bytes
+_MAX_SENSORS = 16_384  # in memory; about 2 MB
+_MAX_GROUPS = 256
 
 
 class RowIndex:
-    """Collects the index of a segment in memory: 20 bytes per reading and per sensor."""
+    """Collects the index of a segment: 20 bytes per reading and about as many per sensor.
+
+    They are in a temporary file, in memory only some. There they are in groups of partitions, of
+    which one after the other is divided at the end.
+    """
 
     def __init__(self, partitions: int) -> None:
-        self._partitions = [bytearray() for _ in range(partitions)]
+        self._lengths = [0] * partitions
+        groups = min(partitions, _MAX_GROUPS)
+        self._group_of = [number * groups // partitions for number in range(partitions)]
+        self._file = RecordFile(groups, RECORD)
+        self._recent = [self._file.recent[group] for group in self._group_of]
         self._sensors: set[bytes] = set()
 
     def add(self, rows: Iterable[Row], lines: Iterable[int]) -> None:
@@ -30,23 +42,43 @@ class RowIndex:
             key, sensor_id = row[:2]
             add(key, line.to_bytes(_LINE))
             if sensor_id not in sensors:
+                if len(sensors) == _MAX_SENSORS:
+                    sensors.clear()  # some are recorded again, which changes no result
                 sensors.add(sensor_id)
                 add(sensor_id, _SENSOR)
+        self._file.spill()
 
     def _add(self, text: bytes, line: bytes) -> None:
         digest = blake2b(text, digest_size=HASH).digest()
-        partition = int.from_bytes(digest[:4]) * len(self._partitions) >> 32
-        self._partitions[partition] += digest + line
+        partition = int.from_bytes(digest[:4]) * len(self._recent) >> 32
+        self._recent[partition] += digest + line
+        self._lengths[partition] += RECORD
 
     def parts(self) -> Iterator[bytes | bytearray]:
         """The index as it is stored: the offsets of the partitions, then their records."""
-        offset = _OFFSET * (len(self._partitions) + 1)
+        offset = _OFFSET * (len(self._lengths) + 1)
         offsets = bytearray(offset.to_bytes(_OFFSET))
-        for partition in self._partitions:
-            offset += len(partition)
+        for length in self._lengths:
+            offset += length
             offsets += offset.to_bytes(_OFFSET)
         yield offsets
-        yield from self._partitions
+        for group in range(len(self._file.recent)):
+            members = self._group_of.count(group)
+            yield from self._file.read(group) if members == 1 else self._divided(group)
+
+    def _divided(self, group: int) -> Iterator[bytearray]:
+        """The records of each partition of a group."""
+        first, partitions = self._group_of.index(group), self._group_of.count(group)
+        divided = [bytearray() for _ in range(partitions)]
+        for page in self._file.read(group):
+            for start in range(0, len(page), RECORD):
+                partition = int.from_bytes(page[start : start + 4]) * len(self._recent) >> 32
+                divided[partition - first] += page[start : start + RECORD]
+        yield from divided
+
+    def close(self) -> None:
+        """Remove the temporary file."""
+        self._file.close()
 
 
 def offsets_range(partition: int) -> tuple[int, int]:
@@ -59,48 +91,75 @@ def parse_offsets(content: bytes) -> tuple[int, int]:
     return int.from_bytes(content[:_OFFSET]), int.from_bytes(content[_OFFSET:])
 
 
-class PartitionReader:
-    """Finds the readings of a partition that a later reading replaces.
+class PartitionIndex:
+    """The records of a partition from all segments, to find readings that a later one replaces.
 
-    The segments are added from the last to the first.
+    They are added from the end of the file to its start. They are in a temporary file, divided once
+    more by their hash, so that only a 256th of the keys is in memory at once.
     """
 
-    def __init__(self, passes: int = 1, number: int = 0) -> None:
-        """With several passes, only every such part of the keys is looked at, to save memory."""
-        self._passes = passes
-        self._number = number
-        self._keys: set[bytes] = set()
-        self._sensors: set[bytes] = set()
+    def __init__(self) -> None:
+        self._file = RecordFile(256, _SEGMENT + RECORD)
+        self.readings = 0  # different keys; counted by `replaced`
+        self.sensors = 0
 
-    def add(self, records: bytes) -> bytes:
-        """Add the records of a segment. Returns the lines, 4 bytes each, that are replaced."""
-        replaced = bytearray()
-        keys, sensors = self._keys, self._sensors
-        passes, number = self._passes, self._number
+    def add(self, segment: int, records: bytes) -> None:
+        """Add records of a segment."""
+        recent, number = self._file.recent, segment.to_bytes(_SEGMENT)
         for start in range(len(records) - RECORD, -1, -RECORD):
-            digest = records[start : start + HASH]
-            if passes > 1 and digest[-1] % passes != number:
-                continue
-            line = records[start + HASH : start + RECORD]
-            if line == _SENSOR:
-                sensors.add(digest)
-            elif digest in keys:
-                replaced += line
-            else:
-                keys.add(digest)
-        return bytes(replaced)
+            record = records[start : start + RECORD]
+            recent[record[HASH - 1]] += record + number
+        self._file.spill()
 
-    @property
-    def readings(self) -> int:
-        return len(self._keys)
+    def replaced(self) -> dict[int, bytearray]:
+        """The lines that are replaced, 4 bytes each, by segment."""
+        found: dict[int, bytearray] = {}
+        for number in range(256):
+            self._find_replaced(number, found)
+        return found
 
-    @property
-    def sensors(self) -> int:
-        return len(self._sensors)
+    def _find_replaced(self, number: int, found: dict[int, bytearray]) -> None:
+        keys: set[bytes] = set()
+        sensors: set[bytes] = set()
+        size = RECORD + _SEGMENT
+        for page in self._file.read(number):
+            for start in range(0, len(page), size):
+                digest = page[start : start + HASH]
+                line = page[start + HASH : start + RECORD]
+                if line == _SENSOR:
+                    sensors.add(digest)
+                elif digest in keys:
+                    segment = int.from_bytes(page[start + RECORD : start + size])
+                    found.setdefault(segment, bytearray()).extend(line)
+                else:
+                    keys.add(digest)
+        self.readings += len(keys)
+        self.sensors += len(sensors)
+
+    def close(self) -> None:
+        """Remove the temporary file."""
+        self._file.close()
 
 
-def parse_lines(content: bytes) -> list[int]:
-    """The line numbers that `PartitionReader.add` has returned."""
-    return [
-        int.from_bytes(content[start : start + _LINE]) for start in range(0, len(content), _LINE)
-    ]
+class LineSet:
+    """Numbers of lines; one bit for each line up to the last one."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray()
+
+    def add(self, lines: bytes) -> None:
+        """Add lines as `PartitionIndex.replaced` returns them."""
+        bits = self._bits
+        for start in range(0, len(lines), _LINE):
+            line = int.from_bytes(lines[start : start + _LINE])
+            if (missing := (line >> 3) + 1 - len(bits)) > 0:
+                bits += bytes(missing)
+            bits[line >> 3] |= 1 << (line & 7)
+
+    def __contains__(self, line: int) -> bool:
+        place = line >> 3
+        return place < len(self._bits) and bool(self._bits[place] >> (line & 7) & 1)
+
+    def may_have(self, first: int, last: int) -> bool:
+        """Whether it may have a line from `first` to `last`; False is certain."""
+        return any(self._bits[first >> 3 : (last >> 3) + 1])

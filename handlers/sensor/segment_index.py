@@ -61,22 +61,23 @@ def index_segment(plan: Plan, segment: Segment) -> SegmentCounts:
 
     Raises the errors of `open_source`.
     """
-    index, counts = RowIndex(plan.partitions), SegmentCounts()
-    work = plan.work
-    with RejectedRows(work.bucket, work.key(rejects_name(segment.number)), heading=b"") as rejects:
-        for number, block, parsed in read_blocks(plan, segment):
-            index.add(parsed.rows, [number + place for place in parsed.places])
-            for place, reason, line in parsed.rejected:
-                rejects.add(number + place, reason, line)
-            counts.add(number, block, parsed)
-    with ObjectWriter(
-        work.bucket,
-        work.key(index_name(segment.number)),
-        content_type="application/octet-stream",
-        description="index of a segment",
-    ) as stored:
-        for part in index.parts():
-            stored.write(part)
+    counts, work = SegmentCounts(), plan.work
+    rejects_key, index_key = (work.key(name(segment.number)) for name in (rejects_name, index_name))
+    with closing(RowIndex(plan.partitions)) as index:
+        with RejectedRows(work.bucket, rejects_key, heading=b"") as rejects:
+            for number, block, parsed in read_blocks(plan, segment):
+                index.add(parsed.rows, [number + place for place in parsed.places])
+                for place, reason, line in parsed.rejected:
+                    rejects.add(number + place, reason, line)
+                counts.add(number, block, parsed)
+        with ObjectWriter(
+            work.bucket,
+            index_key,
+            content_type="application/octet-stream",
+            description="index of a segment",
+        ) as stored:
+            for part in index.parts():
+                stored.write(part)
     work.put(_line_counts_name(segment.number, counts.lines, counts.rows), b"")
     work.put_json(_counts_name(segment.number), asdict(counts))
     return counts

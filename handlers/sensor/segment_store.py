@@ -1,7 +1,6 @@
 """Reads a segment for the second time: stores the readings that no later row replaces."""
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from handlers.sensor.duplicates import replaced_lines
@@ -54,14 +53,11 @@ def store_segment(
         last_line = number + block.count(b"\n") - 1
         if last_line <= after_line:
             continue
-        first, end = bisect_left(replaced, number), bisect_right(replaced, last_line)
-        if first < end or number <= after_line:
-            lines = [number + place for place in places]
-            left_out = set(replaced[first:end])
+        if number <= after_line or replaced.may_have(number, last_line):
             rows = [
                 row
-                for row, line in zip(rows, lines, strict=True)
-                if line > after_line and line not in left_out
+                for row, place in zip(rows, places, strict=True)
+                if (line := number + place) > after_line and line not in replaced
             ]
         store.put(rows)
         if deadline.has_passed():
@@ -75,10 +71,18 @@ def number_rejected_rows(work: WorkArea, segment: int) -> None:
     if not counts.rejected:
         return
     lines_before, rows_before = lines_and_rows_before(work, segment)
-    rows = work.get(rejects_name(segment)).splitlines(keepends=True)
+    rows = _lines(work.read(rejects_name(segment)))
     if counts.starts_with_header and rows_before == 0:
-        rows = rows[1:]
+        next(rows)
     with rejected_rows_object(work.bucket, work.key(f"{REJECTED}{segment:06}.csv")) as numbered:
         for row in rows:
             line, comma, rest = row.partition(b",")
-            numbered.write(b"%d%b%b" % (int(line) + lines_before, comma, rest))
+            numbered.write(b"%d%b%b\n" % (int(line) + lines_before, comma, rest))
+
+
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Lines of any length, without the LF that ends each."""
+    rest = b""
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split(b"\n")
+        yield from lines

@@ -7,12 +7,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from handlers.sensor import summary
 from handlers.sensor.plan import Plan
 from handlers.shared import settings
-from handlers.shared.clients import prepare
 from handlers.shared.observability import logger_for, metrics_for
 
 logger = logger_for("sensor")
 metrics = metrics_for("sensor")
-prepare("s3")
 
 
 @logger.inject_lambda_context(correlation_id_path="execution")

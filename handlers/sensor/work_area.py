@@ -5,12 +5,14 @@ file and the plan. So it does not matter which attempt writes last.
 """
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import Any, TypeVar
 
-from handlers.shared.clients import client
-from handlers.shared.errors import translate_aws_errors
+from handlers.shared.aws_http.object_reader import open_object
+from handlers.shared.aws_http.s3 import shared_bucket
 
 READERS = 16  # parallel requests
 
@@ -24,45 +26,51 @@ class WorkArea:
     def __init__(self, bucket: str, prefix: str) -> None:
         self.bucket = bucket
         self._prefix = prefix
-        self._s3 = client("s3")
+        self._s3 = shared_bucket(bucket)
 
     def key(self, name: str) -> str:
         return f"{self._prefix}{name}"
 
-    def put(self, name: str, content: bytes) -> None:
-        with translate_aws_errors(f"writing {self._uri(name)}"):
-            self._s3.put_object(Bucket=self.bucket, Key=self.key(name), Body=content)
+    def put(self, name: str, content: bytes | bytearray) -> None:
+        self._s3.put(self.key(name), content)
 
     def put_json(self, name: str, value: Any) -> None:
         self.put(name, json.dumps(value).encode())
 
-    def get(self, name: str, start: int = 0, stop: int | None = None) -> bytes:
-        """The bytes of an object from `start` up to, but without, `stop`. Not for empty ranges."""
-        byte_range = f"bytes={start}-{'' if stop is None else stop - 1}"
-        options = {} if (start, stop) == (0, None) else {"Range": byte_range}
-        with translate_aws_errors(f"reading {self._uri(name)}"):
-            found = self._s3.get_object(Bucket=self.bucket, Key=self.key(name), **options)
-            content: bytes = found["Body"].read()
-        return content
+    def get(self, name: str, byte_range: tuple[int, int] | None = None) -> bytes:
+        """An object, or bytes of it, which must be some; see `read`."""
+        return b"".join(self.read(name, byte_range))
 
     def get_json(self, name: str) -> Any:
         return json.loads(self.get(name))
 
+    def read(self, name: str, byte_range: tuple[int, int] | None = None) -> Iterator[bytes]:
+        """The content of an object in parts; `byte_range` as for `open_object`."""
+        request = {"Bucket": self.bucket, "Key": self.key(name)}
+        _, parts = open_object(request, byte_range, bucket=self._s3)
+        with closing(parts):
+            yield from parts
+
     def sizes(self, folder: str) -> Iterator[tuple[str, int]]:
         """Name and size of each object in a folder, by name."""
-        pages = self._s3.get_paginator("list_objects_v2").paginate(
-            Bucket=self.bucket, Prefix=self.key(folder)
-        )
-        with translate_aws_errors(f"listing {self._uri(folder)}"):
-            for page in pages:
-                for found in page.get("Contents", []):
-                    yield found["Key"].removeprefix(self._prefix), found["Size"]
-
-    def _uri(self, name: str) -> str:
-        return f"s3://{self.bucket}/{self.key(name)}"
+        for key, size in self._s3.list(self.key(folder)):
+            yield key.removeprefix(self._prefix), size
 
 
 def in_parallel(call: Callable[[A], T], arguments: Iterable[A]) -> Iterator[T]:
-    """The results of calls, in the order of their arguments. An error ends it."""
+    """The results of calls, in the order of their arguments. An error ends it.
+
+    Calls begin only as fast as their results are taken, so that those do not fill the memory.
+    """
     with ThreadPoolExecutor(READERS) as pool:
-        yield from pool.map(call, arguments)
+        begun: deque[Future[T]] = deque()
+        try:
+            for argument in arguments:
+                if len(begun) == READERS:
+                    yield begun.popleft().result()
+                begun.append(pool.submit(call, argument))
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            for future in begun:
+                future.cancel()

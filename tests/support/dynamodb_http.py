@@ -36,7 +36,7 @@ class HttpTable:
         own, server = socket.socketpair()
         own.setblocking(False)
         self.connections += 1
-        threading.Thread(target=self._serve, args=(server,), daemon=True).start()
+        threading.Thread(target=serve, args=(server, self.respond), daemon=True).start()
         return Connection(own, "table", tls=False)
 
     def respond(self, head: bytes, body: bytes) -> bytes | None:
@@ -55,17 +55,19 @@ class HttpTable:
         except Exception:
             return None
 
-    def _serve(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rb") as received:
-            while head := _head(received):
-                length = int(head.partition(b"Content-Length: ")[2].partition(b"\r\n")[0])
-                sent = self.respond(head, received.read(length))
-                if sent is None:
-                    return
-                try:
-                    connection.sendall(sent)
-                except OSError:  # the client has gone
-                    return
+
+def serve(connection: socket.socket, respond: Callable[[bytes, bytes], bytes | None]) -> None:
+    """Respond to requests, given as head and body, until the client has gone or for None."""
+    with connection, connection.makefile("rb") as received:
+        while head := _head(received):
+            length = int(head.partition(b"Content-Length: ")[2].partition(b"\r\n")[0])
+            sent = respond(head, received.read(length))
+            if sent is None:
+                return
+            try:
+                connection.sendall(sent)
+            except OSError:  # the client has gone
+                return
 
 
 def response(status: int, content: Any, **headers: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Objects for code that reads them with `open_object`, which neither fakes nor moto see.
+"""Objects for code that reads them with `open_object`, from a fake.
 
 monkeypatch.setattr(source, "open_object", opened_with(lambda: s3))
 """
@@ -10,10 +10,13 @@ Opened = tuple[dict[str, str], Generator[bytes]]
 
 
 def opened_with(client: Callable[[], Any]) -> Callable[..., Opened]:
-    """`open_object` by means of a client of S3, or what has its get_object."""
+    """`open_object` by means of what has the get_object of a client of S3."""
 
     def open_object(
-        request: Mapping[str, str], byte_range: tuple[int, int] | None = None
+        request: Mapping[str, str],
+        byte_range: tuple[int, int] | None = None,
+        *,
+        bucket: Any = None,
     ) -> Opened:
         options = {"Range": f"bytes={byte_range[0]}-{byte_range[1] - 1}"} if byte_range else {}
         response = client().get_object(**request, **options)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from handlers.shared.aws_http.s3 import shared_bucket
 from handlers.shared.clients import client
 from tests.unit.fakes import FakeContext
 
@@ -13,7 +14,7 @@ def fresh_clients(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No AWS account, and no client of the test before."""
     fresh(monkeypatch)
     yield
-    client.cache_clear()
+    _forget_clients()
 
 
 def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,7 +23,12 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    _forget_clients()
+
+
+def _forget_clients() -> None:
     client.cache_clear()
+    shared_bucket.cache_clear()
 
 
 @pytest.fixture

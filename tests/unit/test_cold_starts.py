@@ -44,13 +44,16 @@ SOMETIMES = {
     "deliverDecisions": {"stepfunctions"},  # if a decision was not delivered
     "remindSigner": {"stepfunctions"},  # if a decision was not delivered
     "reportTaskFailure": {"sqs"},  # if an event cannot be read
-    "processFile": {"s3"},  # if rows are rejected
     "requestDocumentSignature": {"stepfunctions"},  # if there is a decision already
 }
 # Services to which a function sends all of its requests without a client.
-WITHOUT_CLIENT = {"processFile": {"dynamodb"}}
-# It runs on a full processor anyway, so it makes its client when it needs it.
-NOT_PREPARED = {"processSegment"}
+WITHOUT_CLIENT = {
+    "processFile": {"dynamodb", "s3"},
+    "indexSegment": {"s3"},
+    "reconcilePartition": {"s3"},
+    "processSegment": {"dynamodb", "s3"},
+    "summarise": {"s3"},
+}
 # IAM's prefixes of services that botocore knows by another name, or that no function calls itself.
 SERVICES = {"states": "stepfunctions", "iam": None, "xray": None}
 IMPORTING = """
@@ -172,13 +175,7 @@ def test_a_function_without_connections_imports_nothing_for_them(
         assert not loaded[function] & FOR_CONNECTIONS
 
 
-@pytest.mark.parametrize("function", sorted(FUNCTIONS.keys() - NOT_PREPARED))
+@pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_function_prepares_the_clients_that_it_always_needs(function: str) -> None:
     others = SOMETIMES.get(function, set()) | WITHOUT_CLIENT.get(function, set())
     assert prepared(function) == called(function) - others
-
-
-def test_a_function_that_does_not_prepare_clients_has_a_full_processor() -> None:
-    for function in NOT_PREPARED:
-        assert not prepared(function)
-        assert FUNCTIONS[function]["memorySize"] >= 1769

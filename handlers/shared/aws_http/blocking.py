@@ -2,9 +2,10 @@
 
 import select
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from handlers.shared.aws_http.connection import (
+    Body,
     BrokenConnectionError,
     Connection,
     Response,
@@ -24,18 +25,14 @@ class ConnectionPool:
         self._lock = threading.Lock()
         self._opened = 0
 
-    def request(
-        self, make_head: Callable[[], bytes], body: Callable[[], Iterable[bytes]]
-    ) -> Response:
+    def request(self, make_head: Callable[[], bytes], body: Callable[[], Body]) -> Response:
         """Send one request; raises OSError if there is no complete response.
 
         Both arguments are called just before the request is sent.
         """
         return self.finish(self.begin(make_head, body))
 
-    def begin(
-        self, make_head: Callable[[], bytes], body: Callable[[], Iterable[bytes]] = tuple
-    ) -> Connection:
+    def begin(self, make_head: Callable[[], bytes], body: Callable[[], Body] = tuple) -> Connection:
         """Begin to send a request without waiting. `finish` or close the connection then."""
         connection = self._take()
         try:
@@ -45,10 +42,10 @@ class ConnectionPool:
             raise
         return connection
 
-    def finish(self, connection: Connection) -> Response:
+    def finish(self, connection: Connection, read_seconds: float | None = None) -> Response:
         """The response to the request that was begun; raises OSError if there is none."""
         try:
-            response = _exchange(connection)
+            response = _exchange(connection, read_seconds or READ_SECONDS)
         except BaseException:
             connection.close()
             raise
@@ -60,6 +57,7 @@ class ConnectionPool:
         return response
 
     def close(self) -> None:
+        """Close the idle connections."""
         with self._lock:
             for connection in self._idle:
                 connection.close()
@@ -78,13 +76,13 @@ class ConnectionPool:
         return open_connection(self._url, self._opened - 1)
 
 
-def _exchange(connection: Connection) -> Response:
+def _exchange(connection: Connection, read_seconds: float) -> Response:
     poll = select.poll()
     fd = connection.fileno()
     while True:
         events = select.POLLIN | (select.POLLOUT if connection.wants_write else 0)
         poll.register(fd, events)
-        seconds = READ_SECONDS if connection.established else CONNECT_SECONDS
+        seconds = read_seconds if connection.established else CONNECT_SECONDS
         if not poll.poll(seconds * 1000):
             raise BrokenConnectionError(f"No data for {seconds:g} s")
         if (response := connection.advance()) is not None:

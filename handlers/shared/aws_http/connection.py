@@ -19,6 +19,8 @@ _MAX_HEAD = 64 * 1024  # bytes of status line and headers
 _MAX_BODY = 4 * 1024 * 1024  # bytes; responses are small here
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}")
 
+Body = Iterable[bytes | bytearray]  # in chunks
+
 
 class BrokenConnectionError(OSError):
     """There is no complete, valid response, and there will be none. Close the connection."""
@@ -48,7 +50,7 @@ class Connection:
         self._connected = False
         self.established = False
         self._outgoing: memoryview = memoryview(b"")
-        self._more: Iterator[bytes] = iter(())
+        self._more: Iterator[bytes | bytearray] = iter(())
         self._incoming = bytearray()
         self.wants_write = True
         self.reusable = False
@@ -60,7 +62,7 @@ class Connection:
         self.reusable = False
         self._sock.close()
 
-    def send(self, request: bytes, body: Iterable[bytes] = ()) -> None:
+    def send(self, request: bytes, body: Body = ()) -> None:
         """Begin to send a request; more of its body may follow in chunks."""
         self._outgoing = memoryview(request)
         self._more = iter(body)

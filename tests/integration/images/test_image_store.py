@@ -136,7 +136,7 @@ def test_transient_errors_are_retried_with_the_whole_body(
             4,
             "unknown whether it was stored, S3 returned SlowDown",
         ),
-        (web.status(307, Location="http://127.0.0.1:1/"), 1, "S3 returned status 307"),
+        (web.status(307, Location="http://127.0.0.1:1/"), 1, "S3 returned 307"),
         (web.resets, 4, "unknown whether it was stored, S3 did not respond"),
     ],
     ids=["denied", "busy", "redirect", "no response"],

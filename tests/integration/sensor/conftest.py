@@ -10,12 +10,12 @@ from moto import mock_aws
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
-from handlers.sensor import source
+from handlers.shared.aws_http import blocking
 from handlers.shared.aws_http.batch_writer import BatchWriter
 from handlers.shared.clients import client
+from tests.support import s3_http
 from tests.support.aws_clients import aws_client
 from tests.support.dynamodb_http import HttpTable
-from tests.support.s3_objects import opened_with
 from tests.unit.fixtures import context, fresh_clients
 
 __all__ = ["context", "fresh_clients"]
@@ -110,7 +110,7 @@ def create_world(monkeypatch: pytest.MonkeyPatch, make: Callable[[str], Any] = a
         "EMAIL_TO": "to@example.com",
     }.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(source, "open_object", opened_with(lambda: client("s3")))
+    monkeypatch.setattr(blocking, "open_connection", s3_http.connect)
     monkeypatch.setitem(BatchWriter.__init__.__kwdefaults__, "connect", HttpTable(_write).connect)
     return World(s3, dynamodb, states, machine["stateMachineArn"])
 

@@ -52,6 +52,18 @@ def test_a_row_that_was_not_stored_fails_the_benchmark(
         bench.measured(OURS, rows=500, connections=2)
 
 
+def test_the_functions_for_segments_are_measured_and_checked(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = bench.measured_in_segments(2_000, "by sensor")
+
+    assert list(measured) == ["indexSegment", "reconcilePartition", "processSegment"]
+    assert all(one["peak_kib"] > 5_000 and one["cpu"] > 0 for one in measured.values())
+    monkeypatch.setattr(ingest.data, "expected", lambda path: {"another,1": "1"})
+    with pytest.raises(RuntimeError, match="did not store what it acknowledged"):
+        bench.measured_in_segments(2_000, "by sensor")
+
+
 @pytest.mark.parametrize("order", data.ORDERS)
 def test_files_have_the_same_readings_in_any_order(tmp_path: Path, order: str) -> None:
     path = tmp_path / "file.csv"

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from handlers.sensor import source as source_module
 from handlers.sensor.errors import (
     NoValidReadingsError,
     SourceAccessDeniedError,
@@ -12,7 +13,6 @@ from handlers.sensor.errors import (
     SourceObjectMissingError,
 )
 from handlers.sensor.process_file import handler
-from handlers.shared.clients import client
 from handlers.shared.errors import AwsUnavailableError, ConfigurationError, InvalidEventError
 from tests.unit.fakes import FakeContext, client_error
 
@@ -148,11 +148,11 @@ def test_errors_of_s3_are_translated(
     error: Exception,
     raised: type[Exception],
 ) -> None:
-    def fail(**_: Any) -> None:
+    def fail(*_: Any) -> None:
         raise error
 
     source = world.upload(b"a,1,1\n")
-    monkeypatch.setattr(client("s3"), "get_object", fail)
+    monkeypatch.setattr(source_module, "open_object", fail)
     with pytest.raises(raised, match=f"s3://{SOURCE}/2026/readings"):
         process(source, context)
 

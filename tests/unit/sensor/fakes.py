@@ -2,10 +2,11 @@
 
 import random
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from handlers.shared.errors import AwsUnavailableError
 from tests.unit.fakes import client_error
 
 MAX_BATCH = 25
@@ -73,43 +74,65 @@ class FakeBody:
 
 
 @dataclass
-class FakeS3:
-    """One object to read, and a bucket to write to with PutObject or a multipart upload."""
+class FakeBucket:
+    """The writing methods of `handlers.shared.aws_http.s3.Bucket`."""
 
-    body: FakeBody | None = None
     objects: dict[str, bytes] = field(default_factory=dict)
     uploads: dict[str, list[bytes]] = field(default_factory=dict)
     failing_operation: str = ""
+    requests: list[str] = field(default_factory=list)
 
-    def _fail_if_set(self, operation: str) -> None:
+    def _called(self, operation: str) -> None:
+        self.requests.append(operation)
         if operation == self.failing_operation:
-            raise client_error("InternalError", 500)
+            raise AwsUnavailableError("a fault")
+
+    def put(self, key: str, content: bytes | bytearray, **_: Any) -> None:
+        self._called("put")
+        self.objects[key] = bytes(content)
+
+    def list(self, prefix: str) -> Iterator[tuple[str, int]]:
+        for key in sorted(self.objects):
+            if key.startswith(prefix):
+                yield key, len(self.objects[key])
+
+    def create_upload(self, key: str, content_type: str) -> str:
+        self.uploads[key] = []
+        return key
+
+    def upload_part(self, key: str, upload: str, number: int, content: bytes) -> str:
+        self._called("upload_part")
+        return self._add_part(upload, number, bytes(content))
+
+    def copy_part(
+        self, key: str, upload: str, number: int, source: tuple[str, str], start: int, stop: int
+    ) -> str:
+        self._called("copy_part")
+        return self._add_part(upload, number, self.objects[source[1]][start:stop])
+
+    def _add_part(self, upload: str, number: int, content: bytes) -> str:
+        parts = self.uploads[upload]
+        assert number == len(parts) + 1
+        parts.append(content)
+        return f"part-{number}"
+
+    def complete_upload(self, key: str, upload: str, etags: Sequence[str]) -> None:
+        self._called("complete_upload")
+        parts = self.uploads.pop(upload)
+        assert list(etags) == [f"part-{number + 1}" for number in range(len(parts))]
+        assert all(len(part) >= 5 * 1024 * 1024 for part in parts[:-1]), "EntityTooSmall"
+        self.objects[key] = b"".join(parts)
+
+    def abort_upload(self, key: str, upload: str) -> None:
+        self._called("abort_upload")
+        del self.uploads[upload]
+
+
+@dataclass
+class FakeS3(FakeBucket):
+    """A bucket to write to, and one object to read."""
+
+    body: FakeBody | None = None
 
     def get_object(self, **request: Any) -> dict[str, Any]:
         return {"Body": self.body, "ETag": '"the-etag"', "VersionId": "the-version"}
-
-    def put_object(self, **request: Any) -> None:
-        self._fail_if_set("put_object")
-        self.objects[request["Key"]] = request["Body"]
-
-    def create_multipart_upload(self, **request: Any) -> dict[str, str]:
-        self.uploads[request["Key"]] = []
-        return {"UploadId": "upload"}
-
-    def upload_part(self, **request: Any) -> dict[str, str]:
-        self._fail_if_set("upload_part")
-        parts = self.uploads[request["Key"]]
-        assert request["PartNumber"] == len(parts) + 1
-        parts.append(request["Body"])
-        return {"ETag": f"part-{len(parts)}"}
-
-    def complete_multipart_upload(self, **request: Any) -> None:
-        self._fail_if_set("complete_multipart_upload")
-        parts = self.uploads.pop(request["Key"])
-        assert len(request["MultipartUpload"]["Parts"]) == len(parts)
-        assert all(len(part) >= 5 * 1024 * 1024 for part in parts[:-1]), "EntityTooSmall"
-        self.objects[request["Key"]] = b"".join(parts)
-
-    def abort_multipart_upload(self, **request: Any) -> None:
-        self._fail_if_set("abort_multipart_upload")
-        del self.uploads[request["Key"]]

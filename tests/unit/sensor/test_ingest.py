@@ -39,7 +39,7 @@ def aws(s3: FakeS3, dynamodb: FakeDynamoDB, **options: Any) -> Iterator[None]:
     """Replace AWS by the fakes and set options of the store."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(source, "open_object", opened_with(lambda: s3))
-        patch.setattr(object_writer, "client", lambda service: s3)
+        patch.setattr(object_writer, "shared_bucket", lambda name: s3)
         connect = HttpTable(dynamodb.batch_write_item).connect
         patch.setattr(module, "ReadingStore", partial(ReadingStore, connect=connect, **options))
         yield
@@ -145,7 +145,7 @@ def test_a_file_without_a_valid_reading_fails(content: bytes, message: str) -> N
 )
 def test_a_file_of_which_a_part_cannot_be_read(error: Exception, raised: type[Exception]) -> None:
     # Given a file that cannot be read any more after a reading and a rejected row
-    s3 = FakeS3(FakeBody([b"a,1,2\nrubbish\n"], error=error))
+    s3 = FakeS3(body=FakeBody([b"a,1,2\nrubbish\n"], error=error))
 
     # When it is ingested, then the error says why, and no rejected rows are written
     with pytest.raises(raised):

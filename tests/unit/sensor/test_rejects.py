@@ -20,7 +20,7 @@ KEY = "rejected/file.csv.csv"
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch) -> FakeS3:
     fake = FakeS3()
-    monkeypatch.setattr(object_writer, "client", lambda service: fake)
+    monkeypatch.setattr(object_writer, "shared_bucket", lambda name: fake)
     return fake
 
 
@@ -89,14 +89,14 @@ def test_an_error_leaves_no_object_and_no_upload(s3: FakeS3, parts: int) -> None
 
 @pytest.mark.parametrize(
     ("operation", "rows"),
-    [("put_object", 1), ("upload_part", 1400), ("complete_multipart_upload", 1400)],
+    [("put", 1), ("upload_part", 1400), ("complete_upload", 1400)],
 )
 def test_a_failed_upload_leaves_no_object_and_no_upload(
     s3: FakeS3, operation: str, rows: int
 ) -> None:
     s3.failing_operation = operation
     with (
-        pytest.raises(AwsUnavailableError, match="writing rejected rows"),
+        pytest.raises(AwsUnavailableError, match="a fault"),
         RejectedRows("bucket", KEY) as rejected,
     ):
         list(map(rejected.add, range(rows), ["long"] * rows, [b"x" * 4000] * rows))
@@ -108,10 +108,10 @@ def test_a_missing_multipart_upload_is_a_transient_error(
 ) -> None:
     """S3 may return NoSuchUpload if CompleteMultipartUpload is repeated after a lost response."""
 
-    def fail(**_: Any) -> None:
+    def fail(*_: Any) -> None:
         raise client_error("NoSuchUpload", 404)
 
-    monkeypatch.setattr(s3, "complete_multipart_upload", fail)
+    monkeypatch.setattr(s3, "complete_upload", fail)
     with (
         pytest.raises(AwsUnavailableError, match="unknown whether the rejected rows"),
         RejectedRows("bucket", KEY) as rejected,
@@ -120,6 +120,6 @@ def test_a_missing_multipart_upload_is_a_transient_error(
 
 
 def test_a_failed_abort_does_not_hide_the_first_error(s3: FakeS3) -> None:
-    s3.failing_operation = "abort_multipart_upload"
+    s3.failing_operation = "abort_upload"
     with pytest.raises(ZeroDivisionError):
         reject_and_fail(1)

@@ -14,8 +14,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from handlers.sensor import ingest as ingest_module
-from handlers.sensor import object_writer, source, work_area
-from handlers.sensor import plan as plan_module
 from handlers.sensor.duplicates import reconcile_partition
 from handlers.sensor.errors import NoValidReadingsError, SourceObjectChangedError
 from handlers.sensor.ingest import Ingestion, ingest
@@ -29,7 +27,6 @@ from handlers.sensor.store import ReadingStore
 from handlers.sensor.summary import summarise
 from handlers.sensor.time_budget import TimeBudget
 from tests.support.dynamodb_http import HttpTable
-from tests.support.s3_objects import opened_with
 from tests.unit.fakes import FakeContext
 
 from .fakes import FakeDynamoDB
@@ -42,10 +39,7 @@ Write = tuple[tuple[str, int], str]
 
 @contextmanager
 def stored_in(s3: ObjectStore, dynamodb: FakeDynamoDB | None = None) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        for module in (source, object_writer, work_area):
-            patch.setattr(module, "client", lambda service: s3)
-        patch.setattr(source, "open_object", opened_with(lambda: s3))
+    with s3.in_use(), pytest.MonkeyPatch.context() as patch:
         if dynamodb is not None:
             connect = HttpTable(dynamodb.batch_write_item).connect
             patch.setattr(ingest_module, "ReadingStore", partial(ReadingStore, connect=connect))
@@ -90,7 +84,7 @@ def segments_of(plan: Plan) -> list[Segment]:
 
 
 def run_in_segments(
-    segment_bytes: int, chance: random.Random, *, passes: int = 1
+    segment_bytes: int, chance: random.Random
 ) -> tuple[list[Write], Callable[[], Ingestion]]:
     """Everything that any attempt of any segment writes, and the last step.
 
@@ -106,11 +100,8 @@ def run_in_segments(
 
     for segment in with_retries(segments_of(plan)):
         index_segment(plan, segment)
-    with pytest.MonkeyPatch.context() as patch:
-        limit = max(1, plan.size // plan.partitions // passes)
-        patch.setattr(plan_module, "MAX_PARTITION_BYTES", limit)
-        for partition in with_retries(list(range(plan.partitions))):
-            reconcile_partition(plan, partition)
+    for partition in with_retries(list(range(plan.partitions))):
+        reconcile_partition(plan, partition)
     written: list[Write] = []
     for segment in with_retries(segments_of(plan)):
         number_rejected_rows(plan.work, segment.number)
@@ -157,7 +148,6 @@ def file_of(rows: list[Any], ending: bytes, bom: bool) -> tuple[bytes, dict[Any,
     bom=st.booleans(),
     segment_bytes=st.integers(3, 200),
     chunk=st.integers(1, 300),
-    passes=st.integers(1, 3),
     seed=st.integers(),
 )
 def test_segments_give_the_same_result_as_one_function(
@@ -166,7 +156,6 @@ def test_segments_give_the_same_result_as_one_function(
     bom: bool,
     segment_bytes: int,
     chunk: int,
-    passes: int,
     seed: int,
 ) -> None:
     # Given any file, and what one function makes of it
@@ -187,7 +176,7 @@ def test_segments_give_the_same_result_as_one_function(
     chance = random.Random(seed)
     s3 = ObjectStore({KEY: content}, chunk=chunk)
     with stored_in(s3):
-        written, finish = run_in_segments(segment_bytes, chance, passes=passes)
+        written, finish = run_in_segments(segment_bytes, chance)
         outcome = outcome_of(finish)
 
     # Then the table is the same, even if the writes of all attempts reach it in any order

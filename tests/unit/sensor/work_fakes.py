@@ -1,24 +1,27 @@
 """S3 in memory, with ranges, for the functions that process a file in segments."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
+from handlers.sensor import object_writer, source, work_area
+from tests.support.s3_objects import opened_with
 from tests.unit.fakes import client_error
 
-from .fakes import FakeBody
+from .fakes import FakeBody, FakeBucket
 
 ETAG = "the-etag"
 
 
 @dataclass
-class ObjectStore:
-    """Objects by key, with the operations that these functions call."""
+class ObjectStore(FakeBucket):
+    """A bucket whose objects can be read, too."""
 
-    objects: dict[str, bytes] = field(default_factory=dict)
-    uploads: dict[str, list[bytes]] = field(default_factory=dict)
     etag: str = ETAG
     chunk: int = 1000
-    requests: list[str] = field(default_factory=list)
 
     def head_object(self, **request: Any) -> dict[str, Any]:
         self._check(request)
@@ -44,49 +47,16 @@ class ObjectStore:
         if request.get("IfMatch", f'"{self.etag}"') != f'"{self.etag}"':
             raise client_error("PreconditionFailed", 412)
 
-    def put_object(self, **request: Any) -> None:
-        self.requests.append("put_object")
-        self.objects[request["Key"]] = bytes(request["Body"])
-
-    def create_multipart_upload(self, **request: Any) -> dict[str, str]:
-        self.uploads[request["Key"]] = []
-        return {"UploadId": "upload"}
-
-    def upload_part(self, **request: Any) -> dict[str, str]:
-        self.requests.append("upload_part")
-        return self._add_part(request, bytes(request["Body"]))
-
-    def upload_part_copy(self, **request: Any) -> dict[str, Any]:
-        self.requests.append("upload_part_copy")
-        first, _, last = request["CopySourceRange"].removeprefix("bytes=").partition("-")
-        content = self.objects[request["CopySource"]["Key"]][int(first) : int(last) + 1]
-        return {"CopyPartResult": self._add_part(request, content)}
-
-    def _add_part(self, request: dict[str, Any], content: bytes) -> dict[str, str]:
-        parts = self.uploads[request["Key"]]
-        assert request["PartNumber"] == len(parts) + 1
-        parts.append(content)
-        return {"ETag": f"part-{len(parts)}"}
-
-    def complete_multipart_upload(self, **request: Any) -> None:
-        parts = self.uploads.pop(request["Key"])
-        numbers = [part["PartNumber"] for part in request["MultipartUpload"]["Parts"]]
-        assert numbers == list(range(1, len(parts) + 1))
-        assert all(len(part) >= 5 * 1024 * 1024 for part in parts[:-1]), "EntityTooSmall"
-        self.objects[request["Key"]] = b"".join(parts)
-
-    def abort_multipart_upload(self, **request: Any) -> None:
-        del self.uploads[request["Key"]]
-
-    def get_paginator(self, operation: str) -> Any:
-        assert operation == "list_objects_v2"
-        return self
-
-    def paginate(self, **request: Any) -> list[dict[str, Any]]:
-        """Pages of two objects."""
-        keys = sorted(key for key in self.objects if key.startswith(request["Prefix"]))
-        found = [{"Key": key, "Size": len(self.objects[key])} for key in keys]
-        return [{"Contents": found[i : i + 2]} for i in range(0, len(found), 2)] or [{}]
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """The functions of the sensor workflow use this store."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(source, "client", lambda service: self)
+            for module in (source, object_writer, work_area):
+                patch.setattr(module, "open_object", opened_with(lambda: self))
+            for bucket_module in (object_writer, work_area):
+                patch.setattr(bucket_module, "shared_bucket", lambda name: self)
+            yield
 
 
 class _Body(FakeBody):

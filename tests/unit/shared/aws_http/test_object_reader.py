@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.shared.aws_http import blocking, object_reader
+from handlers.shared.aws_http import blocking, object_reader, s3
 from handlers.shared.aws_http.connection import Connection
 from handlers.shared.errors import AwsUnavailableError, error_code, http_status
 
@@ -95,11 +95,12 @@ def bucket() -> Iterator[Bucket]:
 def in_use(bucket: Bucket) -> Iterator[Bucket]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(blocking, "open_connection", bucket.connect)
+        patch.setattr(s3, "_BACKOFF", lambda _: 0.0)
         yield bucket
 
 
 def opened(byte_range: tuple[int, int] | None = None, part: int = 300, **pins: str) -> Any:
-    return object_reader.open_object(REQUEST | pins, byte_range, part=part, backoff=lambda _: 0.0)
+    return object_reader.open_object(REQUEST | pins, byte_range, part=part)
 
 
 def read(byte_range: tuple[int, int] | None = None, part: int = 300, **pins: str) -> bytes:
@@ -203,6 +204,7 @@ def test_a_host_that_cannot_be_reached_counts_as_unavailable(
         raise ConnectionRefusedError("nobody listens")
 
     monkeypatch.setattr(blocking, "open_connection", refuse)
+    monkeypatch.setattr(s3, "_BACKOFF", lambda _: 0.0)
     with pytest.raises(AwsUnavailableError, match="nobody listens"):
         read()
 

@@ -1,0 +1,48 @@
+"""Keeps any number of records, all of one size, by partition: in memory only the recent ones."""
+
+import tempfile
+from array import array
+from collections.abc import Iterator
+from typing import IO
+
+_PAGE_RECORDS = 200
+
+
+class RecordFile:
+    """Records in a temporary file, which exists only if there are many.
+
+    Writers append whole records to `recent[partition]`, and now and then call `spill`.
+    """
+
+    def __init__(self, partitions: int, record: int) -> None:
+        self.recent = [bytearray() for _ in range(partitions)]
+        self._page = record * _PAGE_RECORDS  # bytes
+        self._pages = [array("I") for _ in range(partitions)]  # their numbers in the file
+        self._count = 0
+        self._file: IO[bytes] | None = None
+
+    def spill(self) -> None:
+        """Move full pages from memory to the file."""
+        size = self._page
+        for records, pages in zip(self.recent, self._pages, strict=True):
+            while len(records) >= size:
+                if self._file is None:
+                    self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
+                self._file.write(records[:size])
+                del records[:size]
+                pages.append(self._count)
+                self._count += 1
+
+    def read(self, partition: int) -> Iterator[bytes]:
+        """The records of a partition, in the order in which they were added, a page at a time."""
+        for page in self._pages[partition]:
+            assert self._file is not None
+            self._file.seek(page * self._page)
+            yield self._file.read(self._page)
+        if recent := self.recent[partition]:
+            yield bytes(recent)
+
+    def close(self) -> None:
+        """Remove the file."""
+        if self._file is not None:
+            self._file.close()

@@ -1,0 +1,42 @@
+"""Calls in parallel: their results in order, and never more of them than fit into memory."""
+
+import threading
+
+import pytest
+
+from handlers.sensor.work_area import READERS, in_parallel
+
+
+def test_results_are_in_the_order_of_their_arguments() -> None:
+    assert list(in_parallel(lambda n: n * n, range(100))) == [n * n for n in range(100)]
+
+
+def test_calls_begin_only_as_fast_as_their_results_are_taken() -> None:
+    begun = threading.Semaphore(0)
+    count = 0
+
+    def call(number: int) -> int:
+        nonlocal count
+        count += 1
+        begun.release()
+        return number
+
+    results = in_parallel(call, range(1_000))
+    next(results)
+    for _ in range(READERS):
+        assert begun.acquire(timeout=10)
+
+    assert count <= READERS + 1
+    results.close()  # type: ignore[attr-defined]
+
+
+def test_an_error_ends_it() -> None:
+    def fail(number: int) -> int:
+        if number == 3:
+            raise ZeroDivisionError
+        return number
+
+    results = in_parallel(fail, range(100))
+    assert [next(results) for _ in range(3)] == [0, 1, 2]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
