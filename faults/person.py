@@ -8,7 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -52,18 +52,16 @@ class Answer:
 
 @dataclass
 class Person:
-    """Uses the console, and remembers what it answered."""
+    """Uses the console of a run, which is started again if a fault has ended it."""
 
     world: Any
-    answers: list[Answer] = field(default_factory=list)
     _numbers: Counter[str] = field(default_factory=Counter)
     _console: "_RunningConsole | None" = None
 
     def reads(self, path: str, **given: Any) -> Any:
         """Open a page: the console is started if it does not run."""
-        answer = self._request("GET", path, {}, given, Process(
-            self.world.timeline, _READING, 1, _SECONDS, {}
-        ))  # fmt: skip
+        process = Process(self.world.timeline, _READING, 1, _SECONDS, {})
+        answer = self._request("GET", path, {}, given, process)
         assert answer.status == 200, answer
         return answer.body
 
@@ -72,9 +70,7 @@ class Person:
         caller = actions()[path]
         self._numbers[caller] += 1
         process = Process(self.world.timeline, caller, self._numbers[caller], _SECONDS, {})
-        answer = self._request("POST", path, body, given, process)
-        self.answers.append(answer)
-        return answer
+        return self._request("POST", path, body, given, process)
 
     def _request(
         self, method: str, path: str, body: dict[str, Any], given: dict[str, Any], process: Process
@@ -85,12 +81,11 @@ class Person:
             "path_params": given, "state": {"body": body},
         }  # fmt: skip
         server = self._console.server
-        with process.running():
-            try:
-                response = server.respond(server.endpoints[method, path], Request(scope))
-            except Killed:
-                self._console = None  # it has to be started again
-                return Answer(NO_RESPONSE)
+        with process.running(), suppress(Killed):
+            response = server.respond(server.endpoints[method, path], Request(scope))
+        if process.death:
+            self._console = None
+            return Answer(NO_RESPONSE)
         return Answer(response.status_code, json.loads(bytes(response.body)))
 
 
@@ -119,13 +114,13 @@ class _RunningConsole:
             for module in (events, runs):
                 patches.enter_context(patch.object(module, "ThreadPoolExecutor", _AtOnce))
             console = Console(_aws(), stack.CONSOLE_STACK, writable=True)
-            console._inventory = _known(_inventory())  # type: ignore[assignment]
-            console._topology = _known(Topology(rules=_rules()))  # type: ignore[assignment]
+            console._inventory = _Known(_inventory())  # type: ignore[assignment]
+            console._topology = _Known(Topology(rules=_rules()))  # type: ignore[assignment]
             self.server = _Recorded(console)
             _ = console.runs, console.event_log()
 
 
-class _known:
+class _Known:
     """A value that needs no reading."""
 
     def __init__(self, value: Any) -> None:

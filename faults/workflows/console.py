@@ -32,9 +32,8 @@ _EVENT: dict[str, Any] = {
     "time": "2026-11-22T10:00:00Z", "detail": {"message": "{}"},
 }  # fmt: skip
 _ATTEMPTS = 4  # until the person gives up
-_PAUSE = (
-    12.0  # seconds; longer than a delayed request takes, and in all shorter than the task waits
-)
+# Seconds: more than a request is delayed; three of them are less than the task waits.
+_PAUSE = 12.0
 _UNTIL_VISIBLE = 1_000.0  # seconds; a console that was killed has hidden letters for 900
 _FUNCTION = f"arn:aws:lambda:{asl.REGION}:{asl.ACCOUNT}:function:anyFunction"
 
