@@ -24,6 +24,7 @@ from local.errors import LocalError
 from local.settings import ROOT, Settings
 from tests.e2e.soak import server
 from tests.e2e.soak.expiry import Expiry
+from tests.e2e.soak.faults import MACHINE
 from tests.e2e.soak.growth import Growth, growth
 from tests.e2e.soak.samples import TOLERATED, sampled
 from tests.e2e.soak.traffic import WORKFLOWS
@@ -125,7 +126,7 @@ def soak(minutes: float, seed: int) -> int:
         grown = {name: growth(samples[name], TOLERATED[name]) for name in samples}
     finally:
         process.stop(settings)
-    text = report(minutes, seed, result, Counter(fault["kind"] for fault in faults), grown)
+    text = report(minutes, seed, result, Counter(map(fault_name, faults)), grown)
     print(text)
     generated.replace(DOCUMENT, "soak", text)
     return int(bool(result.problems) or not all(one.levels_off for one in grown.values()))
@@ -157,6 +158,12 @@ def report(
         ),
     ]
     return "\n".join(lines)
+
+
+def fault_name(fault: dict[str, str]) -> str:
+    """Its kind, and whether it met a machine; else it met a function."""
+    at = " (machine)" if fault["service"] == MACHINE else ""
+    return f"{fault['kind']}{at}"
 
 
 def row(workflow: str, endings: Counter[tuple[str, str]]) -> str:

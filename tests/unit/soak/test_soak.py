@@ -11,6 +11,7 @@ import pytest
 
 from local.settings import Settings
 from tests.e2e.soak import __main__ as soak
+from tests.e2e.soak.faults import MACHINE
 from tests.support import generated
 
 
@@ -63,3 +64,9 @@ def test_what_happens_to_items_after_ctrl_c_is_no_violation() -> None:
     result.add_problem("the server is gone")
 
     assert result.problems == []
+
+
+def test_the_report_tells_faults_of_machines_from_those_of_functions() -> None:
+    faults = [{"kind": "throttled", "service": service} for service in ("sqs", MACHINE)]
+
+    assert [soak.fault_name(fault) for fault in faults] == ["throttled", "throttled (machine)"]
