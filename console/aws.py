@@ -6,7 +6,14 @@ from typing import Any, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    NoCredentialsError,
+    NoRegionError,
+)
+from botocore.exceptions import ConnectionError as NotConnectedError
 
 _DENIED = (
     "AccessDenied",
@@ -35,6 +42,8 @@ _ABSENT = (
     "MethodNotAllowed",  # the version of an object is the note that the object was deleted
     "404",
 )
+RETRYING = "Retrying."  # a page reads again
+ATTEMPTS = 3  # of a request, the SDK's repetitions included
 T = TypeVar("T")
 
 
@@ -79,6 +88,12 @@ class UnreachableError(ConsoleError):
     status = 503
 
 
+class OutcomeUnknownError(ConsoleError):
+    """AWS was asked to change something, and it is not known whether it did."""
+
+    status = 504
+
+
 class Aws:
     """Clients of one account and region."""
 
@@ -86,33 +101,53 @@ class Aws:
         self.session = session
         self.endpoint = endpoint
         self.region: str = session.region_name or ""
-        self._clients: dict[str, Any] = {}
+        self._clients: dict[tuple[str, int], Any] = {}  # by service and attempts
         self._lock = threading.Lock()
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, attempts: int = ATTEMPTS) -> Any:
         with self._lock:  # creating a client is not thread-safe, using it is
-            if service not in self._clients:
+            if (service, attempts) not in self._clients:
                 try:
-                    self._clients[service] = self.session.client(
+                    self._clients[service, attempts] = self.session.client(
                         service,
                         endpoint_url=self.endpoint,
                         config=Config(
                             connect_timeout=3,
                             read_timeout=20,
                             max_pool_connections=16,
-                            retries={"mode": "standard", "total_max_attempts": 3},
+                            retries={"mode": "standard", "total_max_attempts": attempts},
                         ),
                     )
                 except NoRegionError:
                     raise ConsoleError(
                         "No AWS region is set.", "Set AWS_REGION, or a region in your AWS profile."
                     ) from None
-            return self._clients[service]
+            return self._clients[service, attempts]
 
     def call(self, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
         """The response. Raises ConsoleError."""
         client = self.client(service)
         return translated(service, operation, lambda: getattr(client, operation)(**arguments))
+
+    def change(
+        self, service: str, operation: str, check: str, *, repeatable: bool = True, **arguments: Any
+    ) -> dict[str, Any]:
+        """The response to a request that changes something. Raises ConsoleError.
+
+        OutcomeUnknownError if the change may have been made: `check` says how to find out. The SDK
+        repeats the request only if a second one changes nothing more (`repeatable`).
+        """
+        client = self.client(service, ATTEMPTS if repeatable else 1)
+        try:
+            return translated(service, operation, lambda: getattr(client, operation)(**arguments))
+        except ConsoleError as error:
+            if not may_have_taken_effect(error.__cause__):
+                raise
+            raise OutcomeUnknownError(
+                f"It is not known whether {_iam_action(service, operation)} took effect: "
+                f"{error.message}",
+                check,
+            ) from error
 
     def pages(
         self, service: str, operation: str, key: str, most: int = 100_000, **arguments: Any
@@ -133,6 +168,16 @@ class Aws:
                     return
 
 
+def may_have_taken_effect(error: BaseException | None) -> bool:
+    """Whether AWS may have done what a request asked for, although the request failed."""
+    if isinstance(error, ClientError):
+        metadata = error.response.get("ResponseMetadata", {})
+        # AWS refused this attempt. An earlier one may have got no response.
+        status, repetitions = metadata.get("HTTPStatusCode", 0), metadata.get("RetryAttempts", 0)
+        return bool(status >= 500 or repetitions)
+    return isinstance(error, (HTTPClientError, NotConnectedError))
+
+
 def translated(service: str, operation: str, call: Callable[[], T]) -> T:
     """The call's result, or a ConsoleError that a person understands."""
     try:
@@ -145,14 +190,13 @@ def translated(service: str, operation: str, call: Callable[[], T]) -> T:
             "Log in (for example `aws sso login`) or set AWS_PROFILE, then reload.",
         ) from None
     except BotoCoreError as error:
-        raise UnreachableError(f"AWS does not answer: {error}", "Retrying.") from error
+        raise UnreachableError(f"AWS does not answer: {error}", RETRYING) from error
 
 
 def _of_client_error(service: str, operation: str, error: ClientError) -> ConsoleError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     message = str(error.response.get("Error", {}).get("Message", "")) or str(error)
-    name = _IAM_ACTION.get((service, operation)) or _api_name(operation)
-    action = f"{_IAM_PREFIX.get(service, service)}:{name}"
+    action = _iam_action(service, operation)
     if code in _DENIED:
         return NotAllowedError(
             f"No permission for {action}.",
@@ -166,12 +210,17 @@ def _of_client_error(service: str, operation: str, error: ClientError) -> Consol
     if code in _ABSENT:
         return NotFoundError(message)
     if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
-        return UnreachableError(f"{action} fails: {message}", "Retrying.")
+        return UnreachableError(f"{action} fails: {message}", RETRYING)
     return BadRequestError(f"{action}: {message}" + (f" ({code})" if code else ""))
 
 
 _IAM_PREFIX = {"stepfunctions": "states"}
 _IAM_ACTION = {("s3", "head_object"): "GetObject"}  # where it is not the operation's name
+
+
+def _iam_action(service: str, operation: str) -> str:
+    name = _IAM_ACTION.get((service, operation)) or _api_name(operation)
+    return f"{_IAM_PREFIX.get(service, service)}:{name}"
 
 
 def _api_name(operation: str) -> str:

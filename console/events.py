@@ -768,7 +768,13 @@ class Events:
         if len(text.encode()) > LARGEST_EVENT:
             raise BadRequestError(f"The detail is larger than {LARGEST_EVENT} bytes.")
         entry = {"EventBusName": bus, "Source": source, "DetailType": kind, "Detail": text}
-        answer = self.console.aws.call("events", "put_events", Entries=[entry])
+        answer = self.console.aws.change(
+            "events",
+            "put_events",
+            "Look for the event on this page before you send it again: each request puts an event.",
+            repeatable=False,
+            Entries=[entry],
+        )
         result = answer["Entries"][0]
         if answer.get("FailedEntryCount") or "EventId" not in result:
             code, message = result.get("ErrorCode"), result.get("ErrorMessage")

@@ -764,22 +764,28 @@ def test(console: Console, request: Request) -> dict[str, Any]:
 def stop(console: Console, request: Request) -> dict[str, Any]:
     """Stop a run."""
     run = console.runs.get(request.path_params["id"])
-    console.aws.call(
+    console.aws.change(
         "stepfunctions",
         "stop_execution",
+        "Look at the run. If it still runs, stop it again.",
         executionArn=run.arn,
         error="Stopped",
         cause="Stopped by a person in the console",
     )
-    console.runs.note(console.runs.describe(run.arn))
+    console.runs.note_soon(run.arn)
     return {"id": run.id}
 
 
 def redrive(console: Console, request: Request) -> dict[str, Any]:
     """Continue a failed run from the state that failed."""
     run = console.runs.get(request.path_params["id"])
-    console.aws.call("stepfunctions", "redrive_execution", executionArn=run.arn)
-    console.runs.note(console.runs.describe(run.arn))
+    console.aws.change(
+        "stepfunctions",
+        "redrive_execution",
+        "Look at the run. If it does not run, redrive it again.",
+        executionArn=run.arn,
+    )
+    console.runs.note_soon(run.arn)
     return {"id": run.id}
 
 
@@ -799,11 +805,7 @@ def rerun(console: Console, request: Request) -> dict[str, Any]:
         raise BadRequestError(
             "The input has a secret that is hidden.", "Replace it, or re-run with the same input."
         )
-    started = console.aws.call(
-        "stepfunctions", "start_execution", stateMachineArn=machine.arn, input=given
-    )
-    console.runs.note(console.runs.describe(started["executionArn"]))
-    return {"id": run_id(started["executionArn"])}
+    return {"id": run_id(console.runs.start(machine, given))}
 
 
 # -- Small things ---------------------------------------------------------------------------------

@@ -11,8 +11,10 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYetError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from uuid import uuid4
 
 from console.aws import Aws, BadRequestError, ConsoleError, NotAllowedError, NotFoundError
 from console.definition import Definition, parse, processor
@@ -495,6 +497,34 @@ class Runs:
                 failed = history.failed_visit()
                 run.error = history.error
                 run.failed_state = failed.node.name if failed else None
+
+    def start(self, machine: Machine, given: str, name: str | None = None) -> str:
+        """Start an execution with this input. Returns its ARN. Raises ConsoleError.
+
+        It has a name in any case, so that a repeated request does not start another execution.
+        Express machines ignore names: for them, the request is not repeated.
+        """
+        name = name or f"console-{uuid4()}"
+        is_express = machine.type == "EXPRESS"
+        started = self.aws.change(
+            "stepfunctions",
+            "start_execution",
+            f"Look for the run {name} before you start another one.",
+            repeatable=not is_express,
+            stateMachineArn=machine.arn,
+            input=given,
+            name=name,
+        )
+        arn = str(started["executionArn"])
+        if not is_express:  # executions of an Express machine cannot be looked at
+            self.note_soon(arn)
+        return arn
+
+    def note_soon(self, arn: str) -> None:
+        """Note how a run is after a change. If that cannot be read now, it is read later."""
+        with suppress(ConsoleError):
+            self.note(self.describe(arn))
+        self.look_now([arn])
 
     def look_now(self, arns: Iterable[str | None]) -> None:
         """Something has happened to these runs (None: to any): read their histories next."""

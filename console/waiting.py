@@ -21,6 +21,7 @@ from console.web import Server
 
 READ_AT_ONCE = 200  # histories of running executions that one request reads
 MOST = 1_000  # callbacks that a page gets
+LOOK_AT_THE_RUN = "Look at the run. If the task still waits, do it again: its first result counts."
 LARGEST_OUTPUT = 262_144  # bytes, SendTaskSuccess
 LONGEST_ERROR, LONGEST_CAUSE = 256, 32_768  # characters, SendTaskFailure
 
@@ -161,7 +162,7 @@ def _one(console: Console, request: Request) -> Callback:
 
 
 def _answer(
-    console: Console, waiting: Callback, operation: str, **arguments: str
+    console: Console, waiting: Callback, operation: str, **arguments: Any
 ) -> dict[str, Any]:
     token = waiting.token
     if token is None:
@@ -169,7 +170,8 @@ def _answer(
             "The history does not show this task's token.", "Only its own consumer can complete it."
         )
     console.redaction.learn([token])
-    console.aws.call("stepfunctions", operation, taskToken=token, **arguments)
+    # A task takes one result: a second request changes nothing.
+    console.aws.change("stepfunctions", operation, LOOK_AT_THE_RUN, taskToken=token, **arguments)
     console.runs.look_now([waiting.run.arn])
     return {"run": waiting.run.id}
 

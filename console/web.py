@@ -1,6 +1,6 @@
 """The console's web server: routes, security headers, static files.
 
-Each page's module has a function `routes` that is listed in `_pages`. Its functions are ordinary
+Each page's module has a function `routes` that is listed in `pages`. Its functions are ordinary
 ones that take the console and the request and return JSON. They run in threads, because boto3
 waits for AWS.
 """
@@ -24,7 +24,7 @@ from starlette.responses import FileResponse, RedirectResponse, Response, Stream
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from console.aws import ConsoleError
+from console.aws import RETRYING, ConsoleError
 from console.core import Console
 from console.links import Link
 from console.polling import Poller
@@ -146,22 +146,25 @@ class Server:
 
     def _begin(self, endpoint: Endpoint, request: Request) -> Future[Response]:
         """Let a thread work out the answer."""
+        return self.executor.submit(self.respond, endpoint, request)
+
+    def respond(self, endpoint: Endpoint, request: Request) -> Response:
+        """The response of a route's function, or what its error says."""
         zipped = "gzip" in request.headers.get("accept-encoding", "")
-
-        def work() -> Response:
-            try:
-                result = endpoint(self.console, request)
-                if isinstance(result, Response):
-                    return result
-                return answered(self.console.redaction.clean(result), zipped)
-            except ConsoleError as error:
-                return failure(
-                    error.status,
-                    self.console.redaction.text(error.message),
-                    self.console.redaction.text(error.action) if error.action else None,
-                )
-
-        return self.executor.submit(work)
+        try:
+            result = endpoint(self.console, request)
+            if isinstance(result, Response):
+                return result
+            return answered(self.console.redaction.clean(result), zipped)
+        except ConsoleError as error:
+            action = error.action
+            if action == RETRYING and request.method == "POST":
+                action = "Nothing was changed. Try again."
+            return failure(
+                error.status,
+                self.console.redaction.text(error.message),
+                self.console.redaction.text(action) if action else None,
+            )
 
     async def _soon(self, endpoint: Endpoint, request: Request) -> Response:
         """The answer if it takes no longer than PATIENCE; else 202, and who asks again gets it."""
@@ -341,7 +344,7 @@ def _follows_a_link(request: Request) -> bool:
     )
 
 
-def _pages(server: Server) -> list[Route]:
+def pages(server: Server) -> list[Route]:
     """The routes of all pages below api/."""
     from console import (
         architecture,
@@ -354,8 +357,8 @@ def _pages(server: Server) -> list[Route]:
         workflows,
     )
 
-    pages = (run, events, waiting, inbox, dead_letters, workflows, architecture, storage)
-    return [route for page in pages for route in page.routes(server)]
+    modules = (run, events, waiting, inbox, dead_letters, workflows, architecture, storage)
+    return [route for page in modules for route in page.routes(server)]
 
 
 def create(console: Console, port: int, base: str = "/console/") -> tuple[ASGIApp, Poller]:
@@ -375,7 +378,7 @@ def create(console: Console, port: int, base: str = "/console/") -> tuple[ASGIAp
             routes=[
                 server.get("stack", server.stack),
                 Route("/live", server.live),
-                *_pages(server),
+                *pages(server),
                 Route("/{rest:path}", absent, methods=["GET", "POST"]),
             ],
         ),

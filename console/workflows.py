@@ -286,18 +286,8 @@ def start(console: Console, request: Request) -> dict[str, Any]:
     name = body.get("name") or None
     if name is not None and not (isinstance(name, str) and _NAME.fullmatch(name)):
         raise BadRequestError("A name has at most 80 letters, digits, hyphens and underscores.")
-    started = console.aws.call(
-        "stepfunctions",
-        "start_execution",
-        stateMachineArn=machine.arn,
-        input=given,
-        **({"name": name} if name else {}),
-    )
-    arn = started["executionArn"]
-    if machine.type == "EXPRESS":  # its executions cannot be looked at
-        return {"id": None}
-    console.runs.note(console.runs.describe(arn))
-    return {"id": run_id(arn)}
+    arn = console.runs.start(machine, given, name)
+    return {"id": None if machine.type == "EXPRESS" else run_id(arn)}
 
 
 class Page:

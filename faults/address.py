@@ -12,7 +12,8 @@ class Call:
     """A call to AWS: the n-th one of an operation in the n-th invocation of a function.
 
     `caller` is a function's key; for a call of a machine itself `machine/State`, where an
-    invocation is one try of the state; for a delivery its channel, with one call for each delivery.
+    invocation is one try of the state; for a call of the console the function of one of its
+    actions, `console.run.stop`; for a delivery its channel, with one call for each delivery.
     A number of all calls would shift as soon as two executions overlap; these numbers do not.
     """
 
@@ -39,6 +40,10 @@ class Call:
     @property
     def is_of_a_machine(self) -> bool:
         return "/" in self.caller
+
+    @property
+    def is_of_the_console(self) -> bool:
+        return self.caller.startswith("console.")
 
     @property
     def place(self) -> tuple[str, str]:

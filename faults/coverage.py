@@ -9,12 +9,16 @@ import botocore.session
 import yaml
 from botocore import xform_name
 
-from faults import stack
+from faults import person, stack
 from faults.address import Call
 from tests.support import asl
 
 FILE = Path(__file__).with_name("unreached.yml")
-_SERVICES = ("s3", "dynamodb", "ses", "stepfunctions", "events", "sqs", "sns", "scheduler")
+_SERVICES = (
+    "s3", "dynamodb", "ses", "stepfunctions", "events", "sqs", "sns", "scheduler", "lambda",
+)  # fmt: skip
+# How operations begin that change nothing.
+_READS = ("get_", "head_", "list_", "query", "scan", "describe_", "batch_get_", "receive_", "test_")
 
 
 def unreached(workflow: str, calls: Collection[Call]) -> list[str]:
@@ -41,6 +45,11 @@ def _stale(workflow: str, calls: Collection[Call]) -> list[str]:
 
 def _gaps(workflow: str, calls: Collection[Call]) -> Iterator[str]:
     callers = {call.caller for call in calls}
+    if workflow == "console":
+        yield from _gaps_of_the_console(
+            callers, {call.operation.partition(":")[2] for call in calls}
+        )
+        return
     for machine in stack.machines_of(workflow):
         for name in stack.calling_states(machine):
             if f"{machine}/{name}" not in callers:
@@ -59,6 +68,18 @@ def _gaps(workflow: str, calls: Collection[Call]) -> Iterator[str]:
     for path in sorted((asl.ROOT / "handlers" / workflow).glob("*.py")):
         for operation in sorted(operations_in(path.relative_to(asl.ROOT)) - called):
             yield f"{path.stem}.py {operation}"
+
+
+def _gaps_of_the_console(callers: set[str], called: set[str]) -> Iterator[str]:
+    """Its actions, and the operations that its source names and that change something."""
+    for action in sorted(person.actions().values()):
+        if action not in callers:
+            yield f"action {action}"
+    made = {xform_name(operation) for operation in called}
+    for path in (*sorted(asl.ROOT.glob("console/*.py")), asl.ROOT / "ops" / "dead_letters.py"):
+        for operation in sorted(_named_in(path.relative_to(asl.ROOT)) - made):
+            if not operation.startswith(_READS):
+                yield f"{path.name} {operation}"
 
 
 def _is_an_operation(action: str) -> bool:
@@ -87,6 +108,20 @@ def operations_in(path: Path) -> frozenset[str]:
     called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
     names = {function.attr for function in called if isinstance(function, ast.Attribute)}
     return frozenset(names & _operations())
+
+
+@cache
+def _named_in(path: Path) -> frozenset[str]:
+    """The operations that a file calls, or whose names it hands to what calls them."""
+    tree = ast.parse((asl.ROOT / path).read_text())
+    given = {
+        argument.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        for argument in node.args
+        if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
+    }
+    return operations_in(path) | frozenset(given & _operations())
 
 
 @cache

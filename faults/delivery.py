@@ -148,6 +148,11 @@ class EventBuses:
         self._deliveries = deliveries
         self._rules = stack.rules(workflow)
 
+    def targets_of(self, name: str) -> dict[str, Any]:
+        """The targets of a rule, as EventBridge lists them."""
+        (rule,) = [rule for rule in self._rules if rule.name == name]
+        return {"Targets": list(rule.targets)}
+
     def of_source(self, source: str) -> list[dict[str, Any]]:
         return [event for event in self.events if event["source"] == source]
 

@@ -57,6 +57,11 @@ def of_function_call(operation: str) -> tuple[tuple[Kind, Times], ...]:
     return tuple(kinds)
 
 
+def of_console_call(operation: str) -> tuple[tuple[Kind, Times], ...]:
+    """What can happen to a call of the console. Nothing limits the time of its process."""
+    return tuple(fault for fault in of_function_call(operation) if fault[0] is not Kind.SLOW)
+
+
 def of_machine_call(operation: str) -> tuple[tuple[Kind, Times], ...]:
     """What can happen to a call that a machine makes itself: it sends one request for each try."""
     kinds = [

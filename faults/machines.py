@@ -2,6 +2,7 @@
 
 import json
 import random
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -54,6 +55,7 @@ from moto.stepfunctions.parser.utils import TMP_THREADS
 
 from faults import map_runs, stack
 from faults.address import Call
+from faults.executions import Executions
 from faults.functions import Functions
 from faults.kinds import Kind
 from faults.network import Network, ServiceError
@@ -123,6 +125,8 @@ class Machines:
         self.started_at: dict[str, float] = {}
         self._timeline = timeline
         self._network = network
+        self.executions_api = Executions(timeline, self.all_executions)
+        self.callbacks: list[Any] = []  # outcomes that tasks have taken
         self._tries: Counter[str] = Counter()
         self._backend = stepfunctions_parser_backends[DEFAULT_ACCOUNT_ID][asl.REGION]
 
@@ -161,15 +165,18 @@ class Machines:
         if endpoint is None or endpoint.get_outcome() is not None:
             raise ServiceError("TaskTimedOut")
         endpoint.notify(outcome=outcome)
+        self.callbacks.append(outcome)
 
     def call(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
         """Step Functions' API, for functions."""
         given = {name[0].lower() + name[1:]: value for name, value in parameters.items()}
+        response = self.executions_api.call(operation, given)
+        if response is not None:
+            return response
         match operation:
             case "StartExecution":
-                arn = self.start(
-                    given["stateMachineArn"], given["name"], json.loads(given["input"])
-                )
+                name = given.get("name", str(uuid.uuid4()))
+                arn = self.start(given["stateMachineArn"], name, json.loads(given["input"]))
                 return {"executionArn": arn}
             case "SendTaskSuccess":
                 token = given["taskToken"]
@@ -226,6 +233,7 @@ class Machines:
         return {"StatusCode": 200, "ExecutedVersion": "$LATEST", "Payload": result.payload}
 
     def ended(self, execution: Any) -> None:
+        self.executions_api.ended(execution)
         self.ended_at[execution.exec_arn] = self._timeline.now
         self.when_ended(execution)
 

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 from unittest.mock import patch
 
-from faults import kinds, promises
+from faults import kinds, promises, stack
 from faults.address import Call, Case, Fault
 from faults.kinds import Times
 from faults.scenario import Scenario, Workflow
@@ -47,9 +47,19 @@ def run(case: Case) -> Outcome:
                 case,
                 _ended(world),
                 broken,
-                tuple(world.network.calls),
+                tuple(call for call in world.network.calls if _is_of(case.workflow, call)),
                 _has_happened(case, world.network.applied),
             )
+
+
+def _is_of(workflow: str, call: Call) -> bool:
+    """Whether a call is one of a workflow's own; a scenario may need others."""
+    if workflow == "console":
+        return call.is_of_the_console
+    if call.is_of_a_machine:
+        return call.caller.partition("/")[0] in stack.machines_of(workflow)
+    function = stack.functions().get(call.caller)
+    return function is None or function.workflow == workflow
 
 
 def _has_happened(case: Case, applied: set[Fault]) -> bool:
@@ -102,6 +112,8 @@ def _faults_of(call: Call) -> Iterator[tuple[kinds.Kind, Times]]:
     operation = call.operation.rpartition(":")[2]
     if call.is_delivery:
         yield from ((kind, Times.ONCE) for kind in kinds.DELIVERY_KINDS)
+    elif call.is_of_the_console:
+        yield from kinds.of_console_call(operation)
     elif call.is_of_a_machine:
         yield from kinds.of_machine_call(operation)
     else:

@@ -17,7 +17,10 @@ import yaml
 from tests.support import asl
 
 STAGE = "local"
-WORKFLOWS = ("sensor", "messages", "images", "signature", "cookies", "observability")
+WORKFLOWS = ("sensor", "messages", "images", "signature", "cookies", "observability", "console")
+# The workflow with which a person uses the console: it has whatever the console can act upon.
+CONSOLE_WORKFLOW = "messages"
+CONSOLE_STACK = f"stepworks-{STAGE}"
 _HANDLERS = asl.ROOT / "handlers"
 
 
@@ -107,6 +110,13 @@ def _is_standard(logical_id: str) -> bool:
     ]
     name = f"stepworks-${{sls:stage}}-{machines()[logical_id]}"
     return any(body["name"] == name and body["type"] == "STANDARD" for body in loaded)
+
+
+def folders(workflow: str) -> tuple[str, ...]:
+    """The folders of handlers/ whose resources a run of a workflow needs; its own is the first."""
+    if workflow == "console":
+        return (CONSOLE_WORKFLOW, "observability", "shared")
+    return (workflow, "shared")
 
 
 def machines_of(workflow: str) -> list[str]:

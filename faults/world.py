@@ -32,6 +32,7 @@ from faults import aws_http, plain_http, stack
 from faults.address import Case
 from faults.delivery import Deliveries, EventBuses, Queues
 from faults.functions import Functions
+from faults.letters import Letters
 from faults.machines import Machines, forget_threads, on_a_timeline
 from faults.network import Network, ServiceError, between_functions_and_aws
 from faults.process import current_process, inherited_by_threads, outside_of_processes
@@ -73,9 +74,11 @@ class World:
         self.queues = Queues(self.timeline, self.deliveries)
         self.functions = Functions(self.timeline, self.network, self.queues.send)
         self.machines = Machines(self.timeline, self.network)
-        self.buses = EventBuses(self.timeline, self.deliveries, case.workflow)
+        self.buses = EventBuses(self.timeline, self.deliveries, stack.folders(case.workflow)[0])
+        self.letters = Letters(self.timeline)
         self.mails: list[Mail] = []
         self.published: list[dict[str, Any]] = []  # messages to topics
+        self.invoked: list[dict[str, Any]] = []  # events that a person sent to functions
         self.facts_for_mail: Callable[[], Any] = lambda: None
         self.when_mailed: Callable[[Mail], None] = lambda _: None
         self.people: Any = None  # whom a scenario follows
@@ -85,14 +88,15 @@ class World:
         self.machines.when_ended = self._publish_status
         self.network.services = {
             "stepfunctions": self.machines.call,
-            "events": self._put_events,
+            "events": self._use_events,
             "sqs": self._use_queue,
+            "lambda": self._invoke,
             "scheduler": self._schedule,
         }
         self.schedules: set[str] = set()
         self.network.after_mail = self._note_mail
         self.machines.services |= {
-            "events": self._put_events,
+            "events": self._use_events,
             "sqs": self._use_queue,
             "sns": self._publish,
             "dynamodb": self._read_table,
@@ -144,11 +148,21 @@ class World:
 
     # -- What connects the services ----------------------------------------------------------------
 
-    def _put_events(self, _: str, parameters: dict[str, Any]) -> dict[str, Any]:
+    def _use_events(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        if operation == "ListTargetsByRule":
+            return self.buses.targets_of(parameters["Rule"])
+        assert operation == "PutEvents"
         return self.buses.put_events(**parameters)
 
+    def _invoke(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
+        assert operation == "Invoke"
+        event = {name: value for name, value in parameters.items() if name != "Name"}
+        self.invoked.append(event)
+        return {"StatusCode": 202}
+
     def _use_queue(self, operation: str, parameters: dict[str, Any]) -> dict[str, Any]:
-        assert operation == "SendMessage"
+        if operation != "SendMessage":
+            return self.letters.call(operation, parameters)
         body = parameters["MessageBody"]
         self.queues.send(
             parameters["QueueUrl"], body if isinstance(body, str) else json.dumps(body)
@@ -311,15 +325,15 @@ def world_of(case: Case) -> Iterator[World]:
 
 def _create_resources(world: World) -> None:
     """Create what the workflow needs, in moto itself: its API takes a quarter of a case's time."""
-    workflow = world.case.workflow
+    folders = stack.folders(world.case.workflow)
     s3 = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
-    for name, properties in stack.resources("AWS::S3::Bucket", workflow).items():
+    for name, properties in stack.resources("AWS::S3::Bucket", folders[0]).items():
         bucket = properties.get("BucketName", stack.bucket(name))
         s3.create_bucket(bucket, asl.REGION)
         if "VersioningConfiguration" in properties:
             s3.put_bucket_versioning(bucket, properties["VersioningConfiguration"]["Status"])
     dynamodb = get_backend("dynamodb")[DEFAULT_ACCOUNT_ID][asl.REGION]
-    tables = [stack.resources("AWS::DynamoDB::Table", folder) for folder in (workflow, "shared")]
+    tables = [stack.resources("AWS::DynamoDB::Table", folder) for folder in folders]
     for name, properties in chain.from_iterable(found.items() for found in tables):
         dynamodb.create_table(
             name,
@@ -337,5 +351,5 @@ def _create_resources(world: World) -> None:
         )
     for address in ADDRESSES:
         ses_backends[DEFAULT_ACCOUNT_ID][asl.REGION].verify_email_identity(address)
-    for machine in stack.machines_of(workflow):
+    for machine in stack.machines_of(folders[0]):
         world.machines.create(machine)

@@ -19,6 +19,7 @@ import psutil
 from local.errors import LocalError
 from local.settings import REGION, ROOT, Settings, own_folder
 
+MODULE = "local.server"
 READY_SECONDS = 60
 STOP_SECONDS = 10
 
@@ -33,15 +34,18 @@ def has_lost_its_files(settings: Settings) -> bool:
     return _server(settings) is not None and not _scratch(settings).exists()
 
 
-def start(settings: Settings) -> None:
-    """Start the local AWS and wait until it responds. Raises LocalError with the reason."""
+def start(settings: Settings, module: str = MODULE) -> None:
+    """Start the local AWS and wait until it responds. Raises LocalError with the reason.
+
+    `module` may be another one that runs the same server; its name ends with `.server`, too.
+    """
     stop(settings)  # nothing, or the remains after `kill -9`
     _require_free_port(settings)
     own_folder()
     _scratch(settings).mkdir(parents=True)
     with settings.log.open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, *_command(settings.port), str(settings.wait_scale)],
+            [sys.executable, "-m", module, str(settings.port), str(settings.wait_scale)],
             cwd=ROOT,
             env=_environment(settings),
             stdin=subprocess.DEVNULL,
@@ -162,22 +166,20 @@ def _scratch(settings: Settings) -> Path:
     return settings.directory / "tmp"
 
 
-def _command(port: int) -> list[str]:
-    return ["-m", "local.server", str(port)]
-
-
 def _server(settings: Settings) -> psutil.Process | None:
     """The server's process, found by command line and folder: a PID file could be lost."""
     return next((server for server, port in _servers() if port == settings.port), None)
 
 
 def _servers() -> Iterator[tuple[psutil.Process, int]]:
-    """The servers of this checkout and their ports."""
+    """The servers of this checkout, whatever module has started them, and their ports."""
     for process in psutil.process_iter(["cmdline", "cwd", "status"]):
         arguments = process.info["cmdline"] or []
         if (
-            arguments[1:3] == _command(0)[:2]
-            and len(arguments) == 5
+            len(arguments) == 5
+            and arguments[1] == "-m"
+            and arguments[2].endswith(".server")
+            and arguments[3].isdecimal()
             and process.info["cwd"] == str(ROOT)
             and process.info["status"] != psutil.STATUS_ZOMBIE
         ):

@@ -14,7 +14,7 @@ import random
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -180,7 +180,9 @@ class DeadLetterQueue:
             found = self._find(keep_chosen, has_every_id)
             yield Letters([letter for letter in found if letter.id in kept], found.held_elsewhere)
         finally:
-            self._release(list(kept.values()))
+            # What was done with the letters matters more. They become visible by themselves, too.
+            with suppress(BotoCoreError, ClientError):
+                self._release(list(kept.values()))
 
     def redrive(self, letters: list[DeadLetter]) -> Iterator[Redriven]:
         """Send held dead letters to their targets again, and delete each that was accepted.
@@ -190,11 +192,24 @@ class DeadLetterQueue:
         for letter in letters:
             try:
                 result, execution = self._send_to_target(letter)
-                self.delete(letter)
             except OpsError as error:
                 yield Redriven(letter, False, str(error))
+                continue
             except (BotoCoreError, ClientError) as error:
-                yield Redriven(letter, False, f"The request to AWS failed: {error}")
+                yield Redriven(
+                    letter,
+                    False,
+                    "The letter stays in the queue. It may have been sent although the request to "
+                    f"AWS failed: {error}",
+                )
+                continue
+            try:
+                self.delete(letter)
+            except (BotoCoreError, ClientError) as error:
+                yield Redriven(
+                    letter, False, f"{result}, but the letter may still be in the queue: {error}",
+                    execution,
+                )  # fmt: skip
             else:
                 yield Redriven(letter, True, result, execution)
 

@@ -37,7 +37,8 @@ async function request(path, query, options) {
     }
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError(0, "The console's server does not answer.");
+    const unknown = options.method === "POST" ? "It is not known whether this took effect: look before you repeat it." : undefined;
+    throw new ApiError(0, "The console's server does not answer.", unknown);
   }
   const body = await response.json().catch(() => null);
   if (!response.ok || body === null) {

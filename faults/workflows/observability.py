@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from faults import stack
@@ -96,6 +97,24 @@ def _ask_for_jobs(world: World) -> None:
         world.functions.invoke("getJob", context | {"pathParameters": {"id": job}})
 
 
+def _executions(world: World) -> None:
+    """One execution that waits for a callback and one that has failed, and questions about both."""
+    world.machines.create("messages")
+    arn = stack.machine_arns()["MessagesStateMachine"]
+    for name, text in (("waiting", "{}"), ("failed", "{not JSON")):
+        event = {"id": name, "time": "2026-11-22T10:00:00Z", "detail": {"message": text}}
+        world.timeline.after(0, partial(world.machines.start, arn, name, event))
+    world.timeline.after(_WAITED, lambda: world.functions.invoke("measureCallbacks", {}))
+    for name in (*_STATUSES, "absent"):
+        execution = f"{arn.replace(':stateMachine:', ':execution:')}:{name}"
+        request = {"pathParameters": {"executionArn": execution}, "requestContext": {}}
+        world.timeline.after(_WAITED, partial(world.functions.invoke, "getExecution", request))
+
+
+_WAITED = 20.0  # seconds
+_STATUSES = {"waiting": "RUNNING", "failed": "FAILED"}
+
+
 def broken(world: World) -> Iterator[str]:
     """The promises that are broken."""
     events = {event["id"]: event for event in world.buses.events}
@@ -120,6 +139,37 @@ def broken(world: World) -> Iterator[str]:
     yield from _broken_by_items(items, events)
     yield from _broken_by_summaries(world, items, events, complete=not dead)
     yield from _broken_by_responses(world, items)
+    yield from _broken_about_executions(world)
+
+
+def _broken_about_executions(world: World) -> Iterator[str]:
+    """What is said of executions is so, or it is an error that says so."""
+    for function, request, result in world.functions.results:
+        once = all(fault.times is Times.ONCE for fault in world.case.faults)
+        killed = any("killed" in fault.kind for fault in world.case.faults)
+        if function == "measureCallbacks":
+            if result.error and once and not killed:
+                yield f"the callbacks were not measured: {result.error}"
+            ages = list(result.payload.values()) if result.error is None else []
+            if any(abs(age - _WAITED) > _TOLERANCE for age in ages):
+                yield f"the oldest callback is said to be {ages} s old"
+        elif function == "getExecution" and result.error is None:
+            name = request["pathParameters"]["executionArn"].rpartition(":")[2]
+            status, body = result.payload["statusCode"], json.loads(result.payload["body"])
+            denied = any(fault.kind is Kind.DENIED for fault in world.case.faults)
+            if status == 503 and once:
+                yield "getExecution responds with 503, although the SDK's retry helps"
+            if status == 404 and name in _STATUSES and not denied:
+                yield f"getExecution says that there is no execution {name}"
+            if status == 200 and body["status"] != _STATUSES.get(name):
+                yield f"getExecution says that the execution {name} is {body['status']}"
+            if status not in (200, 404, 503):
+                yield f"getExecution responds with {status}: {body}"
+        elif function == "getExecution" and not killed:
+            yield f"getExecution failed: {result.error}"
+
+
+_TOLERANCE = 5.0  # seconds: a request waits, and is repeated
 
 
 def _deliveries(world: World) -> int:
@@ -205,9 +255,17 @@ def _broken_by_responses(world: World, items: list[Any]) -> Iterator[str]:
                 yield f"getJob responds with {status}: {body}"
 
 
+_NO_ANSWER = (("handlers.messages.record_message", "handler", lambda *_: None),)
 WORKFLOW = Workflow(
     "observability",
     (
+        Scenario(
+            "executions",
+            _executions,
+            only=("getExecution", "measureCallbacks"),
+            options=_NO_ANSWER,
+            environment={"CALLBACK_MACHINES": stack.machine_arns()["MessagesStateMachine"]},
+        ),
         Scenario("recorded", _some_of_each_kind),
         Scenario("two batches at once", _two_batches_at_once, only=("trackEvent",)),
         Scenario("some invalid", _some_invalid, only=("trackEvent",), periodic=("trackEvent",)),

@@ -22,6 +22,7 @@ from local import locks, process
 from local.aws import until
 from local.errors import LocalError
 from local.settings import REGION, ROOT, Settings
+from tests.e2e.soak import server as soak
 
 
 def settings_with_free_port() -> Settings:
@@ -202,6 +203,21 @@ def test_it_is_not_stopped_while_it_is_started(settings: Settings) -> None:
     assert stopping.returncode == 0
     assert not process.is_running(settings)
     assert not list(settings.directory.parent.glob(f"{settings.port}*"))
+
+
+def test_a_server_of_the_soak_is_found_and_stopped(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it remains if the soak is killed."""
+    options = {soak.SEED: "1", soak.SECONDS: "3", soak.LOG: str(settings.directory / "faults")}
+    for name, value in options.items():
+        monkeypatch.setenv(name, value)
+    process.start(settings, soak.__name__)
+
+    assert settings.port in process.ports()
+    assert local("down", STEPWORKS_PORT=str(settings.port)).returncode == 0
+    assert is_free(settings.port)
+    assert settings.port not in process.ports()
 
 
 def test_a_process_of_another_folder_is_not_ended(settings: Settings, tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from local import deploy, process
@@ -25,6 +24,7 @@ from local.errors import LocalError
 from local.settings import ROOT, Settings
 from tests.e2e.soak import server
 from tests.e2e.soak.expiry import Expiry
+from tests.e2e.soak.faults import MACHINE
 from tests.e2e.soak.growth import Growth, growth
 from tests.e2e.soak.samples import TOLERATED, sampled
 from tests.e2e.soak.traffic import WORKFLOWS
@@ -46,19 +46,22 @@ class Result:
     endings: Counter[tuple[str, str]] = field(default_factory=Counter)  # by workflow and ending
     problems: list[str] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    is_over: bool = False  # the person has ended the soak: what follows says nothing
 
     def add(self, workflow: str, ending: str) -> None:
         with self.lock:
             self.endings[workflow, ending] += 1
 
     def add_problem(self, problem: str) -> None:
+        if self.is_over:
+            return
         with self.lock:
             self.problems.append(problem)
         print(f"VIOLATED: {problem}", flush=True)
 
 
 def send(world: World, minutes: float, seed: int) -> Result:
-    """Send items for so many minutes, and wait for the end of each."""
+    """Send items for so many minutes, and wait for the end of each. Ctrl-C waits for none."""
     rng, result = random.Random(seed), Result()
     end = time.monotonic() + 60 * minutes
     open_items = threading.Semaphore(MAX_OPEN)
@@ -71,16 +74,24 @@ def send(world: World, minutes: float, seed: int) -> Result:
         finally:
             open_items.release()
 
-    with ThreadPoolExecutor(MAX_OPEN) as items:
-        number = 0
+    number, threads = 0, list[threading.Thread]()
+    try:
         while time.monotonic() < end:
             workflow = rng.choice(list(WORKFLOWS))
             open_items.acquire()
-            items.submit(run, workflow, f"soak-{workflow}-{number}", rng.randrange(2**32))
+            item = (workflow, f"soak-{workflow}-{number}", rng.randrange(2**32))
+            thread = threading.Thread(target=run, args=item, daemon=True)
+            thread.start()
+            threads = [*(one for one in threads if one.is_alive()), thread]
             number += 1
             time.sleep(rng.expovariate(ITEMS_PER_SECOND))
             if number % 50 == 0:
                 print(f"{number} items sent, {result.endings.total()} checked", flush=True)
+        for thread in threads:
+            thread.join()
+    except KeyboardInterrupt:
+        result.is_over = True
+        raise
     return result
 
 
@@ -92,11 +103,9 @@ def soak(minutes: float, seed: int) -> int:
         server.SECONDS: str(FAULT_SECONDS),
         server.LOG: str(log),
     }
-    # `process` finds the server by its command.
-    process._command = lambda port: ["-m", server.__name__, str(port)]
     print(f"make soak MINUTES={minutes:g} SEED={seed}", flush=True)
     try:
-        process.start(settings)
+        process.start(settings, server.__name__)
         deploy.deploy(settings)
         aws = Aws(settings)
         with (
@@ -117,7 +126,7 @@ def soak(minutes: float, seed: int) -> int:
         grown = {name: growth(samples[name], TOLERATED[name]) for name in samples}
     finally:
         process.stop(settings)
-    text = report(minutes, seed, result, Counter(fault["kind"] for fault in faults), grown)
+    text = report(minutes, seed, result, Counter(map(fault_name, faults)), grown)
     print(text)
     generated.replace(DOCUMENT, "soak", text)
     return int(bool(result.problems) or not all(one.levels_off for one in grown.values()))
@@ -151,6 +160,12 @@ def report(
     return "\n".join(lines)
 
 
+def fault_name(fault: dict[str, str]) -> str:
+    """Its kind, and whether it met a machine; else it met a function."""
+    at = " (machine)" if fault["service"] == MACHINE else ""
+    return f"{fault['kind']}{at}"
+
+
 def row(workflow: str, endings: Counter[tuple[str, str]]) -> str:
     mine = {ending: count for (name, ending), count in endings.items() if name == workflow}
     shown = ", ".join(f"{count} {ending}" for ending, count in sorted(mine.items()))
@@ -168,7 +183,11 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     arguments = parser.parse_args()
-    return soak(arguments.minutes, arguments.seed)
+    try:
+        return soak(arguments.minutes, arguments.seed)
+    except KeyboardInterrupt:
+        print("Stopped. There is no report.")
+        return 130
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from console.aws import Aws, NotAllowedError
 from console.core import Console
@@ -40,7 +40,7 @@ class FakeAws(Aws):
         self.history: list[dict[str, Any]] = []
         self.slow: dict[str, threading.Event] = {}  # operations that wait for an event
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, attempts: int = 3) -> Any:
         return _Client(self)
 
     def answer(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
@@ -719,3 +719,53 @@ def test_a_token_is_known_before_anybody_sees_its_event(aws: FakeAws) -> None:
     assert len(recording.events) == 3
     assert seen
     assert token not in "".join(seen)
+
+
+# -- What an answer says of a change ---------------------------------------------------------------
+
+
+STOP = "api/runs/other-sorter:one/stop"
+
+
+def _refused(code: str, status: int, repetitions: int = 0) -> ClientError:
+    answer = {
+        "Error": {"Code": code, "Message": "no"},
+        "ResponseMetadata": {"HTTPStatusCode": status, "RetryAttempts": repetitions},
+    }
+    return ClientError(answer, "StopExecution")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("failure", "status"),
+    [
+        (_refused("ValidationException", 400), 400),
+        (_refused("AccessDeniedException", 400), 403),
+        (_refused("TaskTimedOut", 400, repetitions=1), 504),
+        (_refused("InternalServerError", 500), 504),
+        (ReadTimeoutError(endpoint_url="http://aws"), 504),
+    ],
+    ids=["refused", "denied", "refused after a repetition", "error of the server", "no response"],
+)
+def test_an_answer_says_whether_a_change_may_have_been_made(
+    aws: FakeAws, failure: Exception, status: int
+) -> None:
+    aws.start("one", "RUNNING")
+    page = Page(aws, writable=True)
+    token = ask(page, "api/stack")[1]["token"]
+    aws.failure, aws.failing = failure, "stop_execution"
+
+    found, answer = ask(page, STOP, "POST", x_console_token=token)
+
+    assert found == status
+    assert ("not known" in answer["error"]["message"]) == (status == 504)
+    assert ("Look" in answer["error"].get("action", "")) == (status == 504)
+
+
+def test_a_change_is_reported_although_its_result_cannot_be_read(aws: FakeAws) -> None:
+    aws.start("one", "RUNNING")
+    page = Page(aws, writable=True)
+    token = ask(page, "api/stack")[1]["token"]
+    ask(page, "api/runs")
+    aws.failure, aws.failing = _refused("ThrottlingException", 400), "describe_execution"
+
+    assert ask(page, STOP, "POST", x_console_token=token)[0] == 200

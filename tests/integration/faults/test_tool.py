@@ -10,7 +10,8 @@ from unittest.mock import patch
 
 import pytest
 
-from faults import coverage, machines, matrix, report, runner, stack
+from console import aws
+from faults import coverage, machines, matrix, person, report, runner, stack
 from faults.__main__ import problems
 from faults.address import Call, Case, Fault
 from faults.kinds import Kind, Times
@@ -120,6 +121,16 @@ MUTATIONS = {
         lambda: with_definition("cookies-starter", any_name),
         case("cookies", "counted", "rule:CookiesStartRule:cookies-starter#1 deliver#1", Kind.TWICE),
     ),
+    "console": (
+        lambda: patch.object(aws, "may_have_taken_effect", lambda _: False),
+        case(
+            "console",
+            "stop",
+            "console.run.stop#1 stepfunctions:StopExecution#1",
+            Kind.LOST,
+            Times.CALL,
+        ),
+    ),
 }
 
 
@@ -177,6 +188,46 @@ def test_a_call_that_a_role_allows_and_its_function_never_makes_is_reported() ->
     assert "function recordMessage states:SendTaskFailure" in coverage.unreached(
         "messages", set(clean.calls)
     )
+
+
+def test_a_write_action_of_the_console_that_nobody_uses_is_reported() -> None:
+    clean = matrix.run(Case("console", "put"))
+
+    found = coverage.unreached("console", set(clean.calls))
+
+    assert "action console.run.redrive" in found
+    assert "run.py redrive_execution" in found
+    assert "dead_letters.py delete_message" in found
+    assert "action console.events.put" not in found
+
+
+@pytest.mark.parametrize(
+    ("scenario", "told"),
+    [("rerun", "done"), ("put", "unknown"), ("letter of a function", "done")],
+)
+def test_what_is_wrong_in_an_answer_of_the_console_is_noticed(scenario: str, told: str) -> None:
+    """The person is told that it is done, or not done, and the opposite is so."""
+    outcome = property(lambda answer: "not done" if answer.status == 200 else told)
+
+    with patch.object(person.Answer, "outcome", outcome):
+        row = matrix.run(Case("console", scenario))
+
+    assert row.broken
+
+
+def test_wrong_ages_of_callbacks_are_noticed() -> None:
+    with patch("handlers.observability.measure_callbacks.oldest_callback", lambda *_, **__: 0.0):
+        outcome = matrix.run(Case("observability", "executions"))
+
+    assert outcome.broken == ("the oldest callback is said to be [0.0] s old",)
+
+
+def test_a_wrong_status_of_an_execution_is_noticed() -> None:
+    described = {"status": "SUCCEEDED"}
+    with patch("handlers.observability.get_execution.describe", lambda _: described):
+        outcome = matrix.run(Case("observability", "executions"))
+
+    assert "getExecution says that the execution waiting is SUCCEEDED" in outcome.broken
 
 
 def test_a_call_that_no_case_lets_fail_is_reported() -> None:

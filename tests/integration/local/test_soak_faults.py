@@ -6,9 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from ministack.services import stepfunctions as sfn
 
 from tests.e2e.soak import faults
-from tests.e2e.soak.faults import Faults, Kind
+from tests.e2e.soak.faults import MACHINE_ERRORS, Faults, Kind
+from tests.support import asl
 
 BODY = b'{"Item": {"a": {"S": "b"}}}'
 
@@ -28,6 +31,21 @@ class App:
         await send({"type": "http.response.body", "body": self.body})
 
 
+class Machines:
+    """What runs machines: it counts the calls that their tasks make."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def _invoke_resource(self, resource: str, data: Any) -> str:
+        self.calls.append(resource)
+        return "result"
+
+    def _invoke_with_callback(self, resource: str, data: Any, token: str, state: Any) -> str:
+        self.calls.append(f"{resource} {token}")
+        return "outcome"
+
+
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     path = tmp_path / "faults.jsonl"
@@ -40,7 +58,7 @@ def with_faults(
 ) -> Faults:
     """Faults of one kind only."""
     monkeypatch.setattr(faults, "KINDS", [kind])
-    return Faults(app, seed=1, seconds=10, log=log, clock=lambda: now[0])
+    return Faults(app, seed=1, seconds=10, log=log, clock=lambda: now[0], machines=Machines())
 
 
 def request(
@@ -165,3 +183,75 @@ def test_without_the_file_there_are_no_faults(log: Path, monkeypatch: pytest.Mon
     log.unlink()
 
     assert request(app)[0]["status"] == 200
+
+
+# -- Machines --------------------------------------------------------------------------------------
+
+FUNCTION = "arn:aws:lambda:us-east-1:000000000000:function:any"
+QUEUE = "arn:aws:states:::sqs:sendMessage"
+
+
+def machines_with_faults(log: Path, monkeypatch: pytest.MonkeyPatch, kind: Kind) -> Any:
+    """Machines of which one call meets a fault of this kind."""
+    machines = Machines()
+    monkeypatch.setattr("random.Random.choice", lambda _, kinds: kind)
+    Faults(App(), seed=1, seconds=10, log=log, clock=lambda: 0.0, machines=machines)
+    return machines
+
+
+@pytest.mark.parametrize(
+    ("resource", "kind", "error", "effects"),
+    [
+        (FUNCTION, Kind.THROTTLED, "Lambda.TooManyRequestsException", 0),
+        (FUNCTION, Kind.RESPONSE_LOST, "Lambda.SdkClientException", 1),
+        (QUEUE, Kind.UNAVAILABLE, "SQS.AmazonSQSException", 0),
+        ("arn:aws:states:::sns:publish", Kind.THROTTLED, "SNS.ThrottledException", 0),
+        ("arn:aws:states:::dynamodb:getItem", Kind.RESPONSE_LOST, "DynamoDB.SdkClientException", 1),
+        ("arn:aws:states:::aws-sdk:sfn:startExecution", Kind.UNAVAILABLE, "Sfn.SfnException", 0),
+    ],
+)
+def test_a_call_of_a_machine_fails_as_on_aws(
+    log: Path, monkeypatch: pytest.MonkeyPatch, resource: str, kind: Kind, error: str, effects: int
+) -> None:
+    machines = machines_with_faults(log, monkeypatch, kind)
+
+    with pytest.raises(sfn._ExecutionError) as raised:
+        machines._invoke_resource(resource, {})
+
+    assert raised.value.error == error
+    assert len(machines.calls) == effects
+    assert machines._invoke_resource(resource, {}) == "result"  # the next fault comes later
+    assert json.loads(log.read_text()) == {
+        "kind": kind,
+        "service": "a machine",
+        "operation": resource,
+    }
+
+
+def test_a_call_with_a_task_token_fails_before_it_waits(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines = machines_with_faults(log, monkeypatch, Kind.THROTTLED)
+    resource = "arn:aws:states:::events:putEvents.waitForTaskToken"
+
+    with pytest.raises(sfn._ExecutionError, match="EventBridge"):
+        machines._invoke_with_callback(resource, {}, "token", {})
+
+    assert machines.calls == []
+    assert machines._invoke_with_callback(resource, {}, "token", {}) == "outcome"
+
+
+def test_what_a_machine_calls_beside_these_meets_no_fault(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines = machines_with_faults(log, monkeypatch, Kind.THROTTLED)
+
+    assert machines._invoke_resource("arn:aws:states:::s3:getObject", {}) == "result"
+
+
+@pytest.mark.parametrize("service", MACHINE_ERRORS)
+def test_machines_know_the_errors_and_retry_them(service: str) -> None:
+    known = yaml.safe_load((asl.DEFINITIONS / "error-names.yml").read_text())
+    transient = {name for one in known.values() for name in one.get("transient", {})}
+
+    assert set(MACHINE_ERRORS[service].values()) <= transient
