@@ -27,15 +27,19 @@ class HttpTable:
     def __init__(self, write: Write, *, keeps_requests: bool = False) -> None:
         self.write = write
         self.keeps_requests = keeps_requests
-        self.connections = 0
+        self.servers: list[socket.socket] = []  # their ends of the connections
         self.heads: list[bytes] = []
         self.bodies: list[bytes] = []
+
+    @property
+    def connections(self) -> int:
+        return len(self.servers)
 
     def connect(self, url: str, attempt: int) -> Connection:
         """A connection to this table."""
         own, server = socket.socketpair()
         own.setblocking(False)
-        self.connections += 1
+        self.servers.append(server)
         threading.Thread(target=serve, args=(server, self.respond), daemon=True).start()
         return Connection(own, "table", tls=False)
 

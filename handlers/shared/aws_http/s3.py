@@ -22,6 +22,7 @@ _ATTEMPTS = 4
 _BACKOFF = full_jitter(0.1, maximum=2)
 _COPY_SECONDS = 60.0  # S3 responds when a part of up to 5 GiB is copied
 _CHUNK = 256 * 1024  # bytes
+_ELEMENT = re.compile(rb"<(\w+)>([^<]*)</\1>")
 
 Content = IO[bytes] | bytes | bytearray
 
@@ -218,8 +219,8 @@ def _chunks(body: Content) -> Body:
 
 def _element(xml: bytes, name: str) -> str:
     """The text of the first element with a name; empty if there is none."""
-    found = re.search(b"<%b>([^<]*)</%b>" % (name.encode(), name.encode()), xml)
-    text = found[1].decode(errors="replace") if found else ""
+    found = (one for one in _ELEMENT.finditer(xml) if one[1] == name.encode())
+    text = next((one[2].decode(errors="replace") for one in found), "")
     return text.replace("&quot;", '"').replace("&#34;", '"').replace("&amp;", "&")
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
@@ -85,18 +86,20 @@ def test_the_list_and_keys_lead_to_every_part(console: str, opened: Opened) -> N
 
 
 def test_nothing_moves_when_counts_change(console: str, opened: Opened) -> None:
-    more, nodes = 0, []
+    more = 0
+    parts: dict[str, Any] = {}
 
     def grown(route: Route) -> None:
-        """The same nodes each time, with other counts: other tests may add some."""
-        nonlocal more, nodes
+        """The same parts each time, with other counts: other tests may add some."""
+        nonlocal more, parts
         more += 1_000
         response = route.fetch()
         found = response.json()
-        nodes = nodes or found.get("nodes", [])  # none while the server reads
-        for node in nodes:
+        if not parts and found.get("nodes"):  # none while the server reads
+            parts = {name: found[name] for name in ("nodes", "edges")}
+        for node in parts.get("nodes", []):
             node["count"] = more
-        route.fulfill(response=response, json=found | {"nodes": nodes})
+        route.fulfill(response=response, json=found | parts)
 
     page = opened("about:blank")
     page.route("**/api/architecture?*", grown)

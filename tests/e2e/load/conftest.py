@@ -50,12 +50,9 @@ def aws() -> Iterator[Aws]:
         probe.bind(("127.0.0.1", 0))
         settings = Settings(port=probe.getsockname()[1], wait_scale=WAIT_SCALE)
     storm.prepare(settings)
-    with pytest.MonkeyPatch.context() as patch:
-        # `process` finds the server by its command.
-        patch.setattr(process, "_command", lambda port: ["-m", storm.__name__, str(port)])
-        try:
-            process.start(settings)
-            deploy.deploy(settings)
-            yield Aws(settings)
-        finally:
-            process.stop(settings)
+    try:
+        process.start(settings, "tests.e2e.load.server")
+        deploy.deploy(settings)
+        yield Aws(settings)
+    finally:
+        process.stop(settings)

@@ -38,5 +38,5 @@ SMALL = Size(
     rows_of_the_large_file=120_000,
     killed=1,
     segments=6,
-    rows_in_a_storm=100_000,
+    rows_in_a_storm=62_000,
 )

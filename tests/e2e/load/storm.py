@@ -4,8 +4,7 @@ While there is a storm, nearly half of the BatchWriteItem requests of functions 
 of their items is not processed, they are refused with a 500, they take effect and their response
 breaks off, or they are slow.
 
-    python -m tests.e2e.load.storm PORT WAIT_SCALE      # the local AWS
-    with storm(settings) as faults:                     # in a test
+    with storm(settings) as met:    # in a test; `server.py` is the local AWS
 """
 
 import asyncio
@@ -22,8 +21,7 @@ from typing import Any
 
 from ministack.services import dynamodb
 
-from local.server import __main__ as server
-from local.server.authentication import Authentication, Request
+from local.server.authentication import Request
 from local.server.guard import App, Receive, Scope, Send
 from local.settings import Settings
 from tests.e2e.soak.faults import break_off, is_of_a_function
@@ -32,14 +30,14 @@ LOG = "STORM_LOG"
 OPERATION = "DynamoDB_20120810.BatchWriteItem"
 
 
-_halved = ContextVar("halved", default=False)
+_cut = ContextVar("cut", default=False)
 _upstream = dynamodb._batch_write_item
 
 
 class Kind(StrEnum):
     """What happens to a request."""
 
-    UNPROCESSED = "unprocessed"  # half of its items
+    UNPROCESSED = "unprocessed"  # a third of its items
     FAILED = "failed"
     RESPONSE_LOST = "response lost"
     SLOW = "slow"
@@ -65,7 +63,7 @@ class Storm:
                 kind = self._next_kind()
         match kind:
             case Kind.UNPROCESSED:
-                _halved.set(True)  # in this request's context
+                _cut.set(True)  # in this request's context
                 await self.app(scope, receive, send)
             case Kind.FAILED:
                 await _respond(send, 500, {"__type": "InternalServerError", "message": "a test"})
@@ -102,12 +100,14 @@ def _log(settings: Settings) -> Path:
 
 
 def batch_write_item(data: dict[str, Any]) -> Any:
-    """ministack's function for the operation; of a halved request, it gets every other item."""
-    if not _halved.get():
+    """ministack's function for the operation; of a cut request, it gets two of three items."""
+    if not _cut.get():
         return _upstream(data)
     ((table, writes),) = data["RequestItems"].items()
-    status, headers, body = _upstream(data | {"RequestItems": {table: writes[::2]}})
-    if status == 200 and (left := writes[1::2]):
+    left = writes[2::3]
+    processed = [write for write in writes if write not in left]
+    status, headers, body = _upstream(data | {"RequestItems": {table: processed}})
+    if status == 200 and left:
         body = json.dumps(json.loads(body) | {"UnprocessedItems": {table: left}})
     return status, headers, body
 
@@ -122,17 +122,6 @@ async def _respond(send: Send, status: int, content: dict[str, Any]) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def _with_storms(app: App) -> Any:
-    """Only verified requests meet a storm."""
-    return Authentication(Storm(app, Path(os.environ[LOG])))
-
-
 def prepare(settings: Settings) -> None:
-    """Let `local.process` start this server."""
+    """Tell the server, before it starts, where the log of a storm is."""
     os.environ[LOG] = str(_log(settings))
-
-
-if __name__ == "__main__":
-    server.Authentication = _with_storms  # type: ignore[assignment, misc]
-    dynamodb._batch_write_item = batch_write_item
-    server.main()

@@ -388,7 +388,7 @@ def test_a_large_file_is_processed_in_segments(sensor: Sensor, name: str) -> Non
 
 def test_states_stay_small_and_children_are_not_recorded(sensor: Sensor, name: str) -> None:
     key = f"{name}/large.csv"
-    sensor.upload(key, large_file(name, sensor.large)[0])
+    sensor.upload(key, large_file(name, sensor.large + 5_000_000)[0])
     (execution,) = sensor.wait_for(key)
     arn = execution["executionArn"]
     states = sensor.aws.client("stepfunctions")

@@ -384,13 +384,10 @@ def test_bytes_that_came_unasked_are_no_response() -> None:
     table = Table()
 
     http = HttpTable(table.write, keeps_requests=True)
-    servers: list[Any] = []
-    serve = http._serve
-    http._serve = lambda connection: (servers.append(connection), serve(connection))  # type: ignore[method-assign,assign,func-returns-value]
     with writer(http, connections=1, window=25) as one:
         one.put(map(row, range(25)))
         one._settle_all()
-        servers[0].sendall(response(200, {"UnprocessedItems": {}}))
+        http.servers[0].sendall(response(200, {"UnprocessedItems": {}}))
         one.put(map(row, range(25, 50)))
 
     # Then the connection is not used again
