@@ -30,6 +30,9 @@ WAYS = {
 }
 IMAGES = {1: 50, 5: 250, 50: 1000}  # by concurrency
 BASELINE = "threads"
+PUTS = {"put_object": "put_object", "image_store": "downloadBatch's PUT"}
+PUT_IMAGES = 3_000
+PUT_CONNECTIONS = 50
 IN_BATCHES = 200  # images that are downloaded in batches of each size
 MEMORY_GB = 1  # of downloadBatch
 
@@ -53,6 +56,10 @@ def run(console: Console, *, quick: bool) -> dict[str, Any]:
         batches = _batch_sizes(
             lambda way, concurrency, images: _measured(way, concurrency, servers, own_cpu, images)
         )
+        status.update("The PUT alone …")
+        puts = _puts(
+            lambda way: _measured(way, PUT_CONNECTIONS, servers, own_cpu, PUT_IMAGES), rounds
+        )
     rows = [_row(way, concurrency, measurements[way, concurrency]) for way, concurrency in cases]
     for row in rows:
         base = next(
@@ -63,13 +70,15 @@ def run(console: Console, *, quick: bool) -> dict[str, Any]:
         row["ratio"] = row["images_per_second"] / base["images_per_second"]
         row["cpu_ratio"] = row["images_per_cpu_second"] / base["images_per_cpu_second"]
     console.print(_table(rows))
-    console.print(_batches_table(batches))
+    console.print(_plain_table("downloadBatch by the size of batches", batches))
+    console.print(_plain_table(f"PUT alone, {PUT_CONNECTIONS} at once", puts))
     return {
         "latency_seconds": LATENCY,
         "rounds": rounds,
         "baseline": BASELINE,
         "rows": rows,
         "batches": batches,
+        "puts": puts,
     }
 
 
@@ -90,9 +99,33 @@ def _batch_sizes(measured: Callable[[str, int, int], dict[str, float]]) -> list[
     return rows
 
 
-def _batches_table(rows: list[dict[str, Any]]) -> Table:
+def _puts(measured: Callable[[str], dict[str, float]], rounds: int) -> list[dict[str, Any]]:
+    """S3's half of the work alone. The ways are interleaved."""
+    measurements: dict[str, list[dict[str, float]]] = {way: [] for way in PUTS}
+    for _ in range(rounds):
+        for way in PUTS:
+            measurements[way].append(measured(way))
+    rates = {
+        way: statistics.median(PUT_IMAGES / one["seconds"] for one in found)
+        for way, found in measurements.items()
+    }
+    return [
+        {
+            "way": PUTS[way],
+            "images_per_second": round(rates[way], 1),
+            "of_ceiling": round(rates[way] / (PUT_CONNECTIONS / LATENCY), 3),
+            "× put_object": round(rates[way] / rates["put_object"], 2),
+            "images_per_cpu_second": round(
+                statistics.median(PUT_IMAGES / one["cpu"] for one in found), 1
+            ),
+        }
+        for way, found in measurements.items()
+    ]
+
+
+def _plain_table(title: str, rows: list[dict[str, Any]]) -> Table:
     headings = [name.replace("_", " ") for name in rows[0]]
-    table = Table(*headings, title="downloadBatch by the size of batches", box=box.SIMPLE)
+    table = Table(*headings, title=title, box=box.SIMPLE)
     for row in rows:
         table.add_row(*map(str, row.values()))
     return table

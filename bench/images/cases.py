@@ -16,6 +16,7 @@ from typing import Any
 
 BATCH_SIZES = (5, 10, 25, 50)
 REMAINING_MS = 900_000  # of the Lambda's time
+IMAGE = bytes(range(256)) * 40  # about as large as those of the web server
 
 
 def one_by_one(concurrency: int, urls: list[str], s3: str) -> Callable[[], None]:
@@ -133,6 +134,37 @@ def download_batch(
     return lambda: run("measured", urls)
 
 
+def put_object(concurrency: int, urls: list[str], s3: str) -> Callable[[], None]:
+    """The second half alone: boto3."""
+    import boto3
+    from botocore.config import Config
+
+    client = boto3.client("s3", config=Config(max_pool_connections=concurrency))
+    return _puts(
+        concurrency, urls, lambda key: client.put_object(Bucket="images", Key=key, Body=IMAGE)
+    )
+
+
+def image_store(concurrency: int, urls: list[str], s3: str) -> Callable[[], None]:
+    """The second half alone: what downloadBatch does."""
+    from handlers.images.image_store import ImageStore
+
+    store = ImageStore("images", "bench")
+    return _puts(
+        concurrency,
+        urls,
+        lambda key: store.put(
+            key, IMAGE, size=len(IMAGE), content_type="image/png", content_encoding=None
+        ),
+    )
+
+
+def _puts(concurrency: int, urls: list[str], put: Callable[[str], Any]) -> Callable[[], None]:
+    pool = ThreadPoolExecutor(concurrency)
+    list(pool.map(put, map(_key, urls[: 2 * concurrency])))  # the connections are open
+    return lambda: list(pool.map(put, map(_key, urls))).clear()
+
+
 class _Context:
     """A Lambda context."""
 
@@ -148,7 +180,8 @@ def _key(url: str) -> str:
 
 
 WAYS: dict[str, Any] = {
-    way.__name__: way for way in (one_by_one, threads, session, aiohttp, download_batch)
+    way.__name__: way
+    for way in (one_by_one, threads, session, aiohttp, download_batch, put_object, image_store)
 } | {f"batches_of_{size}": partial(download_batch, batch_size=size) for size in BATCH_SIZES}
 
 
