@@ -1,7 +1,7 @@
 """AWS's prices in us-east-1, in USD, without the free tiers. Check them before you rely on them.
 
-The source of each is AWS's page. In November 2026 they were compared with copies of these pages and
-with what others write, not with the pages themselves.
+The source of each is AWS's page. In November 2026 all but that of an import were compared with
+copies of these pages and with what others write, not with the pages themselves.
 """
 
 AS_OF = "December 2025"
