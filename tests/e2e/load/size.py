@@ -27,7 +27,7 @@ FULL = Size(
     rows_of_the_large_file=1_000_000,
     killed=2,
     segments=50,
-    rows_in_a_storm=300_000,
+    rows_in_a_storm=120_000,
 )
 SMALL = Size(
     files=100,

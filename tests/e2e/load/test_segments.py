@@ -6,6 +6,7 @@
 import json
 import re
 import uuid
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -14,6 +15,7 @@ from local import process
 from local.aws import Aws, until
 from local.demo import large_file, sensor
 from local.demo.large_file import LargeUpload
+from local.errors import LocalError
 from tests.e2e.load.size import Size
 
 pytestmark = pytest.mark.timeout(1800)
@@ -28,10 +30,10 @@ def test_a_large_file_is_stored_although_processes_are_killed(aws: Aws, size: Si
     aws.client("s3").put_object(Bucket=bucket, Key=upload.key, Body=upload.body)
 
     # When it is processed, and processes are killed while they store segments
-    killed: set[int] = set()
     until("segments that are stored", lambda: stored(aws, upload) or None, SECONDS)
-    while len(killed) < size.killed:
-        killed.add(until("a process to kill", lambda: kill_one(aws, "processSegment", killed)))
+    map_run = large_file.children(aws, upload.execution["executionArn"])[-1]["mapRunArn"]
+    for number in range(size.killed):
+        until("a call that ended with its process", lambda: killed(aws, map_run) > number)  # noqa: B023
     until("the end", lambda: upload.ended or refresh(aws, upload), SECONDS)
 
     # Then the table equals the dict, and the counts are exact
@@ -58,19 +60,30 @@ def stored(aws: Aws, upload: LargeUpload) -> int:
     return int(runs[2]["executionCounts"]["succeeded"]) if len(runs) == 3 else 0
 
 
-def kill_one(aws: Aws, function: str, killed: set[int]) -> int | None:
-    """Kill a busy process of a function; its id."""
+def killed(aws: Aws, map_run: str) -> int:
+    """Kill a busy process that stores a segment; how many calls have ended with their process.
+
+    A process may be between two calls when it is killed. Then no call has ended.
+    """
+    before = retries(aws, map_run)
+    kill_one(aws, "processSegment")
+    with suppress(LocalError):
+        until("a call that ended", lambda: retries(aws, map_run) > before, 2)
+    return retries(aws, map_run)
+
+
+def kill_one(aws: Aws, function: str) -> None:
+    """Kill a busy process of a function, if there is one."""
     server = process._server(aws.settings)
     assert server
     for worker in server.children():
         try:
             own = re.search(rf"/ministack-lambda-\S+-{function}-", " ".join(worker.cmdline()))
-            if own and worker.pid not in killed and worker.cpu_percent(0.2) > 1:
+            if own and worker.cpu_percent(0.2) > 1:
                 worker.kill()
-                return int(worker.pid)
+                return
         except psutil.Error:  # it has ended in the meantime
             continue
-    return None
 
 
 def retries(aws: Aws, map_run: str) -> int:

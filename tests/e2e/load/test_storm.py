@@ -13,13 +13,14 @@ from tests.e2e.load.storm import SHARES, storm
 
 pytestmark = pytest.mark.timeout(1500)
 SECONDS = 1200  # on a busy machine
+SMALL_ROWS = 12_000  # one function stores them
 
 
 def test_a_storm_loses_and_doubles_nothing(aws: Aws, size: Size) -> None:
     # Given a file that one function stores, and one that several store in segments
     folder = uuid.uuid4().hex[:12]
     uploads = [
-        large_file.large_file(f"{folder}-a/small.csv", size.rows_in_a_storm // 5),
+        large_file.large_file(f"{folder}-a/small.csv", SMALL_ROWS),
         large_file.large_file(f"{folder}-b/large.csv", size.rows_in_a_storm),
     ]
     bucket = aws.outputs["SensorSourceBucket"]
