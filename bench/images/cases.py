@@ -161,8 +161,12 @@ def image_store(concurrency: int, urls: list[str], s3: str) -> Callable[[], None
 
 def _puts(concurrency: int, urls: list[str], put: Callable[[str], Any]) -> Callable[[], None]:
     pool = ThreadPoolExecutor(concurrency)
-    list(pool.map(put, map(_key, urls[: 2 * concurrency])))  # the connections are open
-    return lambda: list(pool.map(put, map(_key, urls))).clear()
+
+    def run(urls: list[str] = urls) -> None:
+        list(pool.map(put, map(_key, urls)))
+
+    run(urls[: 2 * concurrency])  # now the connections are open
+    return run
 
 
 class _Context:
