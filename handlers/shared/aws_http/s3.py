@@ -23,6 +23,8 @@ _BACKOFF = full_jitter(0.1, maximum=2)
 _COPY_SECONDS = 60.0  # S3 responds when a part of up to 5 GiB is copied
 _CHUNK = 256 * 1024  # bytes
 _ELEMENT = re.compile(rb"<(\w+)>([^<]*)</\1>")
+_REFERENCE = re.compile(r"&(?:#x([0-9a-fA-F]+)|#([0-9]+)|(lt|gt|amp|quot|apos));")
+_ENTITIES = {"lt": "<", "gt": ">", "amp": "&", "quot": '"', "apos": "'"}
 
 Content = IO[bytes] | bytes | bytearray
 
@@ -221,7 +223,14 @@ def _element(xml: bytes, name: str) -> str:
     """The text of the first element with a name; empty if there is none."""
     found = (one for one in _ELEMENT.finditer(xml) if one[1] == name.encode())
     text = next((one[2].decode(errors="replace") for one in found), "")
-    return text.replace("&quot;", '"').replace("&#34;", '"').replace("&amp;", "&")
+    return _REFERENCE.sub(_character, text)
+
+
+def _character(reference: re.Match[str]) -> str:
+    hexadecimal, decimal, name = reference.groups()
+    if name:
+        return _ENTITIES[name]
+    return chr(int(hexadecimal, 16) if hexadecimal else int(decimal))
 
 
 def _has(name: str) -> Callable[[Response], None]:

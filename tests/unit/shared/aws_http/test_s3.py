@@ -225,6 +225,15 @@ def test_a_refused_request_is_not_repeated(server: Server, status: int, code: st
     assert len(server.heads) == 1
 
 
+def test_text_in_xml_is_decoded_once(server: Server) -> None:
+    text = b"&lt;a&gt; &quot;b&quot; &apos;c&apos; &#38;#34; &#x27;&#xFC;&#39; &amp;lt; &other;"
+    server.responses = [http(200, b"<R><UploadId>" + text + b"</UploadId></R>")]
+
+    upload = Bucket("bucket").create_upload(KEY, "text/csv")
+
+    assert upload == "<a> \"b\" 'c' &#34; 'ü' &lt; &other;"
+
+
 def test_a_broken_connection_is_not_the_first_of_many(server: Server) -> None:
     """After a pause of the function, all of its idle connections may be broken."""
     bucket = Bucket("bucket")
