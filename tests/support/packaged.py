@@ -43,6 +43,10 @@ class Package:
         """The zip of each function, by the function's key."""
         return {path.stem: path for path in sorted(self.directory.glob("*.zip"))}
 
+    def names(self) -> dict[str, list[str]]:
+        """The names of the files in each function's zip."""
+        return {key: _names(path) for key, path in self.archives.items()}
+
     def contents(self) -> dict[str, dict[str, bytes]]:
         """The files of each function's zip, by their names in it."""
         return {key: _content(path) for key, path in self.archives.items()}
@@ -88,6 +92,11 @@ class Package:
         """The logical id of the role of a function or a machine."""
         reference = properties.get("Role") or properties["RoleArn"]
         return str(reference["Fn::GetAtt"][0])
+
+
+def _names(path: Path) -> list[str]:
+    with zipfile.ZipFile(path) as archive:
+        return archive.namelist()
 
 
 def _content(path: Path) -> dict[str, bytes]:

@@ -143,7 +143,7 @@ def test_a_functions_failure_destination_is_one_its_role_may_send_to(dev: Packag
     ],
 )
 def test_package_has_no_foreign_files(dev: Package, pattern: str) -> None:
-    for key, files in dev.contents().items():
+    for key, files in dev.names().items():
         assert [name for name in files if re.search(pattern, name)] == [], key
 
 
@@ -167,7 +167,7 @@ def test_byte_code_in_a_package_is_valid_whatever_the_time_of_its_source(dev: Pa
 
 
 def test_every_module_in_a_package_has_byte_code(dev: Package) -> None:
-    for key, files in dev.contents().items():
+    for key, files in dev.names().items():
         modules = {name for name in files if name.endswith(".py")}
         compiled = {source_from_cache(name) for name in files if name.endswith(".pyc")}
         assert modules == compiled, key
