@@ -60,6 +60,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_owner] = True
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return checks.has_no_check(collection_path, config) or None  # None: pytest decides
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     checks.select(config, items)
 

@@ -105,7 +105,7 @@ NOT_RUN: dict[str, tuple[str, str]] = {
     ),
 }
 # What has no effect on what comes after it, once it has succeeded.
-ONCE = (r"make up", r"make setup(-tests)?", r"make help")
+ONCE = (r"make up", r"make setup(-tests)?", r"make help", r"npx serverless info .*")
 # What would take the local AWS away from the commands after it: run when all others have been.
 LAST = (r"npx serverless remove .*", r"make down")
 
@@ -173,7 +173,7 @@ class Service:
         self.aws = aws
         self.user = user
         self.folder = folder
-        self.has_run: set[str] = set()  # commands that are one of ONCE
+        self.has_run: set[str] = set()  # of ONCE, and in the place of NOT_RUN
         # What a reader's shell begins with, for every section.
         self.exports = subprocess.run(
             ["make", "-s", "env"],
@@ -395,16 +395,19 @@ def test_the_commands_of_a_section_run(shell: Shell, document: str, section: str
     for command in COMMANDS:
         if (command.document, command.section) != (document, section) or is_one_of(LAST, command):
             continue
-        if is_one_of(ONCE, command):
-            if command.line not in shell.service.has_run:
-                shell.type(command)
-                shell.service.has_run.add(command.line)
-        elif pattern := is_one_of(NOT_RUN, command):
-            instead = NOT_RUN[pattern][1] or re.sub(r"^make ", "make --dry-run ", command.line)
-            code, printed = shell.run(only_collected(instead))
-            assert code == 0, f"{instead} (for {command}) ended with {code}:\n{printed}"
+        line = command.line.strip()
+        if pattern := is_one_of(NOT_RUN, command):
+            line = NOT_RUN[pattern][1] or re.sub(r"^make ", "make --dry-run ", line)
+        once = pattern or is_one_of(ONCE, command)
+        if once and line in shell.service.has_run:
+            continue
+        if pattern:
+            code, printed = shell.run(only_collected(line))
+            assert code == 0, f"{line} (for {command}) ended with {code}:\n{printed}"
         else:
             shell.type(command)
+        if once:
+            shell.service.has_run.add(line)
 
 
 def test_a_command_that_needs_values_or_fails_is_noticed(shell: Shell) -> None:

@@ -43,6 +43,19 @@ def test_prod_is_refused_before_anything_is_asked_of_aws() -> None:
         verify.run(Account("stepworks-prod", no_client), options("prod"), console())
 
 
+# -- Processes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stage", "names", "expected"),
+    [("local", [], 2), ("local", ["a", "b"], 2), ("local", ["a"], 0), ("dev", ["a"], 6)],
+)
+def test_a_single_local_check_needs_no_more_processes(
+    stage: str, names: list[str], expected: int
+) -> None:
+    assert verify.processes(stage, names) == expected
+
+
 # -- Outcomes -------------------------------------------------------------------------------------
 
 
