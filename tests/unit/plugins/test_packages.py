@@ -101,6 +101,23 @@ def test_a_changed_module_is_read_again(found: Callable[[str], set[str]], tmp_pa
     assert found(source) == OWN | {"handlers/one/logic.py"}
 
 
+def test_a_changed_module_is_packaged_again(
+    found: Callable[[str], set[str]], tmp_path: Path
+) -> None:
+    def built(source: str) -> tuple[bytes, bytes]:
+        found(source)
+        packages.build({"function": "handlers/one/handler.handler"}, tmp_path)
+        with zipfile.ZipFile(tmp_path / "function.zip") as package:
+            (compiled,) = (name for name in package.namelist() if "handler.cpython" in name)
+            return package.read("handlers/one/handler.py"), package.read(compiled)
+
+    old, new = built("NAME = 'old'\n"), built("NAME = 'new'\n")
+
+    assert (old[0], new[0]) == (b"NAME = 'old'\n", b"NAME = 'new'\n")
+    assert b"old" in old[1]
+    assert b"new" in new[1]
+
+
 def test_the_zip_is_the_one_that_zipfile_writes(
     found: Callable[[str], set[str]], tmp_path: Path
 ) -> None:
