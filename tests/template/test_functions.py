@@ -17,18 +17,8 @@ MAGIC_NUMBERS = {"python3.11": 3495, "python3.12": 3531, "python3.13": 3571, "py
 ASYNC_PRINCIPALS = {"s3.amazonaws.com", "sns.amazonaws.com", "events.amazonaws.com"}
 
 
-def byte_code(package: Package) -> list[bytes]:
-    """All byte code of all functions."""
-    return [
-        content
-        for files in package.contents().values()
-        for name, content in files.items()
-        if name.endswith(".pyc")
-    ]
-
-
 def magic_numbers(package: Package) -> set[int]:
-    return {int.from_bytes(compiled[:2], "little") for compiled in byte_code(package)}
+    return {int.from_bytes(compiled[:2], "little") for compiled in package.byte_code()}
 
 
 def test_every_function_has_a_role_of_its_own(dev: Package) -> None:
@@ -160,7 +150,7 @@ def test_every_function_has_a_package_of_its_own(dev: Package) -> None:
 def test_byte_code_in_a_package_is_valid_whatever_the_time_of_its_source(dev: Package) -> None:
     """A zip has no true times: by time, all is compiled anew at every cold start (PEP 552)."""
     unchecked_hash = 0b01
-    compiled = byte_code(dev)
+    compiled = dev.byte_code()
 
     assert compiled
     assert {int.from_bytes(content[4:8], "little") for content in compiled} == {unchecked_hash}
