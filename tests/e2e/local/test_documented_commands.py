@@ -104,8 +104,12 @@ NOT_RUN: dict[str, tuple[str, str]] = {
         "test -s .pre-commit-config.yaml",
     ),
 }
-# What has no effect on what comes after it, once it has succeeded.
-ONCE = (r"make up", r"make setup(-tests)?", r"make help", r"npx serverless info .*")
+# What has no effect on what comes after it, once it has succeeded. Every shell has the exports.
+ONCE = (
+    r"make (up|setup|setup-tests|env|help)",
+    r'eval "\$\(make -s env\)"',
+    r"npx serverless info .*",
+)
 # What would take the local AWS away from the commands after it: run when all others have been.
 LAST = (r"npx serverless remove .*", r"make down")
 
