@@ -14,11 +14,12 @@ import hashlib
 import json
 import py_compile
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
-import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib.util import cache_from_source
@@ -42,9 +43,11 @@ LEFT_OUT = frozenset({"aws_lambda_powertools.event_handler"})
 # Python uses the byte code without a look at its source. A zip does not keep the time of the
 # source, so byte code that is checked by time would never be valid (PEP 552).
 UNCHECKED = py_compile.PycInvalidationMode.UNCHECKED_HASH
-DATE = (1980, 1, 1, 0, 0, 0)  # of every file: the earliest that a zip can hold
+DATE = 1 << 5 | 1  # of every file: 1 January 1980, the earliest that a zip can hold
 MODE = 0o100644
 UNIX = 3  # the system whose modes the zip has
+VERSION = 20  # of the zip format: 2.0
+DEFLATED = 8  # how files are compressed
 LEVEL = 1  # of compression: the highest takes three times as long and saves a tenth
 
 
@@ -54,15 +57,41 @@ def build(handlers: Mapping[str, str], target: Path, *, byte_code: bool = True) 
     Without `byte_code`, for a runtime of another Python version, every cold start compiles.
     """
     target.mkdir(parents=True, exist_ok=True)
-    _imports.cache_clear()  # the sources may have changed
+    for remembered in (_imports, _module, _byte_code, _compressed):
+        remembered.cache_clear()  # the sources may have changed
     for function, handler in handlers.items():
-        with zipfile.ZipFile(target / f"{function}.zip", "w") as package:
-            for name, path in files(handler, byte_code=byte_code).items():
-                entry = zipfile.ZipInfo(name, DATE)
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                entry.create_system = UNIX
-                entry.external_attr = MODE << 16
-                package.writestr(entry, path.read_bytes(), compresslevel=LEVEL)
+        members = files(handler, byte_code=byte_code)
+        (target / f"{function}.zip").write_bytes(_zip(members))
+
+
+def _zip(members: Mapping[str, Path]) -> bytes:
+    """A zip of files. The module `zipfile` would compress a file for each package again.
+
+    https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, sections 4.3.6 to 4.3.16
+    """
+    contents, directory, offset = [], [], 0
+    for name, path in members.items():
+        checksum, size, data = _compressed(path)
+        sizes = checksum, len(data), size, len(name), 0
+        described = struct.pack("<5H3L2H", VERSION, 0, DEFLATED, 0, DATE, *sizes)
+        content = b"PK\3\4" + described + name.encode("ascii") + data
+        attributes = struct.pack("<3H2L", 0, 0, 0, MODE << 16, offset)
+        made_by = struct.pack("<H", UNIX << 8 | VERSION)
+        directory.append(b"PK\1\2" + made_by + described + attributes + name.encode("ascii"))
+        contents.append(content)
+        offset += len(content)
+    listed = b"".join(directory)
+    counts = 0, 0, len(members), len(members)
+    end = b"PK\5\6" + struct.pack("<4H2LH", *counts, len(listed), offset, 0)
+    return b"".join([*contents, listed, end])
+
+
+@cache
+def _compressed(path: Path) -> tuple[int, int, bytes]:
+    """Checksum, size and compressed content of a file, which many packages may have."""
+    content = path.read_bytes()
+    compressor = zlib.compressobj(LEVEL, wbits=-zlib.MAX_WBITS)
+    return zlib.crc32(content), len(content), compressor.compress(content) + compressor.flush()
 
 
 def files(handler: str, *, byte_code: bool = True) -> dict[str, Path]:
@@ -123,26 +152,40 @@ def _reached(handler: str) -> list[Path]:
 def _imports(module: Path) -> tuple[Path, ...]:
     """The modules of ours and of the requirements that a module imports."""
     root = ROOT if module.is_relative_to(ROOT / HANDLERS) else requirements()
-    package = module.parent.relative_to(root).parts
-    names: set[str] = {".".join(package)}
-    for node in _executed(ast.parse(module.read_bytes()).body):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            base = list(package[: len(package) - node.level + 1]) if node.level else []
-            start = ".".join([*base, *([node.module] if node.module else [])])
-            names |= {start, *(f"{start}.{alias.name}" for alias in node.names)}
+    package = ".".join(module.parent.relative_to(root).parts)
     found = {
         path
-        for pattern in IMPORTED_BY_NAME.get(".".join(package), ())
+        for pattern in IMPORTED_BY_NAME.get(package, ())
         for path in requirements().glob(pattern)
     }
-    for name in names:
+    for name in {package, *_names(module, package)}:
         parts = name.split(".")
         with_parents = [".".join(parts[: end + 1]) for end in range(len(parts))]
         if LEFT_OUT.isdisjoint(with_parents):
             found |= {path for name in with_parents for path in _module(name)}
     return tuple(found)
+
+
+def _names(module: Path, package: str) -> list[str]:
+    """The names that a module of a package imports. Read once, because it takes long."""
+    source = module.read_bytes()
+    digest = _digest(_this_file(), package.encode(), source)
+    kept = _made_once(
+        _cache() / "imports" / digest,
+        lambda file: file.write_text("\n".join(_imported(source, package))),
+    )
+    return kept.read_text().splitlines()
+
+
+def _imported(source: bytes, package: str) -> Iterator[str]:
+    parts = package.split(".")
+    for node in _executed(ast.parse(source).body):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = parts[: len(parts) - node.level + 1] if node.level else []
+            start = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (start, *(f"{start}.{alias.name}" for alias in node.names))
 
 
 def _executed(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
@@ -166,6 +209,7 @@ def _is_false(test: ast.expr) -> bool:
     return False
 
 
+@cache
 def _module(name: str) -> tuple[Path, ...]:
     """The file of a module; none if it is neither ours nor one of the requirements."""
     root = ROOT if name.partition(".")[0] == HANDLERS else requirements()
@@ -181,18 +225,37 @@ def _data(folder: Path) -> Iterator[Path]:
             yield path
 
 
+@cache
 def _byte_code(module: Path, name: str) -> Path:
     """The byte code of a module. Compiled once, because its bytes can differ each time."""
     if not module.is_relative_to(ROOT / HANDLERS):
         return Path(cache_from_source(str(module)))
-    digest = hashlib.sha256(name.encode() + b"\0" + module.read_bytes()).hexdigest()
-    compiled = _cache() / "handlers" / f"{digest}.pyc"
-    if not compiled.exists():
-        with _completed(compiled) as part:
-            made = part / "made"
-            py_compile.compile(str(module), str(made), name, True, invalidation_mode=UNCHECKED)
-            made.replace(compiled)
-    return compiled
+    digest = _digest(name.encode(), module.read_bytes())
+    return _made_once(
+        _cache() / "handlers" / f"{digest}.pyc",
+        lambda file: py_compile.compile(
+            str(module), str(file), name, doraise=True, invalidation_mode=UNCHECKED
+        ),
+    )
+
+
+def _digest(*parts: bytes) -> str:
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+@cache
+def _this_file() -> bytes:
+    """The rules by which imports are found."""
+    return Path(__file__).read_bytes()
+
+
+def _made_once(file: Path, make: Callable[[Path], object]) -> Path:
+    """A file, made by the first process that needs it."""
+    if not file.exists():
+        with _completed(file) as part:
+            make(part / "made")
+            (part / "made").replace(file)
+    return file
 
 
 def _cache() -> Path:

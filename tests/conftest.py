@@ -8,7 +8,7 @@ import shutil
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from xdist.scheduler import LoadScopeScheduling
 
-from local import deploy, process
+from local import deploy, locks, process
 from local.aws import Aws, Deployment
 from local.errors import LocalError
 from local.settings import ROOT, Settings
@@ -58,6 +58,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if RUN_DIRECTORY not in os.environ:  # workers inherit it
         os.environ[RUN_DIRECTORY] = tempfile.mkdtemp(prefix="stepworks-tests-")
         config.stash[_owner] = True
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    return checks.has_no_check(collection_path, config) or None  # None: pytest decides
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -150,9 +154,13 @@ def aws(request: pytest.FixtureRequest) -> Deployment:
 
 
 @pytest.fixture
-def alone_with_dead_letters() -> Iterator[None]:
-    """No other test looks at the messages workflow's dead letters: that hides them for a while."""
-    with _locked(Path(os.environ[RUN_DIRECTORY]) / "dead-letters-lock"):
+def alone_with_dead_letters(aws: Deployment) -> Iterator[None]:
+    """No other test looks at the messages workflow's dead letters: that hides them for a while.
+
+    Not even one of another process: `make verify` may check the same local AWS.
+    """
+    is_local = isinstance(aws, Aws)
+    with locks.one_at_a_time(f"dead-letters-{aws.settings.port}") if is_local else nullcontext():
         yield
 
 

@@ -31,7 +31,6 @@ SUMMARY = "check a deployed stage from outside, and remove what the checks made"
 ROOT = Path(__file__).resolve().parents[2]
 MINUTES = 14  # then the checks are stopped, so that all of it takes less than fifteen
 LOCAL = "local"
-PROCESSES = {True: 2, False: 6}  # local or not: on AWS, checks mostly wait
 GRACE_SECONDS = 30  # for pytest to end when it is interrupted
 
 
@@ -141,11 +140,18 @@ def command_line(options: argparse.Namespace) -> str:
 def pytest_command(stage: str, session: Session, folder: Path, names: list[str]) -> list[str]:
     return [
         *(sys.executable, "-m", "pytest", "tests/e2e", "-q", "-p", "no:cacheprovider"),
-        *("-n", str(PROCESSES[stage == LOCAL]), "--timeout", str(MINUTES * 60)),
+        *("-n", str(processes(stage, names)), "--timeout", str(MINUTES * 60)),
         *("--stage", stage, "--prefix", session.prefix),
         *("--ledger", str(folder / "ledger"), "--outcomes", str(folder / "outcomes")),
         *(word for name in names for word in ("--check", name)),
     ]
+
+
+def processes(stage: str, names: list[str]) -> int:
+    """How many processes run the checks; 0: only pytest's own."""
+    if stage != LOCAL:
+        return 6  # checks mostly wait
+    return 0 if len(names) == 1 else 2
 
 
 def collected(command: list[str], folder: Path) -> list[str]:

@@ -117,6 +117,16 @@ def _described(value: Any) -> str:
 # -- Which tests run, and what they report ---------------------------------------------------------
 
 
+def has_no_check(path: Path, config: pytest.Config) -> bool:
+    """With --stage, whether none of a module's tests will run: then it need not be imported."""
+    if config.getoption("stage") is None or path.suffix != ".py":
+        return False
+    source, wanted = path.read_text(), config.getoption("check")
+    if wanted:
+        return not any(f'"{name}"' in source for name in wanted)
+    return "pytest.mark.check(" not in source
+
+
 def select(config: pytest.Config, items: list[pytest.Item]) -> None:
     """With --stage, keep only the checks. Tell every report which checks its test is."""
     for item in items:

@@ -43,9 +43,13 @@ class Package:
         """The zip of each function, by the function's key."""
         return {path.stem: path for path in sorted(self.directory.glob("*.zip"))}
 
-    def contents(self) -> dict[str, dict[str, bytes]]:
-        """The files of each function's zip, by their names in it."""
-        return {key: _content(path) for key, path in self.archives.items()}
+    def names(self) -> dict[str, list[str]]:
+        """The names of the files in each function's zip."""
+        return {key: _names(path) for key, path in self.archives.items()}
+
+    def byte_code(self) -> list[bytes]:
+        """How each file with byte code begins, in all zips: 16 bytes (PEP 552)."""
+        return [header for path in self.archives.values() for header in _byte_code(path)]
 
     def resources(self, kind: str) -> dict[str, dict[str, Any]]:
         """Properties by logical id of every resource of a type such as `AWS::S3::Bucket`."""
@@ -90,9 +94,17 @@ class Package:
         return str(reference["Fn::GetAtt"][0])
 
 
-def _content(path: Path) -> dict[str, bytes]:
+def _names(path: Path) -> list[str]:
     with zipfile.ZipFile(path) as archive:
-        return {name: archive.read(name) for name in archive.namelist()}
+        return archive.namelist()
+
+
+def _byte_code(path: Path) -> Iterator[bytes]:
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.endswith(".pyc"):
+                with archive.open(name) as compiled:
+                    yield compiled.read(16)
 
 
 # A package with other values of parameters. The rules are about packages without them.

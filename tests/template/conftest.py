@@ -28,6 +28,7 @@ def changed(package: Callable[..., Package]) -> ChangedPackage:
         cookiesTaskTimeoutSeconds="1200",
         cookiesToleratedFailureShare="0.1",
         cookiesBusName="another",
+        cookiesReactsToStart="true",
     )
     return ChangedPackage(made)
 

@@ -17,18 +17,8 @@ MAGIC_NUMBERS = {"python3.11": 3495, "python3.12": 3531, "python3.13": 3571, "py
 ASYNC_PRINCIPALS = {"s3.amazonaws.com", "sns.amazonaws.com", "events.amazonaws.com"}
 
 
-def byte_code(package: Package) -> list[bytes]:
-    """All byte code of all functions."""
-    return [
-        content
-        for files in package.contents().values()
-        for name, content in files.items()
-        if name.endswith(".pyc")
-    ]
-
-
 def magic_numbers(package: Package) -> set[int]:
-    return {int.from_bytes(compiled[:2], "little") for compiled in byte_code(package)}
+    return {int.from_bytes(compiled[:2], "little") for compiled in package.byte_code()}
 
 
 def test_every_function_has_a_role_of_its_own(dev: Package) -> None:
@@ -143,7 +133,7 @@ def test_a_functions_failure_destination_is_one_its_role_may_send_to(dev: Packag
     ],
 )
 def test_package_has_no_foreign_files(dev: Package, pattern: str) -> None:
-    for key, files in dev.contents().items():
+    for key, files in dev.names().items():
         assert [name for name in files if re.search(pattern, name)] == [], key
 
 
@@ -160,14 +150,14 @@ def test_every_function_has_a_package_of_its_own(dev: Package) -> None:
 def test_byte_code_in_a_package_is_valid_whatever_the_time_of_its_source(dev: Package) -> None:
     """A zip has no true times: by time, all is compiled anew at every cold start (PEP 552)."""
     unchecked_hash = 0b01
-    compiled = byte_code(dev)
+    compiled = dev.byte_code()
 
     assert compiled
     assert {int.from_bytes(content[4:8], "little") for content in compiled} == {unchecked_hash}
 
 
 def test_every_module_in_a_package_has_byte_code(dev: Package) -> None:
-    for key, files in dev.contents().items():
+    for key, files in dev.names().items():
         modules = {name for name in files if name.endswith(".py")}
         compiled = {source_from_cache(name) for name in files if name.endswith(".pyc")}
         assert modules == compiled, key

@@ -1,6 +1,7 @@
 """The package of each function: complete, and without anything that the function does not use.
 
-Each is unpacked and imported by a process that has nothing else but boto3, as on Lambda.
+Each is unpacked and imported by a process that has nothing else but boto3, as on Lambda. The
+processes are forked from one that has loaded the parts of the standard library that boto3 needs.
 """
 
 import json
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -21,13 +23,29 @@ NOT_ALL_AT_ONCE = {"faker", "idna", "urllib3"}
 ONLY_WHEN_USED = {"idna"}  # urllib3 imports it for a host name that is not ASCII
 ISOLATED = [sys.executable, "-I", "-S", "-B", "-c"]
 IMPORTED = """
-import json, sys
-package, runtime, module = sys.argv[1:]
-sys.path[:0] = [package]
+import json, os, sys
+folder, runtime, functions = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+
+def files():
+    return {name: getattr(module, "__file__", None) or "" for name, module in sys.modules.items()}
+
 sys.path.append(runtime)
-__import__(module)
-files = [getattr(module, "__file__", None) or "" for module in sys.modules.values()]
-print(json.dumps([file.removeprefix(package + "/") for file in files if file.startswith(package)]))
+import boto3
+for name, file in files().items():
+    if file.startswith(runtime):
+        del sys.modules[name]
+
+for function, module in functions.items():
+    child = os.fork()
+    if not child:
+        package = f"{folder}/{function}/"
+        sys.path[:0] = [package]
+        __import__(module)
+        found = [f.removeprefix(package) for f in files().values() if f.startswith(package)]
+        print(json.dumps([function, found]), flush=True)
+        os._exit(0)
+    if os.waitpid(child, 0)[1]:
+        sys.exit(f"{function}: {module} was not imported")
 """
 PEOPLE = """
 import json, sys
@@ -52,12 +70,13 @@ def unpacked(package: Package, function: str, folder: Path) -> Path:
     return folder / function
 
 
-def output(script: str, *arguments: object) -> object:
+def output(script: str, *arguments: object) -> list[Any]:
+    """What a program prints: a line of JSON each."""
     done = subprocess.run(
         [*ISOLATED, script, *map(str, arguments)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def roots(names: set[str]) -> set[str]:
@@ -67,13 +86,19 @@ def roots(names: set[str]) -> set[str]:
 def test_a_package_has_what_its_handler_imports_and_nothing_else(
     dev: Package, runtime: Path, tmp_path: Path
 ) -> None:
-    for properties in dev.resources("AWS::Lambda::Function").values():
-        function = properties["FunctionName"].rpartition("-")[2]
-        folder = unpacked(dev, function, tmp_path)
-        module = properties["Handler"].rpartition(".")[0].replace("/", ".")
+    modules = {
+        properties["FunctionName"].rpartition("-")[2]: (
+            properties["Handler"].rpartition(".")[0].replace("/", ".")
+        )
+        for properties in dev.resources("AWS::Lambda::Function").values()
+    }
+    folders = {function: unpacked(dev, function, tmp_path) for function in modules}
 
-        imported = set(output(IMPORTED, folder, runtime, module))
+    found = dict(output(IMPORTED, tmp_path, runtime, json.dumps(modules)))
 
+    assert found.keys() == modules.keys()
+    for function, folder in folders.items():
+        imported = set(found[function])
         held = {path.relative_to(folder).as_posix() for path in folder.rglob("*.py")}
         not_imported = held - imported
         assert roots(not_imported) <= NOT_ALL_AT_ONCE, (function, not_imported)
@@ -85,4 +110,4 @@ def test_the_packaged_part_of_faker_makes_the_same_people(
 ) -> None:
     folder = unpacked(dev, "getMultiple", tmp_path)
 
-    assert output(PEOPLE, folder, runtime) == names_for({"count": 5, "seed": 7}, execution="any")
+    assert output(PEOPLE, folder, runtime) == [names_for({"count": 5, "seed": 7}, execution="any")]

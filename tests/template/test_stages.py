@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support import asl, catalogue
-from tests.support.packaged import Package
+from tests.support.packaged import ChangedPackage, Package
 from tests.support.patterns import ENVELOPE, accepts
 
 RULE = "AWS::Events::Rule"
@@ -238,12 +238,12 @@ def test_a_start_that_names_a_stage_is_for_that_one(stages: dict[str, Stage], na
     assert accepting == {"dev": [], "prod": [], named: ["CookiesStartRule"]}
 
 
-def test_a_parameter_selects_the_stage_that_reacts(package: Any) -> None:
-    stage = Stage(package("dev", cookiesReactsToStart="true"), "dev")
+def test_a_parameter_selects_the_stage_that_reacts(changed: ChangedPackage) -> None:
+    stage = Stage(changed, "dev")
 
-    assert stage.accepting(start({})) == ["CookiesStartRule"]
-    assert stage.accepting(start({"stage": "dev"})) == ["CookiesStartRule"]
-    assert stage.accepting(start({"stage": "prod"})) == []
+    assert stage.accepting(start({}), bus="another") == ["CookiesStartRule"]
+    assert stage.accepting(start({"stage": "dev"}), bus="another") == ["CookiesStartRule"]
+    assert stage.accepting(start({"stage": "prod"}), bus="another") == []
 
 
 def test_this_machine_reacts_to_a_start_that_names_no_stage(package: Any) -> None:

@@ -12,22 +12,21 @@ import pytest
 from tests.support import asl
 from tests.support.packaged import ROOT, Package, text
 
-MACHINES = [f"{name.title().replace('-', '')}StateMachine" for name in asl.machines()]
-
-
 ANY_ARN = f"arn:aws:lambda:{asl.REGION}:{asl.ACCOUNT}:function:any"
 
 
-@pytest.fixture(params=MACHINES)
-def definition(request: pytest.FixtureRequest, dev: Package, tmp_path: Path) -> Path:
-    """A packaged definition in a file, with ARNs where CloudFormation would put them."""
-    packaged = json.dumps(dev.machines()[request.param])
-    for name, value in asl.PSEUDO_PARAMETERS.items():
-        packaged = packaged.replace(f"${{{name}}}", value)
-    packaged = re.sub(r"\$\{[\w.]+\}", ANY_ARN, packaged)
-    path = tmp_path / f"{request.param}.json"
-    path.write_text(json.dumps(json.loads(packaged, object_hook=_as_statelint_knows_it)))
-    return path
+@pytest.fixture(scope="module")
+def definitions(dev: Package, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Each packaged definition in a file, with ARNs where CloudFormation would put them."""
+    folder = tmp_path_factory.mktemp("definitions")
+    for machine, definition in dev.machines().items():
+        packaged = json.dumps(definition)
+        for name, value in asl.PSEUDO_PARAMETERS.items():
+            packaged = packaged.replace(f"${{{name}}}", value)
+        packaged = re.sub(r"\$\{[\w.]+\}", ANY_ARN, packaged)
+        known = json.loads(packaged, object_hook=_as_statelint_knows_it)
+        (folder / f"{machine}.json").write_text(json.dumps(known))
+    return sorted(folder.iterdir())
 
 
 # Fields of a distributed Map that statelint does not know. asl-validator does.
@@ -43,7 +42,9 @@ def _as_statelint_knows_it(value: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def validated(*command: str) -> tuple[int, str]:
+# A validator starts once for all files, because that takes it longer than a file. It names the
+# file in which it finds something.
+def validated(*command: str | Path) -> tuple[int, str]:
     finished = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     return finished.returncode, (finished.stdout + finished.stderr).strip()
 
@@ -52,33 +53,35 @@ def tool(name: str) -> str:
     return str(Path(sys.executable).parent / name)
 
 
-def test_statelint_finds_nothing(definition: Path) -> None:
-    code, output = validated(tool("statelint"), str(definition))
+def test_the_validators_know_every_machine(definitions: list[Path]) -> None:
+    machines = [f"{name.title().replace('-', '')}StateMachine" for name in asl.machines()]
+
+    assert [path.stem for path in definitions] == sorted(machines)
+
+
+def test_statelint_finds_nothing(definitions: list[Path]) -> None:
+    code, output = validated(tool("statelint"), *definitions)
 
     assert (code, output) == (0, "")
 
 
-def test_asl_validator_finds_nothing(definition: Path) -> None:
+def test_asl_validator_finds_nothing(definitions: list[Path]) -> None:
     validator = str(ROOT / "node_modules" / ".bin" / "asl-validator")
-    code, output = validated(validator, "--json-path", str(definition))
+    paths = (word for path in definitions for word in ("--json-path", path))
+    code, output = validated(validator, *paths)
 
     assert code == 0, output
 
 
-@pytest.mark.parametrize("stage", ["dev", "prod"])
-def test_cfn_lint_finds_nothing(request: pytest.FixtureRequest, stage: str) -> None:
-    package: Package = request.getfixturevalue(stage)
-    path = package.directory / "cloudformation-template-update-stack.json"
+def test_cfn_lint_finds_nothing(dev: Package, prod: Package) -> None:
+    name = "cloudformation-template-update-stack.json"
     # W3005: serverless-iam-roles-per-function says of each function what it depends on, twice.
     # E3601: does not know that a Succeed state may name its query language, as the plugin has it.
     options = ("--regions", "us-east-1", "--ignore-checks", "W3005", "E3601")
-    code, output = validated(tool("cfn-lint"), *options, "--", str(path))
+    templates = [package.directory / name for package in (dev, prod)]
+    code, output = validated(tool("cfn-lint"), *options, "--", *templates)
 
     assert code == 0, output
-
-
-def test_the_validators_checked_every_machine(dev: Package) -> None:
-    assert sorted(dev.machines()) == sorted(MACHINES)
 
 
 def test_definitions_stay_below_the_quota(dev: Package) -> None:

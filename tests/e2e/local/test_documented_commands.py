@@ -3,7 +3,9 @@
 The commands are read from the documents (`tests/support/documented.py`), section by section, and
 run in one shell each, as a reader would run them, against a local AWS of this module's own; what
 calls the API does so as an IAM user who may do that and nothing else. A new command in a document
-is run as well; one that cannot run here needs an entry in `NOT_RUN`, with the reason.
+is run as well; one that cannot run here needs an entry in `NOT_RUN`, with the reason. Two kinds of
+commands do less the second time, because `make test` has done it already: tests are only collected
+(`only_collected`), and what has no effect any more is not repeated (`ONCE`).
 """
 
 import json
@@ -83,7 +85,7 @@ NOT_RUN: dict[str, tuple[str, str]] = {
         "needs a stack that was removed; test_retained.py runs it",
         ".venv/bin/python -m ops take-back --help",
     ),
-    r"npx serverless": ("says how it is called", "npx serverless --help"),
+    r"npx serverless": ("says how it is called", "command npx serverless --help"),
     r"aws stepfunctions start-execution": (
         "names the command alone",
         "aws stepfunctions start-execution --state-machine-arn x --generate-cli-skeleton output",
@@ -102,6 +104,12 @@ NOT_RUN: dict[str, tuple[str, str]] = {
         "test -s .pre-commit-config.yaml",
     ),
 }
+# What has no effect on what comes after it, once it has succeeded. Every shell has the exports.
+ONCE = (
+    r"make (up|setup|setup-tests|env|help)",
+    r'eval "\$\(make -s env\)"',
+    r"npx serverless info .*",
+)
 # What would take the local AWS away from the commands after it: run when all others have been.
 LAST = (r"npx serverless remove .*", r"make down")
 
@@ -132,6 +140,18 @@ def is_one_of(patterns: Any, command: Command) -> str | None:
     return next((p for p in patterns if re.fullmatch(p, command.line.strip())), None)
 
 
+def only_collected(text: str) -> str:
+    """A command; if it runs tests that `make test` runs, it finds them, but does not run them.
+
+    `make test` runs all of `tests/`. pytest fails for a path that has no test or does not exist.
+    """
+    command, runs_pytest, arguments = text.partition(".venv/bin/python -m pytest ")
+    paths = shlex.split(arguments, comments=True)
+    if command or not runs_pytest or not all(path.startswith("tests/") for path in paths):
+        return text
+    return f"{runs_pytest}{shlex.join(paths)} --collect-only --quiet -n 0"
+
+
 def a_message() -> dict[str, Any]:
     """An event of the messages workflow, as EventBridge delivers it."""
     return {
@@ -157,6 +177,16 @@ class Service:
         self.aws = aws
         self.user = user
         self.folder = folder
+        self.has_run: set[str] = set()  # of ONCE, and in the place of NOT_RUN
+        # What a reader's shell begins with, for every section.
+        self.exports = subprocess.run(
+            ["make", "-s", "env"],
+            cwd=ROOT,
+            env=os.environ | {"STEPWORKS_PORT": str(aws.settings.port)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
 
     def dead_letter(self) -> str:
         """An event that EventBridge could not deliver; it can be sent again."""
@@ -328,7 +358,7 @@ class Shell:
             else ("test", "test")
         )
         self.run(f"export AWS_ACCESS_KEY_ID={key} AWS_SECRET_ACCESS_KEY={shlex.quote(secret)}")
-        code, printed = self.run(text)
+        code, printed = self.run(only_collected(text))
         assert code == 0, f"{command}\nended with {code}:\n{printed}"
         assert '"FunctionError"' not in printed, f"{command}\n{printed}"
         return printed
@@ -345,12 +375,15 @@ class Shell:
 def shell(service: Service, programs: Path) -> Iterator[Shell]:
     shell = Shell(service, programs)
     try:
-        # What every section begins with; and curl accepts any response, a reader does not.
-        assert shell.run('eval "$(make -s env)"')[0] == 0
+        # What every section begins with: `eval "$(make -s env)"`.
+        assert shell.run(service.exports)[0] == 0
+        # curl accepts any response, a reader does not.
         assert shell.run('curl() { command curl --fail-with-body "$@"; }')[0] == 0
         # Version 1 of the AWS CLI, the one on PyPI, has an endpoint of its own for SQS.
         sqs = 'aws() { [ "$1" != sqs ] || set -- --endpoint-url "$AWS_ENDPOINT_URL" "$@"; '
         assert shell.run(sqs + 'command aws "$@"; }')[0] == 0
+        # npx takes half a second to find what is in node_modules. NOT_RUN has a command with npx.
+        assert shell.run('npx() { "node_modules/.bin/$1" "${@:2}"; }')[0] == 0
         yield shell
     finally:
         shell.close()
@@ -366,12 +399,19 @@ def test_the_commands_of_a_section_run(shell: Shell, document: str, section: str
     for command in COMMANDS:
         if (command.document, command.section) != (document, section) or is_one_of(LAST, command):
             continue
+        line = command.line.strip()
         if pattern := is_one_of(NOT_RUN, command):
-            instead = NOT_RUN[pattern][1] or re.sub(r"^make ", "make --dry-run ", command.line)
-            code, printed = shell.run(instead)
-            assert code == 0, f"{instead} (for {command}) ended with {code}:\n{printed}"
+            line = NOT_RUN[pattern][1] or re.sub(r"^make ", "make --dry-run ", line)
+        once = pattern or is_one_of(ONCE, command)
+        if once and line in shell.service.has_run:
+            continue
+        if pattern:
+            code, printed = shell.run(only_collected(line))
+            assert code == 0, f"{line} (for {command}) ended with {code}:\n{printed}"
         else:
             shell.type(command)
+        if once:
+            shell.service.has_run.add(line)
 
 
 def test_a_command_that_needs_values_or_fails_is_noticed(shell: Shell) -> None:
@@ -380,12 +420,24 @@ def test_a_command_that_needs_values_or_fails_is_noticed(shell: Shell) -> None:
         ("aws s3 ls s3://<NoSuchOutput>", "There is no value for <NoSuchOutput>"),
         ("aws s3 ls s3://there-is-no-such-bucket", "ended with"),
         ("curl $AWS_ENDPOINT_URL/nothing", "ended with 22"),
+        (".venv/bin/python -m pytest tests/unit/there-is-no-such-suite", "ended with 4"),
     ):
         with pytest.raises(AssertionError, match=message):
             shell.type(Command("README.md", "", "sh", text, 0))
 
 
-@pytest.mark.parametrize("table", [NOT_RUN, LAST, VALUES], ids=["NOT_RUN", "LAST", "VALUES"])
+def test_only_tests_of_make_test_are_not_run() -> None:
+    """Others are run: with an option, or of another folder."""
+    begin, collect = ".venv/bin/python -m pytest", "--collect-only --quiet -n 0"
+
+    assert only_collected(f"{begin} tests/a tests/b  # all") == f"{begin} tests/a tests/b {collect}"
+    for command in (f"{begin} tests/a --full-load", f"{begin} bench", f"cd b; {begin} tests/a"):
+        assert only_collected(command) == command
+
+
+@pytest.mark.parametrize(
+    "table", [NOT_RUN, ONCE, LAST, VALUES], ids=["NOT_RUN", "ONCE", "LAST", "VALUES"]
+)
 def test_every_exception_is_needed(table: Any) -> None:
     used = {
         entry

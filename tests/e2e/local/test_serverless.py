@@ -15,7 +15,7 @@ from local.settings import ROOT
 def serverless(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
     return subprocess.run(
-        ["npx", "--no-install", "serverless", *arguments],
+        [str(ROOT / "node_modules" / ".bin" / "serverless"), *arguments],
         cwd=ROOT,
         env=inherited | environment,
         capture_output=True,

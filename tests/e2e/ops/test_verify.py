@@ -13,6 +13,7 @@ import pytest
 
 from local.aws import Aws, until
 from local.settings import ROOT
+from tests.conftest import RUN_DIRECTORY
 from tests.docs.pages import code
 from tests.support.checks import declared
 
@@ -24,10 +25,12 @@ SOME = (
 
 
 def start(aws: Aws, *arguments: str) -> "subprocess.Popen[str]":
+    """Start the command as a person does, who has no test run."""
+    environment = {name: value for name, value in os.environ.items() if name != RUN_DIRECTORY}
     return subprocess.Popen(
         [sys.executable, "-m", "ops", "verify", *arguments],
         cwd=ROOT,
-        env=os.environ | {"STEPWORKS_PORT": str(aws.settings.port), "COLUMNS": "200"},
+        env=environment | {"STEPWORKS_PORT": str(aws.settings.port), "COLUMNS": "200"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from ops.errors import OpsError
 from ops.verify import cost
 from ops.verify.outcomes import Check, Report, read_outcomes
 from ops.verify.traces import Ledger
+from tests.support import checks
 
 # -- Production -----------------------------------------------------------------------------------
 
@@ -41,6 +43,45 @@ def test_prod_is_refused_before_anything_is_asked_of_aws() -> None:
 
     with pytest.raises(OpsError, match="--yes"):
         verify.run(Account("stepworks-prod", no_client), options("prod"), console())
+
+
+# -- Processes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stage", "names", "expected"),
+    [("local", [], 2), ("local", ["a", "b"], 2), ("local", ["a"], 0), ("dev", ["a"], 6)],
+)
+def test_a_single_local_check_needs_no_more_processes(
+    stage: str, names: list[str], expected: int
+) -> None:
+    assert verify.processes(stage, names) == expected
+
+
+@pytest.mark.parametrize(
+    ("stage", "wanted", "expected"),
+    [
+        (None, [], []),
+        ("local", [], ["without.py"]),
+        ("local", ["one"], ["without.py", "another.py"]),
+        ("local", ["none"], ["without.py", "one.py", "another.py"]),
+    ],
+)
+def test_a_module_without_a_wanted_check_is_not_imported(
+    tmp_path: Path, stage: str | None, wanted: list[str], expected: list[str]
+) -> None:
+    sources = {
+        "without.py": "def test_one(): ...",
+        "one.py": '@pytest.mark.check("one")',
+        "another.py": '@pytest.mark.check(\n    "another"\n)',
+    }
+    for name, source in sources.items():
+        (tmp_path / name).write_text(source)
+    config: Any = SimpleNamespace(getoption={"stage": stage, "check": wanted}.__getitem__)
+
+    left_out = [name for name in sources if checks.has_no_check(tmp_path / name, config)]
+    assert left_out == expected
+    assert not checks.has_no_check(tmp_path, config)
 
 
 # -- Outcomes -------------------------------------------------------------------------------------

@@ -89,6 +89,53 @@ def test_modules_that_a_package_imports_by_name_come_with_it(
     assert found("import json") == OWN
 
 
+def test_a_changed_module_is_read_again(found: Callable[[str], set[str]], tmp_path: Path) -> None:
+    """What a module imports is kept, by its content."""
+    logic = tmp_path / "handlers/one/logic.py"
+    source = "from handlers.one import logic"
+
+    assert found(source) == OWN | {"handlers/one/logic.py"}
+    logic.write_text("import library")
+    assert found(source) == OWN | {"handlers/one/logic.py"} | LIBRARY
+    logic.write_text("")
+    assert found(source) == OWN | {"handlers/one/logic.py"}
+
+
+def test_a_changed_module_is_packaged_again(
+    found: Callable[[str], set[str]], tmp_path: Path
+) -> None:
+    def built(source: str) -> tuple[bytes, bytes]:
+        found(source)
+        packages.build({"function": "handlers/one/handler.handler"}, tmp_path)
+        with zipfile.ZipFile(tmp_path / "function.zip") as package:
+            (compiled,) = (name for name in package.namelist() if "handler.cpython" in name)
+            return package.read("handlers/one/handler.py"), package.read(compiled)
+
+    old, new = built("NAME = 'old'\n"), built("NAME = 'new'\n")
+
+    assert (old[0], new[0]) == (b"NAME = 'old'\n", b"NAME = 'new'\n")
+    assert b"old" in old[1]
+    assert b"new" in new[1]
+
+
+def test_the_zip_is_the_one_that_zipfile_writes(
+    found: Callable[[str], set[str]], tmp_path: Path
+) -> None:
+    found("import library.part\n" * 100)
+    made = (tmp_path / "function.zip").read_bytes()
+
+    with zipfile.ZipFile(tmp_path / "function.zip") as package:
+        contents = {name: package.read(name) for name in package.namelist()}
+    with zipfile.ZipFile(tmp_path / "function.zip", "w") as package:
+        for name, content in contents.items():
+            member = zipfile.ZipInfo(name)  # of 1980
+            member.compress_type = zipfile.ZIP_DEFLATED
+            member.create_system = 3  # Unix
+            member.external_attr = 0o100644 << 16
+            package.writestr(member, content, compresslevel=1)
+    assert made == (tmp_path / "function.zip").read_bytes()
+
+
 def test_the_same_sources_give_the_same_bytes(
     found: Callable[[str], set[str]], tmp_path: Path
 ) -> None:
