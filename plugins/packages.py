@@ -18,11 +18,13 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from importlib.util import cache_from_source
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 HANDLERS = "handlers"
@@ -55,14 +57,41 @@ def build(handlers: Mapping[str, str], target: Path, *, byte_code: bool = True) 
     """
     target.mkdir(parents=True, exist_ok=True)
     _imports.cache_clear()  # the sources may have changed
+    compressed = cache(_compressed)  # most files are in the packages of most functions
     for function, handler in handlers.items():
         with zipfile.ZipFile(target / f"{function}.zip", "w") as package:
             for name, path in files(handler, byte_code=byte_code).items():
-                entry = zipfile.ZipInfo(name, DATE)
-                entry.compress_type = zipfile.ZIP_DEFLATED
-                entry.create_system = UNIX
-                entry.external_attr = MODE << 16
-                package.writestr(entry, path.read_bytes(), compresslevel=LEVEL)
+                _add(package, name, compressed(path))
+
+
+class _Compressed(NamedTuple):
+    data: bytes
+    size: int  # of the file itself
+    crc: int
+
+
+def _compressed(path: Path) -> _Compressed:
+    content = path.read_bytes()
+    compressor = zlib.compressobj(LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
+    data = compressor.compress(content) + compressor.flush()
+    return _Compressed(data, len(content), zlib.crc32(content))
+
+
+def _add(package: zipfile.ZipFile, name: str, file: _Compressed) -> None:
+    """What `ZipFile.writestr` does, but the file is compressed already."""
+    entry = zipfile.ZipInfo(name, DATE)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.create_system = UNIX
+    entry.external_attr = MODE << 16
+    entry.CRC, entry.file_size, entry.compress_size = file.crc, file.size, len(file.data)
+    stream = package.fp
+    assert stream
+    entry.header_offset = stream.tell()
+    stream.write(entry.FileHeader(zip64=False) + file.data)
+    package.start_dir = stream.tell()  # where the next file begins, or the directory
+    package.filelist.append(entry)
+    package.NameToInfo[name] = entry
+    package._didModify = True  # type: ignore[attr-defined]  # the directory must be written
 
 
 def files(handler: str, *, byte_code: bool = True) -> dict[str, Path]:

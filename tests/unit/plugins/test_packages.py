@@ -21,7 +21,7 @@ FILES = {
     "requirements/library/deep/__init__.py": "",
     "requirements/library/deep/inner.py": "",
     "requirements/library/unused.py": "",
-    "requirements/library/data.txt": "",
+    "requirements/library/data.txt": "".join(f"line {number}\n" for number in range(2000)),
     "requirements/library/py.typed": "",
 }
 OWN = {"handlers/__init__.py", "handlers/one/__init__.py", "handlers/one/handler.py"}
@@ -87,6 +87,23 @@ def test_modules_that_a_package_imports_by_name_come_with_it(
 
     assert found("import library") == OWN | PART - {"library/part.py"}
     assert found("import json") == OWN
+
+
+def test_a_package_has_the_bytes_that_zipfile_would_write(
+    found: Callable[[str], set[str]], tmp_path: Path
+) -> None:
+    names = sorted(found("from library import part"))
+    roots = (tmp_path, tmp_path / "requirements")
+    with zipfile.ZipFile(tmp_path / "expected.zip", "w") as expected:
+        for name in names:
+            entry = zipfile.ZipInfo(name, packages.DATE)
+            entry.compress_type, entry.create_system = zipfile.ZIP_DEFLATED, packages.UNIX
+            entry.external_attr = packages.MODE << 16
+            content = next(path for root in roots if (path := root / name).exists()).read_bytes()
+            expected.writestr(entry, content, compresslevel=packages.LEVEL)
+
+    written = (tmp_path / "function.zip").read_bytes()
+    assert written == (tmp_path / "expected.zip").read_bytes()
 
 
 def test_the_same_sources_give_the_same_bytes(
