@@ -1,4 +1,8 @@
-"""`python -m local …`: what the Makefile's targets call."""
+"""`python -m local …`: what the Makefile's targets call.
+
+Each command imports what only it needs: `env`, which prints a few lines, would otherwise spend most
+of its time on importing boto3.
+"""
 
 import argparse
 import sys
@@ -6,8 +10,6 @@ from collections.abc import Callable
 
 from rich.console import Console
 
-from local import deploy, process
-from local.aws import Aws
 from local.errors import LocalError
 from local.locks import one_at_a_time
 from local.settings import Settings
@@ -24,6 +26,8 @@ def up(settings: Settings, _: argparse.Namespace) -> None:
 
 def down(settings: Settings, arguments: argparse.Namespace) -> None:
     """stop the local AWS and remove all it has written"""
+    from local import process
+
     ports = process.ports() if arguments.all else [settings.port]
     stopped = []
     for port in ports:
@@ -41,6 +45,7 @@ def env(settings: Settings, _: argparse.Namespace) -> None:
 
 def demo(settings: Settings, arguments: argparse.Namespace) -> None:
     """run the workflows on real input and show what each produced"""
+    from local.aws import Aws
     from local.demo import run
     from local.demo.worth_opening import worth_opening
 
@@ -68,6 +73,8 @@ def report_waiting() -> None:
 
 
 def start_and_deploy(settings: Settings) -> None:
+    from local import deploy, process
+
     if process.is_running(settings):
         console.print(f"The local AWS is running at {settings.endpoint}.")
         scale = process.wait_scale(settings)
@@ -88,6 +95,8 @@ def start_and_deploy(settings: Settings) -> None:
 
 
 def print_outputs(settings: Settings) -> None:
+    from local.aws import Aws
+
     outputs = Aws(settings).outputs
     width = max(map(len, outputs))
     for key, value in sorted(outputs.items()):

@@ -19,6 +19,7 @@ from local.errors import LocalError
 from local.settings import REGION, SERVICE, STAGE, Settings
 
 WAIT_SECONDS = 60
+LONGEST_PAUSE = 0.5  # seconds between two polls, unless `Pace.pause` is longer
 CLOCK_SKEW = timedelta(minutes=5)
 T = TypeVar("T")
 # Called for each thing that is made: what ("s3:PutObject", "POST /documents"), with which
@@ -31,23 +32,28 @@ class Pace:
     """How patient `until` is. An account is slower than this machine, and limits requests."""
 
     factor: float = 1  # of the time that is waited
-    pause: float = 0.1  # seconds between two polls
+    pause: float = 0.1  # seconds between two polls; longer after two seconds, see `until`
 
 
 pace = Pace()
 
 
 def until(expected: str, poll: Callable[[], T | None], seconds: float = WAIT_SECONDS) -> T:
-    """Call `poll` until it returns something. LocalError after `seconds`, naming `expected`."""
+    """Call `poll` until it returns something. LocalError after `seconds`, naming `expected`.
+
+    The longer it has waited, the less often it calls: the result is seen at most 5 % later, and
+    what is waited for has the processor time.
+    """
     seconds *= pace.factor
-    deadline = time.monotonic() + seconds
+    started = time.monotonic()
     while True:
         found = poll()
         if found:
             return found
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - started
+        if waited > seconds:
             raise LocalError(f"Waited {seconds:g} s for {expected} without success.")
-        time.sleep(pace.pause)
+        time.sleep(max(pace.pause, min(waited / 20, LONGEST_PAUSE)))
 
 
 class Deployment:

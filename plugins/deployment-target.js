@@ -2,6 +2,11 @@
 
 // Refuses to deploy where a stage does not belong: `local` goes only to the local AWS, every other
 // stage only to an AWS account. Refuses a stage without the addresses that mails need.
+//
+// The framework waits five seconds each time before it asks CloudFormation for the stack's state. The
+// local AWS changes a stack in less than one, and limits no requests, so it is asked more often.
+
+const LOCAL_POLL_MILLISECONDS = "100";
 
 class DeploymentTargetPlugin {
   constructor(serverless) {
@@ -13,6 +18,7 @@ class DeploymentTargetPlugin {
         const stage = serverless.getProvider("aws").getStage();
         this.checkEndpoint(stage);
         this.checkMailAddresses(stage);
+        if (stage === "local") process.env.SLS_AWS_MONITORING_FREQUENCY ??= LOCAL_POLL_MILLISECONDS;
       },
     };
   }

@@ -6,8 +6,9 @@ out and memory runs out. ministack can refuse calls instead, but an event that i
 times becomes a dead letter, while AWS would retry it for hours.
 
 So every invocation waits for its turn before ministack counts it as running; see `lambda_queue`.
-ministack gives each invocation a thread of its own (of an execution, a request or an event), never
-one of a pool, so a waiting invocation blocks nothing else.
+Then it waits a moment for a busy process of its function: most calls end sooner than a process
+starts. ministack gives each invocation a thread of its own (of an execution, a request or an
+event), never one of a pool, so a waiting invocation blocks nothing else.
 """
 
 import os
@@ -30,12 +31,15 @@ SHARED_WORKERS = 3 * WORKERS  # that run for all functions together, beyond the 
 KEPT_WORKERS = SHARED_WORKERS + 24
 STARTS = max(2, os.cpu_count() or 1)  # processes that may start at the same time
 START_SECONDS = 10.0  # if a start takes longer, the next one begins beside it
+REUSE_SECONDS = 0.5  # a call waits for a busy process before it starts one, which takes as long
 
 _execute_upstream = lambda_svc._execute_function
 _acquire_upstream = lambda_svc.acquire_worker
+_release_upstream = lambda_svc.release_worker
 
 _queues = InvocationQueues(SHARED_WORKERS)
 _starts = threading.Semaphore(STARTS)
+_released = threading.Condition()  # its lock: nobody else takes the process that was waited for
 
 
 def queue_key(config: dict[str, Any]) -> tuple[str, int]:
@@ -62,13 +66,31 @@ def execute_function(function: dict[str, Any], event: Any) -> Any:
     return task_timeout.with_timeout(run)
 
 
-def acquire_worker(*args: Any, **kwargs: Any) -> Any:
-    worker, reason = _acquire_upstream(*args, **kwargs)
+def acquire_worker(
+    name: str, config: dict[str, Any], code_zip: bytes, qualifier: str = "$LATEST"
+) -> Any:
+    key = lambda_runtime._worker_key(name, config, qualifier)
+    with _released:
+        _released.wait_for(lambda: _has_idle_or_none(key), REUSE_SECONDS)
+        worker, reason = _acquire_upstream(name, config, code_zip, qualifier=qualifier)
     if reason == "spawn":
         lambda_runtime.kill_workers(_surplus(KEPT_WORKERS))
     elif worker is not None and worker._proc is not None and worker._proc.poll() is None:
         task_timeout.started()
     return worker, reason
+
+
+def _has_idle_or_none(key: str) -> bool:
+    """Whether a function has an idle process, or no process at all."""
+    with lambda_runtime._lock:
+        pool = lambda_runtime._workers.get(key, [])
+        return not pool or any(not worker.in_use for worker in pool)
+
+
+def release_worker(worker: Any) -> None:
+    _release_upstream(worker)
+    with _released:
+        _released.notify_all()
 
 
 def limit_starts(spawn: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -112,4 +134,5 @@ def _surplus(limit: int) -> list[Any]:
 def install() -> None:
     lambda_svc._execute_function = execute_function
     lambda_svc.acquire_worker = acquire_worker
+    lambda_svc.release_worker = release_worker
     lambda_runtime.Worker._spawn = limit_starts(lambda_runtime.Worker._spawn)

@@ -45,7 +45,7 @@ def figures(request: pytest.FixtureRequest) -> Iterator[Figures]:
 
 
 @pytest.fixture(scope="session")
-def aws() -> Iterator[Aws]:
+def aws(size: Size) -> Iterator[Aws]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         settings = Settings(port=probe.getsockname()[1], wait_scale=WAIT_SCALE)
@@ -53,6 +53,20 @@ def aws() -> Iterator[Aws]:
     try:
         process.start(settings, "tests.e2e.load.server")
         deploy.deploy(settings)
-        yield Aws(settings)
+        aws = Aws(settings)
+        if size.segment_bytes:
+            divide_into(size.segment_bytes, aws)
+        yield aws
     finally:
         process.stop(settings)
+
+
+def divide_into(segment_bytes: int, aws: Aws) -> None:
+    """Let a file of more than two segments of this size be processed in segments."""
+    functions, plan = aws.client("lambda"), aws.function_name("planIngestion")
+    environment = functions.get_function_configuration(FunctionName=plan)["Environment"]
+    environment["Variables"] |= {
+        "LARGE_FILE_BYTES": str(2 * segment_bytes),
+        "SEGMENT_BYTES": str(segment_bytes),
+    }
+    functions.update_function_configuration(FunctionName=plan, Environment=environment)

@@ -12,10 +12,12 @@ class Size:
     documents: int
     deciding_seconds: int
     runs: int
+    paths: int  # of a run of downloads
     rows_of_the_large_file: int
     killed: int  # processes that store segments of it
     segments: int  # it has at least so many
     rows_in_a_storm: int
+    segment_bytes: int | None = None  # None: as deployed
 
 
 FULL = Size(
@@ -24,19 +26,24 @@ FULL = Size(
     documents=200,
     deciding_seconds=60,
     runs=20,
+    paths=500,
     rows_of_the_large_file=1_000_000,
     killed=2,
     segments=50,
     rows_in_a_storm=120_000,
 )
+# Enough that calls wait for their turn, and segments that are larger than the window of rows in
+# which a function looks for duplicates (docs/decisions/0073-only-final-rows-are-written.md).
 SMALL = Size(
-    files=100,
-    messages=150,
+    files=50,
+    messages=75,
     documents=20,
     deciding_seconds=5,
     runs=2,
+    paths=250,
     rows_of_the_large_file=120_000,
     killed=1,
-    segments=6,
-    rows_in_a_storm=62_000,
+    segments=12,
+    rows_in_a_storm=27_000,
+    segment_bytes=300 * 1024,
 )

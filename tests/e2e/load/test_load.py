@@ -26,7 +26,7 @@ pytestmark = pytest.mark.timeout(1500)
 SECONDS = 900  # for all of them, on a busy machine; two idle processors take a tenth of it
 ROWS = 100  # of a file
 PER_SECOND = 50  # messages
-PATHS, MISSING = 500, 3  # of a run of downloads; in every other run, some images are missing
+MISSING = 3  # images of every other run of downloads
 # Of the workflows, the event log and the schedules. Each keeps one worker.
 FUNCTIONS = 18
 
@@ -143,8 +143,8 @@ def test_signature_requests_that_are_open_at_once(aws: Aws, figures: Figures, si
 
 def test_runs_of_downloads_at_once(aws: Aws, figures: Figures, size: Size) -> None:
     began, machine = time.time(), aws.outputs["ImagesStateMachineArn"]
-    runs = many_items.downloads(size.runs, PATHS, MISSING)
-    title = f"{size.runs} image runs of {PATHS} paths"
+    runs = many_items.downloads(size.runs, size.paths, MISSING)
+    title = f"{size.runs} image runs of {size.paths} paths"
     with (
         web.serve(many_items.routes(runs)) as server,
         failures(aws) as queue,
@@ -153,7 +153,7 @@ def test_runs_of_downloads_at_once(aws: Aws, figures: Figures, size: Size) -> No
     ):
         arns = many_items.start_downloads(aws, server.url, runs)
         statuses = many_items.ended(aws, machine, size.runs, SECONDS, began)
-        figure.work(size.runs * PATHS, many_items.durations(aws, machine, began))
+        figure.work(size.runs * size.paths, many_items.durations(aws, machine, began))
         announced = many_items.announced(aws, queue)
 
     assert statuses == Counter(SUCCEEDED=(size.runs + 1) // 2, FAILED=size.runs // 2)

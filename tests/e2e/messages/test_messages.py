@@ -100,8 +100,8 @@ def test_the_largest_message_is_recorded(messages: Messages) -> None:
     assert messages.wait_for_record(message_id)["event"] == largest
 
 
-def test_two_hundred_messages_at_once_are_each_recorded_once(messages: Messages) -> None:
-    numbers = range(200)
+def test_many_messages_at_once_are_each_recorded_once(messages: Messages) -> None:
+    numbers = range(80)
     with ThreadPoolExecutor(50) as pool:
         ids = list(pool.map(lambda n: messages.post({"many": n}), numbers))
 
@@ -110,10 +110,10 @@ def test_two_hundred_messages_at_once_are_each_recorded_once(messages: Messages)
         counted = Counter(one["many"] for one in found if isinstance(one, dict) and "many" in one)
         return counted if counted.total() >= len(numbers) else None
 
-    assert until("200 records", recorded) == Counter(numbers)
-    assert len(set(ids)) == 200
-    assert {n: messages.wait_for_record(ids[n])["event"] for n in (0, 99, 199)} == {
-        n: {"many": n} for n in (0, 99, 199)
+    assert until("all records", recorded) == Counter(numbers)
+    assert len(set(ids)) == len(numbers)
+    assert {n: messages.wait_for_record(ids[n])["event"] for n in (0, 39, 79)} == {
+        n: {"many": n} for n in (0, 39, 79)
     }
 
 

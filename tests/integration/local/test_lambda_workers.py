@@ -5,12 +5,14 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from ministack.core import lambda_runtime
 from ministack.services import lambda_svc
 
+from local.aws import until
 from local.gaps import lambda_workers
 from local.gaps.lambda_queue import InvocationQueues
 from tests.integration.local.functions import Functions
@@ -22,6 +24,14 @@ SHORT_SLEEP = """
         time.sleep(0.1)
         return event
 """
+WAITS_FOR_A_FILE = """
+    import pathlib
+    import time
+
+    def handler(event, context):
+        while event and not pathlib.Path(event).exists():
+            time.sleep(0.05)
+"""
 LIMIT = 2
 
 
@@ -29,9 +39,11 @@ LIMIT = 2
 def filled(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gap filled, for a machine of two workers a function and two that all share."""
     monkeypatch.setattr(lambda_workers, "WORKERS", LIMIT)
+    monkeypatch.setattr(lambda_workers, "REUSE_SECONDS", 0)
     monkeypatch.setattr(lambda_workers, "_queues", InvocationQueues(shared=2))
     monkeypatch.setattr(lambda_svc, "_execute_function", lambda_workers.execute_function)
     monkeypatch.setattr(lambda_svc, "acquire_worker", lambda_workers.acquire_worker)
+    monkeypatch.setattr(lambda_svc, "release_worker", lambda_workers.release_worker)
 
 
 def at_once(count: int, call: Callable[[int], Any]) -> list[Any]:
@@ -123,6 +135,41 @@ def test_functions_that_call_themselves_do_not_deadlock(
     threading.Thread(target=call_deep, daemon=True).start()
 
     assert done.wait(20)
+
+
+# -- Calls that end soon ---------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("filled")
+def test_calls_that_end_soon_take_turns_in_one_process(
+    functions: Functions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lambda_workers, "REUSE_SECONDS", 20)
+    arn = functions.create(SHORT_SLEEP)
+
+    results = at_once(6, lambda number: functions.call(arn, number))
+
+    assert [result["body"] for result in results] == list(range(6))
+    assert functions.processes(arn) == 1
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_call_does_not_wait_long_for_a_busy_process(
+    functions: Functions, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(lambda_workers, "REUSE_SECONDS", 0.1)
+    arn = functions.create(WAITS_FOR_A_FILE)
+    end = tmp_path / "end"
+    busy = threading.Thread(target=functions.call, args=(arn, str(end)))
+    busy.start()
+    until("the busy process", lambda: lambda_runtime.workers_in_use() == 1)
+
+    functions.call(arn)
+
+    assert busy.is_alive()
+    assert functions.processes(arn) == 2
+    end.touch()
+    busy.join(20)
 
 
 # -- Starts ----------------------------------------------------------------------------------------
