@@ -63,7 +63,7 @@ bench: setup-tests ## run benchmarks: a table, and JSON in bench/results/
 	@$(PYTHON) -m bench
 
 load: setup-tests ## run the full load on the local AWS; write its figures to docs/reliability.md
-	@$(PYTEST) tests/e2e/load --full-load -n 0
+	@$(PYTEST) tests/e2e -m load --full-load -n 0
 
 soak: setup-tests ## run mixed traffic with random faults: make soak MINUTES=60 (SEED=…: the same choices)
 	@$(PYTHON) -m tests.e2e.soak --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))

@@ -8,8 +8,8 @@ import pytest
 
 from local.aws import until
 from tests.e2e.cookies.conftest import Cookies, Tap, delivered_twice
+from tests.e2e.size import Size
 
-MANY = 60  # people
 NAMES = ["Ann Lee", "Ann Lee", 'O\'Neil "Q"', "a/b\\c", "😀", "..", "Åsa Öberg"]
 
 
@@ -73,16 +73,17 @@ def test_a_start_may_name_its_stage(cookies: Cookies) -> None:
     assert cookies.started_by(other) == []
 
 
+@pytest.mark.load
 @pytest.mark.timeout(180)
-def test_many_people(cookies: Cookies) -> None:
-    execution = cookies.start({"count": MANY, "seed": 1})
+def test_many_people(cookies: Cookies, size: Size) -> None:
+    execution = cookies.start({"count": size.people, "seed": 1})
 
     ended = cookies.ended(execution, 150)
 
     assert ended["status"] == "SUCCEEDED"
     assert_report_is_right(cookies, execution, json.loads(ended["output"])["names"])
     # A share of the limit for 200 people: what grows with their number is found here, too.
-    assert largest_payload(cookies, execution) < 32 * 1024 * MANY / 200
+    assert largest_payload(cookies, execution) < 32 * 1024 * size.people / 200
 
 
 def largest_payload(cookies: Cookies, execution: str) -> int:

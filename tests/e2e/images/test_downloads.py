@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.size import Size
 from tests.support import web
 
 from .conftest import PNG, Images
 
-MANY = 600  # paths
 LARGE = bytes(range(256)) * 12_000  # 3 MB: more than is kept in memory
 SUCCESS = [
     *(
@@ -169,10 +169,12 @@ def test_the_same_downloads_twice_at_once_leave_the_same(images: Images) -> None
     assert images.object(paths[0])["Body"].read() == PNG
 
 
-def test_many_paths(images: Images) -> None:
+@pytest.mark.load
+def test_many_paths(images: Images, size: Size) -> None:
     """Nothing that goes from state to state comes near what Step Functions allows."""
-    images.server.routes |= folder(MANY - 10)
-    paths = [f"{number:05}.png" for number in range(MANY)]
+    many = size.paths_of_a_large_run
+    images.server.routes |= folder(many - 10)
+    paths = [f"{number:05}.png" for number in range(many)]
     ended = images.run(paths, concurrency=16, seconds=120)
 
     assert (ended["status"], ended["error"]) == ("FAILED", "DownloadsFailedError")
@@ -187,10 +189,10 @@ def test_many_paths(images: Images) -> None:
         if "stateExitedEventDetails" in event
     ]
     # A share of the limit for 2,000 paths: what grows with their number is found here, too.
-    assert max(map(len, outputs)) < 32 * 1024 * MANY / 2000
+    assert max(map(len, outputs)) < 32 * 1024 * many / 2000
     # AWS writes up to seven events for a batch, and counts 25,000.
     batches = images.aws.visited(ended["executionArn"]).count("Download Batch")
-    assert batches == MANY / 25
+    assert batches == many / 25
 
 
 # -- Private addresses -----------------------------------------------------------------------

@@ -10,36 +10,18 @@ from local.aws import Aws
 from local.settings import ROOT, Settings
 from tests.e2e.load import storm
 from tests.e2e.load.figures import Figures
-from tests.e2e.load.size import FULL, SMALL, Size
+from tests.e2e.size import Size
 from tests.support import generated
 
 WAIT_SCALE = 0.005  # ten minutes take three seconds
 DOCUMENT = ROOT / "docs" / "reliability.md"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--full-load",
-        action="store_true",
-        help="send the full numbers of items, and write the figures to docs/reliability.md",
-    )
-
-
-def is_full(config: pytest.Config) -> bool:
-    # The option exists only if a path in this folder is named on the command line.
-    return bool(config.getoption("--full-load", False))
-
-
 @pytest.fixture(scope="session")
-def size(pytestconfig: pytest.Config) -> Size:
-    return FULL if is_full(pytestconfig) else SMALL
-
-
-@pytest.fixture(scope="session")
-def figures(request: pytest.FixtureRequest) -> Iterator[Figures]:
+def figures(request: pytest.FixtureRequest, full_load: bool) -> Iterator[Figures]:
     figures = Figures()
     yield figures
-    if is_full(request.config) and not request.session.testsfailed:
+    if full_load and not request.session.testsfailed:
         text = f"{generated.measured_on('make load')}\n\n{figures.table()}"
         generated.replace(DOCUMENT, "load", text)
 

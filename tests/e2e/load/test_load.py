@@ -18,11 +18,11 @@ from local.signing import Signing
 from tests.e2e.load import many_items
 from tests.e2e.load.figures import Figures
 from tests.e2e.load.many_items import Downloads
-from tests.e2e.load.size import Size
 from tests.e2e.load.usage import Usage, measured
+from tests.e2e.size import Size
 from tests.support import web
 
-pytestmark = pytest.mark.timeout(1500)
+pytestmark = [pytest.mark.load, pytest.mark.timeout(1500)]
 SECONDS = 900  # for all of them, on a busy machine; two idle processors take a tenth of it
 ROWS = 100  # of a file
 PER_SECOND = 50  # messages

@@ -18,7 +18,7 @@ from local.aws import Aws, until
 from local.gaps.lambda_workers import WORKERS
 from local.settings import REGION
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = [pytest.mark.load, pytest.mark.timeout(300)]
 Create = Callable[[str], str]
 CALLERS = 2 * WORKERS
 CALLS_ITSELF = """

@@ -16,9 +16,9 @@ from local.aws import Aws, until
 from local.demo import large_file, sensor
 from local.demo.large_file import LargeUpload
 from local.errors import LocalError
-from tests.e2e.load.size import Size
+from tests.e2e.size import Size
 
-pytestmark = pytest.mark.timeout(1800)
+pytestmark = [pytest.mark.load, pytest.mark.timeout(1800)]
 SECONDS = 1600  # on a busy machine; idle processors take a few minutes
 
 

@@ -8,10 +8,10 @@ import pytest
 from local.aws import Aws, until
 from local.demo import large_file, sensor
 from local.demo.large_file import LargeUpload
-from tests.e2e.load.size import Size
 from tests.e2e.load.storm import SHARES, storm
+from tests.e2e.size import Size
 
-pytestmark = pytest.mark.timeout(1500)
+pytestmark = [pytest.mark.load, pytest.mark.timeout(1500)]
 SECONDS = 1200  # on a busy machine
 SMALL_ROWS = 12_000  # one function stores them
 

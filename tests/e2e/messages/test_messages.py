@@ -16,6 +16,7 @@ from local import api
 from local.aws import Aws, Deployment, until
 from local.errors import LocalError
 from tests.e2e.messages.messages import Messages, event
+from tests.e2e.size import Size
 
 HAPPY_PATH = ["Check Message", "Record Message", "Check Status?", "Job Succeed"]
 FAILED_PATH = [
@@ -100,8 +101,9 @@ def test_the_largest_message_is_recorded(messages: Messages) -> None:
     assert messages.wait_for_record(message_id)["event"] == largest
 
 
-def test_many_messages_at_once_are_each_recorded_once(messages: Messages) -> None:
-    numbers = range(80)
+@pytest.mark.load
+def test_many_messages_at_once_are_each_recorded_once(messages: Messages, size: Size) -> None:
+    numbers = range(size.messages_at_once)
     with ThreadPoolExecutor(50) as pool:
         ids = list(pool.map(lambda n: messages.post({"many": n}), numbers))
 
@@ -112,8 +114,8 @@ def test_many_messages_at_once_are_each_recorded_once(messages: Messages) -> Non
 
     assert until("all records", recorded) == Counter(numbers)
     assert len(set(ids)) == len(numbers)
-    assert {n: messages.wait_for_record(ids[n])["event"] for n in (0, 39, 79)} == {
-        n: {"many": n} for n in (0, 39, 79)
+    assert {n: messages.wait_for_record(ids[n])["event"] for n in (0, 39, numbers[-1])} == {
+        n: {"many": n} for n in (0, 39, numbers[-1])
     }
 
 

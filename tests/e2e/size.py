@@ -1,4 +1,4 @@
-"""How many items the load tests send."""
+"""How many items the tests marked `load` send."""
 
 from dataclasses import dataclass
 
@@ -17,6 +17,9 @@ class Size:
     killed: int  # processes that store segments of it
     segments: int  # it has at least so many
     rows_in_a_storm: int
+    people: int  # for whom cookies are counted
+    paths_of_a_large_run: int
+    messages_at_once: int
     segment_bytes: int | None = None  # None: as deployed
 
 
@@ -31,6 +34,9 @@ FULL = Size(
     killed=2,
     segments=50,
     rows_in_a_storm=120_000,
+    people=200,
+    paths_of_a_large_run=2_000,
+    messages_at_once=200,
 )
 # Enough that calls wait for their turn, and segments that are larger than the window of rows in
 # which a function looks for duplicates (docs/decisions/0073-only-final-rows-are-written.md).
@@ -45,5 +51,8 @@ SMALL = Size(
     killed=1,
     segments=12,
     rows_in_a_storm=27_000,
+    people=60,
+    paths_of_a_large_run=600,
+    messages_at_once=80,
     segment_bytes=300 * 1024,
 )
