@@ -52,5 +52,4 @@ def test_a_run_s_change_is_on_its_page_within_a_second(
         last = aws.history(execution)[-1]
         assert last["type"] == "ExecutionSucceeded"
         delays.append(seen - last["timestamp"].timestamp() * 1000)
-        page.context.close()
     print(f"{delays} ms")
