@@ -3,17 +3,17 @@
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 # The headless shell, a package of its own in Debian, needs half of the processor time.
 NAMES = (
     *("chromium-headless-shell", "chrome-headless-shell"),
     *("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome"),
 )
-PHONE = {"width": 390, "height": 844}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 EVIL = "evil.example"  # a name whose owner lets it lead to this machine
 
 
@@ -53,12 +53,19 @@ def launched(*options: str) -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="module")
+def tab_on_a_phone(browser: Browser) -> Iterator[Page]:
+    with closing(
+        browser.new_context(
+            viewport=PHONE, device_scale_factor=2, is_mobile=True, java_script_enabled=False
+        )
+    ) as context:
+        context.set_default_timeout(30_000)
+        yield context.new_page()
+
+
 @pytest.fixture
-def phone(browser: Browser) -> Iterator[Page]:
+def phone(tab_on_a_phone: Page) -> Page:
     """A page on a phone whose owner has switched JavaScript off."""
-    context = browser.new_context(
-        viewport=PHONE, device_scale_factor=2, is_mobile=True, java_script_enabled=False
-    )
-    context.set_default_timeout(30_000)
-    yield context.new_page()
-    context.close()
+    tab_on_a_phone.set_viewport_size(PHONE)
+    return tab_on_a_phone

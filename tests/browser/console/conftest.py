@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 from urllib.error import URLError
-from urllib.parse import quote
+from urllib.parse import quote, urljoin
 from uuid import uuid4
 
 import boto3
@@ -38,6 +38,8 @@ NARROW = {"width": 400, "height": 860}
 Theme = Literal["dark", "light"]
 THEMES: tuple[Theme, ...] = ("dark", "light")
 EMPTY = "about:blank"
+# A page without code that stays in the process of the last page: for EMPTY, another one is started.
+DRAWING = "/console/page/icon.svg"
 AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 # The violations of the rules that are as serious as that.
 RUN_AXE = """axe.run(document, {
@@ -205,14 +207,14 @@ def tab(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def opened(tab: Page, problems: list[str]) -> Iterator[Callable[..., Page]]:
-    """Opens an address on a screen, in the light theme; without an address, an empty page."""
+    """Opens an address on a screen, in the light theme; without an address, a page without code."""
     with watched(tab, problems):
 
-        def open_page(url: str = EMPTY, screen: dict[str, int] = DESKTOP) -> Page:
+        def open_page(url: str = "", screen: dict[str, int] = DESKTOP) -> Page:
             tab.mouse.move(0, 0)
             tab.set_viewport_size(screen)  # type: ignore[arg-type]
             tab.emulate_media(color_scheme="light", reduced_motion="no-preference")
-            tab.goto(url)
+            tab.goto(url or (EMPTY if tab.url == EMPTY else urljoin(tab.url, DRAWING)))
             return tab
 
         yield open_page
