@@ -32,9 +32,9 @@ Reader = Callable[[], Iterable[Event]]
 class Listener:
     """One open page."""
 
-    def __init__(self, run: str | None) -> None:
+    def __init__(self, run: str | None, revision: int) -> None:
         self.run = run
-        self.revision = -1
+        self.revision = revision  # of the run, that the page knows or is about to fetch
         self.queue: asyncio.Queue[Event | None] = asyncio.Queue(QUEUE)
 
     def put(self, name: str, data: dict[str, Any]) -> None:
@@ -89,7 +89,9 @@ class Poller:
 
     async def listen(self, run: str | None) -> AsyncIterator[bytes]:
         """Server-sent events for one page."""
-        listener = Listener(run)
+        known = self._known.by_id.get(run) if self._known is not None and run else None
+        # The page fetches the run when the stream has begun.
+        listener = Listener(run, known.revision if known is not None else 0)
         self._listeners.add(listener)
         self._start()
         try:
@@ -194,10 +196,8 @@ class Poller:
     def _tell_watchers(self, run_id: str, revision: int) -> None:
         for listener in list(self._listeners):
             if listener.run == run_id and listener.revision < revision:
-                first = listener.revision < 0  # the page fetches the run when the stream begins
                 listener.revision = revision
-                if not first:
-                    listener.put("run", {"id": run_id, "revision": revision})
+                listener.put("run", {"id": run_id, "revision": revision})
 
     def _say_state(self, connected: bool, error: ConsoleError | None) -> None:
         if connected == self.state["connected"] and connected:

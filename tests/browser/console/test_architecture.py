@@ -9,7 +9,15 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from local.aws import Aws
 
-from .conftest import DESKTOP, NARROW, Workbench, fulfil_with, keep_picture, serious_violations
+from .conftest import (
+    DESKTOP,
+    NARROW,
+    THEMES,
+    Workbench,
+    fulfil_with,
+    keep_picture,
+    serious_violations,
+)
 from .test_workflows import failed_upload
 
 Opened = Callable[..., Page]
@@ -101,7 +109,7 @@ def test_nothing_moves_when_counts_change(console: str, opened: Opened) -> None:
             node["count"] = more
         route.fulfill(response=response, json=found | parts)
 
-    page = opened("about:blank")
+    page = opened()
     page.route("**/api/architecture?*", grown)
     page.goto(f"{console}architecture")
     places = """() => [...document.querySelectorAll(".part")].map((one) => one.dataset.id
@@ -131,7 +139,7 @@ def test_a_stack_that_has_nothing_of_ours(workbench: Workbench, opened: Opened) 
 
 
 def test_a_stack_without_connections_has_a_list(workbench: Workbench, opened: Opened) -> None:
-    page = opened("about:blank")
+    page = opened()
     page.route(
         "**/api/architecture?*",
         lambda route: fulfil_with(route, edges=[]),
@@ -150,7 +158,7 @@ def test_what_may_not_be_read_is_said_and_the_rest_is_shown(
         "message": "No permission for cloudwatch:GetMetricData.",
         "action": "Ask for a policy that allows cloudwatch:GetMetricData.",
     }
-    page = opened("about:blank")
+    page = opened()
     page.route(
         "**/api/architecture?*",
         lambda route: fulfil_with(route, problems=[problem]),
@@ -162,16 +170,13 @@ def test_what_may_not_be_read_is_said_and_the_rest_is_shown(
 
 
 @pytest.mark.parametrize("screen", [DESKTOP, NARROW], ids=["wide", "narrow"])
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_it_is_accessible_and_fits(
-    console: str, opened: Opened, theme: str, screen: dict[str, int]
-) -> None:
-    page = opened(f"{console}architecture", screen, theme)
+def test_it_is_accessible_and_fits(console: str, opened: Opened, screen: dict[str, int]) -> None:
+    page = opened(f"{console}architecture", screen)
     expect(page.locator(".part").first).to_be_attached()
 
-    assert serious_violations(page) == []
+    assert serious_violations(page, *THEMES) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= screen["width"]
-    keep_picture(page, f"architecture-{theme}-{screen['width']}")
+    keep_picture(page, f"architecture-{screen['width']}", *THEMES)
     page.locator(".part-link", has_text="processFile").click()
     expect(page.locator(".part-panel")).to_contain_text(re.compile("none in 24 hours|Error"))
-    assert serious_violations(page) == []
+    assert serious_violations(page, *THEMES) == []

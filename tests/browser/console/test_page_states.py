@@ -17,7 +17,15 @@ from local.aws import Aws
 from local.signing import Signing
 
 from .between import Between
-from .conftest import DESKTOP, NARROW, Workbench, keep_picture, serious_violations, served
+from .conftest import (
+    DESKTOP,
+    NARROW,
+    Served,
+    Workbench,
+    keep_picture,
+    serious_violations,
+    served,
+)
 
 Opened = Callable[..., Page]
 FOUR_K = {"width": 3840, "height": 2160}
@@ -103,16 +111,20 @@ class Answers:
 
     def __init__(self, page: Page, request: str) -> None:
         self.mode: Callable[[Route], None] = lambda route: route.continue_()
+        self.held: list[Route] = []
         page.route(re.compile(rf"/api/{request}"), lambda route: self.mode(route))
 
     def hold(self) -> None:
-        self.mode = lambda route: None
+        """Until the next answer."""
+        self.mode = self.held.append
 
     def with_(self, status: int, body: dict[str, Any]) -> None:
         text = json.dumps(body)
         self.mode = lambda route: route.fulfill(
             status=status, content_type="application/json", body=text
         )
+        while self.held:
+            self.mode(self.held.pop())
 
     def fail(self, status: int, message: str, action: str) -> None:
         self.with_(status, {"error": {"message": message, "action": action}})
@@ -128,14 +140,13 @@ def ask_again(page: Page) -> None:
 def test_a_page_without_data_says_why(
     console: str, run: str, stored: dict[str, str], opened: Opened, shown: Shown
 ) -> None:
-    page = opened("about:blank")
+    page = opened()
     answers = Answers(page, shown.request)
     answers.hold()
     page.goto(f"{console}{shown.path.format(run=run, **stored)}")
     expect(page.get_by_text(re.compile("^Loading .*…$")).first).to_be_visible()
 
     answers.fail(403, "No permission for some:Action.", "Ask for a policy that allows it.")
-    page.reload()
     expect(page.get_by_text(f"You have no permission to see {shown.what}")).to_be_visible()
     expect(page.get_by_text("No permission for some:Action.")).to_be_visible()
     expect(page.get_by_text("Ask for a policy that allows it.")).to_be_visible()
@@ -152,7 +163,6 @@ def test_a_page_without_data_says_why(
         ask_again(page)
         expect(page.get_by_text(shown.said)).to_be_visible()
         keep_picture(page, f"empty-{shown.path}")
-        page.reload()
     else:
         answers.fail(404, "There is no such thing.", "")
         ask_again(page)
@@ -169,13 +179,13 @@ def test_a_page_without_data_says_why(
 @with_pages
 def test_a_page_without_aws_keeps_what_it_has(
     between: Between,
-    elsewhere: str,
+    elsewhere: Served,
     run: str,
     stored: dict[str, str],
     opened: Opened,
     shown: Shown,
 ) -> None:
-    page = opened(f"{elsewhere}{shown.path.format(run=run, **stored)}")
+    page = opened(f"{elsewhere.url}{shown.path.format(run=run, **stored)}")
     heading = page.get_by_role("heading", level=1)
     expect(heading).to_be_visible()
     expect(page.get_by_text("Live · updated now")).to_be_visible()
@@ -186,6 +196,7 @@ def test_a_page_without_aws_keeps_what_it_has(
     expect(runs).to_be_visible(timeout=60_000)
 
     between.down = True
+    elsewhere.poller.wake()  # it polls at once
     try:
         expect(
             page.get_by_text(re.compile(r"AWS stopped answering .* ago; reconnecting\."))
@@ -195,6 +206,7 @@ def test_a_page_without_aws_keeps_what_it_has(
         expect(page.get_by_role("button", name="Try again")).to_have_count(0)
     finally:
         between.recover()
+        elsewhere.poller.wake()
     expect(page.get_by_text("reconnecting")).to_have_count(0)
     expect(page.get_by_text("Live · updated now")).to_be_visible()
 
@@ -216,11 +228,11 @@ def refusing(between: Between) -> Iterator[Between]:
     ids=["runs", "waiting", "events", "a run"],
 )
 def test_what_aws_refuses_is_named(
-    refusing: Between, elsewhere: str, opened: Opened, path: str, operation: str, action: str
+    refusing: Between, elsewhere: Served, opened: Opened, path: str, operation: str, action: str
 ) -> None:
     refusing.refuse(operation)
 
-    page = opened(f"{elsewhere}{path}")
+    page = opened(f"{elsewhere.url}{path}")
 
     # A page that the server could still answer from what it knew says that this is old.
     nothing_shown = page.get_by_text("You have no permission to see")
@@ -233,9 +245,9 @@ def test_what_aws_refuses_is_named(
 
 
 def test_a_banner_names_the_account_and_nothing_can_be_changed(
-    aws: Aws, elsewhere: str, run: str, opened: Opened
+    aws: Aws, elsewhere: Served, run: str, opened: Opened
 ) -> None:
-    page = opened(f"{elsewhere}{RUN.format(run=run)}")
+    page = opened(f"{elsewhere.url}{RUN.format(run=run)}")
 
     banner = page.get_by_role("note")
     expect(banner).to_contain_text("AWS account 000000000000 · us-east-1 · stepworks-local")
@@ -243,7 +255,7 @@ def test_a_banner_names_the_account_and_nothing_can_be_changed(
     for name in ("Re-run…", "Complete…", "Fail…"):
         expect(page.get_by_role("button", name=name)).to_be_disabled()
     expect(page.get_by_role("button", name="Stop…")).to_have_count(0)
-    page.goto(f"{elsewhere}inbox")
+    page.goto(f"{elsewhere.url}inbox")
     expect(page.get_by_text("There is no inbox here")).to_be_visible()
     keep_picture(page, "account")
 
@@ -255,9 +267,8 @@ def test_a_failed_run_is_redriven(
     machine, name = execution.split(":")[-2:]
     # The emulator cannot redrive and so does not say that the run can be; AWS does both.
     refusing.additions["DescribeExecution"] = {"redriveStatus": "REDRIVABLE"}
-    environment = aws.settings.client_environment() | {"AWS_ENDPOINT_URL": refusing.url}
-    with served(environment, "--stack", workbench.stack, "--allow-writes") as url:
-        page = opened(f"{url}runs/{machine}:{name}")
+    with served(refusing.url, workbench.stack, writable=True) as console:
+        page = opened(f"{console.url}runs/{machine}:{name}")
         expect(page.get_by_role("note")).to_contain_text("Writes are allowed")
         page.get_by_role("button", name="Redrive…").click()
         dialog = page.get_by_role("dialog")

@@ -16,6 +16,7 @@ from tests.support import web
 from .conftest import (
     DESKTOP,
     NARROW,
+    THEMES,
     Workbench,
     fulfil_with,
     keep_picture,
@@ -159,7 +160,7 @@ def test_what_may_not_be_read_of_a_map_s_items_is_said(
 ) -> None:
     execution = workbench.ended("orders", {"orders": [{"valid": True}]})
     problem = {"what": "items of a Map", "message": "No permission for it.", "action": "Ask."}
-    page = opened("about:blank")
+    page = opened()
     page.route("**/map/**", lambda route: fulfil_with(route, items=[], problems=[problem]))
 
     page.goto(f"{workbench.page_of(execution)}?state=Check+Orders&tab=items")
@@ -344,21 +345,18 @@ def test_the_timeline_zooms(workbench: Workbench, opened: Opened) -> None:
     expect(fit).to_be_disabled()
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("screen", [DESKTOP, NARROW], ids=["wide", "narrow"])
-def test_everybody_can_use_it(
-    workbench: Workbench, opened: Opened, screen: dict[str, int], theme: str
-) -> None:
+def test_everybody_can_use_it(workbench: Workbench, opened: Opened, screen: dict[str, int]) -> None:
     orders = [{"id": f"order-{number}", "valid": number != 7} for number in range(12)]
     execution = workbench.ended("orders", {"orders": orders})
-    page = opened(workbench.page_of(execution), screen, theme)
+    page = opened(workbench.page_of(execution), screen)
     expect(node(page, "Refuse Order")).to_be_visible()
 
-    assert serious_violations(page) == []
+    assert serious_violations(page, *THEMES) == []
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     for tab in ("Logs", "Definition"):
         page.locator(".panel").get_by_role("tab", name=tab).click()
     page.get_by_role("tab", name="History").click()
     page.get_by_role("region", name="Graph").get_by_role("button", name="Table").click()
-    assert serious_violations(page) == []
-    keep_picture(page, f"run-{theme}-{screen['width']}")
+    assert serious_violations(page, *THEMES) == []
+    keep_picture(page, f"run-{screen['width']}", *THEMES)

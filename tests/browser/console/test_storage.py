@@ -17,6 +17,7 @@ from tests.support import web
 from .conftest import (
     DESKTOP,
     NARROW,
+    THEMES,
     Workbench,
     keep_picture,
     run_page,
@@ -183,17 +184,16 @@ def test_of_a_large_object_the_beginning_is_shown(
     assert len(page.locator("pre.text").inner_text()) <= 65_536
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("screen", [DESKTOP, NARROW], ids=["wide", "narrow"])
 def test_everybody_can_use_the_page_of_an_object(
-    aws: Aws, console: str, opened: Opened, tag: str, theme: str, screen: dict[str, int]
+    aws: Aws, console: str, opened: Opened, tag: str, screen: dict[str, int]
 ) -> None:
     text = "a long line without an end, " * 40
     bucket = put(aws, "ImagesBucket", f"{tag}/{'folder/' * 20}notes.txt", text.encode())
     key = f"{tag}/{'folder/' * 20}notes.txt"
-    page = opened(object_page(console, bucket, key), screen=screen, theme=theme)
+    page = opened(object_page(console, bucket, key), screen)
     expect(page.locator("pre.text")).to_be_visible()
 
-    assert serious_violations(page) == []
+    assert serious_violations(page, *THEMES) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= screen["width"]
-    keep_picture(page, f"object-{theme}-{screen['width']}")
+    keep_picture(page, f"object-{screen['width']}", *THEMES)

@@ -9,7 +9,15 @@ from playwright.sync_api import Locator, Page, expect
 
 from local.aws import Aws, until
 
-from .conftest import DESKTOP, NARROW, Workbench, fulfil_with, keep_picture, serious_violations
+from .conftest import (
+    DESKTOP,
+    NARROW,
+    THEMES,
+    Workbench,
+    fulfil_with,
+    keep_picture,
+    serious_violations,
+)
 
 Opened = Callable[..., Page]
 SIGNATURE = "workflows/stepworks-local-signature"
@@ -138,7 +146,7 @@ def test_a_run_starts_with_an_edited_sample(workbench: Workbench, opened: Opened
 
 
 def test_without_writes_nothing_starts(workbench: Workbench, opened: Opened) -> None:
-    page = opened("about:blank")
+    page = opened()
     page.route("**/api/stack", lambda route: fulfil_with(route, writable=False))
     page.goto(f"{workbench.url}workflows/{workbench.stack}-echo")
 
@@ -160,7 +168,7 @@ def test_counts_are_live(workbench: Workbench, opened: Opened) -> None:
 
 def test_what_may_not_be_read_is_said(workbench: Workbench, opened: Opened) -> None:
     denied = {"error": {"message": "No permission for states:ListStateMachines.", "action": "x"}}
-    page = opened("about:blank")
+    page = opened()
     page.route("**/api/workflows", lambda route: route.fulfill(status=403, json=denied))
 
     page.goto(f"{workbench.url}workflows")
@@ -171,18 +179,16 @@ def test_what_may_not_be_read_is_said(workbench: Workbench, opened: Opened) -> N
 
 
 @pytest.mark.parametrize("screen", [DESKTOP, NARROW], ids=["wide", "narrow"])
-@pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("path", ["workflows", SIGNATURE], ids=["all", "one"])
 def test_it_is_accessible_and_fits(
-    console: str, opened: Opened, path: str, theme: str, screen: dict[str, int]
+    console: str, opened: Opened, path: str, screen: dict[str, int]
 ) -> None:
-    page = opened(console + path, screen, theme)
+    page = opened(console + path, screen)
     expect(page.locator(".row, .source-line").first).to_be_visible()
     if path == SIGNATURE:
         expect(page.locator(".calls tbody tr").first).to_be_visible()
 
-    assert serious_violations(page) == []
+    assert serious_violations(page, *THEMES) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= screen["width"]
-    keep_picture(
-        page, f"{'workflow' if path == SIGNATURE else 'workflows'}-{theme}-{screen['width']}"
-    )
+    name = "workflow" if path == SIGNATURE else "workflows"
+    keep_picture(page, f"{name}-{screen['width']}", *THEMES)

@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -111,34 +111,36 @@ def console(aws: Aws) -> Client:
 @pytest.fixture
 def alone(aws: Deployment) -> Iterator[Callable[..., Client]]:
     """Start `python -m console` on its own, with these arguments."""
-    started = []
+    with ExitStack() as consoles:
+        yield lambda *arguments: consoles.enter_context(own_console(aws, *arguments))
 
-    def start(*arguments: str) -> Client:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "console", *arguments, "--port", str(port)],
-            cwd=ROOT,
-            env=os.environ | (aws.settings.client_environment() if isinstance(aws, Aws) else {}),
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        client = Client(f"http://127.0.0.1:{port}/console/", process.pid)
 
-        def answers() -> bool:
-            assert process.poll() is None, "it has ended"
-            try:
-                return client.call("api/stack").status == 200
-            except OSError:
-                return False
+@contextmanager
+def own_console(aws: Deployment, *arguments: str) -> Iterator[Client]:
+    """A console in a process of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "console", *arguments, "--port", str(port)],
+        cwd=ROOT,
+        env=os.environ | (aws.settings.client_environment() if isinstance(aws, Aws) else {}),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    client = Client(f"http://127.0.0.1:{port}/console/", process.pid)
 
+    def answers() -> bool:
+        assert process.poll() is None, "it has ended"
+        try:
+            return client.call("api/stack").status == 200
+        except OSError:
+            return False
+
+    try:
         until("the console to answer", answers, 60)
-        return client
-
-    yield start
-    for process in started:
+        yield client
+    finally:
         process.terminate()
         process.wait(10)
 

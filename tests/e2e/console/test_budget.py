@@ -8,7 +8,6 @@ attempts keeps it: a design that takes longer never does.
 import time
 from collections.abc import Callable, Iterator
 from statistics import median
-from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -27,8 +26,6 @@ ANSWER = 200.0  # ms
 MOST_CONTENTION = 3.0
 ITEMS = 2_000
 ATTEMPTS = 3
-IDLE_PART = 0.03  # of a processor
-IDLE_FOR = 10.0  # seconds
 SOON = {"Prefer": "respond-async", "Accept-Encoding": "gzip"}
 
 
@@ -152,31 +149,3 @@ def test_the_first_request_is_answered_as_soon(
 
     most = budget()
     assert {path: clock for path, clock in best.items() if clock > most} == {}
-
-
-def test_an_open_page_costs_little_while_nothing_happens(
-    aws: Aws, alone: Callable[..., Client]
-) -> None:
-    """Something of earlier tests may still happen: the quietest of several moments counts."""
-    console = alone("--stack", "stepworks-local")
-    parts = []
-    with console.live() as events:
-        next(events)
-        for _ in range(ATTEMPTS):
-            before = used(console.pid)
-            time.sleep(IDLE_FOR)
-            parts.append((used(console.pid) - before) / 1000 / IDLE_FOR)
-            if parts[-1] < IDLE_PART:
-                break
-    print(f"{min(parts):.1%} of a processor while idle")
-    assert min(parts) < IDLE_PART * slowness()
-
-
-def test_nothing_is_read_while_nobody_looks(aws: Aws, alone: Callable[..., Client]) -> None:
-    console = alone("--stack", "stepworks-local")
-    time.sleep(5)  # it reads what pages need first
-
-    before: Any = used(console.pid)
-    time.sleep(IDLE_FOR)
-
-    assert used(console.pid) - before < 50
