@@ -33,6 +33,7 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import (
     StatesErrorNameType,
 )
+from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.item_reader.eval.resource_eval_s3 import (  # noqa: E501
@@ -146,6 +147,7 @@ def engine() -> Iterator["Engine"]:
         patch.object(AmazonStateLanguageParser, "parse", staticmethod(_components)),
         patch.object(StepFunctionsParserBackend, "_validate_definition", staticmethod(_validate)),
         patch.object(json_path, "parse", _json_path),
+        patch.object(result_path, "parse", _result_path),
         patch.object(_Distributed, "_map_run", _map_run),
         patch.object(ResourceEvalS3, "_handle_get_object", staticmethod(_read_object)),
     ):
@@ -157,6 +159,7 @@ def engine() -> Iterator["Engine"]:
 _parse = AmazonStateLanguageParser.parse
 _validate = cache(StepFunctionsParserBackend._validate_definition)
 _json_path = cache(json_path.parse)
+_result_path = cache(result_path.parse)
 
 
 # moto runs a distributed Map to its end even if children fail, and returns null for each of these.

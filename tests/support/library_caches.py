@@ -14,8 +14,12 @@ import botocore.hooks
 import botocore.httpsession
 import botocore.regions
 import botocore.session
+import botocore.useragent
 import moto.core.models
 import moto.core.responses
+from moto.core.base_backend import BaseBackend
+from moto.core.serialize import XFormedAttributePicker
+from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node
 
 _create_loader = botocore.session.create_loader
 _accepts_kwargs = botocore.hooks.accepts_kwargs
@@ -24,9 +28,15 @@ _create_tls_context = botocore.httpsession.create_urllib3_context
 _create_endpoint_provider = botocore.regions.EndpointProvider
 _method_names = moto.core.responses.method_names_from_class
 _create_callback = moto.core.models.CallbackResponse
+_sanitize_user_agent = botocore.useragent.sanitize_user_agent_string_component
+_find_urls = BaseBackend.urls.fget
+_possible_keys = XFormedAttributePicker.get_possible_keys
 _read: dict[str | None, dict[Any, Any]] = defaultdict(dict)
 _event_names: dict[str, str] = {}
 _endpoint_providers: dict[int, tuple[Any, Any]] = {}  # with the rules, so that these stay
+_urls: dict[type, Any] = {}
+_of_nodes: dict[tuple[type, type], tuple[bool, bool]] = {}
+_keys_of_dicts: dict[tuple[int, str], tuple[Any, list[str]]] = {}  # with the shape, likewise
 
 
 def share() -> None:
@@ -38,6 +48,10 @@ def share() -> None:
     botocore.regions.EndpointProvider = _kept_endpoint_provider
     moto.core.models.CallbackResponse = _kept_callback
     moto.core.responses.method_names_from_class = cache(_method_names)
+    botocore.useragent.sanitize_user_agent_string_component = cache(_sanitize_user_agent)
+    BaseBackend.urls = property(_kept_urls)
+    XFormedAttributePicker.get_possible_keys = _kept_keys
+    DepthFirstTraverser.traverse_node_recursively = _traverse
 
 
 def _sharing_loader(search_path: str | None = None) -> Any:
@@ -77,3 +91,51 @@ def _kept_endpoint_provider(ruleset_data: Any, **given: Any) -> Any:
 def _kept_callback(method: str, url: Any, callback: Any) -> Any:
     """Build moto's response to a pattern of addresses only once; each mock registers 1,300."""
     return _create_callback(method=method, url=url, callback=callback)
+
+
+def _kept_urls(backend: Any) -> Any:
+    """Put together only once which functions of moto respond to which addresses of a service."""
+    if type(backend) not in _urls:
+        _urls[type(backend)] = _find_urls(backend)
+    return _urls[type(backend)]
+
+
+def _kept_keys(picker: Any, context: Any) -> Any:
+    """Look only once for the names under which moto may have kept a member of a response.
+
+    For an object, they depend on its class; nearly all responses are dictionaries.
+    """
+    if type(context.obj) is not dict:
+        return _possible_keys(picker, context)
+    shape, keys = _keys_of_dicts.get((id(context.shape), context.key), (None, []))
+    if shape is not context.shape:
+        keys = list(dict.fromkeys(_possible_keys(picker, context)))
+        _keys_of_dicts[id(context.shape), context.key] = context.shape, keys
+    return keys
+
+
+def _traverse(traverser: Any, node: Any, index: int = -1) -> Any:
+    """Moto's method, but it decides only once for each class of nodes whether it processes them.
+
+    Moto goes through each update expression a dozen times.
+    """
+    classes = type(traverser), type(node)
+    if classes not in _of_nodes:
+        is_node = isinstance(node, Node)
+        _of_nodes[classes] = (
+            is_node,
+            is_node and isinstance(node, traverser.nodes_to_be_processed()),
+        )
+    is_node, is_processed = _of_nodes[classes]
+    if not is_node:
+        return node
+    parent = node.parent
+    for child_index, child in enumerate(node.children or ()):
+        traverser.pre_processing_of_child(node, child_index)
+        _traverse(traverser, child, child_index)
+    if is_processed:
+        node = traverser.process(node)
+        node.parent = parent
+        if parent:
+            parent.children[index] = node
+    return node
