@@ -17,7 +17,7 @@ import botocore.session
 import botocore.useragent
 import moto.core.models
 import moto.core.responses
-from moto.core.base_backend import BaseBackend
+from moto.core.base_backend import AccountSpecificBackend, BaseBackend
 from moto.core.serialize import XFormedAttributePicker
 from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node
 
@@ -27,13 +27,15 @@ _create_event_names = botocore.hooks.EventAliaser.__init__
 _create_tls_context = botocore.httpsession.create_urllib3_context
 _create_endpoint_provider = botocore.regions.EndpointProvider
 _method_names = moto.core.responses.method_names_from_class
-_create_callback = moto.core.models.CallbackResponse
+_enable = moto.core.models.MockAWS._enable_patching
+_generate_regions = AccountSpecificBackend._generate_regions
 _sanitize_user_agent = botocore.useragent.sanitize_user_agent_string_component
 _find_urls = BaseBackend.urls.fget
 _possible_keys = XFormedAttributePicker.get_possible_keys
 _read: dict[str | None, dict[Any, Any]] = defaultdict(dict)
 _event_names: dict[str, str] = {}
 _endpoint_providers: dict[int, tuple[Any, Any]] = {}  # with the rules, so that these stay
+_responses: dict[str, list[Any]] = {}  # by method
 _urls: dict[type, Any] = {}
 _of_nodes: dict[tuple[type, type], tuple[bool, bool]] = {}
 _keys_of_dicts: dict[tuple[int, str], tuple[Any, list[str]]] = {}  # with the shape, likewise
@@ -46,7 +48,8 @@ def share() -> None:
     botocore.hooks.EventAliaser.__init__ = _sharing_event_names
     botocore.httpsession.create_urllib3_context = cache(_create_tls_context)
     botocore.regions.EndpointProvider = _kept_endpoint_provider
-    moto.core.models.CallbackResponse = _kept_callback
+    moto.core.models.MockAWS._enable_patching = _enable_patching
+    AccountSpecificBackend._generate_regions = _kept_regions
     moto.core.responses.method_names_from_class = cache(_method_names)
     botocore.useragent.sanitize_user_agent_string_component = cache(_sanitize_user_agent)
     BaseBackend.urls = property(_kept_urls)
@@ -87,10 +90,29 @@ def _kept_endpoint_provider(ruleset_data: Any, **given: Any) -> Any:
     return provider
 
 
+def _enable_patching(mock: Any, reset: bool = True) -> None:
+    """Build moto's responses to 1,300 patterns of addresses only once; each mock registers them."""
+    responses = moto.core.models.responses_mock
+    if reset and not _responses:
+        _enable(mock)
+        _responses.update({method: [*of] for method, of in responses._registry._registered.items()})
+        return
+    moto.core.models.botocore_stubber.enabled = True
+    if reset:
+        mock.reset()
+    responses.start()
+    for method, prepared in _responses.items():
+        responses._registry._registered[method].extend(prepared)
+
+
 @cache
-def _kept_callback(method: str, url: Any, callback: Any) -> Any:
-    """Build moto's response to a pattern of addresses only once; each mock registers 1,300."""
-    return _create_callback(method=method, url=url, callback=callback)
+def _regions(service_name: str) -> list[str]:
+    return _generate_regions(None, service_name)
+
+
+def _kept_regions(_: Any, service_name: str) -> list[str]:
+    """Look up only once in which regions a service is."""
+    return _regions(service_name)
 
 
 def _kept_urls(backend: Any) -> Any:
