@@ -31,14 +31,15 @@ _enable = moto.core.models.MockAWS._enable_patching
 _generate_regions = AccountSpecificBackend._generate_regions
 _sanitize_user_agent = botocore.useragent.sanitize_user_agent_string_component
 _find_urls = BaseBackend.urls.fget
-_possible_keys = XFormedAttributePicker.get_possible_keys
+_pick_member = XFormedAttributePicker.__call__
 _read: dict[str | None, dict[Any, Any]] = defaultdict(dict)
 _event_names: dict[str, str] = {}
 _endpoint_providers: dict[int, tuple[Any, Any]] = {}  # with the rules, so that these stay
 _responses: dict[str, list[Any]] = {}  # by method
+_regions: dict[str, Any] = {}
 _urls: dict[type, Any] = {}
 _of_nodes: dict[tuple[type, type], tuple[bool, bool]] = {}
-_keys_of_dicts: dict[tuple[int, str], tuple[Any, list[str]]] = {}  # with the shape, likewise
+_names_in_dicts: dict[tuple[int, str], tuple[Any, list[str]]] = {}  # with the shape, likewise
 
 
 def share() -> None:
@@ -53,7 +54,7 @@ def share() -> None:
     moto.core.responses.method_names_from_class = cache(_method_names)
     botocore.useragent.sanitize_user_agent_string_component = cache(_sanitize_user_agent)
     BaseBackend.urls = property(_kept_urls)
-    XFormedAttributePicker.get_possible_keys = _kept_keys
+    XFormedAttributePicker.__call__ = _pick
     DepthFirstTraverser.traverse_node_recursively = _traverse
 
 
@@ -105,14 +106,11 @@ def _enable_patching(mock: Any, reset: bool = True) -> None:
         responses._registry._registered[method].extend(prepared)
 
 
-@cache
-def _regions(service_name: str) -> list[str]:
-    return _generate_regions(None, service_name)
-
-
-def _kept_regions(_: Any, service_name: str) -> list[str]:
+def _kept_regions(backend: Any, service_name: str) -> Any:
     """Look up only once in which regions a service is."""
-    return _regions(service_name)
+    if service_name not in _regions:
+        _regions[service_name] = _generate_regions(backend, service_name)
+    return _regions[service_name]
 
 
 def _kept_urls(backend: Any) -> Any:
@@ -122,18 +120,18 @@ def _kept_urls(backend: Any) -> Any:
     return _urls[type(backend)]
 
 
-def _kept_keys(picker: Any, context: Any) -> Any:
+def _pick(picker: Any, context: Any) -> Any:
     """Look only once for the names under which moto may have kept a member of a response.
 
     For an object, they depend on its class; nearly all responses are dictionaries.
     """
-    if type(context.obj) is not dict:
-        return _possible_keys(picker, context)
-    shape, keys = _keys_of_dicts.get((id(context.shape), context.key), (None, []))
+    if type(context.obj) is not dict or picker.response_transformers:
+        return _pick_member(picker, context)
+    shape, names = _names_in_dicts.get((id(context.shape), context.key), (None, []))
     if shape is not context.shape:
-        keys = list(dict.fromkeys(_possible_keys(picker, context)))
-        _keys_of_dicts[id(context.shape), context.key] = context.shape, keys
-    return keys
+        names = list(dict.fromkeys(picker.get_possible_keys(context)))
+        _names_in_dicts[id(context.shape), context.key] = context.shape, names
+    return next((context.obj[name] for name in names if name in context.obj), None)
 
 
 def _traverse(traverser: Any, node: Any, index: int = -1) -> Any:
