@@ -10,6 +10,8 @@ from functools import cache
 from types import FunctionType, MethodType
 from typing import Any
 
+import botocore.auth
+import botocore.client
 import botocore.hooks
 import botocore.httpsession
 import botocore.regions
@@ -21,6 +23,8 @@ from moto.core.base_backend import AccountSpecificBackend, BaseBackend
 from moto.core.serialize import XFormedAttributePicker
 from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node
 
+_canonical_request = botocore.auth.SigV4Auth.canonical_request
+_create_methods = botocore.client.ClientCreator._create_methods
 _create_loader = botocore.session.create_loader
 _accepts_kwargs = botocore.hooks.accepts_kwargs
 _create_event_names = botocore.hooks.EventAliaser.__init__
@@ -35,6 +39,7 @@ _pick_member = XFormedAttributePicker.__call__
 _read: dict[str | None, dict[Any, Any]] = defaultdict(dict)
 _event_names: dict[str, str] = {}
 _endpoint_providers: dict[int, tuple[Any, Any]] = {}  # with the rules, so that these stay
+_methods: dict[str, Any] = {}  # by service
 _responses: dict[str, list[Any]] = {}  # by method
 _regions: dict[str, Any] = {}
 _urls: dict[type, Any] = {}
@@ -44,6 +49,8 @@ _names_in_dicts: dict[tuple[int, str], tuple[Any, list[str]]] = {}  # with the s
 
 def share() -> None:
     """Let all sessions, clients and mocks of this process share what one of them has prepared."""
+    botocore.auth.SigV4Auth.canonical_request = _canonical_request_unless_mocked
+    botocore.client.ClientCreator._create_methods = _kept_methods
     botocore.session.create_loader = _sharing_loader
     botocore.hooks.accepts_kwargs = _kept_accepts_kwargs
     botocore.hooks.EventAliaser.__init__ = _sharing_event_names
@@ -56,6 +63,22 @@ def share() -> None:
     BaseBackend.urls = property(_kept_urls)
     XFormedAttributePicker.__call__ = _pick
     DepthFirstTraverser.traverse_node_recursively = _traverse
+
+
+def _canonical_request_unless_mocked(auth: Any, request: Any) -> Any:
+    """Moto reads no signature, so it does not matter what is signed. Links are signed as ever."""
+    signs_a_header = type(auth) in (botocore.auth.SigV4Auth, botocore.auth.S3SigV4Auth)
+    if signs_a_header and moto.core.models.botocore_stubber.enabled:
+        return ""
+    return _canonical_request(auth, request)
+
+
+def _kept_methods(creator: Any, service_model: Any) -> Any:
+    """Create the methods of a service's clients only once."""
+    service = service_model.service_name
+    if service not in _methods:
+        _methods[service] = _create_methods(creator, service_model)
+    return dict(_methods[service])
 
 
 def _sharing_loader(search_path: str | None = None) -> Any:
