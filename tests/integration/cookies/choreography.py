@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from typing import Any
 from unittest.mock import patch
@@ -279,14 +280,20 @@ def _handler(key: str) -> Any:
     return import_module(f"handlers.cookies.{module}").handler
 
 
+@cache
 def _functions() -> dict[str, Any]:
     loaded: dict[str, Any] = yaml.load((WORKFLOW / "functions.yml").read_text(), asl.Loader)
     return loaded
 
 
+@cache
+def _resources() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.load((WORKFLOW / "resources.yml").read_text(), asl.Loader)
+    return loaded
+
+
 def _rules(prefix: str) -> Iterator[dict[str, Any]]:
-    resources = yaml.load((WORKFLOW / "resources.yml").read_text(), asl.Loader)["Resources"]
-    for resource in resources.values():
+    for resource in _resources()["Resources"].values():
         if resource["Type"] == "AWS::Events::Rule":
             yield _deployed(asl.filled(resource["Properties"], "local"), prefix)
 
