@@ -11,8 +11,6 @@ PYTEST := $(PYTHON) -m pytest
 DEMO_OPTIONS := $(if $(QUICK),--quick) $(if $(VERBOSE),--verbose) $(if $(LARGE),--large)
 # Tests wait much of their time, for time limits and processes.
 WORKERS = $(shell expr 2 '*' "$$(getconf _NPROCESSORS_ONLN)")
-# The fast tests wait less, and each worker takes seconds to import everything.
-FAST_WORKERS = $(shell expr 1 + "$$(getconf _NPROCESSORS_ONLN)")
 # The suites that need neither the local AWS nor Node.js.
 FAST_SUITES := tests/unit tests/integration tests/statemachines tests/docs
 # The tests of `make check`. `make test` runs them too, so CI leaves them out here: `make check RULES=`.
@@ -47,7 +45,7 @@ test: setup-tests ## run all tests
 	@$(PYTEST) tests/e2e tests/browser -m alone -n 0
 
 test-fast: $(VENV)/.ready-dev ## run the tests that need no server and no Node.js, without the slow ones
-	@$(PYTEST) $(FAST_SUITES) -m "not slow" -n $(FAST_WORKERS)
+	@$(PYTEST) $(FAST_SUITES) -m "not slow" -n $(WORKERS)
 
 watch: $(VENV)/.ready-dev ## run a workflow's tests on every change: make watch WORKFLOW=sensor
 	@$(PYTHON) -m tests.watch $(WORKFLOW)
