@@ -5,9 +5,12 @@ of CPU time; with what is kept here, 12 ms. That depends on the libraries alone:
 state of a mock.
 """
 
+import sys
 from collections import defaultdict
 from functools import cache
-from types import FunctionType, MethodType
+from importlib import import_module
+from pathlib import Path
+from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import botocore.auth
@@ -63,6 +66,25 @@ def share() -> None:
     BaseBackend.urls = property(_kept_urls)
     XFormedAttributePicker.__call__ = _pick
     DepthFirstTraverser.traverse_node_recursively = _traverse
+    sys.modules.setdefault("moto.batch", _batch())
+
+
+def _batch() -> ModuleType:
+    """The package moto.batch, which imports its models only when somebody uses them.
+
+    moto's Step Functions engine takes an enumeration from it; its models import all of EC2, which
+    takes longer than everything else of the engine.
+    """
+    package = ModuleType("moto.batch")
+    package.__path__ = [str(Path(moto.__file__).parent / "batch")]
+
+    def of_models(name: str) -> Any:
+        if name.startswith("__"):  # others look at every module
+            raise AttributeError(name)
+        return getattr(import_module("moto.batch.models"), name)
+
+    package.__getattr__ = of_models  # type: ignore[method-assign]
+    return package
 
 
 def _canonical_request_unless_mocked(auth: Any, request: Any) -> Any:
