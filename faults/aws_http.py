@@ -139,11 +139,11 @@ def _performed_by_s3(head: str, request: Any) -> Any:
             response = s3_http.perform(head, request.body)
         except KeyError:  # moto's response to a late part of an upload that is complete
             return (SimpleNamespace(status_code=404), {"Error": {"Code": "NoSuchUpload"}}), None
-    http = SimpleNamespace(status_code=response.status_code)
-    if response.status_code >= 300:
-        code = response.text.partition("<Code>")[2].partition("</Code>")[0]
+    http = SimpleNamespace(status_code=response.status)
+    if response.status >= 300:
+        code = response.content.decode().partition("<Code>")[2].partition("</Code>")[0]
         return (http, {"Error": {"Code": code}}), None
-    headers = {name.lower().encode(): value.encode() for name, value in response.headers.items()}
+    headers = {name.encode(): value.encode() for name, value in response.headers.items()}
     return (http, {"Body": io.BytesIO(response.content), "Headers": headers}), None
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -93,6 +93,15 @@ def pytest_collection() -> Iterator[object]:
     finally:
         garbage.collect_less_often()
         gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable(report: Any) -> Generator[None, Any, Any]:
+    """A worker sends three reports of each test: most of them are keywords that nobody reads."""
+    data = yield
+    if data and getattr(report, "passed", False) and "keywords" in data:
+        data["keywords"] = {}
+    return data
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

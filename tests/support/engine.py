@@ -33,6 +33,7 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import (
     StatesErrorNameType,
 )
+from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.item_reader.eval.resource_eval_s3 import (  # noqa: E501
@@ -143,9 +144,7 @@ def engine() -> Iterator["Engine"]:
     """moto with its engine on; use it to prepare tables, topics or buses for a machine."""
     with (
         mock_aws(config={"stepfunctions": {"execute_state_machine": True}}),
-        patch.object(AmazonStateLanguageParser, "parse", staticmethod(_components)),
-        patch.object(StepFunctionsParserBackend, "_validate_definition", staticmethod(_validate)),
-        patch.object(json_path, "parse", _json_path),
+        kept_definitions(),
         patch.object(_Distributed, "_map_run", _map_run),
         patch.object(ResourceEvalS3, "_handle_get_object", staticmethod(_read_object)),
     ):
@@ -157,6 +156,19 @@ def engine() -> Iterator["Engine"]:
 _parse = AmazonStateLanguageParser.parse
 _validate = cache(StepFunctionsParserBackend._validate_definition)
 _json_path = cache(json_path.parse)
+_result_path = cache(result_path.parse)
+
+
+@contextmanager
+def kept_definitions() -> Iterator[None]:
+    """In any mock, moto parses each definition and each path only once."""
+    with (
+        patch.object(AmazonStateLanguageParser, "parse", staticmethod(_components)),
+        patch.object(StepFunctionsParserBackend, "_validate_definition", staticmethod(_validate)),
+        patch.object(json_path, "parse", _json_path),
+        patch.object(result_path, "parse", _result_path),
+    ):
+        yield
 
 
 # moto runs a distributed Map to its end even if children fail, and returns null for each of these.

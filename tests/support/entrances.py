@@ -3,6 +3,7 @@
 import importlib
 import re
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.support.asl import DEFINITIONS, ROOT, Loader
 Handler = Callable[[Any, Any], Any]
 
 
+@cache
 def functions() -> dict[str, dict[str, Any]]:
     """Every function of the service, as its functions.yml describes it."""
     found: dict[str, dict[str, Any]] = {}

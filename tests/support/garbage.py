@@ -6,9 +6,9 @@ import gc
 def collect_less_often() -> None:
     """Call it after everything is imported.
 
-    What is imported stays, and there is very much of it: collections need not look through it. What
-    a test leaves behind may wait until there is more of it than after one call to moto.
+    What is imported stays, and there is very much of it: collections need not look through it, not
+    even once. What a test leaves behind may wait until there is more of it than after one call to
+    moto.
     """
-    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)

@@ -17,6 +17,8 @@ from tests.support import asl
 from tests.support.asl import ROOT
 from tests.support.packaged import as_list
 
+pytestmark = pytest.mark.slow
+
 # Packages outside of the standard library. Powertools imports botocore's root alone.
 EVERY_FUNCTION = {"aws_lambda_powertools", "botocore", "jmespath", "typing_extensions"}
 WITH_CLIENTS = {"certifi", "dateutil", "six", "urllib3"}

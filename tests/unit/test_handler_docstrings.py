@@ -16,10 +16,9 @@ MODULES = sorted(
     path for path in (ROOT / "handlers").glob("*/*.py") if "\ndef handler(" in path.read_text()
 )
 ERRORS = {
-    node.name
+    name
     for path in (ROOT / "handlers").rglob("*.py")
-    for node in ast.walk(ast.parse(path.read_text()))
-    if isinstance(node, ast.ClassDef)
+    for name in re.findall(r"^ *class (\w+)", path.read_text(), re.MULTILINE)
 }
 ENVELOPE = {"stateName", "meta"}  # of every event of the cookies workflow
 

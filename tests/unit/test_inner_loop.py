@@ -19,8 +19,15 @@ SLOW = {  # left out by `make test-fast`, each with its reason
     "tests/docs/test_add_a_workflow.py",  # runs other suites in a copy of the project
     "tests/integration/cookies/test_choreography.py",  # every order of every event, on moto
     "tests/integration/faults/test_matrix.py",  # hundreds of runs
+    "tests/integration/images/test_bench.py",  # each way in a process of its own
+    "tests/integration/local/test_lambda_workers.py",  # many processes
+    "tests/integration/local/test_task_timeout.py",  # waits for real time limits
+    "tests/integration/sensor/test_bench.py",  # each way in a process of its own
     "tests/integration/signature/test_faults.py",  # every fault at every call
     "tests/integration/test_hostile_input.py",  # random input to every route
+    "tests/unit/sensor/test_distinct_keys.py",  # the memory that large files take
+    "tests/unit/sensor/test_ingest.py",  # likewise
+    "tests/unit/test_cold_starts.py",  # imports each function in a process of its own
 }
 
 

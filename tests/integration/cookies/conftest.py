@@ -11,6 +11,7 @@ from moto import mock_aws
 from handlers.shared import events
 from tests.integration.cookies.choreography import validate
 from tests.support.aws_clients import aws_client
+from tests.support.engine import kept_definitions
 from tests.unit.fixtures import context, fresh_clients
 
 __all__ = ["context", "fresh_clients"]
@@ -75,7 +76,7 @@ class World:
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch, fresh_clients: None) -> Iterator[World]:
-    with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
+    with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}), kept_definitions():
         s3, sqs, bus = aws_client("s3"), aws_client("sqs"), FakeBus()
         s3.create_bucket(Bucket=BUCKET)
         queue = sqs.create_queue(QueueName="dead-letters")["QueueUrl"]

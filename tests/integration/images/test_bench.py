@@ -12,6 +12,8 @@ from bench.images.cases import BATCH_SIZES
 from bench.images.cases import WAYS as CASES
 from bench.images.servers import running
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[tuple[str, str]]:

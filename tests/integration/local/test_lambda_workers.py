@@ -17,6 +17,8 @@ from local.gaps import lambda_workers
 from local.gaps.lambda_queue import InvocationQueues
 from tests.integration.local.functions import Functions
 
+pytestmark = pytest.mark.slow
+
 SHORT_SLEEP = """
     import time
 

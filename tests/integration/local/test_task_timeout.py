@@ -13,6 +13,8 @@ from local.gaps.lambda_queue import InvocationQueues
 from tests.integration.local.conftest import Run
 from tests.integration.local.functions import Functions
 
+pytestmark = pytest.mark.slow
+
 SLEEPING = """
     import time
 

@@ -10,6 +10,8 @@ from bench.ingest import NAMES, OURS, ROWS, Bench, data
 from bench.ingest.certificate import write_certificate
 from bench.ingest.servers import Behaviour, running
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:

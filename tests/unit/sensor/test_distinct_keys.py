@@ -65,6 +65,7 @@ def a_sensor_each(rows: int) -> Iterator[Row]:
     return (row(f"sensor-{number}", number) for number in range(rows))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [newest_first, shuffled, a_sensor_each])
 def test_memory_does_not_grow_with_the_file(order: object) -> None:
     rows, block = 100_000, 2_000

@@ -182,6 +182,7 @@ def test_storing_a_file_again_leaves_the_table_unchanged() -> None:
     assert dynamodb.items == once
 
 
+@pytest.mark.slow
 def test_memory_is_bounded_for_a_large_file() -> None:
     # Given 10 MB of rows, one in ten rejected, generated while they are read
     rows = 100_000
