@@ -151,14 +151,15 @@ def test_a_store_that_fails_fails_only_that_item(
 
 def test_a_large_image_goes_through_a_file(server: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     """The store gets a file for images above the memory limit, and bytes for smaller ones."""
-    body_types: list[type] = []
+    body_types: dict[int, type] = {}  # by size: workers take turns, in any order
     put = FakeStore.put
 
     def recorded(
         store: FakeStore, key: str, body: IO[bytes] | bytes, **options: Any
     ) -> StoredImage:
-        body_types.append(type(body))
-        return put(store, key, body, **options)
+        stored = put(store, key, body, **options)
+        body_types[len(store.images[key])] = type(body)
+        return stored
 
     monkeypatch.setattr(FakeStore, "put", recorded)
     monkeypatch.setattr("handlers.images.downloads._MAX_IN_MEMORY", 50_000)
@@ -166,9 +167,9 @@ def test_a_large_image_goes_through_a_file(server: Web, monkeypatch: pytest.Monk
     store = FakeStore()
     download(server, "a.png", "large", store=store, concurrency=1)
 
-    assert body_types[0] is bytes
-    assert body_types[1] is not bytes
     assert len(store.images[f"127.0.0.1:{server.port}/large"]) == 99_999
+    assert body_types.pop(99_999) is not bytes
+    assert [*body_types.values()] == [bytes]
 
 
 def test_at_most_the_requested_number_of_requests_is_open(server: Web) -> None:
