@@ -99,7 +99,10 @@ class Poller:
             yield sent("state", self.state)
             while True:
                 try:
-                    event = await asyncio.wait_for(listener.queue.get(), ALIVE)
+                    # asyncio.wait_for loses a cancellation before Python 3.12 if an event comes at
+                    # the same moment: https://github.com/python/cpython/issues/86296
+                    async with asyncio.timeout(ALIVE):
+                        event = await listener.queue.get()
                 except TimeoutError:
                     yield b": alive\n\n"
                     continue
@@ -129,7 +132,8 @@ class Poller:
                 last_summary = summary
                 self._tell("summary", summary)
             try:
-                await asyncio.wait_for(self._woken.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._woken.wait()
                 await asyncio.sleep(PATIENCE)
             except TimeoutError:
                 pass

@@ -77,3 +77,26 @@ def test_a_page_is_told_of_every_change_after_its_stream_has_begun(
 
     assert first[-1] == 4
     assert second == [5, 6]  # the poller knows the run by now: not of what it was before
+
+
+@pytest.mark.parametrize("steps", range(6))
+def test_a_page_that_is_closed_while_it_is_told_something_is_forgotten(steps: int) -> None:
+    """`steps` of the event loop after an event came for it."""
+    run = Run(RUN, "arn", "orders", "orders", "one", "RUNNING", 0, None, 3, labels=Labels())
+    poller = Poller(lambda: RunsOfAPoll(run), lambda data: data)  # type: ignore[arg-type, return-value]
+
+    async def read() -> None:
+        async for _ in poller.listen(None):
+            pass
+
+    async def close() -> None:
+        page = asyncio.create_task(read())
+        await asyncio.sleep(0.05)  # the stream has begun, and waits for an event
+        poller._tell("news", {})
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        page.cancel()
+        await asyncio.wait([page], timeout=1)
+        assert page.done()
+
+    asyncio.run(close())
