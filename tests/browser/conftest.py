@@ -53,8 +53,9 @@ def launched(*options: str) -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
-def tab_on_a_phone(browser: Browser) -> Iterator[Page]:
+@pytest.fixture
+def phone(browser: Browser) -> Iterator[Page]:
+    """A page on a phone whose owner has switched JavaScript off."""
     with closing(
         browser.new_context(
             viewport=PHONE, device_scale_factor=2, is_mobile=True, java_script_enabled=False
@@ -62,10 +63,3 @@ def tab_on_a_phone(browser: Browser) -> Iterator[Page]:
     ) as context:
         context.set_default_timeout(30_000)
         yield context.new_page()
-
-
-@pytest.fixture
-def phone(tab_on_a_phone: Page) -> Page:
-    """A page on a phone whose owner has switched JavaScript off."""
-    tab_on_a_phone.set_viewport_size(PHONE)
-    return tab_on_a_phone

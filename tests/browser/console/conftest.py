@@ -205,6 +205,17 @@ def tab(browser: Browser) -> Iterator[Page]:
         yield context.new_page()
 
 
+def go(page: Page, url: str) -> None:
+    """Open an address, although the test before may have clicked on a link as the last thing."""
+    try:
+        page.goto(url)
+    except Error as error:
+        if "interrupted by another navigation" not in error.message:
+            raise
+        page.wait_for_load_state()
+        page.goto(url)
+
+
 @pytest.fixture
 def opened(tab: Page, problems: list[str]) -> Iterator[Callable[..., Page]]:
     """Opens an address on a screen, in the light theme; without an address, a page without code."""
@@ -214,7 +225,7 @@ def opened(tab: Page, problems: list[str]) -> Iterator[Callable[..., Page]]:
             tab.mouse.move(0, 0)
             tab.set_viewport_size(screen)  # type: ignore[arg-type]
             tab.emulate_media(color_scheme="light", reduced_motion="no-preference")
-            tab.goto(url or (EMPTY if tab.url == EMPTY else urljoin(tab.url, DRAWING)))
+            go(tab, url or (EMPTY if tab.url == EMPTY else urljoin(tab.url, DRAWING)))
             return tab
 
         yield open_page

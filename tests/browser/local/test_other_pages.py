@@ -39,21 +39,16 @@ class BlankPage(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="module")
-def tab(browser: Browser) -> Iterator[Page]:
-    with closing(browser.new_context()) as context:
-        context.set_default_timeout(30_000)
-        yield context.new_page()
-
-
 @pytest.fixture(params=["127.0.0.1", EVIL], ids=["another port", "another site"])
-def other_site(tab: Page, request: pytest.FixtureRequest) -> Iterator[Page]:
+def other_site(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page of another site, on a port of its own."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), BlankPage)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    tab.goto(f"http://{request.param}:{server.server_port}/")
-    yield tab
-    tab.goto("about:blank")
+    with closing(browser.new_context()) as context:
+        context.set_default_timeout(30_000)
+        page = context.new_page()
+        page.goto(f"http://{request.param}:{server.server_port}/")
+        yield page
     server.shutdown()
     server.server_close()
 
