@@ -22,7 +22,6 @@ from unittest.mock import patch
 
 import boto3
 from antlr4 import RuleContext
-from botocore.signers import RequestSigner
 from botocore.useragent import UserAgentString
 from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
@@ -261,7 +260,6 @@ def machinery() -> Iterator[None]:
         stack_of_patches.enter_context(
             patch.object(UserAgentString, "to_string", lambda _: "Botocore")
         )
-        stack_of_patches.enter_context(patch.object(RequestSigner, "handler", _sign_if_needed))
         _forget_clients()
         try:
             yield
@@ -275,15 +273,6 @@ def machinery() -> Iterator[None]:
 def _forget_clients() -> None:
     client.cache_clear()
     shared_bucket.cache_clear()
-
-
-_sign = RequestSigner.handler
-
-
-def _sign_if_needed(signer: Any, *arguments: Any, **named: Any) -> None:
-    """Of what signing adds to a request, moto needs only how the body of an S3 object is sent."""
-    if signer.signing_name == "s3":
-        _sign(signer, *arguments, **named)
 
 
 _text_of = RuleContext.getText
