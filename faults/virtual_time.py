@@ -20,6 +20,17 @@ _real_event_wait: Callable[[threading.Event, float | None], bool] = threading.Ev
 
 
 _ENDLESS = 60 * 86_400.0  # seconds; longer than every deadline
+_HOUR, _MINUTE = 3600.0, 60.0
+
+
+def _away_from_a_full_hour(moment: float) -> float:
+    """The moment, or one at most a minute from it.
+
+    The console reads the event log by the hour: at a full hour it makes other calls than in the run
+    in which its calls were recorded.
+    """
+    into_the_hour = moment % _HOUR
+    return moment - into_the_hour + min(max(into_the_hour, _MINUTE), _HOUR - _MINUTE)
 
 
 class EndlessError(Exception):
@@ -30,7 +41,7 @@ class Timeline:
     """A clock, and what happens when. `now` is in seconds since 1970."""
 
     def __init__(self) -> None:
-        self.started = self.now = time.time()
+        self.started = self.now = _away_from_a_full_hour(time.time())
         self._agenda: list[tuple[float, int, Callable[[], object], Callable[[], bool]]] = []
         self._numbers = itertools.count()
         self._hub = getcurrent()

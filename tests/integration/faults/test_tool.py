@@ -17,6 +17,7 @@ from faults.address import Call, Case, Fault
 from faults.kinds import Kind, Times
 from faults.report import Report
 from faults.runner import Row
+from faults.virtual_time import Timeline
 from faults.world import machinery
 from handlers.observability.event_log import EventLog
 from handlers.shared.email_log import EmailLog
@@ -267,3 +268,19 @@ def test_a_part_of_the_matrix_is_completed_by_stored_results(
 
     assert [(row.case, row.ended) for row in made.rows] == [(first, "A"), (second, "C")]
     assert (made.seed, made.seconds, made.is_complete) == (1, 11, True)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "seconds", "starts_after"),
+    [(0, 0, 60), (0, 59, 60), (1, 1, 61), (30, 0, 1800), (58, 59, 3539), (59, 59, 3540)],
+)
+def test_no_case_is_at_a_full_hour(
+    monkeypatch: pytest.MonkeyPatch, minutes: int, seconds: int, starts_after: int
+) -> None:
+    """The console reads the event log by the hour: its calls there would be others."""
+    hour = 500_000 * 3600.0
+    monkeypatch.setattr("time.time", lambda: hour + minutes * 60 + seconds)
+
+    timeline = Timeline()
+
+    assert (timeline.now, timeline.elapsed) == (hour + starts_after, 0)
