@@ -2,6 +2,8 @@
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 from urllib.parse import quote_plus
@@ -9,7 +11,7 @@ from urllib.parse import quote_plus
 import pytest
 
 from local.aws import WAIT_SECONDS, Deployment, pace, until
-from local.settings import ROOT
+from local.settings import ROOT, STACK
 from ops.dead_letters import DeadLetterQueue
 from tests.support import mails
 
@@ -413,15 +415,28 @@ def test_states_stay_small_and_children_are_not_recorded(sensor: Sensor, name: s
     assert recorded["Count"] == 0
 
 
-def test_the_error_of_a_segment_is_the_error_of_the_execution(sensor: Sensor, name: str) -> None:
-    # Given a large file of which the first segment is being read
-    key = f"{name}/large.csv"
-    version = sensor.upload(key, large_file(name, sensor.large)[0])["VersionId"]
-    arn = until("the segments", lambda: next(iter(sensor.executions(key)), None))
-    until("the Map", lambda: "Index Segments" in sensor.aws.visited(arn) or None)
+@contextmanager
+def no_capacity(aws: Deployment, function: str) -> Iterator[None]:
+    """Refuse every call of a function; machines repeat it."""
+    functions = aws.client("lambda")
+    name = f"{STACK}-{function}"
+    functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=0)
+    try:
+        yield
+    finally:
+        functions.delete_function_concurrency(FunctionName=name)
 
-    # When the file is deleted
-    sensor.s3.delete_object(Bucket=sensor.source, Key=key, VersionId=version)
+
+def test_the_error_of_a_segment_is_the_error_of_the_execution(sensor: Sensor, name: str) -> None:
+    # Given a large file of which the segments are about to be read
+    key = f"{name}/large.csv"
+    with no_capacity(sensor.aws, "indexSegment"):
+        version = sensor.upload(key, large_file(name, sensor.large)[0])["VersionId"]
+        arn = until("the segments", lambda: next(iter(sensor.executions(key)), None))
+        until("the Map", lambda: "Index Segments" in sensor.aws.visited(arn) or None)
+
+        # When the file is deleted
+        sensor.s3.delete_object(Bucket=sensor.source, Key=key, VersionId=version)
     execution = sensor.aws.wait_for_end(arn)
 
     # Then the execution ends with the segment's own error, and the mail explains it
