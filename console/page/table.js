@@ -27,11 +27,12 @@ export function Table({ label, columns, rows, rowKey, href, select, selected, on
   const measure = () => {
     if (!body.current) return;
     const top = body.current.getBoundingClientRect().top;
-    const first = Math.max(0, Math.floor(-top / height) - OVERSCAN);
-    const last = Math.min(rows.length, Math.ceil((window.innerHeight - top) / height) + OVERSCAN);
+    const within = (row) => Math.max(0, Math.min(rows.length, row)); // none, if all are out of sight
+    const first = within(Math.floor(-top / height) - OVERSCAN);
+    const last = within(Math.ceil((window.innerHeight - top) / height) + OVERSCAN);
     const [from, to] = range.current;
     if (first !== from || last !== to) {
-      range.current = [first, Math.max(first, last)];
+      range.current = [first, last];
       render();
     }
     if (last >= rows.length && rows.length) onEnd?.();

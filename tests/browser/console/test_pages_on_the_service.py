@@ -16,7 +16,7 @@ from local.aws import Aws, until
 from local.settings import STACK
 from local.signing import Signing
 
-from .conftest import DESKTOP, NARROW, THEMES, keep_picture, serious_violations
+from .conftest import DESKTOP, NARROW, THEMES, fulfil_with, keep_picture, serious_violations
 
 Opened = Callable[..., Page]
 HOSTILE = "<img src=x onerror=document.title='owned'>"
@@ -470,6 +470,41 @@ def test_a_dead_letter_is_sent_again(aws: Aws, console: str, opened: Opened, tag
     expect(page.get_by_role("dialog")).to_contain_text("started an execution")
     page.get_by_role("link", name="open the run").click()
     expect(page).to_have_url(re.compile("/runs/stepworks-local-messages:redrive-"))
+
+
+@pytest.mark.parametrize("screen", [DESKTOP, NARROW], ids=["wide", "narrow"])
+def test_a_list_out_of_sight_draws_nothing(
+    console: str, first_visit: Opened, screen: dict[str, int]
+) -> None:
+    """On a page of its own: one that draws without end never answers again."""
+    page = first_visit()
+    page.set_viewport_size(screen)  # type: ignore[arg-type]
+    queues = [letters(name, 60) for name in ("first", "last")]
+    page.route("**/api/dead-letters", lambda route: fulfil_with(route, queues=queues))
+    page.goto(f"{console}dead-letters")
+    first, last = (page.locator(f".row[data-key^={name}]") for name in ("first", "last"))
+
+    expect(first.first).to_be_visible()
+    expect(last).to_have_count(0)
+    page.mouse.wheel(0, 100_000)
+    expect(last.last).to_be_visible()
+    expect(first).to_have_count(0)
+
+
+def letters(queue: str, count: int) -> dict[str, Any]:
+    """A queue's dead letters as the page gets them."""
+    origin = {"kind": "function", "title": "recordMessage", "arn": None}
+    return {
+        "name": queue,
+        "title": queue,
+        "count": count,
+        "letters": [
+            {"id": f"{queue}-{n}", "at": 0, "error": "E", "reason": "why", "origin": origin}
+            for n in range(count)
+        ],
+        "heldElsewhere": 0,
+        "error": None,
+    }
 
 
 # -- All four -------------------------------------------------------------------------------------
