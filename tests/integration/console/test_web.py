@@ -444,9 +444,10 @@ def test_who_prefers_an_early_answer_gets_one_and_then_the_whole(aws: FakeAws) -
 def test_who_does_not_gets_the_whole_at_once(aws: FakeAws) -> None:
     aws.slow["list_executions"] = threading.Event()
     aws.start("one")
+    page = Page(aws)
     threading.Timer(0.1, aws.slow["list_executions"].set).start()
 
-    status, answer = ask(Page(aws), "api/runs")
+    status, answer = ask(page, "api/runs")
 
     assert (status, len(answer["runs"])) == (200, 1)
 
