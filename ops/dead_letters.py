@@ -30,6 +30,7 @@ MAX_LETTERS = 10_000  # read at once; SQS allows 120,000 messages in flight
 HIDDEN_SECONDS = 900  # hidden from other readers while they are read or redriven
 LONG_POLL_SECONDS = 1  # asks every SQS server, so an empty response means an empty queue
 WAIT_SECONDS = 5  # for messages that another reader holds
+PAUSE_SECONDS = (0.1, 0.5)  # between reads; random, so that two readers do not stay in step
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ class DeadLetterQueue:
             elsewhere = 0 if len(letters) >= MAX_LETTERS else max(0, self.count() - len(letters))
             if not elsewhere or is_enough(letters) or time.monotonic() > deadline:
                 return Letters(letters, elsewhere)
-            time.sleep(random.uniform(0.1, 0.5))  # so that two readers do not stay in step
+            time.sleep(random.uniform(*PAUSE_SECONDS))
 
     def _receive(self) -> list[DeadLetter]:
         letters: dict[str, DeadLetter] = {}

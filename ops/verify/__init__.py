@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -200,7 +200,8 @@ def watch(
             reason = INTERRUPTED if stop() else OUT_OF_TIME
             console.print(f"The checks are {reason}.")
             end(process)
-        time.sleep(0.2)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.2)
 
 
 def end(process: "subprocess.Popen[bytes]") -> None:

@@ -35,6 +35,7 @@ from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name
 )
 from moto.stepfunctions.parser.asl.component.common.path import result_path
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.component.common.timeouts.timeout import TimeoutSeconds
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.item_reader.eval.resource_eval_s3 import (  # noqa: E501
     ResourceEvalS3,
@@ -227,8 +228,13 @@ class Engine:
         self._states = stepfunctions_parser_backends[DEFAULT_ACCOUNT_ID][asl.REGION]
 
     def run(
-        self, definition: dict[str, Any], input_: dict[str, Any], tasks: dict[str, Task]
+        self,
+        definition: dict[str, Any],
+        input_: dict[str, Any],
+        tasks: dict[str, Task],
+        second: float = 1,
     ) -> Run:
+        """Run a machine to its end. `second`: how long a second of a TimeoutSeconds takes."""
         result = Run("RUNNING")
         machine = self._states.create_state_machine(
             name=f"machine-{time.monotonic_ns()}",
@@ -236,7 +242,12 @@ class Engine:
             roleArn=f"arn:aws:iam::{asl.ACCOUNT}:role/machine",
         ).arn
         bus = Bus(tasks, result)
-        with _with_fakes(tasks, result), _on_bus(bus), _without_delays(result):
+        with (
+            _with_fakes(tasks, result),
+            _on_bus(bus),
+            _without_delays(result),
+            _time_limits(second),
+        ):
             execution = self._execute(machine, json.dumps(input_))
         described = execution.to_describe_output()
         result.status = described["status"]
@@ -324,6 +335,16 @@ def _on_bus(bus: Any) -> Iterator[None]:
         return bus
 
     with patch.object(state_task_service_events, "boto_client_for", client_for):
+        yield
+
+
+@contextmanager
+def _time_limits(second: float) -> Iterator[None]:
+    def eval_seconds(self: TimeoutSeconds, env: Any) -> float:
+        seconds: float = self.timeout_seconds * second
+        return seconds
+
+    with patch.object(TimeoutSeconds, "_eval_seconds", eval_seconds):
         yield
 
 

@@ -5,17 +5,19 @@ import json
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from starlette.responses import Response
 
 from console.aws import Aws, NotAllowedError
 from console.core import Console
 from console.polling import Poller
-from console.web import create
+from console.web import Server, create
 
 PORT = 4999
 MACHINE = "arn:aws:states:eu-west-1:123456789012:stateMachine:other-sorter"
@@ -260,6 +262,11 @@ async def until(condition: Callable[[], Any]) -> None:
             await asyncio.sleep(0.01)
 
 
+def polled(got: list[bytes]) -> bool:
+    """Whether the first poll has ended: a page gets a summary at once, and another after it."""
+    return b"".join(got).count(b"event: summary") > 1
+
+
 @pytest.fixture
 def polls_every(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Sets the seconds between polls. After a longer time than a test takes, there is one poll."""
@@ -279,9 +286,9 @@ def test_it_polls_once_however_many_pages_are_open(
 
     async def requests(pages: int) -> int:
         aws.calls.clear()
-        async with listening(Page(aws).poller, pages):
-            await until(lambda: "list_executions" in aws.calls)
-            await asyncio.sleep(0.3)
+        async with listening(Page(aws).poller, pages) as got:
+            await until(lambda: polled(got))
+            await asyncio.sleep(0.1)
         return aws.calls.count("list_executions")
 
     of_one = asyncio.run(requests(1))
@@ -298,7 +305,7 @@ def test_it_stops_when_nobody_looks(aws: FakeAws) -> None:
         async with asyncio.timeout(5):
             while before < len(aws.calls):
                 before = len(aws.calls)
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(0.1)  # five polls
 
     asyncio.run(look_and_go())
 
@@ -310,8 +317,7 @@ def test_a_page_is_not_sent_all_runs_again(aws: FakeAws) -> None:
 
     async def look() -> list[bytes]:
         async with listening(Page(aws).poller) as got:
-            await until(lambda: "list_executions" in aws.calls)
-            await asyncio.sleep(0.7)
+            await until(lambda: polled(got))
             return got
 
     assert b"".join(asyncio.run(look())).count(b'"name"') <= 60
@@ -323,8 +329,7 @@ def test_a_wake_brings_the_news_at_once(aws: FakeAws, polls_every: Callable[[flo
 
     async def change() -> None:
         async with listening(poller) as got:
-            await until(lambda: "list_executions" in aws.calls)
-            await asyncio.sleep(0.3)
+            await until(lambda: polled(got))
             aws.start("news")
             threading.Thread(target=poller.wake).start()
             await until(lambda: b'"name": "news"' in b"".join(got))
@@ -409,6 +414,11 @@ def test_pages_ask_again_when_what_they_show_can_no_longer_be_read_and_when_it_c
 SOON = {"prefer": "respond-async"}
 
 
+@pytest.fixture(autouse=True)
+def short_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("console.web.PATIENCE", 0.02)
+
+
 def test_who_prefers_an_early_answer_gets_one_and_then_the_whole(aws: FakeAws) -> None:
     aws.slow["list_executions"] = threading.Event()
     aws.start("one")
@@ -434,9 +444,10 @@ def test_who_prefers_an_early_answer_gets_one_and_then_the_whole(aws: FakeAws) -
 def test_who_does_not_gets_the_whole_at_once(aws: FakeAws) -> None:
     aws.slow["list_executions"] = threading.Event()
     aws.start("one")
-    threading.Timer(0.3, aws.slow["list_executions"].set).start()
+    page = Page(aws)
+    threading.Timer(0.1, aws.slow["list_executions"].set).start()
 
-    status, answer = ask(Page(aws), "api/runs")
+    status, answer = ask(page, "api/runs")
 
     assert (status, len(answer["runs"])) == (200, 1)
 
@@ -444,15 +455,25 @@ def test_who_does_not_gets_the_whole_at_once(aws: FakeAws) -> None:
 def test_an_answer_that_nobody_fetched_is_not_given_later(
     aws: FakeAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("console.web.ABANDONED", 0.2)
+    monkeypatch.setattr("console.web.ABANDONED", 0.05)
+    begun: list[Future[Response]] = []
+
+    def begin(*given: Any) -> Future[Response]:
+        begun.append(begin_answer(*given))
+        return begun[-1]
+
+    begin_answer = Server._begin
+    monkeypatch.setattr(Server, "_begin", begin)
     aws.slow["list_executions"] = threading.Event()
     page = Page(aws)
 
     async def ask_much_later() -> Any:
         assert (await page.ask("api/runs", **SOON))[0] == 202
         aws.slow["list_executions"].set()
-        await asyncio.sleep(1.5)
+        await asyncio.wrap_future(begun[0])
+        await asyncio.sleep(0.1)
         aws.start("one")
+        page.console.runs.refresh()  # who asks gets a list of the last second
         return await page.ask("api/runs")
 
     async def later() -> Any:
@@ -633,6 +654,7 @@ def test_whatever_the_credentials_do_not_allow_the_page_says_so(
 ) -> None:
     """It shows the rest; if there is no rest, the missing permission is the answer."""
     monkeypatch.setattr(Console, "prepare", lambda _: None)  # reads what other pages need
+    not_its_own = NOT_ITS_OWN.get(path, {"list_state_machines"})
     silent, dead = [], []
     for operation in calls_of(path):
         aws = RichAws()
@@ -640,8 +662,12 @@ def test_whatever_the_credentials_do_not_allow_the_page_says_so(
         aws.failure, aws.failing = denied(operation), operation
 
         page = Page(aws)
-        ask(page, f"api/{path}")
-        time.sleep(0.05)  # some things are read in the background
+        # Some things are read in the background.
+        deadline = time.monotonic() + (0.05 if operation in not_its_own else 10)
+        while "No permission for" not in json.dumps(ask(page, f"api/{path}")[1]):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.005)
         status, answer = ask(page, f"api/{path}")
         if "No permission for" not in json.dumps(answer):
             silent.append(operation)
@@ -653,7 +679,7 @@ def test_whatever_the_credentials_do_not_allow_the_page_says_so(
         needed |= {"list_executions", "describe_execution", "describe_state_machine_for_execution"}
     if path == "waiting":
         needed |= {"list_executions"}
-    assert set(silent) <= NOT_ITS_OWN.get(path, {"list_state_machines"})
+    assert set(silent) <= not_its_own
     assert set(dead) <= needed
 
 
@@ -678,7 +704,7 @@ def test_a_history_stays_as_it_is_while_somebody_looks_at_it(aws: FakeAws) -> No
     aws.history = entered(5)
 
     with recording.lock:
-        runs.recording(run, 0.3)  # read by another thread
+        runs.recording(run, 0.1)  # read by another thread
         assert len(recording.events) == recording.history.count == 3
 
     assert len(runs.recording(run).events) == 5

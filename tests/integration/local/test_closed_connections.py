@@ -88,7 +88,7 @@ def test_upstream_still_keeps_a_closed_connection(port: int) -> None:
     request(port).close()
 
     with pytest.raises(LocalError, match="without success"):
-        until("its end", lambda: not open_sockets(port), seconds=1)
+        until("its end", lambda: not open_sockets(port), seconds=0.5)
 
 
 def test_a_closed_connection_is_closed_at_once(filled: None, port: int) -> None:

@@ -10,15 +10,19 @@ from ministack.services import stepfunctions as sfn
 from local.gaps import machine_timeout
 from tests.integration.local.conftest import Run
 
+# On AWS these are whole seconds; ministack and the gap also take fractions.
 SLOW = {
     "StartAt": "Wait",
-    "TimeoutSeconds": 1,
+    "TimeoutSeconds": 0.2,
     "States": {
-        "Wait": {"Type": "Wait", "Seconds": 2, "Next": "Break"},
+        "Wait": {"Type": "Wait", "Seconds": 0.6, "Next": "Break"},
         "Break": {"Type": "Fail", "Error": "TooLateError", "Cause": "came after the timeout"},
     },
 }
-QUICK = SLOW | {"States": {"Wait": {"Type": "Wait", "Seconds": 0, "End": True}}}
+QUICK = SLOW | {
+    "TimeoutSeconds": 20,
+    "States": {"Wait": {"Type": "Wait", "Seconds": 0, "End": True}},
+}
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from moto import mock_aws
 
 from handlers.observability.get_execution import handler
 from handlers.shared.clients import client
-from local.aws import until
+from local.aws import pace, until
 from tests.support.aws_clients import aws_client
 from tests.unit.fakes import FakeContext, client_error
 from tests.unit.fixtures import context, fresh_clients
@@ -56,7 +56,11 @@ class World:
 
 
 @pytest.fixture
-def world(fresh_clients: None, context: FakeContext) -> Iterator[World]:
+def world(
+    fresh_clients: None, context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    # The execution ends within milliseconds.
+    monkeypatch.setattr(pace, "pause", 0.02)
     with mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
         yield World(context)
 

@@ -1,9 +1,8 @@
 """DeadLetterAccount letters of every kind: read, shown and redriven."""
 
 import json
-import threading
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from io import StringIO
 from typing import Any
@@ -126,7 +125,8 @@ class Session:
 
 @pytest.fixture
 def dead(monkeypatch: pytest.MonkeyPatch) -> Iterator[DeadLetterAccount]:
-    monkeypatch.setattr(dead_letters, "WAIT_SECONDS", 0.5)
+    monkeypatch.setattr(dead_letters, "WAIT_SECONDS", 0.05)
+    monkeypatch.setattr(dead_letters, "PAUSE_SECONDS", (0.01, 0.02))
     monkeypatch.setattr(dead_letters, "LONG_POLL_SECONDS", 0)  # one server has all there is
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
@@ -521,14 +521,15 @@ def test_letters_that_another_reader_holds_are_waited_for(
 ) -> None:
     monkeypatch.setattr(dead_letters, "WAIT_SECONDS", 60)
     held = dead.put(EVENT, TARGET_ARN=dead.machine)
-    reader = dead.another_reader()
-    reader.__enter__()
-    leaving = threading.Timer(1, reader.__exit__, (None, None, None))
-    leaving.start()
+    with ExitStack() as reader:
+        reader.enter_context(dead.another_reader())
+        sqs = dead.clients("sqs")
+        # The reader leaves when it has been waited for once.
+        sqs.meta.events.register("after-call.sqs.ReceiveMessage", lambda **_: reader.close())
+        dead.replaced["sqs"] = sqs
 
-    succeeded, _ = dead.run("redrive", "--queue", dead.url, "--message", held, "--wait", "0")
+        succeeded, _ = dead.run("redrive", "--queue", dead.url, "--message", held, "--wait", "0")
 
-    leaving.join()
     assert succeeded
     assert dead.executions() == [EVENT]
 

@@ -25,6 +25,11 @@ def invoke(name: str, context: FakeContext, sample: str | None = None) -> Any:
 
 
 @pytest.fixture(autouse=True)
+def quick_signing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("handlers.signature.sign_document.SIGNING_SECONDS", 0)
+
+
+@pytest.fixture(autouse=True)
 def far_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
     """The samples' Bob has had since January 2026."""
     for module in ("decision", "web", "complete_signature_request", "remind_signer", "reminder"):

@@ -5,8 +5,8 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from local.aws import until
 from ops import verify
 from ops.account import Account
 from ops.errors import OpsError
@@ -283,7 +284,16 @@ def test_what_is_left_is_no_success(run_checks: Callable[..., bool]) -> None:
 def test_checks_that_take_too_long_are_stopped_and_cleaned_up(
     run_checks: Callable[..., bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verify, "MINUTES", 1 / 60)
+    start = verify.start
+
+    def start_and_wait(command: list[str], folder: Path) -> "subprocess.Popen[bytes]":
+        """The time limit begins when a check has passed."""
+        process = start(command, folder)
+        until("the outcome", lambda: len(list(verify.lines_of(folder / "outcomes"))) == 2)
+        return process
+
+    monkeypatch.setattr(verify, "start", start_and_wait)
+    monkeypatch.setattr(verify, "MINUTES", 0.1 / 60)
 
     assert run_checks(COLLECTED, PASSED, HANGS) is False
 
@@ -292,11 +302,10 @@ def test_checks_that_take_too_long_are_stopped_and_cleaned_up(
 def test_an_interruption_ends_the_checks_and_cleans_up(
     run_checks: Callable[..., bool], number: signal.Signals
 ) -> None:
-    timer = threading.Timer(1, os.kill, (os.getpid(), number))
-    timer.start()
+    interrupts = f"import os; os.kill({os.getpid()}, {number:d})"
 
     with pytest.raises(KeyboardInterrupt):
-        run_checks(COLLECTED, PASSED, HANGS)
+        run_checks(COLLECTED, PASSED, interrupts, HANGS)
 
 
 def test_after_it_ctrl_c_has_its_usual_effect(run_checks: Callable[..., bool]) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from handlers.shared.aws_http import blocking, object_reader, s3
 from handlers.shared.aws_http.connection import Connection
 from handlers.shared.errors import AwsUnavailableError, error_code, http_status
+from tests.support.time_limits import shorten_time_limit
 
 REQUEST = {"Bucket": "bucket", "Key": "a/b ü.csv"}
 CONTENT = bytes(range(100)) * 10
@@ -180,7 +181,7 @@ def test_nothing_stays_open_if_the_rest_is_not_read(bucket: Bucket) -> None:
 def test_a_part_is_requested_again(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch, fault: Any, number: int
 ) -> None:
-    monkeypatch.setattr(blocking, "READ_SECONDS", 0.2)
+    shorten_time_limit(monkeypatch, lambda: len(bucket.requests), of=(number - 1,))
     bucket.faults[number] = fault
 
     assert read(IfMatch='"one"') == CONTENT

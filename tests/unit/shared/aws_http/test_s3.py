@@ -15,6 +15,7 @@ from handlers.shared.aws_http.connection import Connection
 from handlers.shared.aws_http.s3 import Bucket, shared_bucket
 from handlers.shared.errors import AwsRequestRefusedError, AwsUnavailableError, error_code
 from tests.support.dynamodb_http import serve
+from tests.support.time_limits import shorten_time_limit
 
 KEY = "a/b ü&<>.csv"
 ETAG = '"0123"'
@@ -172,8 +173,8 @@ FAULTS = [
 def test_any_request_is_repeated(
     server: Server, monkeypatch: pytest.MonkeyPatch, fault: bytes | None, number: int
 ) -> None:
-    monkeypatch.setattr(blocking, "READ_SECONDS", 0.5)
-    monkeypatch.setattr(s3, "_COPY_SECONDS", 0.5)
+    monkeypatch.setattr(s3, "_COPY_SECONDS", blocking.READ_SECONDS)
+    shorten_time_limit(monkeypatch, lambda: len(server.heads), of=(number, number + 1))
     server.responses = [*UPLOAD[:number], fault, fault, *UPLOAD[number:]]
 
     uploaded(Bucket("bucket"))
@@ -204,8 +205,8 @@ def test_a_response_that_does_not_say_what_was_done_does_not_count(
     response: bytes,
     call: Callable[[Bucket], Any],
 ) -> None:
-    monkeypatch.setattr(blocking, "READ_SECONDS", 0.5)
-    monkeypatch.setattr(s3, "_COPY_SECONDS", 0.5)
+    monkeypatch.setattr(s3, "_COPY_SECONDS", blocking.READ_SECONDS)
+    shorten_time_limit(monkeypatch, lambda: len(server.heads), of=range(4))
     server.responses = [response]
 
     with pytest.raises(AwsUnavailableError, match=r"(writing|reading) s3://bucket/"):
