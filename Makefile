@@ -9,8 +9,8 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 PYTEST := $(PYTHON) -m pytest
 DEMO_OPTIONS := $(if $(QUICK),--quick) $(if $(VERBOSE),--verbose) $(if $(LARGE),--large)
-# Tests wait much of their time, for time limits and processes.
-WORKERS = $(shell expr 2 '*' "$$(getconf _NPROCESSORS_ONLN)")
+# Tests wait much of their time, for processes and for what happens in the background.
+WORKERS = $(shell expr 3 '*' "$$(getconf _NPROCESSORS_ONLN)")
 # The suites that need neither the local AWS nor Node.js.
 FAST_SUITES := tests/unit tests/integration tests/statemachines tests/docs
 # The tests of `make check`. `make test` runs them too, so CI leaves them out here: `make check RULES=`.
