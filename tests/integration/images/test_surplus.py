@@ -30,10 +30,20 @@ SURPLUS_ERROR = "Sent more than it declared"
 def world(request: pytest.FixtureRequest, certificate: Path) -> Iterator["World"]:
     """A server whose /b is a file, over both protocols, and a client that trusts it."""
     tls = request.param == "https"
-    with web.serve({"/b": web.file(b"b itself")}, certificate if tls else None) as server:
+    with web.serve({"/b": closing(web.file(b"b itself"))}, certificate if tls else None) as server:
         one = fetcher(lambda *_: ["127.0.0.1"], trusted=str(certificate))
         yield World(server, one, f"{request.param}://images.example:{server.port}")
         one.close()
+
+
+def closing(route: Route) -> Route:
+    """The same, and closes the connection: the client need not wait whether more bytes follow."""
+
+    def closes(request: Request) -> None:
+        route(request)
+        request.close_connection = True
+
+    return closes
 
 
 class World:
@@ -147,7 +157,7 @@ def test_an_extra_response_fails_the_file_of_the_next_request(world: World) -> N
 
 def test_a_correct_response_keeps_the_connection(world: World) -> None:
     """Over TLS too, where a server sends records of its own, such as session tickets."""
-    world.server.routes["/x"] = web.status(404, b"no")
+    world.server.routes |= {"/b": web.file(b"b itself"), "/x": web.status(404, b"no")}
     for _ in range(2):
         assert world.get("/b") == b"b itself"
         assert world.download_error("/x") == "Could not find"
