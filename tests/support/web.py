@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 Route = Callable[["Request"], None]
+_DRIP_SECONDS = 0.05
 
 
 class Request(BaseHTTPRequestHandler):
@@ -105,7 +106,7 @@ def serve(routes: dict[str, Route], certificate: Path | None = None) -> Iterator
         tls.load_cert_chain(certificate)
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     Handler.web = web = Web(routes, server.server_address[1])
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield web
     finally:
@@ -166,18 +167,14 @@ def stops_after(declared: int, body: bytes) -> Route:
 
 def drips(request: Request) -> None:
     """A byte now and then, for ever: never so late that a read would time out."""
-    request.respond(200, b"", Content_Length=1000, Content_Type="image/png")
-    while True:
-        request.wfile.write(b".")
-        time.sleep(0.1)
+    request.respond(200, b"", Content_Length=2000, Content_Type="image/png")
+    _drip(request)
 
 
 def drips_without_length(request: Request) -> None:
     """The same, and only the end of the connection would be the end of the body."""
     request.respond(200, b"", Content_Length=None, Connection="close")
-    while True:
-        request.wfile.write(b".")
-        time.sleep(0.1)
+    _drip(request)
 
 
 def drips_headers(code: int) -> Route:
@@ -185,11 +182,15 @@ def drips_headers(code: int) -> Route:
 
     def route(request: Request) -> None:
         request.wfile.write(f"HTTP/1.1 {code} Status\r\nX-Slow: ".encode())
-        while True:
-            request.wfile.write(b".")
-            time.sleep(0.1)
+        _drip(request)
 
     return route
+
+
+def _drip(request: Request) -> None:
+    while True:
+        request.wfile.write(b".")
+        time.sleep(_DRIP_SECONDS)
 
 
 def endless(request: Request) -> None:

@@ -9,18 +9,32 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from handlers.images.http_client import connections
 from handlers.images.http_client.connections import Resolver, resolve_any
 from handlers.images.http_client.fetch import Fetcher, Limits
 from tests.unit.fixtures import context, fresh_clients
 
 __all__ = ["context", "fresh_clients"]
 
-LIMITS = Limits(max_bytes=100_000, connect_seconds=1, read_seconds=0.5)
+LIMITS = Limits(max_bytes=100_000, connect_seconds=4, read_seconds=4)  # never reached
+# For servers that hang: a test waits for such a limit in each of three attempts.
+SHORT_LIMITS = Limits(max_bytes=100_000, connect_seconds=0.2, read_seconds=0.2)
 
 
-def fetcher(resolve: Resolver = resolve_any, trusted: str | bool = True) -> Fetcher:
+def fetcher(
+    resolve: Resolver = resolve_any, *, limits: Limits = LIMITS, trusted: str | bool = True
+) -> Fetcher:
     """A fetcher that may reach this machine, and does not pause between attempts."""
-    return Fetcher(resolve, LIMITS, connections=8, backoff=lambda _: 0.0, trusted=trusted)
+    return Fetcher(resolve, limits, connections=8, backoff=lambda _: 0.0, trusted=trusted)
+
+
+@pytest.fixture
+def brief_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection is reused after 10 ms of silence.
+
+    For tests whose servers send nothing after a response; test_surplus.py is about those that do.
+    """
+    monkeypatch.setattr(connections, "QUIET_SECONDS", 0.01)
 
 
 @pytest.fixture(scope="session")

@@ -3,19 +3,23 @@
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import IO, Any, cast
 
 import pytest
 
 from handlers.images.downloads import WORKERS_PER_REQUEST, Downloads
-from handlers.images.http_client.connections import QUIET_SECONDS
+from handlers.images.http_client import connections
 from handlers.images.http_client.errors import DownloadError
+from handlers.images.http_client.fetch import Limits
 from handlers.images.image_store import ImageStore, StoredImage
 from handlers.shared.errors import AwsUnavailableError
 from tests.support import web
 from tests.support.web import Web
 
-from .conftest import fetcher
+from .conftest import LIMITS, fetcher
+
+pytestmark = pytest.mark.usefixtures("brief_silence")
 
 PNG = bytes(range(256)) * 40
 
@@ -64,9 +68,10 @@ def download(
     item_seconds: float = 5,
     seconds: float = 30,
     only_missing: bool = False,
+    limits: Limits = LIMITS,
 ) -> list[dict[str, Any]]:
     downloads = Downloads(
-        fetcher(),
+        fetcher(limits=limits),
         cast(ImageStore, store or FakeStore()),
         concurrency=concurrency,
         item_seconds=item_seconds,
@@ -103,7 +108,7 @@ def test_all_succeed(server: Web) -> None:
 
 def test_one_bad_item_never_fails_the_batch(server: Web) -> None:
     server.routes |= {
-        "/hangs": web.hangs,
+        "/hangs": web.in_turn(web.resets, web.resets, web.hangs),
         "/resets": web.resets,
         "/short": web.stops_after(9, b"short"),
         "/huge": web.status(200, b"", Content_Length=100_000_000),
@@ -113,7 +118,7 @@ def test_one_bad_item_never_fails_the_batch(server: Web) -> None:
     }
     bad = {
         "missing": (404, "Could not find"),
-        "hangs": (None, "No data for 0.5 s"),
+        "hangs": (None, "No data for 1 s"),
         "resets": (None, "Incomplete or invalid response"),
         "short": (None, "Incomplete or invalid response"),
         "huge": (200, "Larger than 100,000 bytes"),
@@ -123,7 +128,8 @@ def test_one_bad_item_never_fails_the_batch(server: Web) -> None:
         "http://does-not-exist.invalid/": (None, "Unknown host does-not-exist.invalid"),
         "http://x:99999/": (None, "Not a valid URL"),
     }
-    outcomes = download(server, "a.png", *bad, "b.png", concurrency=20)
+    limits = replace(LIMITS, read_seconds=1)  # the others respond within it
+    outcomes = download(server, "a.png", *bad, "b.png", concurrency=20, limits=limits)
 
     assert [outcomes[0]["statusCode"], outcomes[-1]["statusCode"]] == [200, 200]
     for outcome, (path, (status, reason)) in zip(outcomes[1:-1], bad.items(), strict=True):
@@ -193,14 +199,24 @@ def test_at_most_the_requested_number_of_requests_is_open(server: Web) -> None:
     assert len(server.clients) <= WORKERS_PER_REQUEST * 3
 
 
-def test_waiting_for_silence_does_not_delay_other_downloads(server: Web) -> None:
-    """Neither does storing the image. Only the requests themselves come one after the other."""
-    server.routes |= {f"/{number}": web.file(b"x") for number in range(30)}
+def test_waiting_for_silence_does_not_delay_other_downloads(
+    server: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only the requests come one after the other: as many downloads as there are workers wait."""
+    monkeypatch.setattr(connections, "QUIET_SECONDS", 5)
+    waiting = threading.Barrier(WORKERS_PER_REQUEST)
+
+    def route(request: web.Request) -> None:
+        request.respond(200, b"x")
+        waiting.wait(5)
+        request.close_connection = True  # no more bytes can follow: ends the client's wait
+
+    server.routes |= {f"/{number}": route for number in range(30)}
     started = time.monotonic()
     outcomes = download(server, *map(str, range(30)), concurrency=1)
 
     assert all("filename" in outcome for outcome in outcomes)
-    assert time.monotonic() - started < 30 * QUIET_SECONDS * 0.6
+    assert time.monotonic() - started < 5
 
 
 def test_a_redirect_and_a_retry_wait_for_a_slot_again(server: Web) -> None:
@@ -234,7 +250,7 @@ def test_a_redirect_and_a_retry_wait_for_a_slot_again(server: Web) -> None:
 def test_a_download_out_of_time_fails_and_the_others_are_kept(server: Web) -> None:
     server.routes["/drips"] = web.drips
     started = time.monotonic()
-    outcomes = download(server, "a.png", "drips", concurrency=2, item_seconds=60, seconds=1)
+    outcomes = download(server, "a.png", "drips", concurrency=2, item_seconds=60, seconds=0.5)
 
     assert time.monotonic() - started < 3
     assert [reason(outcome) for outcome in outcomes] == ["", "Out of time"]
@@ -243,7 +259,7 @@ def test_a_download_out_of_time_fails_and_the_others_are_kept(server: Web) -> No
 def test_a_download_that_gets_no_turn_in_time_fails(server: Web) -> None:
     for path in ("/drips", "/drips-too"):
         server.routes[path] = web.drips
-    outcomes = download(server, "drips", "drips-too", concurrency=1, item_seconds=60, seconds=1)
+    outcomes = download(server, "drips", "drips-too", concurrency=1, item_seconds=60, seconds=0.3)
 
     assert [reason(outcome) for outcome in outcomes] == ["Out of time", "Out of time"]
     assert len(server.requests) == 1
@@ -251,7 +267,7 @@ def test_a_download_that_gets_no_turn_in_time_fails(server: Web) -> None:
 
 def test_one_slow_item_does_not_take_the_time_of_the_others(server: Web) -> None:
     server.routes["/drips"] = web.drips
-    outcomes = download(server, "drips", "a.png", "b.png", concurrency=1, item_seconds=1)
+    outcomes = download(server, "drips", "a.png", "b.png", concurrency=1, item_seconds=0.5)
 
     assert ["filename" in outcome for outcome in outcomes] == [False, True, True]
 

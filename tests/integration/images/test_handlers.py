@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from moto import mock_aws
 
 from handlers.images import batch_resources, consolidate, download_batch, record_downloads
 from handlers.images.errors import InvalidDownloadRequestError, RunDocumentMissingError
+from handlers.images.http_client.fetch import Fetcher
 from handlers.images.image_store import ImageStore, StoredImage
 from handlers.shared.errors import ConfigurationError, InvalidEventError
 from tests.support import web
@@ -73,7 +75,10 @@ class World:
 
 @pytest.fixture
 def world(
-    monkeypatch: pytest.MonkeyPatch, fresh_clients: None, context: FakeContext
+    monkeypatch: pytest.MonkeyPatch,
+    fresh_clients: None,
+    brief_silence: None,
+    context: FakeContext,
 ) -> Iterator[World]:
     routes = {f"/{number}.png": web.file(PNG) for number in range(20)}
     with mock_aws(), web.serve(routes) as server:
@@ -98,6 +103,7 @@ def world(
         }.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(download_batch, "ImageStore", MotoStore)
+        monkeypatch.setattr(download_batch, "Fetcher", partial(Fetcher, backoff=lambda _: 0.0))
         yield World(s3, dynamodb, server, context)
 
 

@@ -13,6 +13,7 @@ from botocore.credentials import Credentials
 
 from handlers.images.http_client.errors import DownloadError
 from handlers.images.image_store import ImageStore
+from handlers.shared.aws_http import s3 as s3_requests
 from tests.support import web
 from tests.support.web import Put, Route, Web
 
@@ -24,7 +25,8 @@ ERROR = b"<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
 
 @pytest.fixture
 def s3(monkeypatch: pytest.MonkeyPatch, fresh_clients: None) -> Iterator[Web]:
-    """An S3 without routes; a test adds them."""
+    """An S3 without routes; a test adds them. Requests are repeated without a pause."""
+    monkeypatch.setattr(s3_requests, "_BACKOFF", lambda _: 0.0)
     with web.serve({}) as server:
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         yield server

@@ -28,12 +28,23 @@ SURPLUS_ERROR = "Sent more than it declared"
 
 @pytest.fixture(params=["http", "https"])
 def world(request: pytest.FixtureRequest, certificate: Path) -> Iterator["World"]:
-    """A server whose /b is a file, over both protocols, and a client that trusts it."""
+    """A server with the files /b and /last, over both protocols, and a client that trusts it."""
     tls = request.param == "https"
-    with web.serve({"/b": web.file(b"b itself")}, certificate if tls else None) as server:
+    routes = {"/b": web.file(b"b itself"), "/last": closing(web.file(b"last itself"))}
+    with web.serve(routes, certificate if tls else None) as server:
         one = fetcher(lambda *_: ["127.0.0.1"], trusted=str(certificate))
         yield World(server, one, f"{request.param}://images.example:{server.port}")
         one.close()
+
+
+def closing(route: Route) -> Route:
+    """The same, and closes the connection: the client need not wait whether more bytes follow."""
+
+    def closes(request: Request) -> None:
+        route(request)
+        request.close_connection = True
+
+    return closes
 
 
 class World:
@@ -84,7 +95,7 @@ def test_surplus_fails_the_file_and_never_becomes_the_next_one(world: World, rou
     world.server.routes["/a"] = route
 
     assert world.download_error("/a") == SURPLUS_ERROR
-    assert world.get("/b") == b"b itself"
+    assert world.get("/last") == b"last itself"
     assert len(world.server.clients) == 2
     assert world.server.requests["/a"] == 1  # a retry cannot tell which length is right
 
@@ -114,7 +125,7 @@ def test_surplus_of_an_error_or_a_redirect_is_not_the_next_file(
     world.server.routes["/a"] = web.in_turn(sends(response, EVIL, pause=pause), web.status(404))
 
     assert world.download_error("/a") in ("Could not find", SURPLUS_ERROR)
-    assert world.get("/b") == b"b itself"
+    assert world.get("/last") == b"last itself"
 
 
 def test_surplus_after_the_file_was_accepted_closes_the_connection(world: World) -> None:
@@ -132,7 +143,7 @@ def test_surplus_after_the_file_was_accepted_closes_the_connection(world: World)
     assert world.get("/a") == b"AAA"
     go_on.set()
     assert sent.wait(5)
-    assert world.get("/b") == b"b itself"
+    assert world.get("/last") == b"last itself"
     assert len(world.server.clients) == 2
 
 

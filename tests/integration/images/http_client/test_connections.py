@@ -11,10 +11,13 @@ import pytest
 
 from handlers.images.http_client.connections import Resolver, resolve_any, resolve_public
 from handlers.images.http_client.errors import DownloadError
+from handlers.images.http_client.fetch import Limits
 from handlers.images.http_client.time_limit import Watchdog
-from tests.integration.images.conftest import fetcher
+from tests.integration.images.conftest import LIMITS, SHORT_LIMITS, fetcher
 from tests.support import web
 from tests.support.web import Web
+
+pytestmark = pytest.mark.usefixtures("brief_silence")
 
 
 @pytest.fixture
@@ -23,10 +26,10 @@ def server() -> Iterator[Web]:
         yield running
 
 
-def fetched(url: str, resolve: Resolver) -> bytes:
+def fetched(url: str, resolve: Resolver, limits: Limits = LIMITS) -> bytes:
     sink = io.BytesIO()
     with Watchdog() as watchdog, watchdog.limit(time.monotonic() + 5) as limit:
-        fetcher(resolve).fetch(url, sink, limit)
+        fetcher(resolve, limits=limits).fetch(url, sink, limit)
     return sink.getvalue()
 
 
@@ -185,12 +188,12 @@ def test_an_untrusted_certificate_is_not_retried(
 
 def test_the_time_limit_holds_over_tls(certificate: Path) -> None:
     with pytest.raises(DownloadError, match="Out of time"):
-        fetched_over_tls("images.example", certificate, trusted=True, path="/drips", seconds=1)
+        fetched_over_tls("images.example", certificate, trusted=True, path="/drips", seconds=0.4)
 
 
 def test_a_tls_handshake_that_hangs_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         started = time.monotonic()
         with pytest.raises(DownloadError):
-            fetched(f"https://127.0.0.1:{silent.getsockname()[1]}/x", resolve_any)
-    assert time.monotonic() - started < 6
+            fetched(f"https://127.0.0.1:{silent.getsockname()[1]}/x", resolve_any, SHORT_LIMITS)
+    assert time.monotonic() - started < 4

@@ -13,11 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handlers.images.http_client.errors import DownloadError
-from handlers.images.http_client.fetch import BACKOFF, Fetched, _retry_after
+from handlers.images.http_client.fetch import BACKOFF, Fetched, Limits, _retry_after
 from handlers.images.http_client.time_limit import Watchdog
-from tests.integration.images.conftest import fetcher
+from tests.integration.images.conftest import LIMITS, SHORT_LIMITS, fetcher
 from tests.support import web
 from tests.support.web import Request, Route, Web
+
+pytestmark = pytest.mark.usefixtures("brief_silence")
 
 PNG = bytes(range(256)) * 40
 
@@ -28,18 +30,22 @@ def server() -> Iterator[Web]:
         yield running
 
 
-def fetch(server: Web, route: Route, seconds: float = 5) -> tuple[Fetched, bytes]:
+def fetch(
+    server: Web, route: Route, *, seconds: float = 5, limits: Limits = LIMITS
+) -> tuple[Fetched, bytes]:
     """The result of fetching /x from a server with this route."""
     server.routes["/x"] = route
     sink = io.BytesIO()
     with Watchdog() as watchdog, watchdog.limit(time.monotonic() + seconds) as limit:
-        fetched = fetcher().fetch(f"{server.url}/x", sink, limit)
+        fetched = fetcher(limits=limits).fetch(f"{server.url}/x", sink, limit)
     return fetched, sink.getvalue()
 
 
-def download_error(server: Web, route: Route, seconds: float = 5) -> DownloadError:
+def download_error(
+    server: Web, route: Route, *, seconds: float = 5, limits: Limits = LIMITS
+) -> DownloadError:
     with pytest.raises(DownloadError) as caught:
-        fetch(server, route, seconds)
+        fetch(server, route, seconds=seconds, limits=limits)
     return caught.value
 
 
@@ -270,9 +276,9 @@ def test_pauses_are_random_grow_and_are_bounded() -> None:
 
 
 def test_a_server_that_hangs(server: Web) -> None:
-    error = download_error(server, web.hangs)
+    error = download_error(server, web.hangs, limits=SHORT_LIMITS)
 
-    assert error.reason == "No data for 0.5 s"
+    assert error.reason == "No data for 0.2 s"
     assert error.status is None
     assert server.requests["/x"] == 3
 
@@ -282,7 +288,7 @@ def test_a_server_that_hangs_in_the_middle_of_a_body(server: Web) -> None:
         request.respond(200, b"half", Content_Length=8)
         web.hangs(request)
 
-    assert download_error(server, route).reason == "No data for 0.5 s"
+    assert download_error(server, route, limits=SHORT_LIMITS).reason == "No data for 0.2 s"
 
 
 def test_a_server_that_resets(server: Web) -> None:
@@ -328,10 +334,10 @@ def test_a_file_of_exactly_the_limit(server: Web) -> None:
 )
 def test_a_slow_response_ends_at_the_time_limit(server: Web, drip: Route) -> None:
     started = time.monotonic()
-    error = download_error(server, drip, seconds=1)
+    error = download_error(server, drip, seconds=0.3)
 
     assert error.reason == "Out of time"
-    assert 1 <= time.monotonic() - started < 3
+    assert 0.3 <= time.monotonic() - started < 3
     assert server.requests["/x"] == 1
 
 
