@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from moto.sns.models import Subscription
 
 from tests.support import asl
 from tests.support.aws_clients import aws_client
@@ -57,9 +60,16 @@ class Machine:
 
 
 @pytest.fixture
-def machine() -> Iterator[Machine]:
+def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
+    # moto signs what it publishes, with a new key for each subscription.
+    monkeypatch.setattr(Subscription, "private_key", lambda _: signing_key())
     with engine() as active:
         yield Machine(active)
+
+
+@cache
+def signing_key() -> rsa.RSAPrivateKey:
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 # -- Success ---------------------------------------------------------------------------------
