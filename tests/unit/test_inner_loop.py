@@ -22,6 +22,7 @@ SLOW = {  # left out by `make test-fast`, each with its reason
     "tests/integration/images/test_bench.py",  # each way in a process of its own
     "tests/integration/local/test_lambda_workers.py",  # many processes
     "tests/integration/local/test_task_timeout.py",  # waits for real time limits
+    "tests/integration/observability/test_recording_order.py",  # every order, on moto
     "tests/integration/sensor/test_bench.py",  # each way in a process of its own
     "tests/integration/signature/test_faults.py",  # every fault at every call
     "tests/integration/test_hostile_input.py",  # random input to every route

@@ -158,3 +158,7 @@ def event(
 
 def time_of(seconds: int) -> str:
     return f"2026-01-31T12:{seconds // 60:02}:{seconds % 60:02}Z"
+
+
+def without(items: list[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
+    return [{k: v for k, v in item.items() if k not in names} for item in items]

@@ -1,6 +1,5 @@
 """Recording events, and reading them through the API, on moto's DynamoDB."""
 
-import itertools
 import json
 from collections.abc import Callable
 from typing import Any
@@ -24,6 +23,7 @@ from tests.integration.observability.conftest import (
     log,
     message,
     status_change,
+    without,
 )
 from tests.unit.fakes import client_error
 
@@ -79,29 +79,6 @@ def test_events_of_the_same_moment_do_not_overwrite_each_other(log: Log) -> None
     )
 
     assert [found["id"] for found in body(log.job(JOB))["events"]] == ["e1", "e2"]
-
-
-@pytest.mark.parametrize("in_a_batch", [1, 2, 3, 4])
-def test_the_order_in_which_events_are_recorded_does_not_matter(log: Log, in_a_batch: int) -> None:
-    changes = [
-        status_change("RUNNING"),
-        event("task.finished", {"execution": COOKIES}, seconds=2),
-        status_change("FAILED", seconds=3),
-        status_change("RUNNING", seconds=4, redriveCount=1, redriveDate=(SECONDS + 4) * 1000),
-    ]
-    seen = []
-    for order in itertools.permutations(changes):
-        log.delete_events()
-        for start in range(0, len(order), in_a_batch):
-            log.track(*order[start : start + in_a_batch])
-        seen.append(without(log.items(), "received", "expiration", "recordedAt", "recordedHour"))
-
-    assert all(items == seen[0] for items in seen)
-    assert body(log.jobs())["jobs"][0]["status"] == "RUNNING"
-
-
-def without(items: list[dict[str, Any]], *names: str) -> list[dict[str, Any]]:
-    return [{k: v for k, v in item.items() if k not in names} for item in items]
 
 
 def test_a_late_event_does_not_move_its_execution_back(log: Log) -> None:
