@@ -9,8 +9,11 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 PYTEST := $(PYTHON) -m pytest
 DEMO_OPTIONS := $(if $(QUICK),--quick) $(if $(VERBOSE),--verbose) $(if $(LARGE),--large)
-# Tests wait much of their time, for processes and for what happens in the background.
-WORKERS = $(shell expr 3 '*' "$$(getconf _NPROCESSORS_ONLN)")
+# Tests wait much of their time, for processes and for what happens in the background; those of
+# `make test-fast` less.
+PROCESSORS = $(shell getconf _NPROCESSORS_ONLN)
+WORKERS = $(shell expr 3 '*' $(PROCESSORS))
+FAST_WORKERS = $(shell expr 2 '*' $(PROCESSORS))
 # The suites that need neither the local AWS nor Node.js.
 FAST_SUITES := tests/unit tests/integration tests/statemachines tests/docs
 # The tests of `make check`. `make test` runs them too, so CI leaves them out here: `make check RULES=`.
@@ -45,7 +48,7 @@ test: setup-tests ## run all tests
 	@$(PYTEST) tests/e2e tests/browser -m alone -n 2
 
 test-fast: $(VENV)/.ready-dev ## run the tests that need no server and no Node.js, without the slow ones
-	@$(PYTEST) $(FAST_SUITES) -m "not slow" -n $(WORKERS)
+	@$(PYTEST) $(FAST_SUITES) -m "not slow" -n $(FAST_WORKERS)
 
 watch: $(VENV)/.ready-dev ## run a workflow's tests on every change: make watch WORKFLOW=sensor
 	@$(PYTHON) -m tests.watch $(WORKFLOW)

@@ -27,7 +27,10 @@ from ops.errors import OpsError
 
 BATCH = 10  # SQS: messages per request
 MAX_LETTERS = 10_000  # read at once; SQS allows 120,000 messages in flight
-HIDDEN_SECONDS = 900  # hidden from other readers while they are read or redriven
+# Letters are hidden from other readers while they are read, and while they are held to be redriven.
+# If this process is killed meanwhile, they stay hidden for so long.
+READ_SECONDS = 30
+HELD_SECONDS = 900
 LONG_POLL_SECONDS = 1  # asks every SQS server, so an empty response means an empty queue
 WAIT_SECONDS = 5  # for messages that another reader holds
 PAUSE_SECONDS = (0.1, 0.5)  # between reads; random, so that two readers do not stay in step
@@ -157,7 +160,7 @@ class DeadLetterQueue:
 
     def read(self) -> Letters:
         """All dead letters. They stay in the queue, visible to other readers at once."""
-        return self._find(self._release, lambda _: False)
+        return self._find(READ_SECONDS, self._release, lambda _: False)
 
     @contextmanager
     def held(self, *ids: str) -> Iterator[Letters]:
@@ -178,7 +181,7 @@ class DeadLetterQueue:
             )
 
         try:
-            found = self._find(keep_chosen, has_every_id)
+            found = self._find(HELD_SECONDS, keep_chosen, has_every_id)
             yield Letters([letter for letter in found if letter.id in kept], found.held_elsewhere)
         finally:
             # What was done with the letters matters more. They become visible by themselves, too.
@@ -219,6 +222,7 @@ class DeadLetterQueue:
 
     def _find(
         self,
+        hidden_seconds: int,
         on_batch: Callable[[list[DeadLetter]], None],
         is_enough: Callable[[list[DeadLetter]], bool],
     ) -> Letters:
@@ -229,7 +233,7 @@ class DeadLetterQueue:
         seen: dict[str, DeadLetter] = {}
         deadline = time.monotonic() + WAIT_SECONDS
         while True:
-            batch = self._receive()
+            batch = self._receive(hidden_seconds)
             on_batch(batch)
             seen |= {letter.id: letter for letter in batch}
             letters = sorted(seen.values(), key=lambda letter: letter.sent_at)
@@ -238,21 +242,26 @@ class DeadLetterQueue:
                 return Letters(letters, elsewhere)
             time.sleep(random.uniform(*PAUSE_SECONDS))
 
-    def _receive(self) -> list[DeadLetter]:
+    def _receive(self, hidden_seconds: int) -> list[DeadLetter]:
+        """The letters that nobody holds, until they come again: reading may take longer."""
         letters: dict[str, DeadLetter] = {}
         while len(letters) < MAX_LETTERS:
             response = self._sqs.receive_message(
                 QueueUrl=self.url,
                 MaxNumberOfMessages=BATCH,
-                VisibilityTimeout=HIDDEN_SECONDS,
+                VisibilityTimeout=hidden_seconds,
                 WaitTimeSeconds=LONG_POLL_SECONDS,
                 MessageAttributeNames=["All"],
                 MessageSystemAttributeNames=["All"],
             )
-            found = response.get("Messages", [])
-            if not found:
+            found = {
+                message["MessageId"]: DeadLetter.from_message(message)
+                for message in response.get("Messages", [])
+            }
+            is_new = not found.keys() <= letters.keys()
+            letters |= found
+            if not is_new:
                 break
-            letters |= {message["MessageId"]: DeadLetter.from_message(message) for message in found}
         return list(letters.values())
 
     def _release(self, letters: list[DeadLetter]) -> None:

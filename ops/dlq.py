@@ -17,7 +17,7 @@ from rich.text import Text
 
 from ops.account import Account, add_stage_argument
 from ops.clients import Clients
-from ops.dead_letters import HIDDEN_SECONDS, DeadLetter, DeadLetterQueue, Letters, Redriven
+from ops.dead_letters import HELD_SECONDS, DeadLetter, DeadLetterQueue, Letters, Redriven
 from ops.errors import OpsError
 
 SUMMARY = "list, show and redrive dead letters"
@@ -212,7 +212,7 @@ def held_elsewhere(letters: Letters) -> str:
     return (
         f"About {n} {'dead letter is' if n == 1 else 'dead letters are'} hidden by another reader, "
         f"such as another dlq command. Try again when it has ended. If it was killed, wait until "
-        f"{HIDDEN_SECONDS // 60} minutes after it began."
+        f"{HELD_SECONDS // 60} minutes after it began."
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from local.aws import Aws, Deployment, until
+from ops.dead_letters import DeadLetterQueue
 
 
 class Cookies:
@@ -76,18 +77,8 @@ class Cookies:
 
     def dead_letters(self, marker: str) -> list[dict[str, Any]]:
         """The messages in the dead-letter queue with this marker. They stay there."""
-        queue = self.aws.outputs["CookiesDeadLetterQueueUrl"]
-        bodies: dict[str, str] = {}
-        while True:
-            found = (
-                self.aws.client("sqs")
-                .receive_message(QueueUrl=queue, MaxNumberOfMessages=10, VisibilityTimeout=1)
-                .get("Messages", [])
-            )
-            new = {one["MessageId"]: one["Body"] for one in found if one["MessageId"] not in bodies}
-            if not new:
-                return [json.loads(body) for body in bodies.values() if marker in body]
-            bodies |= new
+        queue = DeadLetterQueue(self.aws.outputs["CookiesDeadLetterQueueUrl"], self.aws.client)
+        return [letter.content for letter in queue.read() if marker in letter.body]
 
     def logged(self, function: str, marker: str) -> list[str]:
         pages = (

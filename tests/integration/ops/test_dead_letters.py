@@ -534,6 +534,36 @@ def test_letters_that_another_reader_holds_are_waited_for(
     assert dead.executions() == [EVENT]
 
 
+def test_letters_are_soon_visible_although_their_reader_was_killed(
+    dead: DeadLetterAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identifier = dead.put("a letter")
+    killed = DeadLetterQueue(dead.url, dead.clients)
+    monkeypatch.setattr(dead_letters, "READ_SECONDS", 1)
+    monkeypatch.setattr(dead_letters, "WAIT_SECONDS", 5)
+    with (
+        patch.object(killed, "_release", side_effect=KeyboardInterrupt),
+        pytest.raises(KeyboardInterrupt),
+    ):
+        killed.read()
+
+    found = dead.queue.read()
+
+    assert [letter.id for letter in found] == [identifier]
+
+
+def test_letters_that_are_visible_again_before_all_are_read_are_read_once(
+    dead: DeadLetterAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identifiers = {dead.put(f"letter {n}") for n in range(5)}
+    monkeypatch.setattr(dead_letters, "READ_SECONDS", 0)
+
+    found = dead.queue.read()
+
+    assert {letter.id for letter in found} == identifiers
+    assert len(found) == 5
+
+
 def test_a_command_for_one_letter_leaves_the_others_visible(dead: DeadLetterAccount) -> None:
     chosen, other = dead.put(EVENT), dead.put(EVENT)
 
