@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlencode
@@ -15,6 +16,7 @@ from console.aws import Aws
 from console.core import Console
 from console.storage import MOST
 from console.web import create
+from local.aws import until
 
 REGION, PORT, STACK = "us-east-1", 4998, "shop"
 TOKEN = "AQC8AAAAKgAAAAMAAAAAAAAAAeTokenOfATaskThatWaits"
@@ -61,6 +63,12 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Aws]:
             Bucket="shop-files", VersioningConfiguration={"Status": "Enabled"}
         )
         yield found
+        # What the console still reads would come from AWS itself.
+        until("the console to have read", nothing_is_read)
+
+
+def nothing_is_read() -> bool:
+    return all(thread.name != "console-kept" for thread in threading.enumerate())
 
 
 @pytest.fixture
