@@ -45,7 +45,7 @@ env: $(VENV)/.ready ## print exports for AWS clients: eval "$(make -s env)"
 
 test: setup-tests ## run all tests
 	@$(PYTEST) tests -m "not alone" -n $(WORKERS)
-	@$(PYTEST) tests/e2e tests/browser -m alone -n 2
+	@$(PYTEST) tests/e2e tests/browser -m alone -n 3
 
 test-fast: $(VENV)/.ready-dev ## run the tests that need no server and no Node.js, without the slow ones
 	@$(PYTEST) $(FAST_SUITES) -m "not slow" -n $(FAST_WORKERS)

@@ -123,7 +123,7 @@ def _forget_the_terminals_settings() -> None:
         if name.startswith(("AWS_", "STEPWORKS_")) and name not in FOR_TESTS:
             del os.environ[name]
     os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
-    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"  # without credentials, boto3 asks 169.254.169.254
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"  # or boto3 asks 169.254.169.254
     os.environ["STAGE"] = "test"  # every function has it (serverless.yml, provider.environment)
 
 
