@@ -28,8 +28,9 @@ from ops.errors import OpsError
 BATCH = 10  # SQS: messages per request
 MAX_LETTERS = 10_000  # read at once; SQS allows 120,000 messages in flight
 # Letters are hidden from other readers while they are read, and while they are held to be redriven.
-# If this process is killed meanwhile, they stay hidden for so long.
-READ_SECONDS = 30
+# If this process is killed meanwhile, they stay hidden for so long. MAX_LETTERS can take 1,000
+# requests of a tenth of a second.
+READ_SECONDS = 120
 HELD_SECONDS = 900
 LONG_POLL_SECONDS = 1  # asks every SQS server, so an empty response means an empty queue
 WAIT_SECONDS = 5  # for messages that another reader holds
