@@ -151,7 +151,7 @@ def _parse(line: bytes) -> Reading | None:
         return None
     fields = _fields(text)
     if len(fields) != 3:
-        raise _InvalidError(f"there are {len(fields)} fields, not 3")
+        raise _InvalidError(f"there must be 3 fields, not {len(fields)}")
     sensor_id, timestamp, value = fields
     return Reading(_sensor_id(sensor_id), _timestamp(timestamp), _value(value))
 

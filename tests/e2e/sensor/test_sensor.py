@@ -357,7 +357,7 @@ def large_file(name: str, size: int) -> tuple[bytes, dict[int, str], list[str]]:
             readings[timestamp] = f"{number}.5"
         else:
             lines.append(f"{number}{'x' * 3_000}")
-            rejected.append(f'{number + 2},"there are 1 fields, not 3",{number}xx')
+            rejected.append(f'{number + 2},"there must be 3 fields, not 1",{number}xx')
     return "\n".join(lines).encode(), readings, rejected
 
 

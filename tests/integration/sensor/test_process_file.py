@@ -59,7 +59,7 @@ def test_rejected_rows_are_written_to_the_target_bucket(world: World, context: F
     result = process(world.upload(b"a,1,2\nrubbish\n"), context)
     assert result["rejectedKey"] == f"rejected/{KEY}.csv"
     assert world.read(TARGET, f"rejected/{KEY}.csv") == (
-        b'line,reason,row\n2,"there are 1 fields, not 3",rubbish\n'
+        b'line,reason,row\n2,"there must be 3 fields, not 1",rubbish\n'
     )
 
 

@@ -85,7 +85,7 @@ def test_the_result_counts_every_row() -> None:
         "etag": "the-etag",
         "versionId": "the-version",
     }
-    assert s3.objects[REJECTED] == b'line,reason,row\n6,"there are 1 fields, not 3",nonsense\n'
+    assert s3.objects[REJECTED] == b'line,reason,row\n6,"there must be 3 fields, not 1",nonsense\n'
     assert s3.body
     assert s3.body.closed
 

@@ -104,10 +104,10 @@ def test_zero_with_any_exponent_is_zero() -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        (b"a,1", "2 fields, not 3"),
-        (b"a,1,2,3", "4 fields, not 3"),
-        (b"a;1;2", "1 fields, not 3"),
-        (b"a,1,2,", "4 fields, not 3"),
+        (b"a,1", "3 fields, not 2"),
+        (b"a,1,2,3", "3 fields, not 4"),
+        (b"a;1;2", "3 fields, not 1"),
+        (b"a,1,2,", "3 fields, not 4"),
         (b",1,2", "sensor id is empty"),
         (b'" ",1,2', "sensor id is empty"),
         (b"x" * 2049 + b",1,2", "longer than 2048 bytes"),

@@ -314,7 +314,7 @@ def test_segments_with_only_blank_lines_before_the_header() -> None:
         result = finish()
 
     assert result.rejected == 1
-    assert s3.objects[REJECTED] == b'line,reason,row\n10,"there are 1 fields, not 3",rubbish\n'
+    assert s3.objects[REJECTED] == b'line,reason,row\n10,"there must be 3 fields, not 1",rubbish\n'
 
 
 def test_nothing_is_stored_before_all_segments_are_indexed() -> None:
