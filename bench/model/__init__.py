@@ -29,7 +29,7 @@ MIB = 1024 * 1024
 MEMORY_GB = 1769 / 1024  # of the functions that process rows: one vCPU
 START_SECONDS = 1.0  # to start a child execution and its function, and to end them
 REQUEST_SECONDS = 0.015  # of a small request to S3
-READERS = 16  # parallel requests of a function (work_area.READERS)
+MAX_PARALLEL = 16  # requests of a function (handlers.sensor.parallel)
 FUNCTION_SECONDS = 900 * 2 / 3  # after which processSegment returns and is called again
 
 
@@ -118,7 +118,7 @@ def estimate(case: Case, rates: Rates) -> Estimate:
         reconcile = phase(
             case.partitions,
             partitions_at_once,
-            case.rows / rates.reconcile + lookups * REQUEST_SECONDS / READERS,
+            case.rows / rates.reconcile + lookups * REQUEST_SECONDS / MAX_PARALLEL,
         )
         process = max(
             phase(case.segments, at_once, case.rows / rates.store),
@@ -130,7 +130,7 @@ def estimate(case: Case, rates: Rates) -> Estimate:
             "Reconcile Duplicates": reconcile,
             "Process Segments": process,
             "Summarise": START_SECONDS
-            + (case.segments + case.partitions) * REQUEST_SECONDS / READERS,
+            + (case.segments + case.partitions) * REQUEST_SECONDS / MAX_PARALLEL,
         }
         # A function that waits for write capacity is billed, too.
         billed = index * at_once + reconcile * partitions_at_once + process * at_once

@@ -220,7 +220,7 @@ _REJECTS_NOT_STORED = {
 }
 # Two segments and one partition.
 _SEGMENTS = {"LARGE_FILE_BYTES": "50", "SEGMENT_BYTES": "40"}
-_ONE_READER = (*_SMALL_PARTS, ("handlers.sensor.work_area", "READERS", 1))
+_ONE_READER = (*_SMALL_PARTS, ("handlers.sensor.parallel", "MAX_PARALLEL", 1))
 _SEGMENT_STEPS = (
     "planIngestion", "indexSegment", "reconcilePartition", "processSegment", "summarise",
     *(f"sensor/{state}" for state in (

@@ -1,11 +1,10 @@
 """Counts the distinct readings of a file, exactly, in the same memory whatever the file."""
 
-import tempfile
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
 from typing import IO
 
-from handlers.sensor.readings import Row
+from handlers.sensor.row import Row
 
 _MAX_IN_MEMORY = 16_384  # keys; they take about 2 MB
 _PARTITIONS = 64  # of a million keys, about 16,000 each, which are counted in memory
@@ -92,8 +91,10 @@ class DistinctCount:
             self._file.close()
 
     def _spill(self) -> None:
+        from tempfile import TemporaryFile  # takes 3 ms to import, and few files need it
+
         if self._file is None:
-            self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
+            self._file = TemporaryFile()  # noqa: SIM115 (closed by `close`)
         partitions: list[list[bytes]] = [[] for _ in self._extents]
         number = len(partitions)
         for key in self._recent:

@@ -3,16 +3,17 @@
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 
+from handlers.sensor.parallel import in_parallel
 from handlers.sensor.plan import Plan
 from handlers.sensor.row_index import (
     RECORD,
     LineSet,
     PartitionIndex,
+    index_name,
     offsets_range,
     parse_offsets,
 )
-from handlers.sensor.segment_index import index_name
-from handlers.sensor.work_area import WorkArea, in_parallel
+from handlers.sensor.work_area import WorkArea
 
 _CHUNK = 10_000 * RECORD  # bytes that one request reads
 

@@ -2,45 +2,16 @@
 
 import time
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any
 
 from handlers.sensor.distinct_keys import DistinctKeys
 from handlers.sensor.errors import NoValidReadingsError
+from handlers.sensor.ingestion import Ingestion, no_valid_readings_message
 from handlers.sensor.lines import numbered_blocks
 from handlers.sensor.readings import BlockParser
 from handlers.sensor.rejects import RejectedRows
 from handlers.sensor.source import ObjectRef, open_source
 from handlers.sensor.store import ReadingStore
 from handlers.sensor.time_budget import TimeBudget
-
-
-@dataclass(frozen=True)
-class Ingestion:
-    """The result for a file, and the exact object that was read."""
-
-    source: ObjectRef
-    stored: int  # distinct (sensor, timestamp) keys
-    duplicates: int  # rows that repeat a key of the same file
-    rejected: int
-    rejected_key: str | None
-    sensors: int
-    first_timestamp: int
-    last_timestamp: int
-    seconds: float
-
-    def as_dict(self) -> dict[str, Any]:
-        optional = {"rejectedKey": self.rejected_key, "versionId": self.source.version_id}
-        return {
-            "stored": self.stored,
-            "duplicates": self.duplicates,
-            "rejected": self.rejected,
-            "sensors": self.sensors,
-            "firstTimestamp": self.first_timestamp,
-            "lastTimestamp": self.last_timestamp,
-            "seconds": self.seconds,
-            "etag": self.source.etag,
-        } | {name: value for name, value in optional.items() if value}
 
 
 def ingest(
@@ -85,14 +56,3 @@ def ingest(
             last_timestamp=keys.last_timestamp,
             seconds=round(time.perf_counter() - started, 3),
         )
-
-
-def no_valid_readings_message(source: ObjectRef, rejected: int, target_bucket: str) -> str:
-    """Why a file without a valid reading failed."""
-    if not rejected:
-        return f"{source.uri} has no rows."
-    rows = "row was" if rejected == 1 else "rows were"
-    return (
-        f"{source.uri} has no valid reading: {rejected} {rows} rejected, see "
-        f"s3://{target_bucket}/rejected/{source.key}.csv."
-    )

@@ -5,8 +5,6 @@ from datetime import datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
-from s3transfer.exceptions import S3CopyFailedError
-from s3transfer.manager import TransferConfig, TransferManager
 
 from handlers.sensor.copies import Head, copy_head, refuse_newer, stamp, was_copied_from
 from handlers.sensor.errors import (
@@ -22,8 +20,8 @@ from handlers.shared.observability import logger_for
 logger = logger_for("sensor")
 
 # S3 CopyObject: at most 5 GB. A multipart copy has no such limit and copies parts in parallel.
-_GIB = 1024**3
-_TRANSFER = TransferConfig(multipart_threshold=_GIB, multipart_chunksize=_GIB // 4)
+_MAX_SINGLE_COPY = 1024**3  # bytes
+_PART = 256 * 1024**2  # bytes
 # A copy with new metadata loses these unless they are passed again.
 _CONTENT_HEADERS = (
     "CacheControl",
@@ -59,8 +57,8 @@ def move_object(
 
     Only the pinned object is copied and deleted: by its version id or, if it has none, on condition
     of its ETag. A newer upload with the same key is never touched. The copy is stamped with the
-    ETag and version of its source; from the stamp, a retry knows what is already done. Tags are not
-    copied.
+    ETag and version of its source; from the stamp, a retry knows what is already done. Tags and
+    annotations are not copied.
 
     A source without a pin (of an execution started by hand) is the current object, unless it was
     uploaded after `started_at`.
@@ -70,6 +68,7 @@ def move_object(
     AwsUnavailableError.
     """
     s3 = client("s3")
+    s3.meta.events.register("before-call.s3.CopyObject", _exclude_annotations, "annotations")
     target = ObjectRef(to_bucket, prefix + source.key)
     try:
         with translate_source_errors(source):
@@ -118,26 +117,19 @@ def _has_md5_etag(head: Head) -> bool:
 
 
 def _copy(s3: Any, source: ObjectRef, original: Head, target: ObjectRef) -> None:
-    headers = {name: original[name] for name in _CONTENT_HEADERS if original.get(name)}
+    arguments = {
+        "CopySourceIfMatch": original["ETag"],
+        "MetadataDirective": "REPLACE",
+        "Metadata": original["Metadata"] | stamp(source),
+        "TaggingDirective": "REPLACE",
+        **{name: original[name] for name in _CONTENT_HEADERS if original.get(name)},
+    }
     try:
-        with (
-            translate_aws_errors(f"copying {source.uri} to {target.uri}"),
-            TransferManager(s3, _TRANSFER) as transfers,
-        ):
-            transfers.copy(
-                source.location(),
-                target.bucket,
-                target.key,
-                {
-                    "CopySourceIfMatch": original["ETag"],
-                    "MetadataDirective": "REPLACE",
-                    "Metadata": original["Metadata"] | stamp(source),
-                    "TaggingDirective": "REPLACE",
-                    **headers,
-                },
-            ).result()
-    except S3CopyFailedError as error:
-        raise CopyVerificationError(str(error)) from error
+        with translate_aws_errors(f"copying {source.uri} to {target.uri}"):
+            if original["ContentLength"] <= _MAX_SINGLE_COPY:
+                s3.copy_object(**target.location(), CopySource=source.location(), **arguments)
+            else:
+                _copy_in_parts(s3, source, target, arguments)
     except ClientError as error:
         if error_code(error) == "NoSuchUpload":
             # The SDK repeated CompleteMultipartUpload after a lost response. The caller checks
@@ -149,6 +141,30 @@ def _copy(s3: Any, source: ObjectRef, original: Head, target: ObjectRef) -> None
                 f"{source.uri} was replaced or deleted while it was copied: {error}"
             ) from error
         raise
+
+
+def _exclude_annotations(params: dict[str, Any], **_: Any) -> None:
+    """By default, CopyObject copies annotations, for which it needs further permissions.
+
+    A header, because botocore in the Lambda runtime may be older than the parameter.
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
+    """
+    params["headers"]["x-amz-object-annotation-directive"] = "EXCLUDE"
+
+
+def _copy_in_parts(
+    s3: Any, source: ObjectRef, target: ObjectRef, arguments: dict[str, Any]
+) -> None:
+    # Few files are so large, and the import takes 20 ms.
+    from s3transfer.exceptions import S3CopyFailedError
+    from s3transfer.manager import TransferConfig, TransferManager
+
+    config = TransferConfig(multipart_threshold=_PART, multipart_chunksize=_PART)
+    try:
+        with TransferManager(s3, config) as transfers:
+            transfers.copy(source.location(), target.bucket, target.key, arguments).result()
+    except S3CopyFailedError as error:
+        raise CopyVerificationError(str(error)) from error
 
 
 def _delete(s3: Any, source: ObjectRef) -> None:

@@ -8,6 +8,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from handlers.sensor.lines import MAX_LINE
+from handlers.sensor.row import Row
 
 MAX_SENSOR_ID = 2048  # bytes; DynamoDB's limit for a partition key
 FIRST_TIMESTAMP = -62_135_596_800  # 0001-01-01T00:00:00Z
@@ -33,10 +34,6 @@ _INTEGER = re.compile(r"[+-]?[0-9]+")
 _NUMBER = re.compile(r"([+-]?)(?=\.?[0-9])([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+))?")
 _TIME_COLUMN = re.compile(r"time|date|epoch|(?<![a-z])ts(?![a-z])", re.IGNORECASE)
 _VALUE_COLUMN = re.compile(r"value|reading|measure", re.IGNORECASE)
-
-
-Row = tuple[bytes, bytes, bytes, bytes, bytes]
-"""A reading for the table: key, sensor id, timestamp, value and nothing, as they are in JSON."""
 
 
 class Reading(NamedTuple):

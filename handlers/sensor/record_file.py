@@ -1,6 +1,5 @@
 """Keeps any number of records, all of one size, by partition: in memory only the recent ones."""
 
-import tempfile
 from array import array
 from collections.abc import Iterator
 from typing import IO
@@ -23,11 +22,13 @@ class RecordFile:
 
     def spill(self) -> None:
         """Move full pages from memory to the file."""
+        from tempfile import TemporaryFile  # takes 3 ms to import, and few files need it
+
         size = self._page
         for records, pages in zip(self.recent, self._pages, strict=True):
             while len(records) >= size:
                 if self._file is None:
-                    self._file = tempfile.TemporaryFile()  # noqa: SIM115 (closed by `close`)
+                    self._file = TemporaryFile()  # noqa: SIM115 (closed by `close`)
                 self._file.write(records[:size])
                 del records[:size]
                 pages.append(self._count)

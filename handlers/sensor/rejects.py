@@ -8,6 +8,8 @@ from handlers.sensor.lines import MAX_LINE
 from handlers.sensor.object_writer import ObjectWriter
 
 HEADING = b"line,reason,row\n"
+# In the work area: rejected rows of segments, with the line numbers of the file.
+NUMBERED = "rejected/"
 
 
 class RejectedRows:
@@ -48,3 +50,8 @@ def rejected_rows_object(bucket: str, key: str) -> ObjectWriter:
     return ObjectWriter(
         bucket, key, content_type="text/csv; charset=utf-8", description="rejected rows"
     )
+
+
+def rejects_name(segment: int) -> str:
+    """In the work area: rejected rows without a heading, with the segment's own line numbers."""
+    return f"rejects/{segment:06}.csv"

@@ -7,8 +7,8 @@ that two of 10¹² keys have the same one is 10⁻¹⁵.
 from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 
-from handlers.sensor.readings import Row
 from handlers.sensor.record_file import RecordFile
+from handlers.sensor.row import Row
 
 HASH = 16  # bytes
 _LINE = 4  # bytes
@@ -79,6 +79,10 @@ class RowIndex:
     def close(self) -> None:
         """Remove the temporary file."""
         self._file.close()
+
+
+def index_name(segment: int) -> str:
+    return f"index/{segment:06}"
 
 
 def offsets_range(partition: int) -> tuple[int, int]:

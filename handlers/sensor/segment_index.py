@@ -2,58 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
-from typing import Self
 
 from handlers.sensor.object_writer import ObjectWriter
 from handlers.sensor.plan import Plan
 from handlers.sensor.readings import BlockParser, ParsedBlock, is_header
-from handlers.sensor.rejects import RejectedRows
-from handlers.sensor.row_index import RowIndex
+from handlers.sensor.rejects import RejectedRows, rejects_name
+from handlers.sensor.row_index import RowIndex, index_name
+from handlers.sensor.segment_counts import SegmentCounts
 from handlers.sensor.segments import Segment, segment_blocks
 from handlers.sensor.source import open_source
-from handlers.sensor.work_area import WorkArea
-
-
-@dataclass
-class SegmentCounts:
-    """The counts of a segment."""
-
-    lines: int = 0
-    rows: int = 0  # lines that are not blank
-    readings: int = 0
-    rejected: int = 0  # with the header, if the segment starts with one
-    starts_with_header: bool = False
-    first_timestamp: int = 0  # 0 if there are no readings
-    last_timestamp: int = 0
-
-    def add(self, number: int, block: bytes, parsed: ParsedBlock) -> None:
-        """Count a block, whose first line has the given number."""
-        rows, places, rejected = parsed
-        if self.rows == 0 and rejected and (not rows or rejected[0].place < places[0]):
-            self.starts_with_header = is_header(rejected[0].line)
-        if rows:
-            times = [int(row[2]) for row in rows]
-            if self.readings:
-                times += self.first_timestamp, self.last_timestamp
-            self.first_timestamp, self.last_timestamp = min(times), max(times)
-        self.lines = number + block.count(b"\n") - 1
-        self.rows += len(rows) + len(rejected)
-        self.readings += len(rows)
-        self.rejected += len(rejected)
-
-    @classmethod
-    def read(cls, work: WorkArea, segment: int) -> Self:
-        return cls(**work.get_json(_counts_name(segment)))
-
-
-def index_name(segment: int) -> str:
-    return f"index/{segment:06}"
-
-
-def rejects_name(segment: int) -> str:
-    """Rejected rows without a heading, with the segment's own line numbers."""
-    return f"rejects/{segment:06}.csv"
 
 
 def index_segment(plan: Plan, segment: Segment) -> SegmentCounts:
@@ -69,7 +26,7 @@ def index_segment(plan: Plan, segment: Segment) -> SegmentCounts:
                 index.add(parsed.rows, [number + place for place in parsed.places])
                 for place, reason, line in parsed.rejected:
                     rejects.add(number + place, reason, line)
-                counts.add(number, block, parsed)
+                _count(counts, number, block, parsed)
         with ObjectWriter(
             work.bucket,
             index_key,
@@ -78,9 +35,24 @@ def index_segment(plan: Plan, segment: Segment) -> SegmentCounts:
         ) as stored:
             for part in index.parts():
                 stored.write(part)
-    work.put(_line_counts_name(segment.number, counts.lines, counts.rows), b"")
-    work.put_json(_counts_name(segment.number), asdict(counts))
+    counts.write(work, segment.number)
     return counts
+
+
+def _count(counts: SegmentCounts, number: int, block: bytes, parsed: ParsedBlock) -> None:
+    """Count a block, whose first line has the given number."""
+    rows, places, rejected = parsed
+    if counts.rows == 0 and rejected and (not rows or rejected[0].place < places[0]):
+        counts.starts_with_header = is_header(rejected[0].line)
+    if rows:
+        times = [int(row[2]) for row in rows]
+        if counts.readings:
+            times += counts.first_timestamp, counts.last_timestamp
+        counts.first_timestamp, counts.last_timestamp = min(times), max(times)
+    counts.lines = number + block.count(b"\n") - 1
+    counts.rows += len(rows) + len(rejected)
+    counts.readings += len(rows)
+    counts.rejected += len(rejected)
 
 
 def read_blocks(plan: Plan, segment: Segment) -> Iterator[tuple[int, bytes, ParsedBlock]]:
@@ -94,27 +66,3 @@ def read_blocks(plan: Plan, segment: Segment) -> Iterator[tuple[int, bytes, Pars
     with closing(content) as chunks:
         for number, block in segment_blocks(chunks, segment):
             yield number, block, parser.parse(block)
-
-
-def lines_and_rows_before(work: WorkArea, segment: int) -> tuple[int, int]:
-    """How many lines and rows the file has before a segment."""
-    lines = rows = 0
-    for name, _ in work.sizes(_LINE_COUNTS):
-        number, lines_in, rows_in = map(int, name.removeprefix(_LINE_COUNTS).split("-"))
-        if number >= segment:
-            break
-        lines += lines_in
-        rows += rows_in
-    return lines, rows
-
-
-_LINE_COUNTS = "line-counts/"
-
-
-def _line_counts_name(segment: int, lines: int, rows: int) -> str:
-    """The name alone has the counts: a list of names costs less than reading as many objects."""
-    return f"{_LINE_COUNTS}{segment:06}-{lines}-{rows}"
-
-
-def _counts_name(segment: int) -> str:
-    return f"counts/{segment:06}.json"

@@ -5,19 +5,13 @@ from typing import Protocol
 
 from handlers.sensor.duplicates import replaced_lines
 from handlers.sensor.plan import Plan
-from handlers.sensor.readings import Row
-from handlers.sensor.rejects import rejected_rows_object
-from handlers.sensor.segment_index import (
-    SegmentCounts,
-    lines_and_rows_before,
-    read_blocks,
-    rejects_name,
-)
+from handlers.sensor.rejects import NUMBERED, rejected_rows_object, rejects_name
+from handlers.sensor.row import Row
+from handlers.sensor.segment_counts import SegmentCounts, lines_and_rows_before
+from handlers.sensor.segment_index import read_blocks
 from handlers.sensor.segments import Segment
 from handlers.sensor.time_budget import HasRemainingTime
 from handlers.sensor.work_area import WorkArea
-
-REJECTED = "rejected/"  # rejected rows with the line numbers of the file
 
 
 class Store(Protocol):
@@ -74,7 +68,7 @@ def number_rejected_rows(work: WorkArea, segment: int) -> None:
     rows = _lines(work.read(rejects_name(segment)))
     if counts.starts_with_header and rows_before == 0:
         next(rows)
-    with rejected_rows_object(work.bucket, work.key(f"{REJECTED}{segment:06}.csv")) as numbered:
+    with rejected_rows_object(work.bucket, work.key(f"{NUMBERED}{segment:06}.csv")) as numbered:
         for row in rows:
             line, comma, rest = row.partition(b",")
             numbered.write(b"%d%b%b\n" % (int(line) + lines_before, comma, rest))

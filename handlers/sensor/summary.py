@@ -2,12 +2,11 @@
 
 from handlers.sensor import duplicates
 from handlers.sensor.errors import NoValidReadingsError
-from handlers.sensor.ingest import Ingestion, no_valid_readings_message
+from handlers.sensor.ingestion import Ingestion, no_valid_readings_message
+from handlers.sensor.parallel import in_parallel
 from handlers.sensor.plan import Plan
-from handlers.sensor.rejects import HEADING, rejected_rows_object
-from handlers.sensor.segment_index import SegmentCounts
-from handlers.sensor.segment_store import REJECTED
-from handlers.sensor.work_area import in_parallel
+from handlers.sensor.rejects import HEADING, NUMBERED, rejected_rows_object
+from handlers.sensor.segment_counts import SegmentCounts
 from handlers.shared import clock
 
 
@@ -19,7 +18,7 @@ def summarise(plan: Plan, target_bucket: str) -> Ingestion:
     work = plan.work
     rejected_key = f"rejected/{plan.source.key}.csv"
     with rejected_rows_object(target_bucket, rejected_key) as rows:
-        for number, (name, size) in enumerate(work.sizes(REJECTED)):
+        for number, (name, size) in enumerate(work.sizes(NUMBERED)):
             if number == 0:
                 rows.write(HEADING)
             rows.append(work.bucket, work.key(name), size)

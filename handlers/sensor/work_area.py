@@ -5,19 +5,12 @@ file and the plan. So it does not matter which attempt writes last.
 """
 
 import json
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import closing
-from typing import Any, TypeVar
+from typing import Any
 
 from handlers.shared.aws_http.object_reader import open_object
 from handlers.shared.aws_http.s3 import shared_bucket
-
-READERS = 16  # parallel requests
-
-T = TypeVar("T")
-A = TypeVar("A")
 
 
 class WorkArea:
@@ -55,22 +48,3 @@ class WorkArea:
         """Name and size of each object in a folder, by name."""
         for key, size in self._s3.list(self.key(folder)):
             yield key.removeprefix(self._prefix), size
-
-
-def in_parallel(call: Callable[[A], T], arguments: Iterable[A]) -> Iterator[T]:
-    """The results of calls, in the order of their arguments. An error ends it.
-
-    Calls begin only as fast as their results are taken, so that those do not fill the memory.
-    """
-    with ThreadPoolExecutor(READERS) as pool:
-        begun: deque[Future[T]] = deque()
-        try:
-            for argument in arguments:
-                if len(begun) == READERS:
-                    yield begun.popleft().result()
-                begun.append(pool.submit(call, argument))
-            while begun:
-                yield begun.popleft().result()
-        finally:
-            for future in begun:
-                future.cancel()

@@ -28,9 +28,6 @@ ALSO = {
     "postProcessSingle": REQUESTS,
     "getMultiple": {"faker"},
     "processSingle": {"faker"},
-    # s3transfer copies large files in parts.
-    "moveFile": {"s3transfer"},
-    "quarantineFile": {"s3transfer"},
 }
 POWERTOOLS = {
     *("exceptions", "logging", "metrics", "package_logger", "shared", "tracing", "utilities"),
@@ -40,6 +37,14 @@ POWERTOOLS_UTILITIES = {"jmespath_utils", "typing"}
 # Modules of the standard library that take long to import.
 FOR_CONNECTIONS = {"email", "http", "ssl"}
 NEVER = {"asyncio", "sqlite3", "unittest", "xmlrpc"}
+# The functions without a client that import these; clients import them all.
+PARSING = {"indexSegment", "processFile", "processSegment"}
+SOME = {
+    "concurrent.futures": {"processSegment", "reconcilePartition", "summarise"},
+    "csv": PARSING | {"summarise"},
+    "decimal": PARSING,
+    "tempfile": set(),  # a file that needs one imports it then
+}
 # Services that a function uses, but not in every invocation.
 SOMETIMES = {
     "cancelSignatureRequest": {"stepfunctions"},  # if the request is still open
@@ -175,6 +180,32 @@ def test_a_function_without_connections_imports_nothing_for_them(
     assert not loaded[function] & NEVER
     if not called(function):
         assert not loaded[function] & FOR_CONNECTIONS
+
+
+@pytest.mark.parametrize("module", SOME)
+def test_a_function_without_a_client_imports_what_it_uses(
+    module: str, loaded: dict[str, set[str]]
+) -> None:
+    importing = {function for function in FUNCTIONS if module in loaded[function]}
+    assert {function for function in importing if not prepared(function)} == SOME[module]
+
+
+def test_an_import_is_not_interrupted_by_searches_for_garbage() -> None:
+    # Given how often Python has searched before and after the import of two handlers
+    script = """if True:
+        import gc, sys
+        sys.path[:0] = sys.argv[1:]
+        count = lambda: sum(generation["collections"] for generation in gc.get_stats())
+        before = count()
+        import handlers.signature.sign_document, handlers.sensor.move_file
+        print(count() - before, gc.isenabled())
+    """
+    packages = str(Path(boto3.__file__).parents[1])
+    command = [sys.executable, "-I", "-S", "-c", script, str(ROOT), packages]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+
+    # Then it never has, and will for the invocations
+    assert done.stdout.split() == ["0", "True"]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

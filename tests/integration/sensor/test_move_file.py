@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from s3transfer.manager import TransferConfig
 
 from handlers.sensor import mover
 from handlers.sensor.errors import SourceObjectChangedError, SourceObjectMissingError
 from handlers.sensor.move_file import handler
+from handlers.shared.clients import client
 from tests.support.faults import Fault, Kind, injected
 from tests.unit.fakes import FakeContext
 
@@ -43,6 +43,22 @@ def test_a_file_is_moved(any_world: World, context: FakeContext) -> None:
         "versionId": version_id,
         "size": 6,
     }
+
+
+def test_a_copy_is_made_without_annotations(
+    any_world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To copy them, S3 asks for permissions that the function does not have."""
+    # Given the headers of all requests
+    headers: dict[str, Any] = {}
+    client("s3").meta.events.register(
+        "before-send.s3",
+        lambda request, event_name, **_: headers.update({event_name: request.headers}),
+    )
+
+    # When a file is moved, then the request for the copy excludes annotations
+    move(any_world.upload(b"a,1,1\n"), context)
+    assert headers["before-send.s3.CopyObject"]["x-amz-object-annotation-directive"] == b"EXCLUDE"
 
 
 def test_a_retry_after_success_has_the_same_result(any_world: World, context: FakeContext) -> None:
@@ -184,9 +200,8 @@ def test_a_file_too_large_for_one_request_is_copied_in_parts(
 ) -> None:
     # Given a limit of 5 MiB instead of gigabytes, and a file of slightly more than two parts
     part = 5 * 1024 * 1024
-    monkeypatch.setattr(
-        mover, "_TRANSFER", TransferConfig(multipart_threshold=part, multipart_chunksize=part)
-    )
+    monkeypatch.setattr(mover, "_MAX_SINGLE_COPY", part)
+    monkeypatch.setattr(mover, "_PART", part)
     content = b"0123456789" * (part // 5) + b"end"
 
     # When it is moved, then the copy is complete and has the stamp
@@ -203,9 +218,8 @@ def test_a_multipart_copy_is_found_after_a_lost_response(
 ) -> None:
     # Given a multipart upload that S3 has completed, and that the SDK completes again
     part = 5 * 1024 * 1024
-    monkeypatch.setattr(
-        mover, "_TRANSFER", TransferConfig(multipart_threshold=part, multipart_chunksize=part)
-    )
+    monkeypatch.setattr(mover, "_MAX_SINGLE_COPY", part)
+    monkeypatch.setattr(mover, "_PART", part)
     content = b"0123456789" * (part // 5)
     source = any_world.upload(content)
 

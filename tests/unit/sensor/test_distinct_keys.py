@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.sensor.distinct_keys import DistinctCount, DistinctKeys
-from handlers.sensor.readings import Row
+from handlers.sensor.row import Row
 
 
 def row(sensor: str, timestamp: int) -> Row:

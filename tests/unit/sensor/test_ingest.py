@@ -19,7 +19,8 @@ from handlers.sensor.errors import (
     SourceObjectChangedError,
     SourceObjectMissingError,
 )
-from handlers.sensor.ingest import Ingestion, ingest
+from handlers.sensor.ingest import ingest
+from handlers.sensor.ingestion import Ingestion
 from handlers.sensor.source import ObjectRef
 from handlers.sensor.store import ReadingStore
 from handlers.sensor.time_budget import TimeBudget

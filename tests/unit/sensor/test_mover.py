@@ -1,11 +1,10 @@
 """Moving an object with responses that moto's S3 does not give."""
 
-from concurrent.futures import Future
-from contextlib import nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from s3transfer.manager import TransferConfig
+from botocore.hooks import HierarchicalEmitter
 
 from handlers.sensor import mover
 from handlers.sensor.errors import CopyVerificationError
@@ -25,6 +24,7 @@ class FakeS3:
     """A source object, and a target whose copies have the attributes that a test sets."""
 
     def __init__(self, original: dict[str, Any], copy: dict[str, Any]) -> None:
+        self.meta = SimpleNamespace(events=HierarchicalEmitter())
         self.source: dict[str, Any] | None = {"ContentLength": 5, "Metadata": {}} | original
         self.target: dict[str, Any] | None = None
         self._copy = {"ContentLength": 5} | copy
@@ -38,11 +38,11 @@ class FakeS3:
             raise client_error("404", 404)
         return found
 
-    def copy(self, source: Any, bucket: str, key: str, **options: Any) -> None:
+    def copy_object(self, **request: Any) -> None:
         if self.error:
             raise self.error
-        self.copied = options
-        self.target = self._copy | {"Metadata": options["ExtraArgs"]["Metadata"]}
+        self.copied = request
+        self.target = self._copy | {"Metadata": request["Metadata"]}
 
     def delete_object(self, **request: Any) -> None:
         if self.delete_error:
@@ -50,26 +50,8 @@ class FakeS3:
         self.source = None
 
 
-class FakeTransferManager(nullcontext["FakeTransferManager"]):
-    def __init__(self, s3: FakeS3, config: TransferConfig) -> None:
-        super().__init__(self)
-        self._s3 = s3
-        self._config = config
-
-    def copy(self, source: Any, bucket: str, key: str, arguments: dict[str, Any]) -> Future[None]:
-        copied: Future[None] = Future()
-        try:
-            self._s3.copy(source, bucket, key, ExtraArgs=arguments, Config=self._config)
-        except Exception as error:
-            copied.set_exception(error)
-        else:
-            copied.set_result(None)
-        return copied
-
-
 def move(s3: FakeS3, monkeypatch: pytest.MonkeyPatch) -> mover.MovedObject:
     monkeypatch.setattr(mover, "client", lambda service: s3)
-    monkeypatch.setattr(mover, "TransferManager", FakeTransferManager)
     return move_object(ObjectRef("source", "key"), to_bucket="target", prefix="processed/")
 
 
@@ -134,19 +116,15 @@ def test_a_copy_is_pinned_and_keeps_headers_and_metadata(
     move(s3, monkeypatch)
 
     # Then the copy has both, and is a copy of exactly that object
-    extra = s3.copied["ExtraArgs"]
-    assert extra["CopySourceIfMatch"] == MD5
-    assert extra["ContentType"] == "text/csv"
-    assert extra["Metadata"] == {"owner": "me", "source-etag": "a" * 32}
-    assert extra["MetadataDirective"] == "REPLACE"
+    assert s3.copied["CopySourceIfMatch"] == MD5
+    assert s3.copied["ContentType"] == "text/csv"
+    assert s3.copied["Metadata"] == {"owner": "me", "source-etag": "a" * 32}
+    assert s3.copied["MetadataDirective"] == "REPLACE"
 
 
-def test_objects_of_any_size_can_be_copied(monkeypatch: pytest.MonkeyPatch) -> None:
-    s3 = FakeS3({"ETag": MD5}, {"ETag": MD5})
-    move(s3, monkeypatch)
-    config: TransferConfig = s3.copied["Config"]
-    assert config.multipart_threshold < 5 * 1000**3  # the maximum of CopyObject
-    assert config.multipart_chunksize * 10_000 > 10**12  # parts of a multipart upload
+def test_objects_of_any_size_can_be_copied() -> None:
+    assert mover._MAX_SINGLE_COPY < 5 * 1000**3  # the maximum of CopyObject
+    assert mover._PART * 10_000 > 10**12  # parts of a multipart upload
 
 
 @pytest.mark.parametrize("code", ["PreconditionFailed", "NoSuchKey", "NoSuchVersion"])
@@ -165,13 +143,14 @@ def test_a_lost_response_to_a_multipart_upload_is_resolved_by_checking_the_copy(
 ) -> None:
     """S3 may return NoSuchUpload if CompleteMultipartUpload is repeated after a lost response."""
 
-    class Repeated(FakeS3):
-        def copy(self, *arguments: Any, **options: Any) -> None:
-            if copied:
-                super().copy(*arguments, **options)
-            raise client_error("NoSuchUpload", 404)
+    def copy_in_parts(s3: FakeS3, source: Any, target: Any, arguments: dict[str, Any]) -> None:
+        if copied:
+            s3.copy_object(**arguments)
+        raise client_error("NoSuchUpload", 404)
 
-    s3 = Repeated({"ETag": MD5}, {"ETag": MD5})
+    monkeypatch.setattr(mover, "_MAX_SINGLE_COPY", 4)
+    monkeypatch.setattr(mover, "_copy_in_parts", copy_in_parts)
+    s3 = FakeS3({"ETag": MD5}, {"ETag": MD5})
     if copied:
         assert move(s3, monkeypatch).size == 5
     else:

@@ -1,6 +1,7 @@
 """The index of segments: every record where its reader looks for it, however many there are."""
 
 import io
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -9,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.sensor import record_file, row_index
-from handlers.sensor.readings import Row
 from handlers.sensor.record_file import RecordFile
+from handlers.sensor.row import Row
 from handlers.sensor.row_index import (
     RECORD,
     LineSet,
@@ -111,7 +112,7 @@ def test_records_are_read_as_they_were_added(monkeypatch: pytest.MonkeyPatch) ->
     # Given more records than a page has
     expected = [b"%04d" % number * 5 for number in range(1_000)]
     content = io.BytesIO()
-    monkeypatch.setattr(record_file.tempfile, "TemporaryFile", lambda: content)
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda: content)
     with closing(RecordFile(3, 20)) as file:
         # When they are added to one partition, then only a rest is in memory
         for record in expected:
@@ -128,7 +129,7 @@ def test_records_are_read_as_they_were_added(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_few_records_need_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record_file.tempfile, "TemporaryFile", None)
+    monkeypatch.setattr(tempfile, "TemporaryFile", None)
     with closing(RecordFile(3, 20)) as file:
         file.recent[0] += bytes(20)
         file.spill()

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 from handlers.sensor import ingest as ingest_module
 from handlers.sensor.duplicates import reconcile_partition
 from handlers.sensor.errors import NoValidReadingsError, SourceObjectChangedError
-from handlers.sensor.ingest import Ingestion, ingest
+from handlers.sensor.ingest import ingest
+from handlers.sensor.ingestion import Ingestion
 from handlers.sensor.plan import Plan, plan_ingestion
-from handlers.sensor.readings import Row
+from handlers.sensor.row import Row
 from handlers.sensor.segment_index import index_segment
 from handlers.sensor.segment_store import Deadline, number_rejected_rows, store_segment
 from handlers.sensor.segments import Segment

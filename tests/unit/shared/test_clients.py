@@ -1,14 +1,22 @@
 """How clients are configured."""
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
-from botocore.exceptions import ClientError, HTTPClientError, ParamValidationError
+from botocore.exceptions import (
+    ClientError,
+    HTTPClientError,
+    ParamValidationError,
+    UnknownServiceError,
+)
 from botocore.stub import Stubber
 
+from handlers.shared import clients
 from handlers.shared.clients import client
 from handlers.shared.errors import AwsRequestRefusedError, error_code
 from tests.support import asl
@@ -17,6 +25,26 @@ from tests.support.asl import ROOT
 
 def test_a_client_is_created_once() -> None:
     assert client("s3") is client("s3")
+
+
+def test_only_the_folders_of_a_service_are_searched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore looks into those of all 430 services, which takes a fifth of the import."""
+    listed: list[str] = []
+    list_folder = os.listdir
+
+    def listdir(path: str) -> list[str]:
+        listed.append(Path(path).name)
+        return list_folder(path)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+
+    assert clients._loader.__wrapped__().load_service_model("events", "service-2")
+    assert set(listed) <= {"data", "events"}
+
+
+def test_an_unknown_service_is_an_error() -> None:
+    with pytest.raises(UnknownServiceError):
+        client("nonsense")
 
 
 def test_the_ses_client_does_not_retry() -> None:

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from handlers.sensor.work_area import READERS, in_parallel
+from handlers.sensor.parallel import MAX_PARALLEL, in_parallel
 
 
 def test_results_are_in_the_order_of_their_arguments() -> None:
@@ -23,10 +23,10 @@ def test_calls_begin_only_as_fast_as_their_results_are_taken() -> None:
 
     results = in_parallel(call, range(1_000))
     next(results)
-    for _ in range(READERS):
+    for _ in range(MAX_PARALLEL):
         assert begun.acquire(timeout=10)
 
-    assert count <= READERS + 1
+    assert count <= MAX_PARALLEL + 1
     results.close()  # type: ignore[attr-defined]
 
 
