@@ -32,6 +32,7 @@ _SECRET_TEXT = re.compile(
 )
 # The words of a text: URLs are among them.
 _WORD = re.compile(r"[^\s\"'<>]+")
+_JSON_IN_BASE64 = "eyJ"  # how an object begins
 # How task tokens of Step Functions begin, in a text such as an error's cause.
 _TOKEN_TEXT = re.compile(r"\b(?:AQC|AAAAK)[A-Za-z0-9+/=_-]{60,}")
 
@@ -81,7 +82,9 @@ def _text(text: str, hashed: Callable[[str], str]) -> str:
             return text if shown == parsed else json.dumps(shown)
     text = _SECRET_TEXT.sub(REMOVED, text)
     text = _TOKEN_TEXT.sub(lambda found: hashed(found[0]), text)
-    return _WORD.sub(lambda found: _word(found[0]), text)
+    if "://" in text or _JSON_IN_BASE64 in text:
+        text = _WORD.sub(lambda found: _word(found[0]), text)
+    return text
 
 
 def _word(word: str) -> str:
@@ -93,6 +96,8 @@ def _word(word: str) -> str:
     ):
         return f"{address}?{REMOVED}"
     parts = word.split(".")
-    # Two JSON objects in base64, one after the other.
-    is_token = any("eyJ" in one and two.startswith("eyJ") for one, two in pairwise(parts))
+    # Two JSON objects, one after the other.
+    is_token = any(
+        _JSON_IN_BASE64 in one and two.startswith(_JSON_IN_BASE64) for one, two in pairwise(parts)
+    )
     return REMOVED if is_token else word

@@ -23,7 +23,8 @@ pytestmark = pytest.mark.alone
 
 Opened = Callable[..., Page]
 WITHIN = 1_000.0  # ms
-ATTEMPTS = 5  # a busy machine may delay some
+LEAD = 2  # a busy machine may delay some attempts, and by luck some are in time
+TIMES = 5  # that nothing happens
 # After so long without a change, a poller that nobody wakes is so slow that it rarely keeps WITHIN.
 IDLE = 12.0  # seconds
 SETTLED = 2.0  # seconds after which a console has read what the last change brought
@@ -81,12 +82,11 @@ def quiet(aws: Aws) -> Iterator[Quiet]:
 def test_a_run_s_change_is_on_its_page_within_a_second(
     aws: Aws, console: str, opened: Opened, quiet: Quiet
 ) -> None:
-    """From the time of the event in the history, in most attempts: by luck it is so in some."""
+    """From the time of the event in the history, in clearly most of the attempts."""
     signing = Signing(aws)
     delays: list[float] = []
-    most = ATTEMPTS // 2 + 1
-    while sum(delay < WITHIN for delay in delays) < most:
-        assert sum(delay >= WITHIN for delay in delays) < most, delays
+    while (lead := sum(1 if delay < WITHIN else -1 for delay in delays)) < LEAD:
+        assert lead > -LEAD, delays
         document = f"contract-{uuid4().hex[:8]}"
         execution = signing.start(document)
         link = signing.link(document)
@@ -107,7 +107,7 @@ def test_a_run_s_change_is_on_its_page_within_a_second(
 def test_an_open_page_costs_little_while_nothing_happens(quiet: Quiet) -> None:
     """Something of earlier tests may still happen: the quietest of several times counts."""
     parts = quiet.observed("watched")
-    while min(parts) >= MOST_WATCHED and len(parts) < ATTEMPTS:
+    while min(parts) >= MOST_WATCHED and len(parts) < TIMES:
         quiet.observe()
     assert min(parts) < MOST_WATCHED * slowness()
 

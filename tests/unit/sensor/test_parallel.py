@@ -11,6 +11,18 @@ def test_results_are_in_the_order_of_their_arguments() -> None:
     assert list(in_parallel(lambda n: n * n, range(100))) == [n * n for n in range(100)]
 
 
+def test_one_call_alone_has_no_thread() -> None:
+    assert list(in_parallel(lambda _: threading.current_thread(), [1])) == [
+        threading.current_thread()
+    ]
+    assert list(in_parallel(lambda n: n, [])) == []
+
+
+def test_calls_are_made_at_once() -> None:
+    all_are_here = threading.Barrier(MAX_PARALLEL)
+    assert len(list(in_parallel(lambda _: all_are_here.wait(10), range(MAX_PARALLEL)))) == 16
+
+
 def test_calls_begin_only_as_fast_as_their_results_are_taken() -> None:
     begun = threading.Semaphore(0)
     count = 0
