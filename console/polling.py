@@ -79,11 +79,11 @@ class Poller:
 
         `execution_arn` is what has changed: an execution, "" if it is none, None for any execution.
         """
-        loop, woken = self._loop, self._woken
-        if self._listeners and loop is not None and woken is not None:
+        woken = self._woken
+        if self._listeners and woken is not None:
             self._changed.add(execution_arn)
             if not woken.is_set():
-                loop.call_soon_threadsafe(woken.set)
+                self._soon(woken.set)
 
     # -- Listening --------------------------------------------------------------------------------
 
@@ -236,7 +236,8 @@ class Poller:
 
     def _soon(self, do: Callable[..., None], *arguments: Any) -> None:
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(do, *arguments)
+            with suppress(RuntimeError):  # the server has ended, and its loop with it
+                self._loop.call_soon_threadsafe(do, *arguments)
 
 
 def sent(name: str, data: dict[str, Any]) -> bytes:

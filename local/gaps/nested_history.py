@@ -1,7 +1,8 @@
 """Execution history of the states inside Parallel and Map, with the previous event of each.
 
 ministack 1.5.33 records only top-level states. On AWS the history has an entered and an exited
-event for every state, and `previousEventId` tells the branches apart
+event for every state, and `previousEventId` tells the branches apart. Events of their own begin and
+end each item of a Map, with its index; items of a distributed Map have their own histories instead
 (https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html).
 """
 
@@ -19,6 +20,8 @@ from ministack.services import stepfunctions as sfn
 _last_event: contextvars.ContextVar[tuple[str, int]] = contextvars.ContextVar(
     "last_event", default=("", 0)
 )
+# The item of the innermost Map around: its `$$.Map.Item`, which is another object for each item.
+_item: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("item", default=None)
 _lock = threading.Lock()
 _add_event_upstream = sfn._add_event
 
@@ -43,6 +46,35 @@ def run_sub_machine(
     ctx: dict[str, Any],
 ) -> Any:
     """Run the states of one branch or item. Returns its output; raises the error that ends it."""
+    item = ctx.get("Map", {}).get("Item")
+    if item is None or item is _item.get():  # a branch of a Parallel
+        return _run_states(states, start_at, input_data, execution, ctx)
+    _item.set(item)
+    if "mapRunArn" in execution and not execution["events"]:  # an execution of its own
+        return _run_states(states, start_at, input_data, execution, ctx)
+
+    def record(what: str) -> None:
+        details = {"name": ctx["State"]["Name"], "index": item["Index"]}
+        key = f"mapIteration{what}EventDetails"
+        sfn._add_event(execution, f"MapIteration{what}", {key: details})
+
+    record("Started")
+    try:
+        output = _run_states(states, start_at, input_data, execution, ctx)
+    except Exception:
+        record("Failed" if execution["status"] == "RUNNING" else "Aborted")
+        raise
+    record("Succeeded")
+    return output
+
+
+def _run_states(
+    states: dict[str, Any],
+    start_at: str,
+    input_data: Any,
+    execution: dict[str, Any],
+    ctx: dict[str, Any],
+) -> Any:
     ctx = {**ctx}  # branches of a Parallel would overwrite each other's State and task token
     name: str | None = start_at
     data = copy.deepcopy(input_data)

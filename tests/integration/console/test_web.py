@@ -337,6 +337,17 @@ def test_a_wake_brings_the_news_at_once(aws: FakeAws, polls_every: Callable[[flo
     asyncio.run(change())
 
 
+def test_what_is_read_after_the_end_of_the_server_disturbs_nobody(aws: FakeAws) -> None:
+    poller = Page(aws).poller
+
+    async def look() -> None:
+        async with listening(poller) as got:
+            await until(lambda: got)
+
+    asyncio.run(look())
+    poller.tell("resync", {})
+
+
 @pytest.mark.usefixtures("polls_every")
 def test_a_run_that_is_no_more_is_no_outage(aws: FakeAws) -> None:
     async def watch() -> list[bytes]:

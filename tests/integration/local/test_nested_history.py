@@ -1,5 +1,6 @@
 """The history of states inside Parallel and Map."""
 
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -99,6 +100,43 @@ def test_states_of_every_item_enter_and_a_failing_one_fails_the_map(run: Run) ->
     assert (execution["status"], execution["error"]) == ("FAILED", "TooBigError")
     assert names(execution, "Entered").count("Big?") == 2
     assert {"Small", "Too Big"} <= set(names(execution, "Entered"))
+
+
+@pytest.mark.usefixtures("filled")
+def test_each_item_begins_and_ends_with_its_index(run: Run) -> None:
+    # Given a Map whose items have branches, and states in them
+    each = {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": PARALLEL, "End": True}
+
+    # When it runs
+    execution = run({"StartAt": "Each", "States": {"Each": each}}, {"items": list(range(20))})
+
+    # Then each item has one event that begins it and one that ends it
+    started, succeeded = (
+        {
+            event["id"]: event[f"mapIteration{what}EventDetails"]
+            for event in execution["events"]
+            if event["type"] == f"MapIteration{what}"
+        }
+        for what in ("Started", "Succeeded")
+    )
+    indexes = [{"name": "Each", "index": index} for index in range(20)]
+    assert sorted(started.values(), key=itemgetter("index")) == indexes
+    assert sorted(succeeded.values(), key=itemgetter("index")) == indexes
+
+    # And its states come after the one that begins it
+    both = [
+        event
+        for event in execution["events"]
+        if event.get("stateEnteredEventDetails", {}).get("name") == "Both"
+    ]
+    assert {event["previousEventId"] for event in both} == set(started)
+
+
+@pytest.mark.usefixtures("filled")
+def test_an_item_that_fails_ends_so(run: Run) -> None:
+    execution = run(MAP, {"items": [1, 2]})
+    failed = [event for event in execution["events"] if event["type"] == "MapIterationFailed"]
+    assert [event["mapIterationFailedEventDetails"]["index"] for event in failed] == [1]
 
 
 @pytest.mark.usefixtures("filled")
