@@ -13,6 +13,7 @@ from local.gaps import (
     error_names,
     lambda_environments,
     lambda_events,
+    lambda_imports,
     lambda_metrics,
     lambda_workers,
     machine_depth,
@@ -39,6 +40,7 @@ def install() -> None:
     error_names.install()
     lambda_environments.install()
     lambda_events.install()
+    lambda_imports.install()
     lambda_metrics.install()
     lambda_workers.install()
     machine_depth.install()
