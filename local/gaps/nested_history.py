@@ -6,10 +6,12 @@ end each item of a Map, with its index; items of a distributed Map have their ow
 (https://docs.aws.amazon.com/step-functions/latest/apireference/API_HistoryEvent.html).
 """
 
+import contextlib
 import contextvars
 import copy
 import json
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 from ministack.core.responses import now_iso
@@ -46,12 +48,37 @@ def run_sub_machine(
     ctx: dict[str, Any],
 ) -> Any:
     """Run the states of one branch or item. Returns its output; raises the error that ends it."""
+    with _item_of_a_map(execution, ctx):
+        ctx = {**ctx}  # branches of a Parallel would overwrite each other's State and task token
+        name: str | None = start_at
+        data = copy.deepcopy(input_data)
+        while name:
+            if execution["status"] != "RUNNING":
+                raise sfn._ExecutionError("States.Runtime", f"Execution is {execution['status']}")
+            state = states.get(name)
+            if state is None:
+                raise sfn._ExecutionError("States.Runtime", f"State '{name}' not found")
+            kind = state["Type"]
+            ctx["State"] = {"Name": name, "EnteredTime": now_iso(), "RetryCount": 0}
+            _record(execution, f"{kind}StateEntered", "stateEnteredEventDetails", name, input=data)
+            if kind == "Fail":
+                raise sfn._ExecutionError(*sfn._fail_state_error(state, data, ctx))
+            data, following = _run_state(state, data, execution, ctx)
+            _record(execution, f"{kind}StateExited", "stateExitedEventDetails", name, output=data)
+            name = following
+        return data
+
+
+@contextlib.contextmanager
+def _item_of_a_map(execution: dict[str, Any], ctx: dict[str, Any]) -> Iterator[None]:
+    """Record where an item of a Map begins and ends."""
     item = ctx.get("Map", {}).get("Item")
-    if item is None or item is _item.get():  # a branch of a Parallel
-        return _run_states(states, start_at, input_data, execution, ctx)
+    is_new = item is not None and item is not _item.get()  # otherwise a branch of a Parallel
     _item.set(item)
-    if "mapRunArn" in execution and not execution["events"]:  # an execution of its own
-        return _run_states(states, start_at, input_data, execution, ctx)
+    is_execution = "mapRunArn" in execution and not execution["events"]  # of a distributed Map
+    if not is_new or is_execution:
+        yield
+        return
 
     def record(what: str) -> None:
         details = {"name": ctx["State"]["Name"], "index": item["Index"]}
@@ -60,39 +87,11 @@ def run_sub_machine(
 
     record("Started")
     try:
-        output = _run_states(states, start_at, input_data, execution, ctx)
+        yield
     except Exception:
         record("Failed" if execution["status"] == "RUNNING" else "Aborted")
         raise
     record("Succeeded")
-    return output
-
-
-def _run_states(
-    states: dict[str, Any],
-    start_at: str,
-    input_data: Any,
-    execution: dict[str, Any],
-    ctx: dict[str, Any],
-) -> Any:
-    ctx = {**ctx}  # branches of a Parallel would overwrite each other's State and task token
-    name: str | None = start_at
-    data = copy.deepcopy(input_data)
-    while name:
-        if execution["status"] != "RUNNING":
-            raise sfn._ExecutionError("States.Runtime", f"Execution is {execution['status']}")
-        state = states.get(name)
-        if state is None:
-            raise sfn._ExecutionError("States.Runtime", f"State '{name}' not found")
-        kind = state["Type"]
-        ctx["State"] = {"Name": name, "EnteredTime": now_iso(), "RetryCount": 0}
-        _record(execution, f"{kind}StateEntered", "stateEnteredEventDetails", name, input=data)
-        if kind == "Fail":
-            raise sfn._ExecutionError(*sfn._fail_state_error(state, data, ctx))
-        data, following = _run_state(state, data, execution, ctx)
-        _record(execution, f"{kind}StateExited", "stateExitedEventDetails", name, output=data)
-        name = following
-    return data
 
 
 def _run_state(

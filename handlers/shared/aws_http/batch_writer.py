@@ -100,7 +100,7 @@ class BatchWriter:
         self._leftovers: list[Row] = []  # unprocessed: they form batches of their own
         self._leftovers_from = 0.0
         self._waiting: list[tuple[float, int, _Batch]] = []  # a heap, by the time of the next try
-        self._unsettled: set[bytes] = set()  # keys of all batches that are not acknowledged
+        self._unacknowledged: set[bytes] = set()  # keys of all batches that are not acknowledged
         self._selector = selectors.DefaultSelector()
         self._in_flight: dict[Connection, _Request] = {}
         self._idle: list[Connection] = []
@@ -117,7 +117,7 @@ class BatchWriter:
             while len(self._queue) > _QUEUED:
                 self._step(wait=True)
             self._form_batches()
-        if self._unsettled:
+        if self._unacknowledged:
             self._step(wait=False)
 
     def __enter__(self) -> Self:
@@ -136,7 +136,7 @@ class BatchWriter:
 
     def _form_batches(self, *, last: bool = False) -> None:
         """Move rows from the window to batches: full ones, unless these are the last."""
-        held = self._window.keys() & self._unsettled
+        held = self._window.keys() & self._unacknowledged
         if len(held) > len(self._window) - self._batch_size:
             self._settle_all()
             held = set()
@@ -147,11 +147,11 @@ class BatchWriter:
             batches = len(rows) // self._batch_size
             taken = batches * self._batch_size
         self._queue.extend(_Batch(rows[first:taken:batches]) for first in range(batches))
-        self._unsettled.update(row[0] for row in rows[:taken])
+        self._unacknowledged.update(row[0] for row in rows[:taken])
         self._window = {row[0]: row for row in rows[taken:]} | {k: self._window[k] for k in held}
 
     def _settle_all(self) -> None:
-        while self._unsettled:
+        while self._unacknowledged:
             self._step(wait=True)
 
     def _step(self, *, wait: bool) -> None:
@@ -282,9 +282,9 @@ class BatchWriter:
                 self._retry(batch, "the response does not say what was stored")
                 return
             accepted = len(batch.rows) - len(unprocessed)
-            self._unsettled.difference_update([row[0] for row in batch.rows])
+            self._unacknowledged.difference_update([row[0] for row in batch.rows])
             if unprocessed:
-                self._unsettled.update(unprocessed)
+                self._unacknowledged.update(unprocessed)
                 self._leftovers += [row for row in batch.rows if row[0] in unprocessed]
                 self._leftovers_from = self._pause(request, len(unprocessed), accepted)
             else:
