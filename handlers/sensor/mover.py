@@ -156,14 +156,16 @@ def _copy_in_parts(
     s3: Any, source: ObjectRef, target: ObjectRef, arguments: dict[str, Any]
 ) -> None:
     # Few files are so large, and the import takes 20 ms.
-    from s3transfer.exceptions import S3CopyFailedError
+    from s3transfer import exceptions
     from s3transfer.manager import TransferConfig, TransferManager
 
+    # Before version 0.15, which the Lambda runtime may have, S3's own error arrives here instead.
+    copy_failed = getattr(exceptions, "S3CopyFailedError", ())
     config = TransferConfig(multipart_threshold=_PART, multipart_chunksize=_PART)
     try:
         with TransferManager(s3, config) as transfers:
             transfers.copy(source.location(), target.bucket, target.key, arguments).result()
-    except S3CopyFailedError as error:
+    except copy_failed as error:
         raise CopyVerificationError(str(error)) from error
 
 

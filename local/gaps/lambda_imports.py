@@ -13,7 +13,8 @@ _WITH_A_CLIENT = """
     class _BeforeClients:
         def find_spec(self, name, path=None, target=None):
             if name == "botocore.session":
-                sys.meta_path.remove(self)
+                # A new list: imports, this one too, are going through the old one.
+                sys.meta_path = [finder for finder in sys.meta_path if finder is not self]
                 _ms_install_invoke_depth()
 
     sys.meta_path.insert(0, _BeforeClients())

@@ -82,14 +82,13 @@ def _item_of_a_map(execution: dict[str, Any], ctx: dict[str, Any]) -> Iterator[N
 
     def record(what: str) -> None:
         details = {"name": ctx["State"]["Name"], "index": item["Index"]}
-        key = f"mapIteration{what}EventDetails"
-        sfn._add_event(execution, f"MapIteration{what}", {key: details})
+        _add(execution, f"MapIteration{what}", f"mapIteration{what}EventDetails", details)
 
     record("Started")
     try:
         yield
     except Exception:
-        record("Failed" if execution["status"] == "RUNNING" else "Aborted")
+        record("Failed")
         raise
     record("Succeeded")
 
@@ -114,7 +113,13 @@ def _record(
     execution: dict[str, Any], event_type: str, key: str, name: str, **payload: Any
 ) -> None:
     details = {field: json.dumps(value) for field, value in payload.items()}
-    sfn._add_event(execution, event_type, {key: {"name": name, **details}})
+    _add(execution, event_type, key, {"name": name, **details})
+
+
+def _add(execution: dict[str, Any], event_type: str, key: str, details: dict[str, Any]) -> None:
+    """Record an event, unless the execution has ended: then its history is complete."""
+    if execution["status"] == "RUNNING":
+        sfn._add_event(execution, event_type, {key: details})
 
 
 def install() -> None:

@@ -36,6 +36,22 @@ WITH_CLIENT = """
             pass  # that is no response of Lambda
         return [name.lower() for name in sent]
 """
+WITH_A_FINDER_OF_ITS_OWN = """
+    import sys
+
+    class Finder:
+        asked = []
+
+        def find_spec(self, name, path=None, target=None):
+            self.asked.append(name)
+
+    sys.meta_path.insert(1, Finder())
+
+    def handler(event, context):
+        import botocore.session
+
+        return "botocore.session" in Finder.asked
+"""
 
 
 @pytest.fixture
@@ -58,6 +74,11 @@ def test_a_function_without_a_client_has_no_botocore(functions: Functions) -> No
 def test_requests_still_have_the_depth_of_the_call(functions: Functions) -> None:
     headers = functions.call(functions.create(WITH_CLIENT))["body"]
     assert lambda_runtime.INVOKE_DEPTH_HEADER.lower() in headers
+
+
+@pytest.mark.usefixtures("filled")
+def test_every_other_finder_of_modules_is_still_asked(functions: Functions) -> None:
+    assert functions.call(functions.create(WITH_A_FINDER_OF_ITS_OWN))["body"] is True
 
 
 def test_a_worker_that_is_written_otherwise_is_no_surprise() -> None:

@@ -1,12 +1,13 @@
 """The history of states inside Parallel and Map."""
 
+import threading
 from operator import itemgetter
 from typing import Any
 
 import pytest
 from ministack.services import stepfunctions as sfn
 
-from local.gaps import nested_history
+from local.gaps import machine_timeout, nested_history
 from tests.integration.local.conftest import Run
 
 PASS = {"Type": "Pass", "End": True}
@@ -137,6 +138,36 @@ def test_an_item_that_fails_ends_so(run: Run) -> None:
     execution = run(MAP, {"items": [1, 2]})
     failed = [event for event in execution["events"] if event["type"] == "MapIterationFailed"]
     assert [event["mapIterationFailedEventDetails"]["index"] for event in failed] == [1]
+
+
+@pytest.mark.usefixtures("filled")
+@pytest.mark.parametrize("following", [{"End": True}, {"Next": "After"}], ids=["last", "more"])
+def test_nothing_inside_a_map_follows_the_end_of_the_execution(
+    following: dict[str, Any], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a machine that times out while the items of a Map wait
+    ended = threading.Event()
+
+    def run_to_the_end(arn: str) -> None:
+        machine_timeout.run_execution(arn)
+        ended.set()
+
+    monkeypatch.setattr(sfn, "_run_execution", run_to_the_end)
+    monkeypatch.setattr(sfn, "_fail_execution", machine_timeout.fail_execution)
+    waiting = {"Type": "Wait", "Seconds": 0.6, **following}
+    inside = {"StartAt": "Waiting", "States": {"Waiting": waiting, "After": PASS}}
+    each = {"Type": "Map", "ItemsPath": "$.items", "ItemProcessor": inside, "End": True}
+    machine = {"StartAt": "Each", "States": {"Each": each}, "TimeoutSeconds": 0.2}
+
+    # When the items have waited
+    execution = run(machine, {"items": [1, 2]})
+    assert ended.wait(10)
+
+    # Then they have no more events
+    types = [event["type"] for event in execution["events"]]
+    assert types.count("WaitStateEntered") == types.count("MapIterationStarted") == 2
+    after = types[types.index("ExecutionTimedOut") + 1 :]
+    assert not [kind for kind in after if kind != "MapStateExited"]  # ministack's own
 
 
 @pytest.mark.usefixtures("filled")

@@ -3,13 +3,18 @@
 from typing import Any
 
 import pytest
+import s3transfer.exceptions
 
 from handlers.sensor import mover
-from handlers.sensor.errors import SourceObjectChangedError, SourceObjectMissingError
+from handlers.sensor.errors import (
+    CopyVerificationError,
+    SourceObjectChangedError,
+    SourceObjectMissingError,
+)
 from handlers.sensor.move_file import handler
 from handlers.shared.clients import client
 from tests.support.faults import Fault, Kind, injected
-from tests.unit.fakes import FakeContext
+from tests.unit.fakes import FakeContext, client_error
 
 from .conftest import EXECUTION, KEY, SOURCE, TARGET, Killed, World
 
@@ -45,9 +50,7 @@ def test_a_file_is_moved(any_world: World, context: FakeContext) -> None:
     }
 
 
-def test_a_copy_is_made_without_annotations(
-    any_world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_copy_is_made_without_annotations(any_world: World, context: FakeContext) -> None:
     """To copy them, S3 asks for permissions that the function does not have."""
     # Given the headers of all requests
     headers: dict[str, Any] = {}
@@ -211,6 +214,39 @@ def test_a_file_too_large_for_one_request_is_copied_in_parts(
     assert copy["ETag"].endswith('-3"')
     assert "source-etag" in copy["Metadata"]
     assert any_world.keys(SOURCE) == []
+
+
+def test_an_older_s3transfer_copies_in_parts_too(
+    world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The Lambda runtime may have a version before 0.15, without S3CopyFailedError."""
+    part = 5 * 1024 * 1024
+    monkeypatch.setattr(mover, "_MAX_SINGLE_COPY", part)
+    monkeypatch.setattr(mover, "_PART", part)
+    monkeypatch.delattr(s3transfer.exceptions, "S3CopyFailedError", raising=False)
+    content = b"0123456789" * (part // 5)
+
+    move(world.upload(content), context)
+    assert world.read(TARGET, MOVED) == content
+
+
+def test_a_file_that_is_replaced_while_it_is_copied_in_parts_is_an_error(
+    world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a source that no longer has its ETag when a part is copied
+    part = 5 * 1024 * 1024
+    monkeypatch.setattr(mover, "_MAX_SINGLE_COPY", part)
+    monkeypatch.setattr(mover, "_PART", part)
+
+    def refuse(**_: Any) -> None:
+        raise client_error("PreconditionFailed", 412)
+
+    client("s3").meta.events.register("before-call.s3.UploadPartCopy", refuse)
+
+    # When it is moved, then the error says so, and the source is still there
+    with pytest.raises(CopyVerificationError):
+        move(world.upload(b"0123456789" * (part // 5)), context)
+    assert world.keys(SOURCE)
 
 
 def test_a_multipart_copy_is_found_after_a_lost_response(

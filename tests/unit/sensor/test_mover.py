@@ -122,6 +122,23 @@ def test_a_copy_is_pinned_and_keeps_headers_and_metadata(
     assert s3.copied["MetadataDirective"] == "REPLACE"
 
 
+def test_moves_with_one_client_add_one_event_handler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An instance of the function moves many files, and keeps its client."""
+    # Given a client that has moved a file
+    s3 = FakeS3({"ETag": MD5}, {"ETag": MD5})
+    move(s3, monkeypatch)
+
+    # When it moves another one
+    s3.source = {"ContentLength": 5, "Metadata": {}, "ETag": MD5}
+    move(s3, monkeypatch)
+
+    # Then its next copy still has one event handler
+    request = {"headers": {}}
+    handled = s3.meta.events.emit("before-call.s3.CopyObject", params=request)
+    assert len(handled) == 1
+    assert list(request["headers"]) == ["x-amz-object-annotation-directive"]
+
+
 def test_objects_of_any_size_can_be_copied() -> None:
     assert mover._MAX_SINGLE_COPY < 5 * 1000**3  # the maximum of CopyObject
     assert mover._PART * 10_000 > 10**12  # parts of a multipart upload
