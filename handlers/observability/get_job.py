@@ -1,4 +1,4 @@
-"""Serve `GET /jobs/{id}`: the events of an execution and what follows from them."""
+"""Serve `GET /jobs/{id}`: the events of an execution, and the spans derived from them."""
 
 from typing import Any
 from urllib.parse import unquote

@@ -22,9 +22,9 @@ prepare("dynamodb")
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Event: SQS, {"Records": [{"messageId", "body", "attributes": {"SentTimestamp"}}]}; a body is
-    an event as EventBridge delivers it: id, source, detail-type, time, detail.
+        an event as EventBridge delivers it: {"id", "source", "detail-type", "time", "detail"}.
     Result: {"batchItemFailures": [{"itemIdentifier"}]}, the messages that were not recorded. SQS
-    delivers them again, and puts them into the dead-letter queue after the last attempt.
+        delivers them again, and moves them to the dead-letter queue after the last attempt.
     Errors: AwsUnavailableError, ConfigurationError.
     """
     table = settings.text("EVENT_LOG_TABLE")
