@@ -1,4 +1,4 @@
-"""Requests that wait for their response, over a pool of connections. For threads."""
+"""Sends requests over a pool of connections and waits for their responses; for use in threads."""
 
 import select
 import threading
@@ -33,7 +33,7 @@ class ConnectionPool:
         return self.finish(self.begin(make_head, body))
 
     def begin(self, make_head: Callable[[], bytes], body: Callable[[], Body] = tuple) -> Connection:
-        """Begin to send a request without waiting. `finish` or close the connection then."""
+        """Begin to send a request, without waiting. Then call `finish` or close the connection."""
         connection = self._take()
         try:
             connection.send(make_head(), body())

@@ -1,4 +1,4 @@
-"""Reads a large object from S3 in parts. The next one is on its way while one is processed."""
+"""Reads a large object from S3 in parts. While one part is processed, the next is requested."""
 
 import re
 from collections.abc import Generator, Mapping
@@ -49,7 +49,7 @@ def open_object(
 class _ObjectReader:
     def __init__(self, request: Mapping[str, str], bucket: Bucket | None) -> None:
         self._bucket = bucket or Bucket(request["Bucket"])
-        self._closes = bucket is None
+        self._owns_bucket = bucket is None
         self._key = request["Key"]
         self._version = request.get("VersionId")
         self._etag = request.get("IfMatch")
@@ -87,7 +87,7 @@ class _ObjectReader:
         return self._bucket.perform(self._request(start, stop), begun=begun, check=check).body
 
     def close(self) -> None:
-        if self._closes:
+        if self._owns_bucket:
             self._bucket.close()
 
     def _begin(self, start: int, stop: int) -> Connection | None:
