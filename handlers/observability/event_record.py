@@ -53,6 +53,7 @@ from handlers.observability.timeline import (
 from handlers.shared.clock import from_iso, iso, milliseconds
 from handlers.shared.errors import InvalidEventError
 from handlers.shared.events import ReceivedEvent, field
+from handlers.shared.text import replace_surrogates
 
 SUMMARY = "summary"
 EVENT_PREFIX = "event#"
@@ -253,5 +254,5 @@ def _json(value: Any) -> str:
 
 
 def _utf8(value: Any) -> str:
-    """A text that DynamoDB accepts; a lone surrogate has no UTF-8 form."""
-    return str(value).encode(errors="replace").decode()
+    """The value as text that DynamoDB accepts."""
+    return replace_surrogates(str(value))
