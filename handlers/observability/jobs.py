@@ -14,7 +14,6 @@ from handlers.observability.timeline import Event, architecture, derive
 from handlers.shared.clock import from_iso, milliseconds
 from handlers.shared.errors import InvalidEventError
 
-_LIMIT = re.compile(r"[0-9]{1,10}")  # int() refuses more than 4,300 digits
 _WORKFLOW = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _JOB = re.compile(r"[^\s:]{1,80}:[^\s:]{1,80}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z#[\x21-\x7e]{1,100}", re.ASCII)
@@ -29,14 +28,6 @@ MAX_PAGE_BYTES = 4_000_000  # of details; a function's response is limited to 6 
 def is_job(text: str) -> bool:
     """Whether a text has the form of a job's id."""
     return bool(_JOB.fullmatch(text)) and text.isprintable()
-
-
-def limit_of(text: str, maximum: int) -> int:
-    """The parameter `limit`; InvalidEventError if it is not 1 to `maximum`."""
-    limit = int(text) if _LIMIT.fullmatch(text) else 0
-    if not 1 <= limit <= maximum:
-        raise InvalidEventError(f"limit must be a whole number from 1 to {maximum}.")
-    return limit
 
 
 def status_of(text: str) -> str:

@@ -6,7 +6,6 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.observability.event_log import EXECUTION_STATUSES, EventLog
 from handlers.observability.jobs import (
-    limit_of,
     moment_of,
     moment_of_token,
     status_of,
@@ -15,7 +14,13 @@ from handlers.observability.jobs import (
     workflow_of,
 )
 from handlers.shared import settings
-from handlers.shared.api import Response, error_response, json_response, query_parameter
+from handlers.shared.api import (
+    Response,
+    error_response,
+    json_response,
+    limit_parameter,
+    query_parameter,
+)
 from handlers.shared.clients import prepare
 from handlers.shared.errors import AwsUnavailableError, InvalidEventError
 from handlers.shared.observability import logger_for
@@ -45,7 +50,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Response:
             [status_of(status)] if status else EXECUTION_STATUSES,
             workflow_of(workflow) if workflow else None,
             min(moments, default=None),
-            limit_of(query_parameter(event, "limit", str(DEFAULT_LIMIT)), MAX_LIMIT),
+            limit_parameter(event, DEFAULT_LIMIT, MAX_LIMIT),
         )
     except InvalidEventError as error:
         return error_response(400, str(error))

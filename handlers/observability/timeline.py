@@ -45,7 +45,7 @@ REMOVED = "(removed)"
 LEFT_OUT = re.compile(r"\(left out: [0-9]+ bytes\)")
 # EventBridge gives the time of an event in whole seconds.
 _SECOND = 1000
-# The fields that many events share whichever work they are about.
+# Fields that events share even if they are about different work.
 _NOT_IDENTIFYING = frozenset({"execution", "stateName", "meta"})
 
 EventType = tuple[str, str]  # source and detail-type
