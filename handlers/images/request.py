@@ -36,7 +36,7 @@ class DownloadRequest:
 
     @classmethod
     def from_event(cls, event: Any) -> Self:
-        """Check a request. Raises InvalidDownloadRequestError, which states what is wrong."""
+        """Check a request. Raises InvalidDownloadRequestError, which says what is wrong."""
         if not isinstance(event, Mapping):
             raise InvalidDownloadRequestError("The request is not an object.")
         if unknown := sorted(set(event) - _FIELDS):

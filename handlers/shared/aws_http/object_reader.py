@@ -23,11 +23,11 @@ def open_object(
     """Open an object; returns its ETag and, if it has one, VersionId, and its content in parts.
 
     `request` has the Bucket and Key, and maybe VersionId and IfMatch, as for botocore's get_object.
-    With a range, only the bytes from its first number up to, but without, its second. Connections
-    are those of `bucket`; without one, they are closed at the end.
+    `byte_range` is (start, stop): only the bytes from `start` up to but not including `stop` are
+    read. Connections are those of `bucket`; without one, they are closed at the end.
 
-    All parts are of the same object. Each is requested again if its response is not complete, and
-    after transient errors. Raises the errors of Bucket; iterating over the parts does, too.
+    All parts are of the same object. A part is requested again if its response is not complete, and
+    after transient errors. Raises the errors of Bucket, also while the parts are iterated over.
     """
     reader = _ObjectReader(request, bucket)
     try:

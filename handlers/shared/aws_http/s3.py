@@ -197,9 +197,14 @@ def shared_bucket(name: str) -> Bucket:
 
 
 def _upload(
-    operation: str, key: str, content: Content, *, size: int | None = None,
-    query: Mapping[str, str] | None = None, headers: Headers = (),
-) -> Request:  # fmt: skip
+    operation: str,
+    key: str,
+    content: Content,
+    *,
+    size: int | None = None,
+    query: Mapping[str, str] | None = None,
+    headers: Headers = (),
+) -> Request:
     if size is None:
         assert isinstance(content, bytes | bytearray)
         size = len(content)
