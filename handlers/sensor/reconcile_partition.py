@@ -14,7 +14,7 @@ logger = logger_for("sensor")
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Event: {"execution", "plan", "partition": {"number"}}.
+    """Event: {"execution", "plan": result of planIngestion, "partition": {"number"}}.
     Result: {}; the findings are in the work area.
     Errors: InvalidEventError, AwsUnavailableError.
     """
