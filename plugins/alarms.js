@@ -31,7 +31,7 @@ class AlarmsPlugin {
     };
   }
 
-  // serverless-step-functions does not know `callbackAlarmSeconds`.
+  // Takes `callbackAlarmSeconds` out of the machines, because serverless-step-functions would refuse it.
   readMachines() {
     const machines = this.serverless.configurationInput.stepFunctions?.stateMachines ?? {};
     for (const [key, machine] of Object.entries(machines)) {
@@ -54,7 +54,7 @@ class AlarmsPlugin {
     const { service, provider } = this.serverless.service;
     this.prefix = `${service}-${provider.stage}`;
     this.resources = provider.compiledCloudFormationTemplate.Resources;
-    const read = new Set(
+    const queuesWithReader = new Set(
       this.ofType("AWS::Lambda::EventSourceMapping").map(
         ([, { EventSourceArn }]) => EventSourceArn["Fn::GetAtt"]?.[0],
       ),
@@ -62,7 +62,7 @@ class AlarmsPlugin {
     for (const [id] of this.ofType("AWS::StepFunctions::StateMachine")) this.watchMachine(id);
     for (const [id] of this.ofType("AWS::Lambda::Function")) this.watchFunction(id);
     for (const [id] of this.ofType("AWS::SQS::Queue")) {
-      if (read.has(id)) this.watchQueue(id);
+      if (queuesWithReader.has(id)) this.watchQueue(id);
       else this.watchDeadLetters(id);
     }
     this.watchAccount();
@@ -114,8 +114,8 @@ class AlarmsPlugin {
     });
   }
 
-  // Three, because an asynchronous invocation that fails has three attempts. A single transient
-  // error, which a retry has solved, is no alarm.
+  // Three errors, because an asynchronous invocation that fails has three attempts. A single error,
+  // after which a retry succeeded, raises no alarm.
   watchFunction(id) {
     this.add(`${id.replace(/LambdaFunction$/, "")}Errors`, {
       Namespace: "AWS/Lambda",
@@ -127,7 +127,7 @@ class AlarmsPlugin {
     });
   }
 
-  // The limit of concurrent invocations is one for all functions of an account and region.
+  // All functions of an account and region share one limit of concurrent invocations.
   watchAccount() {
     this.add("FunctionsThrottled", {
       Namespace: "AWS/Lambda",
@@ -186,7 +186,7 @@ class AlarmsPlugin {
         EvaluationPeriods: 1,
         Threshold: 1,
         ComparisonOperator: "GreaterThanOrEqualToThreshold",
-        TreatMissingData: "notBreaching", // most of these metrics have data only if something happens
+        TreatMissingData: "notBreaching", // most of these metrics have no data while nothing happens
         ...properties,
         AlarmActions: topic,
         OKActions: topic,

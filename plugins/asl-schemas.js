@@ -1,8 +1,8 @@
 "use strict";
 
 // serverless-step-functions checks each definition with asl-validator 4.0, which compiles its schemas
-// again for every machine. That took a fifth of the processor time of `serverless package`. Here they
-// are compiled for the first machine, and used for all
+// again for every machine, a fifth of the processor time of `serverless package`. This plugin keeps the
+// schemas that are compiled for the first machine, and uses them for all
 // (docs/decisions/0080-definitions-are-checked-with-one-compilation.md).
 
 const path = require("node:path");

@@ -1,8 +1,8 @@
 "use strict";
 
 // Adds a CloudWatch dashboard for the stage to the packaged template: executions, callbacks,
-// functions, queues and what the workflows have done. It lists what is in the template, so a new
-// workflow is on it.
+// functions, queues and the results of the workflows. It shows every machine, function and queue in
+// the template, so a new workflow needs no change here.
 
 // Metrics of our own (handlers/shared/observability.py): [service, metric, label].
 const RESULTS = [
@@ -15,7 +15,7 @@ const RESULTS = [
   ["images", "DownloadsFailed", "Downloads failed"],
   ["mail", "MailsSent", "Mails sent"],
 ];
-const WIDTH = 8; // of 24 columns
+const WIDTH = 8; // of a widget; the dashboard has 24 columns
 const HEIGHT = 6;
 
 class DashboardPlugin {
@@ -45,13 +45,14 @@ class DashboardPlugin {
     const callbacks = Object.keys(Resources)
       .filter((id) => id.endsWith("CallbackLateAlarm"))
       .map((id) => id.replace("CallbackLateAlarm", "StateMachine"))
-      .map((id) => [
-        ...["Stepworks", "OldestCallbackSeconds"],
-        ...["machine", `\${${id}.Name}`, "stage", this.stage, { label: label(id) }],
-      ]);
-    const results = RESULTS.map(([of, metric, text]) => [
-      ...["Stepworks", metric, "service", of, "stage", this.stage, { label: text }],
-    ]);
+      .map((id) => {
+        const dimensions = ["machine", `\${${id}.Name}`, "stage", this.stage];
+        return ["Stepworks", "OldestCallbackSeconds", ...dimensions, { label: label(id) }];
+      });
+    const results = RESULTS.map(([workflow, metric, title]) => {
+      const dimensions = ["service", workflow, "stage", this.stage];
+      return ["Stepworks", metric, ...dimensions, { label: title }];
+    });
 
     const widgets = [
       ["Executions succeeded", "Sum", ofMachines("ExecutionsSucceeded")],
@@ -75,8 +76,14 @@ class DashboardPlugin {
       width: WIDTH,
       height: HEIGHT,
       properties: {
-        ...{ title, stat, metrics, period: 300, region: "${AWS::Region}" },
-        ...{ view: "timeSeries", stacked: false, yAxis: { left: { min: 0 } } },
+        title,
+        stat,
+        metrics,
+        period: 300,
+        region: "${AWS::Region}",
+        view: "timeSeries",
+        stacked: false,
+        yAxis: { left: { min: 0 } },
       },
     }));
     Resources.Dashboard = {

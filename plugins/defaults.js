@@ -1,7 +1,7 @@
 "use strict";
 
 // Adds to every machine, bucket, table and queue what they all have in common, so that a workflow's
-// files state only what is its own. What those files state takes precedence
+// files state only what is specific to it. What they state takes precedence
 // (docs/decisions/0052-shared-definitions.md).
 //
 // | in the workflow's files   | added                                                             |

@@ -57,15 +57,15 @@ def build(handlers: Mapping[str, str], target: Path, *, byte_code: bool = True) 
     Without `byte_code`, for a runtime of another Python version, every cold start compiles.
     """
     target.mkdir(parents=True, exist_ok=True)
-    for remembered in (_imports, _module, _byte_code, _compressed):
-        remembered.cache_clear()  # the sources may have changed
+    for cached in (_imports, _module, _byte_code, _compressed):
+        cached.cache_clear()  # the sources may have changed
     for function, handler in handlers.items():
         members = files(handler, byte_code=byte_code)
         (target / f"{function}.zip").write_bytes(_zip(members))
 
 
 def _zip(members: Mapping[str, Path]) -> bytes:
-    """A zip of files. The module `zipfile` would compress a file for each package again.
+    """A zip of files. The module `zipfile` would compress a file again for every package.
 
     https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, sections 4.3.6 to 4.3.16
     """
@@ -73,11 +73,11 @@ def _zip(members: Mapping[str, Path]) -> bytes:
     for name, path in members.items():
         checksum, size, data = _compressed(path)
         sizes = checksum, len(data), size, len(name), 0
-        described = struct.pack("<5H3L2H", VERSION, 0, DEFLATED, 0, DATE, *sizes)
-        content = b"PK\3\4" + described + name.encode("ascii") + data
+        description = struct.pack("<5H3L2H", VERSION, 0, DEFLATED, 0, DATE, *sizes)
+        content = b"PK\3\4" + description + name.encode("ascii") + data
         attributes = struct.pack("<3H2L", 0, 0, 0, MODE << 16, offset)
         made_by = struct.pack("<H", UNIX << 8 | VERSION)
-        directory.append(b"PK\1\2" + made_by + described + attributes + name.encode("ascii"))
+        directory.append(b"PK\1\2" + made_by + description + attributes + name.encode("ascii"))
         contents.append(content)
         offset += len(content)
     listed = b"".join(directory)
@@ -97,7 +97,7 @@ def _compressed(path: Path) -> tuple[int, int, bytes]:
 def files(handler: str, *, byte_code: bool = True) -> dict[str, Path]:
     """The files of a function's package, by their names in it."""
     found: dict[str, Path] = {}
-    for module in _reached(handler.rpartition(".")[0]):
+    for module in _modules_reached_from(handler.rpartition(".")[0]):
         root = ROOT if module.is_relative_to(ROOT / HANDLERS) else requirements()
         name = module.relative_to(root)
         found[name.as_posix()] = module
@@ -116,7 +116,7 @@ def requirements() -> Path:
     digest = hashlib.sha256("\n".join(wanted).encode()).hexdigest()[:16]
     folder = _cache() / f"requirements-{digest}"
     if not folder.exists():
-        with _completed(folder) as part:
+        with _moved_when_complete(folder) as part:
             _install(wanted, part)
     return folder
 
@@ -136,7 +136,7 @@ def _install(wanted: list[str], folder: Path) -> None:
     )
 
 
-def _reached(handler: str) -> list[Path]:
+def _modules_reached_from(handler: str) -> list[Path]:
     """Every module that a handler imports, directly or through others."""
     waiting = [ROOT / f"{handler}.py"]
     found: set[Path] = set()
@@ -167,19 +167,19 @@ def _imports(module: Path) -> tuple[Path, ...]:
 
 
 def _names(module: Path, package: str) -> list[str]:
-    """The names that a module of a package imports. Read once, because it takes long."""
+    """The names that a module of a package imports. They are cached, because parsing is slow."""
     source = module.read_bytes()
-    digest = _digest(_this_file(), package.encode(), source)
-    kept = _made_once(
+    digest = _digest(_own_source(), package.encode(), source)
+    cached = _cached_file(
         _cache() / "imports" / digest,
         lambda file: file.write_text("\n".join(_imported(source, package))),
     )
-    return kept.read_text().splitlines()
+    return cached.read_text().splitlines()
 
 
 def _imported(source: bytes, package: str) -> Iterator[str]:
     parts = package.split(".")
-    for node in _executed(ast.parse(source).body):
+    for node in _executed_on_lambda(ast.parse(source).body):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -188,16 +188,16 @@ def _imported(source: bytes, package: str) -> Iterator[str]:
             yield from (start, *(f"{start}.{alias.name}" for alias in node.names))
 
 
-def _executed(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    """Every statement but those that are not executed on Lambda."""
+def _executed_on_lambda(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Every statement except those that are never executed on Lambda."""
     for node in body:
         yield node
         for block in ("body", "handlers", "cases", "orelse", "finalbody"):
-            if block != "body" or not (isinstance(node, ast.If) and _is_false(node.test)):
-                yield from _executed(getattr(node, block, ()))
+            if block != "body" or not (isinstance(node, ast.If) and _is_false_on_lambda(node.test)):
+                yield from _executed_on_lambda(getattr(node, block, ()))
 
 
-def _is_false(test: ast.expr) -> bool:
+def _is_false_on_lambda(test: ast.expr) -> bool:
     """Whether this is `TYPE_CHECKING` or `sys.platform == <another system>`."""
     match test:
         case ast.Name("TYPE_CHECKING") | ast.Attribute(_, "TYPE_CHECKING"):
@@ -219,7 +219,7 @@ def _module(name: str) -> tuple[Path, ...]:
 
 
 def _data(folder: Path) -> Iterator[Path]:
-    """What a package of the requirements reads beside its modules, such as certificates."""
+    """The data files of a package of the requirements, such as certificates."""
     for path in folder.iterdir():
         if path.is_file() and path.suffix not in {".py", ".pyi"} and path.name != "py.typed":
             yield path
@@ -231,7 +231,7 @@ def _byte_code(module: Path, name: str) -> Path:
     if not module.is_relative_to(ROOT / HANDLERS):
         return Path(cache_from_source(str(module)))
     digest = _digest(name.encode(), module.read_bytes())
-    return _made_once(
+    return _cached_file(
         _cache() / "handlers" / f"{digest}.pyc",
         lambda file: py_compile.compile(
             str(module), str(file), name, doraise=True, invalidation_mode=UNCHECKED
@@ -244,27 +244,27 @@ def _digest(*parts: bytes) -> str:
 
 
 @cache
-def _this_file() -> bytes:
-    """The rules by which imports are found."""
+def _own_source() -> bytes:
+    """This module's source. It has the rules for finding imports, so the cache depends on it."""
     return Path(__file__).read_bytes()
 
 
-def _made_once(file: Path, make: Callable[[Path], object]) -> Path:
+def _cached_file(file: Path, make: Callable[[Path], object]) -> Path:
     """A file, made by the first process that needs it."""
     if not file.exists():
-        with _completed(file) as part:
+        with _moved_when_complete(file) as part:
             make(part / "made")
             (part / "made").replace(file)
     return file
 
 
 def _cache() -> Path:
-    """Of this Python version, because it has byte code."""
+    """The folder for cached files of this Python version, because they include byte code."""
     return ROOT / ".stepworks" / "packages" / str(sys.implementation.cache_tag)
 
 
 @contextmanager
-def _completed(path: Path) -> Iterator[Path]:
+def _moved_when_complete(path: Path) -> Iterator[Path]:
     """A folder that becomes `path` when it is complete, unless another process was faster."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=path.parent))

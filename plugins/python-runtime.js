@@ -11,8 +11,8 @@ const path = require("node:path");
 // https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html
 const RUNTIMES = ["3.11", "3.12", "3.13", "3.14"];
 
-// `invoke local` and the packaging of requirements both look for `python3`: let them find the one with
-// the project's packages.
+// `invoke local` and the packaging both call `python3`. Put the virtual environment first in the PATH,
+// so that they use the project's packages.
 const venv = path.join(__dirname, "..", ".venv");
 if (!process.env.VIRTUAL_ENV && fs.existsSync(venv)) {
   process.env.VIRTUAL_ENV = venv;

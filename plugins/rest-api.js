@@ -20,9 +20,9 @@ class RestApiPlugin {
     return Object.entries(this.resources).filter(([, { Type }]) => Type === `AWS::ApiGateway::${type}`);
   }
 
-  // Of a method that starts a machine the plugin makes two things that we do not want: a mapping for
-  // form data, which would bypass the JSON schema, and responses 200 and 400, whatever else its
-  // integration returns.
+  // For a method that starts a machine, serverless-step-functions generates a mapping for form data,
+  // which would bypass the JSON schema, and only the responses 200 and 400, although the integration
+  // returns others too.
   completeMethods() {
     for (const [, { Properties }] of this.ofType("Method")) {
       const { RequestTemplates, IntegrationResponses, Uri } = Properties.Integration;
@@ -32,8 +32,8 @@ class RestApiPlugin {
     }
   }
 
-  // The framework lets the deployment make the stage, which then can have no settings. A deployment
-  // is a snapshot: what is not there before it is not in it.
+  // The framework lets the deployment create the stage, which then cannot have settings. A deployment
+  // is a snapshot of the API, so it depends on everything that must be in it.
   connectStage() {
     const [deployment] = this.ofType("Deployment");
     const [stage] = this.ofType("Stage");

@@ -124,7 +124,7 @@ def _logged_event(world: World) -> None:
         "time": datetime.fromtimestamp(world.timeline.now, UTC).isoformat(timespec="seconds"),
     }  # fmt: skip
     now = round(world.timeline.now * 1000)
-    record = event_record(envelope, machines="", hashed=str, received=now)
+    record = event_record(envelope, machine_prefix="", hashed=str, received=now)
     item = item_of(record, expiration=now, recorded=now)
     world.dynamodb.put_item(TableName="EventLogTable", Item=item)
 

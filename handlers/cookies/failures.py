@@ -10,6 +10,7 @@ from typing import Any
 from handlers.cookies.tasks import reply, task_event
 from handlers.shared.errors import InvalidEventError
 from handlers.shared.events import Event
+from handlers.shared.text import replace_surrogates
 
 MAX_ERROR = 256  # SendTaskFailure: characters of an error name
 # SendTaskFailure accepts 32,768 characters of a cause, but the cause becomes part of the state's
@@ -49,9 +50,4 @@ def _reason(record: Mapping[str, Any]) -> tuple[str, str]:
     error = response.get("errorType")
     if not error:
         error = "Sandbox.Timedout" if _TIMED_OUT in message else f"Lambda.{condition}"
-    return _utf8(str(error)), _utf8(message)
-
-
-def _utf8(text: str) -> str:
-    """The text as valid UTF-8, which an event requires; an error message may be any text."""
-    return text.encode(errors="replace").decode()
+    return replace_surrogates(str(error)), replace_surrogates(message)

@@ -48,8 +48,8 @@ class Person:
     def final_key(self) -> str:
         return self._key("final")
 
-    def _key(self, stage: str) -> str:
-        return f"{folder(self.execution)}/{stage}-{self.n}-{slug(self.name)}.json"
+    def _key(self, kind: str) -> str:
+        return f"{folder(self.execution)}/{kind}-{self.n}-{slug(self.name)}.json"
 
 
 def folder(execution: str) -> str:

@@ -19,7 +19,7 @@ prepare("events", "s3")
 @logger.inject_lambda_context(correlation_id_path="detail.execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Event: EventBridge, detail {"execution", "TaskToken", "names", "people"}.
+    """Event: EventBridge, detail {"execution", "TaskToken", "names", "people", "failure"?}.
     Result: none; it publishes task.finished with {"names", "numberOfPeople",
         "totalCookiesConsumed", "numberOfFailed", "tooManyFailed", "report"}.
     Errors: InvalidEventError, ResultMissingError, AwsUnavailableError, EventsNotPutError.

@@ -1,8 +1,8 @@
 """Publish `task.failed` for a task whose function has used all its attempts.
 
-The queue that invokes this function is the failure destination of the others. If it fails, the
-whole batch is repeated; an event that is put twice changes nothing. Messages for which no task
-waits go to the dead-letter queue unchanged.
+SQS invokes this function with messages from the failure destination of the other functions. If it
+fails, SQS delivers the whole batch again; a task.failed that is published twice changes nothing.
+Messages that name no task go to the dead-letter queue unchanged.
 """
 
 from typing import Any
@@ -25,7 +25,7 @@ prepare("events")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
     """Event: SQS, {"Records": [{"messageId", "body"}]}; a body is a failure record of Lambda.
-    Result: none; it publishes task.failed with {"error", "cause"} for each.
+    Result: none; it publishes task.failed with {"error", "cause"} for each record.
     Errors: AwsUnavailableError, EventsNotPutError.
     """
     failures, without_task = [], []

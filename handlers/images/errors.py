@@ -1,4 +1,4 @@
-"""Errors of the images workflow."""
+"""The errors of the images workflow."""
 
 from handlers.shared.errors import PermanentError
 

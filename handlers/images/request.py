@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from handlers.images.errors import InvalidDownloadRequestError
+from handlers.shared.text import is_utf8
 
 MAX_PATHS = 10_000
 MAX_CONCURRENCY = 64
@@ -35,7 +36,7 @@ class DownloadRequest:
 
     @classmethod
     def from_event(cls, event: Any) -> Self:
-        """Check a request. Raises InvalidDownloadRequestError, which states what is wrong."""
+        """Check a request. Raises InvalidDownloadRequestError, which says what is wrong."""
         if not isinstance(event, Mapping):
             raise InvalidDownloadRequestError("The request is not an object.")
         if unknown := sorted(set(event) - _FIELDS):
@@ -82,11 +83,5 @@ def _concurrency(value: Any) -> int:
 
 
 def _is_text(value: Any) -> bool:
-    """Whether it is a string within the length limit that UTF-8 can encode (no lone surrogate)."""
-    if not isinstance(value, str) or len(value) > MAX_LENGTH:
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    """Whether it is a string of at most MAX_LENGTH characters that UTF-8 can encode."""
+    return isinstance(value, str) and len(value) <= MAX_LENGTH and is_utf8(value)

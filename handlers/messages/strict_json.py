@@ -11,6 +11,8 @@ from typing import Any, NoReturn
 from handlers.messages.errors import MalformedMessageError
 
 MAX_DEPTH = 100  # Lambda's runtime can read about ten times this depth
+_TOO_DEEP = f"It is nested more than {MAX_DEPTH} levels deep."
+_TOO_LARGE = "It contains a number that is too large for a double."
 
 
 def parse(text: str) -> Any:
@@ -37,10 +39,6 @@ def dump(value: Any) -> str:
     except ValueError:
         raise MalformedMessageError(_TOO_LARGE) from None
     return text
-
-
-_TOO_DEEP = f"It is nested more than {MAX_DEPTH} levels deep."
-_TOO_LARGE = "It contains a number that is too large for a double."
 
 
 def _integer(digits: str) -> int:

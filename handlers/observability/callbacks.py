@@ -42,8 +42,8 @@ def oldest_callback(machine_arn: str, *, now: float) -> float:
 def waiting_since(history: History) -> list[float]:
     """When each task was scheduled that still waits for its callback, in seconds since 1970.
 
-    `history` has an execution's events in their order, as GetExecutionHistory returns them: each
-    names the event before it on its own path, so paths of a Parallel or a Map can be told apart.
+    `history` has an execution's events in the order in which GetExecutionHistory returns them. Each
+    names the event before it in its own branch of a Parallel or a Map.
     """
     previous: dict[int, int] = {}
     entered: dict[int, str] = {}
@@ -60,7 +60,7 @@ def waiting_since(history: History) -> list[float]:
         elif kind in _BRANCHES_ENTERED:
             entered[number] = event["stateEnteredEventDetails"]["name"]
         elif kind in _BRANCHES_EXITED:
-            # If one branch fails, the others are left without an event of their own.
+            # If one branch fails, the other branches end without an event of their own.
             name = event["stateExitedEventDetails"]["name"]
             start = next((earlier for earlier in path if entered.get(earlier) == name), 0)
             for task in [task for task in waiting if start in _path(task, previous)]:
@@ -69,7 +69,7 @@ def waiting_since(history: History) -> list[float]:
 
 
 def _path(number: int, previous: Mapping[int, int]) -> Iterator[int]:
-    """The events before an event on its path, the nearest first."""
+    """The numbers of the events before an event in its branch, the nearest first."""
     while number := previous.get(number, 0):
         yield number
 

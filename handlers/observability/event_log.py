@@ -27,8 +27,8 @@ from handlers.shared.observability import logger_for
 logger = logger_for("observability")
 
 BY_STATUS = "byStatus"
-# What executions may have: the statuses of Step Functions, and the one of an execution of which no
-# change was observed. https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
+# The statuses of Step Functions, and the status of an execution of which no change was observed.
+# https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html
 EXECUTION_STATUSES = (
     "RUNNING",
     "SUCCEEDED",
@@ -43,11 +43,11 @@ STATUSES = (*EXECUTION_STATUSES, NO_EXECUTION)
 _KEY_ITEM = {"job": {"S": "key"}, "entry": {"S": "key"}}
 _KEY_BYTES = 32
 _DAY = 24 * 3600
-# Attempts to store events within one invocation, and the pauses before them.
+# Attempts to store events within one invocation.
 _ATTEMPTS = 3
-_MAX_PUTS = 25  # of one BatchWriteItem
-_pause = full_jitter(0.1, 0.5)
-# A page of a query is at most 1 MB. A function that answers a request must not read without end.
+_MAX_PUTS = 25  # DynamoDB BatchWriteItem: items per request
+_BACKOFF = full_jitter(0.1, maximum=0.5)
+# Pages that one query reads, of at most 1 MB each: a function behind the API must respond in time.
 _MAX_PAGES = 8
 # A query with a filter reads this many summaries at a time.
 _SUMMARIES_PER_PAGE = 200
@@ -55,7 +55,7 @@ _SUMMARIES_PER_PAGE = 200
 
 @dataclass(frozen=True)
 class Summary:
-    """What the log says about a job as a whole; times in milliseconds since 1970."""
+    """A job's entry in the list of jobs (see event_record.py); times in milliseconds since 1970."""
 
     job: str
     latest: str
@@ -72,7 +72,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Listed:
-    """Summaries, newest first, and the moment before which there may be more."""
+    """Summaries, newest first; if there may be more, `more_before` is the moment to go on from."""
 
     summaries: list[Summary]
     more_before: str | None
@@ -80,7 +80,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Job:
-    """A job's events in the order of the table, and whether these are all."""
+    """A job's events in the order of the table; not `complete` if the job has too many to read."""
 
     summary: Summary
     events: list[Event]
@@ -105,7 +105,7 @@ class EventLog:
                     Item={**_KEY_ITEM, "key": {"B": os.urandom(_KEY_BYTES)}},
                     ConditionExpression="attribute_not_exists(job)",
                 )
-                found = self._read_key()  # this one's, or that of someone who was faster
+                found = self._read_key()  # another invocation may have stored its key first
         assert found is not None
         return found
 
@@ -116,9 +116,9 @@ class EventLog:
     def record(self, records: Iterable[EventRecord], *, days: int) -> list[EventRecord]:
         """Store events for some days and update the summaries of their jobs.
 
-        Returns the events that could not be recorded: they may be given again. So may all others:
-        the same event again is the same item. Events may come in any order: a summary has the
-        newest event and the last status, whichever was recorded last.
+        Returns the events that could not be recorded, which the caller may pass again. To record an
+        event twice is safe, because it is the same item. Events may come in any order: a summary
+        has the newest event and the last status, even if an older one is recorded later.
         """
         by_key = {(record.event.job, record.entry): record for record in records}
         given = [*by_key.values()]
@@ -142,15 +142,15 @@ class EventLog:
     def _store(self, records: list[EventRecord], days: int) -> list[EventRecord]:
         """Store at most _MAX_PUTS events; returns those that were not stored.
 
-        They are stored without a condition: an event that is recorded again is the same but for
-        the time of recording. The index has that time, so it must be the one of this attempt: a
-        reader looks back only a few seconds for events that it has not seen.
+        The writes have no condition. An event that is recorded again differs only in the time of
+        recording, and that must be the time of this attempt: readers of the index `byRecording`
+        look back only a few seconds for events that they have not seen.
         """
         expiration = _expiration(days)
         remaining = records
         for attempt in range(_ATTEMPTS):
             if attempt:
-                time.sleep(_pause(attempt))
+                time.sleep(_BACKOFF(attempt))
             recorded = milliseconds(now())
             by_key = {(record.event.job, record.entry): record for record in remaining}
             puts = [
@@ -162,13 +162,13 @@ class EventLog:
                 for record in remaining
             ]
             try:
-                answer = self._client.batch_write_item(RequestItems={self._table: puts})
+                response = self._client.batch_write_item(RequestItems={self._table: puts})
             except (BotoCoreError, ClientError) as error:
                 if not is_transient(error):
                     return self._store_each(remaining, error, days)
                 logger.warning("DynamoDB is unavailable", reason=str(error), events=len(remaining))
                 continue
-            unprocessed = answer.get("UnprocessedItems", {}).get(self._table, [])
+            unprocessed = response.get("UnprocessedItems", {}).get(self._table, [])
             items = [put["PutRequest"]["Item"] for put in unprocessed]
             remaining = [by_key[item["job"]["S"], item["entry"]["S"]] for item in items]
             if not remaining:
@@ -185,7 +185,7 @@ class EventLog:
         return [failed for record in records for failed in self._store([record], days)]
 
     def _summarize(self, records: list[EventRecord], expiration: int) -> None:
-        """Take over the newest event and the last change of status of a job."""
+        """Update a job's summary with its newest event and its last change of status."""
         newest = max(records, key=lambda record: record.moment)
         changed = max(
             (record for record in records if record.change),
@@ -197,7 +197,7 @@ class EventLog:
             self._update_summary(event)
             return
         change = _last_change(changed, changed.change, expiration)
-        # Mostly, both are news: one request then does for two.
+        # Usually both updates apply, so that one request is enough.
         if not self._update_summary(event.and_also(change)):
             self._update_summary(event)
             self._update_summary(change)
@@ -206,7 +206,7 @@ class EventLog:
                 self._update_summary(_started(started_by, newest.event.job, expiration))
 
     def _update_summary(self, update: "_Update") -> bool:
-        """Change a summary unless it has something newer. Whether it was changed."""
+        """Update a summary; returns False if it already has something newer."""
         request = {"Key": _summary_key(update.job), **update.request()}
         for attempt in range(1, _ATTEMPTS):
             try:
@@ -214,11 +214,11 @@ class EventLog:
             except (BotoCoreError, ClientError) as error:
                 if not is_transient(error):
                     raise
-            time.sleep(_pause(attempt))
+            time.sleep(_BACKOFF(attempt))
         return self._unless_condition_fails(self._client.update_item, **request)
 
     def _unless_condition_fails(self, write: Callable[..., Any], **request: Any) -> bool:
-        """Write if the condition holds. Whether it did."""
+        """Send a conditional write; returns False if its condition does not hold."""
         try:
             write(TableName=self._table, **request)
         except ClientError as error:
@@ -229,7 +229,7 @@ class EventLog:
 
     @property
     def _client(self) -> Any:
-        """For recording. A request has one attempt of a few seconds: the retries are here."""
+        """The client for recording. It has no retries: those are here, with short timeouts."""
         return client("dynamodb", bulk=True)
 
     # -- Reading ----------------------------------------------------------------------------------
@@ -240,27 +240,33 @@ class EventLog:
     ) -> Listed:
         """The summaries of jobs whose latest event is before a moment, newest first.
 
-        There may be fewer than `limit`, even none, although there are more before `more_before`.
+        There may be fewer than `limit`, even none, although there are more jobs, because a query
+        stops after some pages. The next call continues from `more_before`.
         """
         found: list[Summary] = []
-        seen_down_to = ""  # later than this moment, every job has been seen
+        # Every status was read down to this moment. Older jobs of one status are left for the next
+        # call, because newer ones of another status may be unread.
+        read_down_to = ""
         for status in statuses:
-            summaries, unseen_from = self._with_status(status, workflow, before, limit)
+            summaries, status_read_down_to = self._with_status(status, workflow, before, limit)
             found += summaries
-            seen_down_to = max(seen_down_to, unseen_from)
+            read_down_to = max(read_down_to, status_read_down_to)
         found = sorted(
-            (summary for summary in found if summary.latest >= seen_down_to),
+            (summary for summary in found if summary.latest >= read_down_to),
             key=lambda summary: summary.latest,
             reverse=True,
         )
         if len(found) > limit:
             return Listed(found[:limit], found[limit - 1].latest)
-        return Listed(found, seen_down_to or None)
+        return Listed(found, read_down_to or None)
 
     def _with_status(
         self, status: str, workflow: str | None, before: str | None, limit: int
     ) -> tuple[list[Summary], str]:
-        """More than `limit` summaries, or else all, or else those down to a moment."""
+        """Summaries with a status, newest first, and the moment down to which they were read.
+
+        The moment is empty if nothing was left unread, or if there are more than `limit` summaries.
+        """
         condition, values = "#status = :status", {":status": {"S": status}}
         names = {"#status": "status"}
         if before:
@@ -279,13 +285,13 @@ class EventLog:
             **query,
         )
         found: list[Summary] = []
-        unseen_from = ""
+        read_down_to = ""
         for items, next_key in pages:
             found += [_summary(item) for item in items]
             if len(found) > limit or not next_key:
                 return found, ""
-            unseen_from = str(next_key["latest"]["S"])
-        return found, unseen_from
+            read_down_to = str(next_key["latest"]["S"])
+        return found, read_down_to
 
     @translate_aws_errors("reading a job")
     def job(self, job: str) -> Job | None:
@@ -302,8 +308,8 @@ class EventLog:
         return Job(summary, events, complete)
 
     def _summary(self, job: str) -> Summary | None:
-        answer = client("dynamodb").get_item(TableName=self._table, Key=_summary_key(job))
-        return _summary(answer["Item"]) if "Item" in answer else None
+        response = client("dynamodb").get_item(TableName=self._table, Key=_summary_key(job))
+        return _summary(response["Item"]) if "Item" in response else None
 
     def _events(self, job: str) -> tuple[list[Event], bool]:
         """The events of a job, and whether these are all."""
@@ -318,9 +324,9 @@ class EventLog:
     def _query(self, **query: Any) -> Iterator[tuple[list[Any], Any]]:
         """The first pages of a query: their items, and the key of the next page."""
         for _ in range(_MAX_PAGES):
-            answer = client("dynamodb").query(TableName=self._table, **query)
-            next_key = answer.get("LastEvaluatedKey")
-            yield answer["Items"], next_key
+            response = client("dynamodb").query(TableName=self._table, **query)
+            next_key = response.get("LastEvaluatedKey")
+            yield response["Items"], next_key
             if not next_key:
                 return
             query["ExclusiveStartKey"] = next_key
@@ -331,7 +337,11 @@ class EventLog:
 
 @dataclass(frozen=True)
 class _Update:
-    """A change of a job's summary: values replace, None removes, defaults do not replace."""
+    """An update of a job's summary, which is made only if all conditions hold.
+
+    `values` replace attributes, and a value of None removes one. `defaults` are stored only if the
+    summary does not have the attribute yet.
+    """
 
     job: str
     values: Mapping[str, Any]
@@ -358,7 +368,7 @@ class _Update:
         return {
             "UpdateExpression": f"SET {', '.join(sets)}"
             + (f" REMOVE {', '.join(removed)}" if removed else ""),
-            "ConditionExpression": " AND ".join(f"({one})" for one in self.conditions),
+            "ConditionExpression": " AND ".join(f"({part})" for part in self.conditions),
             "ExpressionAttributeNames": {
                 f"#{name}": name for name in (*self.values, *self.defaults)
             },
@@ -388,7 +398,7 @@ def _newest_event(record: EventRecord, expiration: int) -> _Update:
 
 
 def _last_change(record: EventRecord, change: StatusChange, expiration: int) -> _Update:
-    """Take over a change of status, unless the summary has a later one."""
+    """Store a change of status, unless the summary has a later one."""
     return _Update(
         record.event.job,
         {
@@ -406,7 +416,7 @@ def _last_change(record: EventRecord, change: StatusChange, expiration: int) -> 
 
 
 def _started(event_id: str, job: str, expiration: int) -> _Update:
-    """Tell an event which execution it started."""
+    """Store in an event's summary which job it started, unless it has one."""
     return _Update(
         job_of_event(event_id),
         # Without a status, it is not in the index.

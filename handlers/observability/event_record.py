@@ -1,4 +1,4 @@
-"""The items of the event log: what an event becomes, and what an item says.
+"""The items of the event log: how events and summaries of jobs are stored.
 
 The table (stack output `EventLogTable`) has the partition key `job` and the sort key `entry`.
 
@@ -52,7 +52,8 @@ from handlers.observability.timeline import (
 )
 from handlers.shared.clock import from_iso, iso, milliseconds
 from handlers.shared.errors import InvalidEventError
-from handlers.shared.events import field
+from handlers.shared.events import ReceivedEvent, field
+from handlers.shared.text import replace_surrogates
 
 SUMMARY = "summary"
 EVENT_PREFIX = "event#"
@@ -92,39 +93,38 @@ class EventRecord:
 
     @property
     def moment(self) -> str:
-        """The event's place in the order of all events of its job."""
+        """The event's time and id, which order the events of a job."""
         return f"{iso_time(self.event.time)}#{self.event.id}"
 
 
 def event_record(
-    envelope: Mapping[str, Any], *, machines: str, received: int, hashed: Callable[[str], str]
+    envelope: Mapping[str, Any], *, machine_prefix: str, received: int, hashed: Callable[[str], str]
 ) -> EventRecord:
     """The record of an event as EventBridge delivers it.
 
-    `machines` is what the names of this stage's machines begin with; `hashed` makes the hash of a
-    task token. Raises InvalidEventError if the event lacks id, time, source, detail-type or detail.
+    `machine_prefix` is the start of the names of this stage's machines. `hashed` makes the hash of
+    a task token. Raises InvalidEventError if the event lacks id, time, source, detail-type or
+    detail.
     """
-    detail = field(envelope, "detail")
-    if not isinstance(detail, Mapping):
-        raise InvalidEventError("The event's detail is not an object.")
+    detail = ReceivedEvent(envelope).detail
     event_id = _utf8(field(envelope, "id"))
-    kind = _utf8(field(envelope, "source")), _utf8(field(envelope, "detail-type"))
-    execution = _execution(kind, detail)
+    event_type = _utf8(field(envelope, "source")), _utf8(field(envelope, "detail-type"))
+    execution = _execution(event_type, detail)
     stored, truncated = _stored(detail, hashed)
     event = Event(
         id=event_id,
         job=job_of_execution(execution) if execution else job_of_event(event_id),
-        source=kind[0],
-        detail_type=kind[1],
-        time=_own_time(kind, detail) or _envelope_time(envelope),
+        source=event_type[0],
+        detail_type=event_type[1],
+        time=_own_time(event_type, detail) or _envelope_time(envelope),
         detail=stored,
         received=received,
         truncated=truncated,
     )
     if execution is None:
         return EventRecord(event)
-    workflow = event.job.partition(":")[0].removeprefix(machines)
-    change = _status_change(event, detail, workflow) if kind == STATUS_CHANGE else None
+    workflow = event.job.partition(":")[0].removeprefix(machine_prefix)
+    change = _status_change(event, detail, workflow) if event_type == STATUS_CHANGE else None
     return EventRecord(event, execution, workflow, change)
 
 
@@ -169,18 +169,18 @@ def event_of(item: Mapping[str, Any]) -> Event:
 
 
 def iso_time(milliseconds_since_1970: int) -> str:
-    """A time as keys have it, of fixed width."""
+    """A time in the form of the keys, which has a fixed width."""
     return iso(milliseconds_since_1970 / 1000, "milliseconds")
 
 
-def _execution(kind: tuple[str, str], detail: Mapping[str, Any]) -> str | None:
-    named = detail.get("executionArn" if kind == STATUS_CHANGE else "execution")
+def _execution(event_type: tuple[str, str], detail: Mapping[str, Any]) -> str | None:
+    named = detail.get("executionArn" if event_type == STATUS_CHANGE else "execution")
     return named if isinstance(named, str) and _EXECUTION.fullmatch(named) else None
 
 
-def _own_time(kind: tuple[str, str], detail: Mapping[str, Any]) -> int | None:
-    """When a status changed; the event's envelope has whole seconds only."""
-    if kind != STATUS_CHANGE:
+def _own_time(event_type: tuple[str, str], detail: Mapping[str, Any]) -> int | None:
+    """When a status changed, in milliseconds: the event's envelope has whole seconds only."""
+    if event_type != STATUS_CHANGE:
         return None
     names = ("stopDate",) if detail.get("status") in TERMINAL else ("redriveDate", "startDate")
     times = (_time(detail.get(name)) for name in names)
@@ -216,8 +216,8 @@ def _status_change(event: Event, detail: Mapping[str, Any], workflow: str) -> St
 def _started_by(detail: Mapping[str, Any]) -> str | None:
     """The id of the event that started an execution.
 
-    The execution's input is the event; or its name is the event's id, perhaps with more behind it,
-    as EventBridge adds.
+    It is in the execution's input, if that is the event, or else in the execution's name, which
+    begins with the event's id. EventBridge adds more to the name.
     """
     try:
         given = json.loads(detail.get("input") or "null")
@@ -235,7 +235,7 @@ def _stored(detail: Mapping[str, Any], hashed: Callable[[str], str]) -> tuple[di
     try:
         shown: dict[str, Any] = without_secrets(dict(detail), hashed)
         texts = {name: _json(value) for name, value in shown.items()}
-    except RecursionError:  # nested too deep to look through
+    except RecursionError:  # nested too deep to search for secrets
         return {}, True
     if len(_json(shown)) <= MAX_DETAIL:
         return shown, False
@@ -254,5 +254,5 @@ def _json(value: Any) -> str:
 
 
 def _utf8(value: Any) -> str:
-    """A text that DynamoDB accepts; a lone surrogate has no UTF-8 form."""
-    return str(value).encode(errors="replace").decode()
+    """The value as text that DynamoDB accepts."""
+    return replace_surrogates(str(value))

@@ -1,4 +1,4 @@
-"""Executions as the API shows them: without their input and without secrets."""
+"""Describes executions for the API: without their input and without secrets."""
 
 import json
 import re
@@ -58,7 +58,7 @@ def describe(execution_arn: str) -> dict[str, Any] | None:
 def _output(text: str) -> Any:
     try:
         return without_secrets(json.loads(text), _removed)
-    except (ValueError, RecursionError):  # too long a number, or too deep, to parse
+    except (ValueError, RecursionError):  # a number too long, or nesting too deep, to parse
         return REMOVED
 
 

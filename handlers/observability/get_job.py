@@ -1,4 +1,4 @@
-"""Serve `GET /jobs/{id}`: the events of an execution and what follows from them."""
+"""Serve `GET /jobs/{id}`: the events of an execution, and the spans derived from them."""
 
 from typing import Any
 from urllib.parse import unquote
@@ -6,12 +6,13 @@ from urllib.parse import unquote
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.observability.event_log import EventLog
-from handlers.observability.jobs import event_of_token, is_job, limit_of, page_of
+from handlers.observability.jobs import event_of_token, is_job, page_of
 from handlers.shared import settings
 from handlers.shared.api import (
     Response,
     error_response,
     json_response,
+    limit_parameter,
     path_parameter,
     query_parameter,
 )
@@ -35,7 +36,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Response:
     # API Gateway may leave a path parameter encoded. The name of an execution has no percent sign.
     identifier = unquote(path_parameter(event, "id"))
     try:
-        limit = limit_of(query_parameter(event, "limit", str(DEFAULT_LIMIT)), MAX_LIMIT)
+        limit = limit_parameter(event, DEFAULT_LIMIT, MAX_LIMIT)
         token = query_parameter(event, "nextToken")
         after = event_of_token(token) if token else None
         log = EventLog(settings.text("EVENT_LOG_TABLE"))

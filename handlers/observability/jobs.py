@@ -1,4 +1,4 @@
-"""Jobs as the API shows them, and the parameters of requests for them."""
+"""Reads the parameters of requests for jobs, and makes the responses."""
 
 import base64
 import binascii
@@ -14,14 +14,12 @@ from handlers.observability.timeline import Event, architecture, derive
 from handlers.shared.clock import from_iso, milliseconds
 from handlers.shared.errors import InvalidEventError
 
-_LIMIT = re.compile(r"[0-9]{1,10}")  # int() refuses more than 4,300 digits
 _WORKFLOW = re.compile(r"[A-Za-z0-9_-]{1,80}")
 _JOB = re.compile(r"[^\s:]{1,80}:[^\s:]{1,80}")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z#[\x21-\x7e]{1,100}", re.ASCII)
 _EVENT_ID = re.compile(r"[\x21-\x7e]{1,100}")
 _INVALID_TOKEN = "nextToken must be the one from the response before."
-# A response of a function is at most 6 MB.
-MAX_PAGE_BYTES = 4_000_000
+MAX_PAGE_BYTES = 4_000_000  # of details; a function's response is limited to 6 MB
 
 
 # -- Parameters -----------------------------------------------------------------------------------
@@ -32,16 +30,8 @@ def is_job(text: str) -> bool:
     return bool(_JOB.fullmatch(text)) and text.isprintable()
 
 
-def limit_of(text: str, maximum: int) -> int:
-    """The parameter `limit`; InvalidEventError if it is not 1 to `maximum`."""
-    limit = int(text) if _LIMIT.fullmatch(text) else 0
-    if not 1 <= limit <= maximum:
-        raise InvalidEventError(f"limit must be a whole number from 1 to {maximum}.")
-    return limit
-
-
 def status_of(text: str) -> str:
-    """The parameter `status`, in any case; InvalidEventError if there is none such."""
+    """The parameter `status`, in any case; InvalidEventError if there is no such status."""
     if text.upper() not in STATUSES:
         raise InvalidEventError(f"status must be one of {', '.join(STATUSES)}.")
     return text.upper()
@@ -55,7 +45,7 @@ def workflow_of(text: str) -> str:
 
 
 def moment_of(text: str) -> str:
-    """The parameter `before` as keys have it; InvalidEventError if it is no time."""
+    """The parameter `before` in the form of a sort key; InvalidEventError if it is not a time."""
     try:
         return iso_time(milliseconds(from_iso(text).timestamp()))
     except (ValueError, OverflowError):
@@ -70,12 +60,12 @@ def token_of(position: str) -> str:
 
 
 def moment_of_token(token: str) -> str:
-    """The position in the list of jobs that `token_of` was given."""
+    """The position in the list of jobs that a `nextToken` stands for."""
     return _decoded(token, _MOMENT)
 
 
 def event_of_token(token: str) -> str:
-    """The position in a job's events: the id of the last event of the page before."""
+    """The position in a job's events that a `nextToken` stands for: an event's id."""
     return _decoded(token, _EVENT_ID)
 
 
@@ -92,8 +82,8 @@ def _decoded(token: str, form: re.Pattern[str]) -> str:
 # -- Results --------------------------------------------------------------------------------------
 
 
-def listed(summary: Summary) -> dict[str, Any]:
-    """A job as the list shows it; what is not known is left out."""
+def summary_dict(summary: Summary) -> dict[str, Any]:
+    """A job's summary as the API returns it; fields whose value is not known are left out."""
     shown = {
         "id": summary.job,
         "workflow": summary.workflow,
@@ -111,20 +101,21 @@ def listed(summary: Summary) -> dict[str, Any]:
 
 
 def page_of(job: Job, limit: int, after: str | None) -> dict[str, Any]:
-    """A page of a job's events, after the one with an id, with the spans that begin with them.
+    """A page of a job's events, and the spans that these events begin.
 
-    The spans follow from all events of the job. `architecture` counts all events, on every page.
-    Raises InvalidEventError if there is no event with that id.
+    `after` is the id of the last event of the page before. The spans are derived from all events of
+    the job, and `architecture` counts all of them on every page. Raises InvalidEventError if there
+    is no event with that id.
     """
     timeline = derive(job.events, CATALOGUE)
     ids_in_order = [event.id for event in timeline.events]
     if after is not None and after not in ids_in_order:
         raise InvalidEventError(_INVALID_TOKEN)
     rest = timeline.events[ids_in_order.index(after) + 1 if after else 0 :]
-    events = _that_fit(rest[:limit])
+    events = _fitting_into_response(rest[:limit])
     ids = {event.id for event in events}
     shown = {
-        **listed(job.summary),
+        **summary_dict(job.summary),
         "events": [event.as_dict() for event in events],
         "spans": [
             span.as_dict()
@@ -139,8 +130,8 @@ def page_of(job: Job, limit: int, after: str | None) -> dict[str, Any]:
     return shown
 
 
-def _that_fit(events: Sequence[Event]) -> list[Event]:
-    """As many of the first events as a response has room for; at least one."""
+def _fitting_into_response(events: Sequence[Event]) -> list[Event]:
+    """The first events, as many as fit into MAX_PAGE_BYTES; at least one."""
     size = 0
     for number, event in enumerate(events):
         size += len(json.dumps(event.detail))

@@ -6,16 +6,21 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.observability.event_log import EXECUTION_STATUSES, EventLog
 from handlers.observability.jobs import (
-    limit_of,
-    listed,
     moment_of,
     moment_of_token,
     status_of,
+    summary_dict,
     token_of,
     workflow_of,
 )
 from handlers.shared import settings
-from handlers.shared.api import Response, error_response, json_response, query_parameter
+from handlers.shared.api import (
+    Response,
+    error_response,
+    json_response,
+    limit_parameter,
+    query_parameter,
+)
 from handlers.shared.clients import prepare
 from handlers.shared.errors import AwsUnavailableError, InvalidEventError
 from handlers.shared.observability import logger_for
@@ -29,8 +34,9 @@ DEFAULT_LIMIT, MAX_LIMIT = 50, 100
 @logger.inject_lambda_context(correlation_id_path="requestContext.requestId")
 def handler(event: dict[str, Any], context: LambdaContext) -> Response:
     """Event: API Gateway, query `workflow`?, `status`?, `before`?, `limit`?, `nextToken`?.
-    Result: response 200 {"jobs": newest event first, "nextToken"? if there may be more}, 400 or
-        503. Times are milliseconds since 1970, except `latest`, the time of a job's newest event.
+    Result: response 200 {"jobs": see `summary_dict`, those with the newest event first,
+        "nextToken"? if there may be more}, 400 or 503. Times are milliseconds since 1970, except
+        `latest`, the time of a job's newest event, which is ISO 8601.
     Errors: none of its own; a failure becomes a response.
     """
     try:
@@ -44,14 +50,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Response:
             [status_of(status)] if status else EXECUTION_STATUSES,
             workflow_of(workflow) if workflow else None,
             min(moments, default=None),
-            limit_of(query_parameter(event, "limit", str(DEFAULT_LIMIT)), MAX_LIMIT),
+            limit_parameter(event, DEFAULT_LIMIT, MAX_LIMIT),
         )
     except InvalidEventError as error:
         return error_response(400, str(error))
     except AwsUnavailableError as error:
         logger.warning("jobs not listed", reason=str(error))
         return error_response(503, "The jobs could not be listed. Try again later.")
-    answer: dict[str, Any] = {"jobs": [listed(summary) for summary in found.summaries]}
+    body: dict[str, Any] = {"jobs": [summary_dict(summary) for summary in found.summaries]}
     if found.more_before:
-        answer["nextToken"] = token_of(found.more_before)
-    return json_response(200, answer)
+        body["nextToken"] = token_of(found.more_before)
+    return json_response(200, body)

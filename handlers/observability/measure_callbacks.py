@@ -19,10 +19,10 @@ prepare("stepfunctions")
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, float]:
     """Event: not read; EventBridge Scheduler sends it every few minutes.
-    Result: {<machine's name>: seconds}, the age of its oldest callback, 0 if none is open; the same
-    as metric OldestCallbackSeconds by stage and machine.
-    Errors: AwsUnavailableError, or Step Functions' own error if it refuses. All machines that can
-        be measured are measured before.
+    Result: {<machine's name>: seconds}, how long its oldest waiting task has waited, 0 if none
+        waits. The metric OldestCallbackSeconds, by stage and machine, has the same values.
+    Errors: AwsUnavailableError, AwsRequestRefusedError if Step Functions refuses a request. It is
+        raised at the end, so that an error for one machine does not stop the others.
     """
     measured: dict[str, float] = {}
     failures = []

@@ -1,8 +1,7 @@
-"""Leave secrets out of what is stored or shown.
+"""Removes secrets from values that are stored or shown.
 
-Fields that the catalogue marks are known by name. Fields that it does not know are judged by their
-name and by the form of their value: events may hold anything, and JSON inside a text is looked
-through as well.
+The catalogue names fields with secrets. Because events may have other fields, too, names and values
+that look like secrets are also removed, even in JSON inside a string.
 """
 
 import hashlib
@@ -22,7 +21,7 @@ _SECRET_NAME = re.compile(
     r"|(pre)?signed[_-]?ur[il]",
     re.IGNORECASE,
 )
-# The parameters of a URL that let everyone who has it use it.
+# The parameters that make a URL a secret, because whoever has it can use it.
 _SECRET_PARAMETER = re.compile(
     r"x-amz-[a-z-]{1,40}|[a-z_-]{0,40}(signature|token|code|secret|password|key|sig)", re.IGNORECASE
 )
@@ -30,7 +29,7 @@ _SECRET_PARAMETER = re.compile(
 _SECRET_TEXT = re.compile(
     r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\b(?:Bearer|Basic) [\w+/=.~-]{8,}",
 )
-# The words of a text: URLs are among them.
+# The words of a text, such as URLs.
 _WORD = re.compile(r"[^\s\"'<>]+")
 _JSON_IN_BASE64 = "eyJ"  # how an object begins
 # How task tokens of Step Functions begin, in a text such as an error's cause.
@@ -38,7 +37,7 @@ _TOKEN_TEXT = re.compile(r"\b(?:AQC|AAAAK)[A-Za-z0-9+/=_-]{60,}")
 
 
 def token_hash(key: bytes) -> Callable[[str], str]:
-    """What stands for a task token: the same for the same token, and of no use to complete it."""
+    """A function that hashes task tokens: equal for equal tokens, but useless as a token."""
 
     def hashed(token: str) -> str:
         digest = hmac.digest(key, token.encode(errors="surrogatepass"), hashlib.sha256)
@@ -50,7 +49,7 @@ def token_hash(key: bytes) -> Callable[[str], str]:
 def without_secrets(value: Any, hashed: Callable[[str], str]) -> Any:
     """The value without secrets, at any depth; `hashed` replaces tokens.
 
-    Raises RecursionError if the value is nested too deep to look through.
+    Raises RecursionError if the value is nested too deep to be searched.
     """
     if isinstance(value, dict):
         return {name: _field(str(name), item, hashed) for name, item in value.items()}
@@ -74,7 +73,7 @@ def _text(text: str, hashed: Callable[[str], str]) -> str:
         try:
             parsed = json.loads(text)
             shown = without_secrets(parsed, hashed)
-        except RecursionError:  # nested too deep to look through
+        except RecursionError:  # nested too deep to be searched
             return REMOVED
         except ValueError:
             pass  # no JSON
@@ -88,7 +87,7 @@ def _text(text: str, hashed: Callable[[str], str]) -> str:
 
 
 def _word(word: str) -> str:
-    """A word, without the query of a URL if it has a secret, or without a JSON Web Token."""
+    """The word, but without the secret query of a URL, and without a JSON Web Token."""
     address, _, query = word.partition("?")
     if "://" in address and any(
         _SECRET_PARAMETER.fullmatch(parameter.partition("=")[0])
@@ -96,8 +95,9 @@ def _word(word: str) -> str:
     ):
         return f"{address}?{REMOVED}"
     parts = word.split(".")
-    # Two JSON objects, one after the other.
+    # The first two parts of a JSON Web Token are JSON objects.
     is_token = any(
-        _JSON_IN_BASE64 in one and two.startswith(_JSON_IN_BASE64) for one, two in pairwise(parts)
+        _JSON_IN_BASE64 in header and payload.startswith(_JSON_IN_BASE64)
+        for header, payload in pairwise(parts)
     )
     return REMOVED if is_token else word

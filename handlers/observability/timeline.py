@@ -1,28 +1,28 @@
-"""What follows from the observed events of a job: spans, what waits, what never completed, who
-produces what for whom.
+"""Derives a job's timeline from its observed events: what worked, waited or never completed, and
+who produced which events for whom.
 
 This module is pure: it imports no AWS library, reads no clock and no environment. The result
-depends only on the set of events, not on their order or on duplicates. An event that was not
-observed costs its own hop and no other, and a span never ends before it starts.
+depends only on the set of events, not on their order or on duplicates. If an event was not
+observed, only the spans that begin or end with it are affected. A span never ends before it starts.
 
 A *job* is an execution with all its events, or a single event that belongs to no execution. Its id
 is `<machine name>:<execution name>` or `event:<event id>` (`job_of_execution`, `job_of_event`).
 
-    timeline = derive(events, CATALOGUE)           # of one job
-    edges = architecture(events, CATALOGUE)        # of any number of jobs
+    timeline = derive(events, CATALOGUE)  # the events of one job
+    edges = architecture(events, CATALOGUE)  # the events of any number of jobs
 
 `events` are `Event`s; `event_record.event_of` makes them from the items of the table,
 `Event.from_dict` from the API's JSON. `CATALOGUE` is in `handlers/observability/catalogue.py`. All
 times are whole milliseconds since 1970.
 
-How an event is tied to the one that led to it: its producer is the function that `detail.meta.fn`
-names, if the catalogue agrees, otherwise the catalogue's only function that produces it. That
-function took an event that it consumes: the one with the same task token. If one of the two has no
-token, every other value that both details have at their top level must be the same. Among
-events that cannot be told apart, the earliest is taken first.
+How an event is matched with the event that led to it: its producer is the function that
+`detail.meta.fn` names, if the catalogue agrees, otherwise the catalogue's only function that
+produces it. That function took an event that it consumes: the one with the same task token. If one
+of the two has no token, all other values that both details have at their top level must be equal.
+If several events match, the earliest is taken first.
 
-What the events do not tell: when a function began. `Invocation`s, which a caller may have from
-logs, tell it. Only with them is waiting (from event to function) told apart from working.
+Events do not show when a function began. A caller may pass `Invocation`s, from logs, which do. Only
+then is the time of a span divided into waiting (until the function began) and working.
 """
 
 import json
@@ -45,7 +45,7 @@ REMOVED = "(removed)"
 LEFT_OUT = re.compile(r"\(left out: [0-9]+ bytes\)")
 # EventBridge gives the time of an event in whole seconds.
 _SECOND = 1000
-# The fields that many events share whichever work they are about.
+# Fields that events share even if they are about different work.
 _NOT_IDENTIFYING = frozenset({"execution", "stateName", "meta"})
 
 EventType = tuple[str, str]  # source and detail-type
@@ -148,10 +148,10 @@ class Event:
 
 @dataclass(frozen=True)
 class Invocation:
-    """A function's work on an event, as its log has it.
+    """A function's work on an event, according to its log.
 
-    `values` are the simple values that its log lines name, as JSON: they tell apart invocations
-    that worked at the same time.
+    `values` are the simple values in its log lines, as JSON. They distinguish invocations that
+    worked at the same time.
     """
 
     function: str
@@ -211,7 +211,7 @@ class Edge:
 
 @dataclass(frozen=True)
 class Timeline:
-    """What follows from the events of one job; spans in the order in which they start."""
+    """The result for one job; spans in the order in which they start."""
 
     status: str
     started_at: int | None
@@ -221,12 +221,12 @@ class Timeline:
 
     @property
     def waiting(self) -> tuple[Span, ...]:
-        """What still waits, since `started_at` of each."""
+        """The spans that have not ended, of an execution that has not ended either."""
         return tuple(span for span in self.spans if span.outcome is Outcome.WAITING)
 
     @property
     def unfinished(self) -> tuple[Span, ...]:
-        """What had not completed when the execution ended, and has not since."""
+        """The spans that have not ended, although their execution has."""
         return tuple(span for span in self.spans if span.outcome is Outcome.UNFINISHED)
 
 
@@ -340,7 +340,7 @@ def _meta(event: Event) -> Mapping[str, Any]:
 
 
 class _Derivation:
-    """The events of one job, in order, and what follows from them."""
+    """Derives the timeline of one job from its events."""
 
     def __init__(
         self, events: list[Event], catalogue: _Catalogue, invocations: Iterable[Invocation]
@@ -348,7 +348,9 @@ class _Derivation:
         self._catalogue = catalogue
         self._producers = {event.id: catalogue.producer(event) for event in events}
         self._invocations: dict[str, list[Invocation]] = defaultdict(list)
-        for invocation in sorted(set(invocations), key=lambda one: (one.started_at, one.ended_at)):
+        for invocation in sorted(
+            set(invocations), key=lambda work: (work.started_at, work.ended_at)
+        ):
             self._invocations[invocation.function].append(invocation)
         changes = [event for event in events if event.type == STATUS_CHANGE]
         last = max(changes, key=status_rank, default=None)
@@ -413,7 +415,7 @@ class _Derivation:
                     name=consumer.partition(" ")[2],
                     started_at=begun,
                     ended_at=ended,
-                    outcome=self._open() if ended is None else Outcome.COMPLETED,
+                    outcome=self._not_ended() if ended is None else Outcome.COMPLETED,
                     took=event.id,
                     gave=self._first_change.id if self._first_change else None,
                 )
@@ -452,13 +454,13 @@ class _Derivation:
 
     def _outcome_of_task(self, completion: Event | None) -> Outcome:
         if completion is None:
-            return self._open()
+            return self._not_ended()
         return Outcome.FAILED if self._is_report(completion) else Outcome.COMPLETED
 
     def _is_report(self, event: Event) -> bool:
-        """Whether the event says that another function failed.
+        """Whether the event reports that another function failed.
 
-        The function that says so consumes no event itself: Lambda calls it with what failed.
+        The function that reports it consumes no events: Lambda invokes it with a failure record.
         """
         producer = self._producers[event.id]
         return producer.startswith("function ") and not self._catalogue.consumed_by.get(producer)
@@ -488,7 +490,7 @@ class _Derivation:
         side_effect = self._catalogue.is_side_effect(function)
         outcome = Outcome.COMPLETED
         if given is None:
-            outcome = self._open()
+            outcome = self._not_ended()
             if not side_effect and taken.token:
                 given = failures.get((taken.detail_type, taken.token))
                 outcome = Outcome.FAILED if given else outcome
@@ -525,22 +527,23 @@ class _Derivation:
         return found
 
     def _invocation(self, function: str, taken: Event, given: int | None) -> Invocation | None:
-        """The work on an event, if exactly one of the function's invocations can be it."""
+        """The invocation that worked on an event; None if none or several are possible."""
         if given is None:
             return None
-        about = _identifying(taken)
+        values = _identifying(taken)
         possible = [
             invocation
             for invocation in self._invocations[function]
             if taken.time <= invocation.started_at <= given
         ]
         if len(possible) > 1:
-            possible = [one for one in possible if one.ended_at >= given - _SECOND]
+            possible = [work for work in possible if work.ended_at >= given - _SECOND]
         if len(possible) > 1:
-            possible = [one for one in possible if _is_about(one, about)]
+            possible = [work for work in possible if _is_about(work, values)]
         return possible[0] if len(possible) == 1 else None
 
-    def _open(self) -> Outcome:
+    def _not_ended(self) -> Outcome:
+        """The outcome of a span that has not ended."""
         return Outcome.WAITING if self._ended_at is None else Outcome.UNFINISHED
 
 
@@ -566,7 +569,7 @@ def _not_before(start: int, end: int | None) -> int | None:
 
 
 def _worked(taken: Event, completion: Event | None, functions: Sequence[Span]) -> int | None:
-    """How long functions worked from an event to the completion of its task, if all is known."""
+    """How long functions worked between an event and its task's completion; None if unknown."""
     by_event = {span.took: span for span in functions}
     total, current = 0, taken.id
     while completion is not None and current != completion.id:
@@ -577,7 +580,7 @@ def _worked(taken: Event, completion: Event | None, functions: Sequence[Span]) -
     return total if completion is not None and current != taken.id else None
 
 
-# -- Which event a function took when it gave another ---------------------------------------------
+# -- Matching the events that a function gave with those that it took ------------------------------
 
 
 def _pairs(taken: Sequence[Event], given: Sequence[Event]) -> dict[str, list[Event]]:
@@ -587,8 +590,8 @@ def _pairs(taken: Sequence[Event], given: Sequence[Event]) -> dict[str, list[Eve
     found: dict[str, list[Event]] = defaultdict(list)
     for event in given:
         possible = index.candidates(event)
-        earlier = [one for one in possible if one.at <= event.at]
-        unused = [one for one in earlier or possible if one.id not in used]
+        earlier = [candidate for candidate in possible if candidate.at <= event.at]
+        unused = [candidate for candidate in earlier or possible if candidate.id not in used]
         # A function may be called twice with one event and give two.
         if possible:
             chosen = unused[0] if unused else (earlier or possible)[-1]
@@ -598,7 +601,7 @@ def _pairs(taken: Sequence[Event], given: Sequence[Event]) -> dict[str, list[Eve
 
 
 class _Index:
-    """Events by what identifies the work that they are about."""
+    """Events by token and by the values that identify the work that they are about."""
 
     def __init__(self, events: Sequence[Event]) -> None:
         self._by_token: dict[str, list[Event]] = defaultdict(list)
@@ -619,11 +622,13 @@ class _Index:
             found = self._by_token.get(given.token, []) + self._alike(given, tokens=False)
         else:
             found = self._alike(given, tokens=True)
-        found = [one for one in found if incoming in (None, one.detail_type) and one is not given]
-        return sorted(found, key=lambda one: (one.at, one.id))
+        candidates = [
+            event for event in found if incoming in (None, event.detail_type) and event is not given
+        ]
+        return sorted(candidates, key=lambda event: (event.at, event.id))
 
     def _alike(self, given: Event, *, tokens: bool) -> list[Event]:
-        """Events all of whose values that the given one also has are the same."""
+        """Events that have the same value as the given one in every field that both have."""
         values = _identifying(given)
         found = []
         for names, events in (self._by_fields if tokens else self._without_token).items():
@@ -649,10 +654,10 @@ def _identifying(event: Event) -> dict[str, str]:
     }
 
 
-def _is_about(invocation: Invocation, about: Mapping[str, str]) -> bool:
-    """Whether the log of an invocation names a value of an event, and no other value instead."""
-    shared = about.keys() & invocation.values.keys()
-    return bool(shared) and all(invocation.values[name] == about[name] for name in shared)
+def _is_about(invocation: Invocation, values: Mapping[str, str]) -> bool:
+    """Whether the log of an invocation has values of an event, and none that differs."""
+    shared = values.keys() & invocation.values.keys()
+    return bool(shared) and all(invocation.values[name] == values[name] for name in shared)
 
 
 def _is_placeholder(value: str) -> bool:

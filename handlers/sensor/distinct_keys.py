@@ -1,4 +1,4 @@
-"""Counts the distinct readings of a file, exactly, in the same memory whatever the file."""
+"""Counts the distinct readings of a file, exactly and in bounded memory."""
 
 from collections.abc import Iterable, Sequence
 from operator import itemgetter
@@ -7,7 +7,7 @@ from typing import IO
 from handlers.sensor.row import Row
 
 _MAX_IN_MEMORY = 16_384  # keys; they take about 2 MB
-_PARTITIONS = 64  # of a million keys, about 16,000 each, which are counted in memory
+_PARTITIONS = 64  # a million keys give partitions of about 16,000, which fit into memory
 
 
 class DistinctKeys:

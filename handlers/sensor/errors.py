@@ -1,4 +1,4 @@
-"""Errors of the sensor workflow."""
+"""The errors of the sensor workflow."""
 
 from handlers.shared.errors import PermanentError, TransientError
 

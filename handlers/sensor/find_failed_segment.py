@@ -1,4 +1,4 @@
-"""Find the error that failed a segment: a failed Map only says that there was one."""
+"""Find the error that failed a segment, which the error of the Map does not contain."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ prepare("stepfunctions")
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Event: {"execution", "failure": {"Error", "Cause"}}, the failure of the Map.
-    Result: {"Error", "Cause"} of the first child execution that failed; the Map's if none did.
+    Result: {"Error", "Cause"} of the child execution that failed first; the Map's if there is none.
     Errors: InvalidEventError, AwsUnavailableError.
     """
     failure = first_failure(field(event, "execution")) or field(event, "failure")

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 MAX_LINE = 4096  # bytes: twice DynamoDB's limit for a partition key
 _BLOCK = 8 * 1024  # larger blocks are not faster, and responses wait while one is parsed
 _BOM = b"\xef\xbb\xbf"
-_UNCOUNTED = 8  # at least the bytes of a byte order mark and a carriage return
+_UNCOUNTED = 8  # bytes; more than a byte order mark and a carriage return, which do not count
 
 
 def numbered_blocks(chunks: Iterable[bytes], limit: int = MAX_LINE) -> Iterator[tuple[int, bytes]]:

@@ -3,12 +3,12 @@
 from handlers.shared.clients import client
 from handlers.shared.errors import translate_aws_errors
 
-# Of the failed child executions, so many are looked at. The Map stops when the first one fails.
-_LISTED = 100
+# Of all failed child executions. There are few, because the Map stops when the first one fails.
+_MAX_LISTED = 100
 
 
 def first_failure(execution: str) -> dict[str, str] | None:
-    """Error and cause of the child execution of an execution that failed first, if one did."""
+    """Error and cause of the first child execution that failed; None if none did."""
     states = client("stepfunctions")
     with translate_aws_errors(f"looking for a failed segment of {execution}"):
         failed = [
@@ -16,7 +16,7 @@ def first_failure(execution: str) -> dict[str, str] | None:
             for run in states.list_map_runs(executionArn=execution)["mapRuns"]
             for status in ("FAILED", "TIMED_OUT")
             for child in states.list_executions(
-                mapRunArn=run["mapRunArn"], statusFilter=status, maxResults=_LISTED
+                mapRunArn=run["mapRunArn"], statusFilter=status, maxResults=_MAX_LISTED
             )["executions"]
         ]
         if not failed:

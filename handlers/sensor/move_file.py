@@ -19,7 +19,8 @@ prepare("s3")
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Event: {"execution", "source": {"bucketName", "objectKey"}, "ingestion": {"etag", …}}.
+    """Event: {"execution", "source": {"bucketName", "objectKey", "versionId"?, "etag"?},
+        "ingestion": {"etag", "versionId"?, …}}.
     Result: {"bucketName", "objectKey", "size", "versionId"?} of the moved file.
     Errors: InvalidEventError, SourceObjectMissingError, SourceObjectChangedError,
         SourceAccessDeniedError, CopyVerificationError, AwsUnavailableError.

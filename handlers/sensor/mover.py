@@ -144,9 +144,9 @@ def _copy(s3: Any, source: ObjectRef, original: Head, target: ObjectRef) -> None
 
 
 def _exclude_annotations(params: dict[str, Any], **_: Any) -> None:
-    """By default, CopyObject copies annotations, for which it needs further permissions.
+    """Tell S3 not to copy annotations, for which CopyObject would need further permissions.
 
-    A header, because botocore in the Lambda runtime may be older than the parameter.
+    This sets a header, because the runtime's botocore may be too old to know the parameter.
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html
     """
     params["headers"]["x-amz-object-annotation-directive"] = "EXCLUDE"

@@ -45,7 +45,7 @@ class ObjectWriter:
         """Append a stored object. S3 copies it if the parts before and in it are large enough."""
         start = 0
         if 0 < len(self._buffer) < MIN_PART:
-            # A part must have 5 MiB: the start of the object completes the one that is waiting.
+            # A part must have 5 MiB, so the start of the object completes the part in the buffer.
             start = min(size, MIN_PART - len(self._buffer))
             self._write_stored(bucket, key, 0, start)
         while size - start >= MIN_PART:
@@ -75,7 +75,7 @@ class ObjectWriter:
         self._parts.append(self._s3.upload_part(self._key, upload, number, self._take_buffer()))
 
     def _write_stored(self, bucket: str, key: str, start: int, stop: int) -> None:
-        """Write the bytes of a stored object from `start` up to, but without, `stop`."""
+        """Write the bytes of a stored object from `start` up to but not including `stop`."""
         if start < stop:
             request = {"Bucket": bucket, "Key": key}
             _, parts = open_object(request, (start, stop), bucket=shared_bucket(bucket))

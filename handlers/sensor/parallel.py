@@ -1,4 +1,4 @@
-"""Calls many functions at once, for requests whose time is spent waiting."""
+"""Calls a function with many arguments in parallel, for calls that mostly wait for responses."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -13,10 +13,10 @@ A = TypeVar("A")
 
 
 def in_parallel(call: Callable[[A], T], arguments: Iterable[A]) -> Iterator[T]:
-    """The results of calls, in the order of their arguments. An error ends it.
+    """The results of calls, in the order of their arguments. The first error is raised.
 
-    Calls begin only as fast as their results are taken, so that those do not fill the memory. One
-    call alone, as for a file of one segment, has no thread of its own.
+    At most MAX_PARALLEL calls are under way or have a result that is not taken yet, so that the
+    results do not fill the memory. A single call is made without a thread.
     """
     remaining = iter(arguments)
     first = list(islice(remaining, 2))

@@ -15,14 +15,15 @@ from handlers.shared.events import field
 SEGMENTS_PER_PARTITION = 4
 MAX_PARTITIONS = MAX_SEGMENTS
 
-SEGMENTS, PARTITIONS = "segments.json", "partitions.json"
+# In the work area: the lists from which the distributed Maps start their child executions.
+SEGMENT_LIST, PARTITION_LIST = "segments.json", "partitions.json"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a large file is processed; what the states pass to each other.
+    """How a large file is processed. The states pass it to each other in the form of `as_dict`.
 
-    `prefix` is the folder of the work area, `planned_at` is in seconds since 1970.
+    `bucket` and `prefix` are those of the work area. `planned_at` is in seconds since 1970.
     """
 
     source: ObjectRef
@@ -57,8 +58,8 @@ class Plan:
             "bucket": self.bucket,
             "prefix": self.prefix,
             "plannedAt": self.planned_at,
-            "segmentList": f"{self.prefix}{SEGMENTS}",
-            "partitionList": f"{self.prefix}{PARTITIONS}",
+            "segmentList": f"{self.prefix}{SEGMENT_LIST}",
+            "partitionList": f"{self.prefix}{PARTITION_LIST}",
         }
 
     @property
@@ -79,7 +80,7 @@ def plan_ingestion(
         return {"segmented": False, "size": size}
     segments = divide(size, segment_bytes)
     partitions = min(MAX_PARTITIONS, ceil(size / (SEGMENTS_PER_PARTITION * segment_bytes)))
-    # Another attempt may see another file or setting: its objects must be others.
+    # Another attempt may find another file or setting. It must not mix its objects with these.
     prefix = f"{execution.rpartition(':')[2]}/{source.etag}-{segment_bytes}/"
     plan = Plan(
         source=source,
@@ -90,6 +91,6 @@ def plan_ingestion(
         prefix=prefix,
         planned_at=round(clock.now(), 3),
     )
-    plan.work.put_json(SEGMENTS, [segment.as_dict() for segment in segments])
-    plan.work.put_json(PARTITIONS, [{"number": number} for number in range(partitions)])
+    plan.work.put_json(SEGMENT_LIST, [segment.as_dict() for segment in segments])
+    plan.work.put_json(PARTITION_LIST, [{"number": number} for number in range(partitions)])
     return plan.as_dict()

@@ -17,7 +17,7 @@ prepare("s3")
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Event: {"execution", "source": {"bucketName", "objectKey"}}.
+    """Event: {"execution", "source": {"bucketName", "objectKey", "versionId"?, "etag"?}}.
     Result: {"segmented": false, "size"}, or for a large file {"segmented": true, "source", "size",
         "segments", "partitions", "bucket", "prefix", "plannedAt", "segmentList", "partitionList"}.
     Errors: InvalidEventError, SourceObjectMissingError, SourceObjectChangedError,

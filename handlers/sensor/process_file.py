@@ -17,7 +17,7 @@ metrics = metrics_for("sensor")
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Event: {"execution", "source": {"bucketName", "objectKey"}}.
+    """Event: {"execution", "source": {"bucketName", "objectKey", "versionId"?, "etag"?}}.
     Result: {"stored", "duplicates", "rejected", "sensors", "firstTimestamp", "lastTimestamp",
         "seconds", "etag", "rejectedKey"?, "versionId"?}.
     Errors: InvalidEventError, SourceObjectMissingError, SourceObjectChangedError,

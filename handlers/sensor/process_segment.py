@@ -17,7 +17,8 @@ logger = logger_for("sensor")
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Event: {"execution", "plan", "segment": {"number", "start", "end"}, "progress"?: {"line"}}.
+    """Event: {"execution", "plan": result of planIngestion, "segment": {"number", "start", "end"},
+        "progress"?: {"line"}}, the last line that an earlier call processed.
     Result: {"complete": true}, or {"complete": false, "line"}: the last line that was processed.
     Errors: InvalidEventError, SourceObjectMissingError, SourceObjectChangedError,
         SourceAccessDeniedError, IngestionTimeoutError, AwsUnavailableError.

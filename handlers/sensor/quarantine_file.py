@@ -21,8 +21,10 @@ prepare("s3")
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Event: {"execution", "startedAt", "source": {"bucketName", "objectKey", "etag"?}, "failure"}.
-    Result: {"moved": true, "bucketName", "objectKey", "size"} or {"moved": false, "reason"}.
+    """Event: {"execution", "startedAt", "source": {"bucketName", "objectKey", "versionId"?,
+        "etag"?}, "failure"}.
+    Result: {"moved": true, "bucketName", "objectKey", "size", "versionId"?} or {"moved": false,
+        "reason"}.
     Errors: InvalidEventError, SourceAccessDeniedError, CopyVerificationError, AwsUnavailableError.
     """
     source = ObjectRef.from_event(event)

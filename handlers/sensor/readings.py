@@ -17,9 +17,9 @@ MAX_DIGITS = 38  # DynamoDB: significant digits of a number
 MIN_EXPONENT, MAX_EXPONENT = -130, 125  # DynamoDB: 1E-130 to 9.99…E+125
 
 _BLANKS = " \t"
-# A line of a block. The groups of nearly every line are a row: ASCII without quotes, blanks and
-# backslashes, within every limit, the numbers in their shortest form. Any other line is the last
-# group.
+# A line of a block. On nearly every line, the groups are a Row: ASCII without quotes, blanks and
+# backslashes, within every limit, the numbers in their shortest form. Any other line is in the last
+# group, for `parse`.
 _LINE = re.compile(
     rb"(?:"
     rb"(([!#-+\--\[\]-~]{1,1024}),(0|[1-9][0-9]{0,10})),"  # the key: sensor id and timestamp
@@ -64,7 +64,7 @@ class RejectedLine(NamedTuple):
 
 
 class ParsedBlock(NamedTuple):
-    """The readings of a block, the place of each of them, and the lines that are none."""
+    """The readings of a block, the place of each in the block, and the rejected lines."""
 
     rows: list[Row]
     places: Sequence[int]
@@ -95,7 +95,7 @@ class BlockParser:
         rows: list[Row] = []
         places: list[int] = []
         rejected: list[RejectedLine] = []
-        if all(map(_key, found)):
+        if all(map(_key, found)):  # the usual block, without lines for `parse`
             return ParsedBlock(found, range(len(found)), rejected)
         for place, row in enumerate(found):
             if row[0]:

@@ -14,8 +14,8 @@ logger = logger_for("sensor")
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Event: {"execution", "plan", "partition": {"number"}}.
-    Result: {}; what was found is in the work area.
+    """Event: {"execution", "plan": result of planIngestion, "partition": {"number"}}.
+    Result: {}; the findings are in the work area.
     Errors: InvalidEventError, AwsUnavailableError.
     """
     partition = field(field(event, "partition"), "number")

@@ -1,4 +1,4 @@
-"""Keeps any number of records, all of one size, by partition: in memory only the recent ones."""
+"""Keeps records of a fixed size by partition, only the most recent ones in memory."""
 
 from array import array
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ _PAGE_RECORDS = 200
 
 
 class RecordFile:
-    """Records in a temporary file, which exists only if there are many.
+    """Records in memory and, if there are many, in a temporary file.
 
-    Writers append whole records to `recent[partition]`, and now and then call `spill`.
+    Writers append whole records to `recent[partition]`, and call `spill` regularly.
     """
 
     def __init__(self, partitions: int, record: int) -> None:

@@ -8,8 +8,8 @@ from handlers.sensor.lines import MAX_LINE
 from handlers.sensor.object_writer import ObjectWriter
 
 HEADING = b"line,reason,row\n"
-# In the work area: rejected rows of segments, with the line numbers of the file.
-NUMBERED = "rejected/"
+# In the work area: the rejected rows of each segment, with the line numbers of the file.
+NUMBERED_ROWS_FOLDER = "rejected/"
 
 
 class RejectedRows:

@@ -59,13 +59,13 @@ _ADVICE = {
 _DEFAULT_ADVICE = "Upload the file again. If it fails again, contact the operator of this service."
 # By error name: which readings are stored, for errors after which this is known; None leaves the
 # line out. Other errors may occur after some readings are stored.
-_STORED = {
+_STORED_READINGS = {
     "NoValidReadingsError": "none",
     "SourceObjectMissingError": None,
     "SourceObjectChangedError": None,
     "SourceAccessDeniedError": None,
 }
-_UNKNOWN_STORED = "unknown, some may be stored. Storing them again is safe."
+_UNKNOWN_READINGS = "unknown, some may be stored. Storing them again is safe."
 
 
 @dataclass(frozen=True)
@@ -102,9 +102,9 @@ def send(report: Report, event: Mapping[str, Any]) -> dict[str, str]:
         text=report.text(),
         html=report.html(),
     )
-    # A function invoked by hand has no execution; the object identifies the mail instead.
-    subject = event.get("execution") or repr(ObjectRef.from_event(event))
-    outcome = send_once(mail, key=f"{report.subject}#{subject}", execution=event.get("execution"))
+    # If the function is invoked by hand, there is no execution: the object identifies the mail.
+    origin = event.get("execution") or repr(ObjectRef.from_event(event))
+    outcome = send_once(mail, key=f"{report.subject}#{origin}", execution=event.get("execution"))
     logger.info("outcome of the mail", subject=report.subject, outcome=outcome)
     return outcome
 
@@ -134,7 +134,7 @@ def failure_report(event: Mapping[str, Any], locations: FileLocations) -> Report
     failure = field(event, "failure")
     error = failure.get("Error", "unknown")
     optional = {
-        "Readings stored": _STORED.get(error, _UNKNOWN_STORED),
+        "Readings stored": _STORED_READINGS.get(error, _UNKNOWN_READINGS),
         "Move to failed/": _quarantine_failure(field(event, "quarantine")),
     }
     return Report(
@@ -153,7 +153,7 @@ def failure_report(event: Mapping[str, Any], locations: FileLocations) -> Report
 
 
 def move_failure_report(event: Mapping[str, Any], locations: FileLocations) -> Report:
-    """The report on a stored file that was not moved: what is stored, not done, and to do."""
+    """The report on a file that is stored but was not moved: what is stored, and what to do."""
     source = ObjectRef.from_event(event)
     failure = field(event, "failure")
     error = failure.get("Error", "unknown")

@@ -14,17 +14,18 @@ HASH = 16  # bytes
 _LINE = 4  # bytes
 RECORD = HASH + _LINE
 _OFFSET = 8  # bytes
-_SENSOR = bytes(_LINE)  # instead of a line number: the hash is that of a sensor
+_SENSOR = bytes(_LINE)  # in place of a line number: the record is the hash of a sensor id
 _SEGMENT = 4  # bytes
 _MAX_SENSORS = 16_384  # in memory; about 2 MB
 _MAX_GROUPS = 256
+_BUCKETS = 256  # one for each value of a byte
 
 
 class RowIndex:
     """Collects the index of a segment: 20 bytes per reading and about as many per sensor.
 
-    They are in a temporary file, in memory only some. There they are in groups of partitions, of
-    which one after the other is divided at the end.
+    Most of it is in a temporary file, where the records of several partitions form a group. At the
+    end, `parts` reads one group after the other and divides it into its partitions.
     """
 
     def __init__(self, partitions: int) -> None:
@@ -98,35 +99,35 @@ def parse_offsets(content: bytes) -> tuple[int, int]:
 class PartitionIndex:
     """The records of a partition from all segments, to find readings that a later one replaces.
 
-    They are added from the end of the file to its start. They are in a temporary file, divided once
-    more by their hash, so that only a 256th of the keys is in memory at once.
+    They are added from the end of the file to its start. They are in a temporary file, divided into
+    buckets by the last byte of their hash, so that only a 256th of the keys is in memory at once.
     """
 
     def __init__(self) -> None:
-        self._file = RecordFile(256, _SEGMENT + RECORD)
-        self.readings = 0  # different keys; counted by `replaced`
-        self.sensors = 0
+        self._file = RecordFile(_BUCKETS, _SEGMENT + RECORD)
+        self.readings = 0  # different keys, counted by `replaced`
+        self.sensors = 0  # different sensors, counted by `replaced`
 
     def add(self, segment: int, records: bytes) -> None:
         """Add records of a segment."""
-        recent, number = self._file.recent, segment.to_bytes(_SEGMENT)
+        recent, segment_number = self._file.recent, segment.to_bytes(_SEGMENT)
         for start in range(len(records) - RECORD, -1, -RECORD):
             record = records[start : start + RECORD]
-            recent[record[HASH - 1]] += record + number
+            recent[record[HASH - 1]] += record + segment_number
         self._file.spill()
 
     def replaced(self) -> dict[int, bytearray]:
         """The lines that are replaced, 4 bytes each, by segment."""
         found: dict[int, bytearray] = {}
-        for number in range(256):
-            self._find_replaced(number, found)
+        for bucket in range(_BUCKETS):
+            self._find_replaced(bucket, found)
         return found
 
-    def _find_replaced(self, number: int, found: dict[int, bytearray]) -> None:
+    def _find_replaced(self, bucket: int, found: dict[int, bytearray]) -> None:
         keys: set[bytes] = set()
         sensors: set[bytes] = set()
         size = RECORD + _SEGMENT
-        for page in self._file.read(number):
+        for page in self._file.read(bucket):
             for start in range(0, len(page), size):
                 digest = page[start : start + HASH]
                 line = page[start + HASH : start + RECORD]
@@ -146,7 +147,7 @@ class PartitionIndex:
 
 
 class LineSet:
-    """Numbers of lines; one bit for each line up to the last one."""
+    """A set of line numbers, with one bit for each line up to the last one in it."""
 
     def __init__(self) -> None:
         self._bits = bytearray()
@@ -165,5 +166,5 @@ class LineSet:
         return place < len(self._bits) and bool(self._bits[place] >> (line & 7) & 1)
 
     def may_have(self, first: int, last: int) -> bool:
-        """Whether it may have a line from `first` to `last`; False is certain."""
+        """Whether a line from `first` to `last` may be in the set; if False, none is."""
         return any(self._bits[first >> 3 : (last >> 3) + 1])

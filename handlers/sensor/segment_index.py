@@ -1,4 +1,4 @@
-"""Reads a segment for the first time: indexes its readings, collects what it rejects, counts."""
+"""The first pass over a segment: indexes its readings, collects rejected rows, and counts both."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -56,10 +56,10 @@ def _count(counts: SegmentCounts, number: int, block: bytes, parsed: ParsedBlock
 
 
 def read_blocks(plan: Plan, segment: Segment) -> Iterator[tuple[int, bytes, ParsedBlock]]:
-    """The blocks of a segment, from S3: the number of the first line, the block, and what is in it.
+    """The blocks of a segment: the number of the first line, the block, and its parsed content.
 
-    A header is a rejected line: whether it is the file's first row, no segment knows alone. Raises
-    the errors of `open_source`.
+    A header is returned as a rejected line, because a segment alone does not show whether that line
+    is the first row of the file. Raises the errors of `open_source`.
     """
     _, content = open_source(plan.source, segment.byte_range(plan.size))
     parser = BlockParser(has_header=False)

@@ -1,11 +1,11 @@
-"""Reads a segment for the second time: stores the readings that no later row replaces."""
+"""The second pass over a segment: stores the readings that no later row replaces."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from handlers.sensor.duplicates import replaced_lines
 from handlers.sensor.plan import Plan
-from handlers.sensor.rejects import NUMBERED, rejected_rows_object, rejects_name
+from handlers.sensor.rejects import NUMBERED_ROWS_FOLDER, rejected_rows_object, rejects_name
 from handlers.sensor.row import Row
 from handlers.sensor.segment_counts import SegmentCounts, lines_and_rows_before
 from handlers.sensor.segment_index import read_blocks
@@ -21,9 +21,9 @@ class Store(Protocol):
 
 
 class Deadline:
-    """When a function stops to take up rows: after two thirds of its time.
+    """The time at which a function stops reading rows: after two thirds of its time.
 
-    The rest is for the rows that it has taken up, and for an attempt that throttling slows down.
+    The last third is for writing the rows that it has read, which throttling may slow down.
     """
 
     def __init__(self, context: HasRemainingTime) -> None:
@@ -68,7 +68,9 @@ def number_rejected_rows(work: WorkArea, segment: int) -> None:
     rows = _lines(work.read(rejects_name(segment)))
     if counts.starts_with_header and rows_before == 0:
         next(rows)
-    with rejected_rows_object(work.bucket, work.key(f"{NUMBERED}{segment:06}.csv")) as numbered:
+    with rejected_rows_object(
+        work.bucket, work.key(f"{NUMBERED_ROWS_FOLDER}{segment:06}.csv")
+    ) as numbered:
         for row in rows:
             line, comma, rest = row.partition(b",")
             numbered.write(b"%d%b%b\n" % (int(line) + lines_before, comma, rest))

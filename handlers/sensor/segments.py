@@ -20,7 +20,7 @@ OVERRUN = MAX_LINE + 64
 
 @dataclass(frozen=True)
 class Segment:
-    """The bytes of a file from `start` up to, but without, `end`."""
+    """The bytes of a file from `start` up to but not including `end`."""
 
     number: int
     start: int

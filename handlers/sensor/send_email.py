@@ -15,12 +15,13 @@ prepare("dynamodb", "ses")
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    """Event: {"execution", "source", "ingestion", "moved"}, results of the earlier states.
+    """Event: {"execution", "source", "ingestion", "moved"}, with the results of earlier states.
     Result: {"status": "sent", "messageId"}.
-    Errors: InvalidEventError, EmailOutcomeUnknownError, AwsUnavailableError, SES's own error if
-        it refuses the mail.
+    Errors: InvalidEventError, EmailOutcomeUnknownError, AwsUnavailableError,
+        AwsRequestRefusedError if SES refuses it.
 
-    Sent at most once: EmailOutcomeUnknownError if an attempt ended without a response from SES.
+    The mail is sent at most once: if an attempt ended without a response from SES, this raises
+    EmailOutcomeUnknownError and sends no second mail.
     """
     outcome = send(processed_report(event), event)
     if outcome["status"] != "sent":

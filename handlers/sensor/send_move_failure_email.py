@@ -15,7 +15,7 @@ prepare("dynamodb", "s3", "ses")
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
-    """Event: {"execution", "source", "ingestion", "failure": {"Error", "Cause"}}.
+    """Event: {"execution", "startedAt"?, "source", "ingestion", "failure": {"Error", "Cause"}}.
     Result: {"status": "sent", "messageId"} or {"status": "unknown"}.
     Errors: InvalidEventError, AwsUnavailableError, AwsRequestRefusedError if SES refuses it.
     """

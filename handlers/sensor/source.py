@@ -80,7 +80,7 @@ def pinned_to(source: ObjectRef, response: Mapping[str, Any]) -> ObjectRef:
 
 
 def head_source(source: ObjectRef) -> tuple[ObjectRef, int]:
-    """The exact object that is there now, and its size. Raises the errors of `open_source`."""
+    """The object, pinned to what is stored now, and its size. Raises as `open_source`."""
     with translate_source_errors(source):
         head = client("s3").head_object(**source.request())
     return pinned_to(source, head), head["ContentLength"]
@@ -91,11 +91,12 @@ def open_source(
 ) -> tuple[ObjectRef, Generator[bytes]]:
     """Open an object; returns the exact object that is read, and its content in chunks.
 
-    With a range, only the bytes from its first number up to, but without, its second.
+    `byte_range` is (start, stop): only the bytes from `start` up to but not including `stop` are
+    read.
 
     Raises SourceObjectMissingError (no such object or version, or a delete marker),
-    SourceObjectChangedError, SourceAccessDeniedError and AwsUnavailableError. Iterating over the
-    chunks raises them, too.
+    SourceObjectChangedError, SourceAccessDeniedError and AwsUnavailableError, also while the chunks
+    are iterated over.
     """
     with translate_source_errors(source):
         pins, content = open_object(source.request(), byte_range)

@@ -6,14 +6,15 @@ from typing import Any
 from handlers.sensor.time_budget import TimeBudget
 from handlers.shared.aws_http.batch_writer import BatchWriter
 
-# A template for the values of a Row: its first and last one are no attributes (%.0b has no bytes).
+# A template for the elements of a Row. The first and the last one are not attributes, so they are
+# formatted as no bytes (%.0b).
 _ITEM = b'%.0b{"sensor_id":{"S":"%b"},"timestamp":{"N":"%b"},"value":{"N":"%b"}}%.0b'
 
 
 class ReadingStore(BatchWriter):
     """Writes rows of readings to a table, as BatchWriter describes.
 
-    When DynamoDB throttles for longer than the time budget: IngestionTimeoutError.
+    Raises IngestionTimeoutError if DynamoDB throttles for longer than the time budget.
     """
 
     def __init__(self, table: str, time_budget: TimeBudget, **options: Any) -> None:

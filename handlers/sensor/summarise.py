@@ -16,8 +16,8 @@ metrics = metrics_for("sensor")
 @logger.inject_lambda_context(correlation_id_path="execution")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Event: {"execution", "plan"}.
-    Result: as of processFile.
+    """Event: {"execution", "plan": result of planIngestion}.
+    Result: the same fields as that of processFile.
     Errors: InvalidEventError, NoValidReadingsError, AwsUnavailableError.
     """
     plan = Plan.from_event(event)

@@ -5,7 +5,7 @@ from handlers.sensor.errors import NoValidReadingsError
 from handlers.sensor.ingestion import Ingestion, no_valid_readings_message
 from handlers.sensor.parallel import in_parallel
 from handlers.sensor.plan import Plan
-from handlers.sensor.rejects import HEADING, NUMBERED, rejected_rows_object
+from handlers.sensor.rejects import HEADING, NUMBERED_ROWS_FOLDER, rejected_rows_object
 from handlers.sensor.segment_counts import SegmentCounts
 from handlers.shared import clock
 
@@ -18,15 +18,16 @@ def summarise(plan: Plan, target_bucket: str) -> Ingestion:
     work = plan.work
     rejected_key = f"rejected/{plan.source.key}.csv"
     with rejected_rows_object(target_bucket, rejected_key) as rows:
-        for number, (name, size) in enumerate(work.sizes(NUMBERED)):
+        for number, (name, size) in enumerate(work.sizes(NUMBERED_ROWS_FOLDER)):
             if number == 0:
                 rows.write(HEADING)
             rows.append(work.bucket, work.key(name), size)
-    counts = list(
+    segments = list(
         in_parallel(lambda segment: SegmentCounts.read(work, segment), range(plan.segments))
     )
-    rejected = sum(one.rejected for one in counts)
-    first_with_rows = next((one for one in counts if one.rows), None)
+    with_readings = [segment for segment in segments if segment.readings]
+    rejected = sum(segment.rejected for segment in segments)
+    first_with_rows = next((segment for segment in segments if segment.rows), None)
     if first_with_rows and first_with_rows.starts_with_header:
         rejected -= 1
     stored, sensors = duplicates.totals(plan)
@@ -35,11 +36,11 @@ def summarise(plan: Plan, target_bucket: str) -> Ingestion:
     return Ingestion(
         source=plan.source,
         stored=stored,
-        duplicates=sum(one.readings for one in counts) - stored,
+        duplicates=sum(segment.readings for segment in segments) - stored,
         rejected=rejected,
         rejected_key=rejected_key if rejected else None,
         sensors=sensors,
-        first_timestamp=min(one.first_timestamp for one in counts if one.readings),
-        last_timestamp=max(one.last_timestamp for one in counts if one.readings),
+        first_timestamp=min(segment.first_timestamp for segment in with_readings),
+        last_timestamp=max(segment.last_timestamp for segment in with_readings),
         seconds=round(clock.now() - plan.planned_at, 3),
     )

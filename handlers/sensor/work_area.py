@@ -31,14 +31,14 @@ class WorkArea:
         self.put(name, json.dumps(value).encode())
 
     def get(self, name: str, byte_range: tuple[int, int] | None = None) -> bytes:
-        """An object, or bytes of it, which must be some; see `read`."""
+        """The content of an object; `byte_range` as for `open_object`."""
         return b"".join(self.read(name, byte_range))
 
     def get_json(self, name: str) -> Any:
         return json.loads(self.get(name))
 
     def read(self, name: str, byte_range: tuple[int, int] | None = None) -> Iterator[bytes]:
-        """The content of an object in parts; `byte_range` as for `open_object`."""
+        """As `get`, but in parts."""
         request = {"Bucket": self.bucket, "Key": self.key(name)}
         _, parts = open_object(request, byte_range, bucket=self._s3)
         with closing(parts):

@@ -6,12 +6,14 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from handlers.shared.errors import InvalidEventError
 
 RETRY_AFTER_SECONDS = 1
+_LIMIT = re.compile(r"[0-9]{1,10}")  # int() refuses more than 4,300 digits
 
 Response = dict[str, Any]
 
@@ -25,6 +27,15 @@ def query_parameter(request: Mapping[str, Any], name: str, default: str = "") ->
     """A query parameter; `default` if it is missing."""
     value = (request.get("queryStringParameters") or {}).get(name)
     return default if value is None else value
+
+
+def limit_parameter(request: Mapping[str, Any], default: int, maximum: int) -> int:
+    """The query parameter `limit`. Raises InvalidEventError if it is not from 1 to `maximum`."""
+    text = query_parameter(request, "limit", str(default))
+    limit = int(text) if _LIMIT.fullmatch(text) else 0
+    if not 1 <= limit <= maximum:
+        raise InvalidEventError(f"limit must be a whole number from 1 to {maximum}.")
+    return limit
 
 
 def header(request: Mapping[str, Any], name: str) -> str:

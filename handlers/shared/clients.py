@@ -18,7 +18,7 @@ _DEFAULT = {
     "tcp_keepalive": True,
     "retries": {"mode": "standard", "total_max_attempts": 4},
 }
-_SPECIAL: dict[str, dict[str, Any]] = {
+_BY_SERVICE: dict[str, dict[str, Any]] = {
     # CopyObject of a gigabyte responds only when the copy is complete. By default, presigned URLs
     # use signature version 2, which buckets created since 2020 refuse, and go to us-east-1 first.
     "s3": {
@@ -34,7 +34,7 @@ _SPECIAL: dict[str, dict[str, Any]] = {
     # SendEmail has no idempotency token: a second attempt could send a second mail.
     "ses": {"retries": {"mode": "standard", "total_max_attempts": 1}},
 }
-# The files of botocore that a client is made of.
+# botocore's data files from which it creates a client.
 _FOR_ALL_CLIENTS = ("endpoints", "partitions", "sdk-default-configuration")
 _FOR_EACH_CLIENT = ("service-2", "endpoint-rule-set-1")
 # For callers that send thousands of requests, know their time budget and have their own retries.
@@ -54,7 +54,7 @@ def client(service: str, *, bulk: bool = False) -> Any:
 
     session = get_session()
     session.register_component("data_loader", _loader())
-    settings = _DEFAULT | _SPECIAL.get(service, {}) | (_BULK if bulk else {})
+    settings = _DEFAULT | _BY_SERVICE.get(service, {}) | (_BULK if bulk else {})
     # botocore writes into the settings of S3 what it finds in the environment.
     created = session.create_client(service, config=Config(**deepcopy(settings)))
     created.meta.events.register("after-call", _raise_if_refused)
@@ -70,7 +70,7 @@ def _raise_if_refused(http_response: Any, parsed: Any, model: Any, **_: Any) -> 
 
 
 def prepare(*services: str) -> None:
-    """Load what clients of these services are made of. It does not depend on the environment.
+    """Load botocore's data for clients of these services, which does not depend on the environment.
 
     A function calls it on import, for the services that every invocation uses. An invocation of a
     function with little memory has only a share of a processor; its import is faster
@@ -87,7 +87,7 @@ def prepare(*services: str) -> None:
             for data in _FOR_EACH_CLIENT:
                 loader.load_service_model(service, data)
     finally:
-        gc.freeze()  # all of it stays
+        gc.freeze()  # none of this data becomes garbage
         gc.enable()
 
 
@@ -96,7 +96,7 @@ def _loader() -> Any:
     from botocore.loaders import Loader
 
     class FoundByFolder(Loader):  # type: ignore[misc]
-        """Takes every folder for a service: botocore's looks into all 430 of them, twice."""
+        """Takes every folder for a service; botocore's loader searches all 430 folders, twice."""
 
         def list_available_services(self, type_name: str) -> list[str]:
             return [path.name for path in Path(self.BUILTIN_DATA_PATH).iterdir()]

@@ -42,8 +42,9 @@ TRANSIENT_CODES = frozenset(
 )
 # No response, or one that was damaged on its way.
 _NO_RESPONSE = (ConnectionError, FlexibleChecksumError, HTTPClientError, IncompleteReadError)
-# Errors that botocore lets pass, such as urllib3's for a broken TLS record in a body. Their modules
-# take long to import, and nothing raises the errors before it has imported them.
+# Errors that botocore does not translate, such as urllib3's for a broken TLS record in a body. They
+# are named, not imported, because their modules take long to import. Before a client has imported
+# them, nothing raises the errors.
 _LOADED_WITH_CLIENTS = (
     ("botocore.parsers", "ResponseParserError"),
     ("urllib3.exceptions", "HTTPError"),

@@ -44,8 +44,8 @@ def metrics_for(workflow: str) -> Metrics:
 def measure(name: str, unit: str, value: float, **dimensions: str) -> None:
     """Publish one metric now, by stage and the dimensions. `unit` is one of CloudWatch's."""
     with single_metric(name, MetricUnit(unit), value, namespace=NAMESPACE) as metric:
-        for dimension, of in {"stage": settings.text("STAGE"), **dimensions}.items():
-            metric.add_dimension(dimension, of)
+        for dimension, label in {"stage": settings.text("STAGE"), **dimensions}.items():
+            metric.add_dimension(dimension, label)
 
 
 def _json_line(record: dict[str, Any]) -> str:

@@ -34,6 +34,11 @@ def is_utf8(text: str) -> bool:
     return True
 
 
+def replace_surrogates(text: str) -> str:
+    """The text as valid UTF-8: each lone surrogate becomes a question mark."""
+    return text.encode(errors="replace").decode()
+
+
 def _printable(word: str) -> str:
     return "".join(
         character

@@ -18,22 +18,27 @@ def announce(event: Mapping[str, Any]) -> dict[str, str]:
     document, execution = (
         one_line(field(event, name), MAX_TEXT) for name in ("documentId", "execution")
     )
-    gathered: list[Mapping[str, str]] = list(field(event, "gathered").values())
-    declined = any(one["outcome"] == Status.DECLINED for one in gathered)
+    signers: list[Mapping[str, str]] = list(field(event, "gathered").values())
+    declined = any(signer["outcome"] == Status.DECLINED for signer in signers)
     subject = f"Document {document} was {'declined' if declined else 'not signed'}"
-    lead = f"{subject}. It needed {len(gathered)} signatures:"
-    summaries = [f"{one_line(one['summary'], MAX_TEXT)}." for one in gathered]
+    lead = f"{subject}. It needed {len(signers)} signatures:"
+    summaries = [f"{one_line(signer['summary'], MAX_TEXT)}." for signer in signers]
     advice = (
         "What to do: when the reason is resolved, start the workflow for the document again. "
         "Earlier signatures are not reused."
     )
-    items = "".join(f"<li>{escape(one)}</li>" for one in summaries)
+    items = "".join(f"<li>{escape(summary)}</li>" for summary in summaries)
     mail = Mail(
         sender=settings.text("EMAIL_FROM"),
         recipient=settings.text("OWNER_EMAIL"),
         subject=subject,
         text="\n\n".join(
-            [lead, "\n".join(f"- {one}" for one in summaries), advice, f"Execution: {execution}"]
+            [
+                lead,
+                "\n".join(f"- {summary}" for summary in summaries),
+                advice,
+                f"Execution: {execution}",
+            ]
         )
         + "\n",
         html=(

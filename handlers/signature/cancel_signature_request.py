@@ -23,7 +23,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     Result: {"requestId", "status"}.
     Errors: InvalidEventError, AwsUnavailableError.
 
-    At least once. A request that is not sent yet will not be sent.
+    Safe to repeat. A request that has not been sent to the signer yet is never sent.
     """
     at = now()
     request = SignatureRequest(

@@ -26,13 +26,13 @@ prepare("dynamodb", "stepfunctions")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Event: {"requestId"} or {"documentId"}, and "decision"? (sign or decline), "reason"?.
-    Result: {"outcome", "message", …the request}, or for SEVERAL_PENDING {"outcome", "message",
-        "documentId", "requestIds"}.
+    Result: {"outcome", "message"} and the fields of the request; for SEVERAL_PENDING {"outcome",
+        "message", "documentId", "requestIds"}.
     Errors: InvalidEventError, InvalidDocumentIdError, SignatureRequestNotFoundError,
         AwsUnavailableError.
 
-    A `documentId` selects the document's only pending request. "decision" is "sign" by default;
-    "reason" is used if it is "decline".
+    A `documentId` selects the document's only pending request. The default of `decision` is "sign".
+    `reason` is stored only with "decline".
 
     `outcome` is COMPLETED, ALREADY_FINISHED, TOO_LATE, UNDELIVERED (the decision is stored; the
     execution has not confirmed it) or SEVERAL_PENDING (nothing was done: choose one of
@@ -60,7 +60,7 @@ def _decision(event: Mapping[str, Any]) -> Status:
 def _reason(event: Mapping[str, Any]) -> str:
     reason = event.get("reason") or ""
     if not isinstance(reason, str) or len(reason) > MAX_REASON or not is_utf8(reason):
-        raise InvalidEventError(f"The reason must be a text of {MAX_REASON} characters at most.")
+        raise InvalidEventError(f"The reason must be a string of at most {MAX_REASON} characters.")
     return reason.strip()
 
 

@@ -66,7 +66,7 @@ def complete(
 def deliver(
     store: RequestStore, request: SignatureRequest, max_wait: float | None = None
 ) -> SignatureRequest:
-    """Send the decision to the machine; returns the request as it is afterwards.
+    """Send the decision to the machine; returns the request in its new state.
 
     If no task waits for the token, there are three possible reasons: an earlier callback succeeded
     but its response was lost, the task is retried with a new token, or its time is over. The
@@ -131,7 +131,7 @@ def withdraw(store: RequestStore, request_id: str, execution: str, reason: str) 
 
 
 def finalize(store: RequestStore, request_id: str, outcome: Status) -> SignatureRequest | None:
-    """Make the outcome that the machine reports final. None if there is no request.
+    """Make the outcome that the machine reports final; returns None if there is no request.
 
     A stored decision was made in time, even if the machine has not received it. Such a decision
     takes precedence over EXPIRED and CANCELLED: the signer's page has confirmed it.

@@ -18,15 +18,14 @@ prepare("dynamodb")
 
 @logger.inject_lambda_context(correlation_id_path="execution")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Event: {"execution", "requestId", "outcome"}.
+    """Event: {"execution", "requestId", "outcome"}, the outcome as a status.
     Result: {"requestId", "status", "signature"? or "reason"?}.
     Errors: InvalidEventError, AwsUnavailableError.
 
-    At least once. The `status` is NONE if the request was never stored.
-
-    Otherwise `status` is the final one. If the outcome is EXPIRED or CANCELLED but the table has
-    a decision that was made in time, then `status` is that decision, with its `signature` or
-    `reason`.
+    Safe to repeat. The `status` is NONE if the request was never stored. Otherwise it is the final
+    status, which is usually `outcome`. But if the outcome is EXPIRED or CANCELLED and the table has
+    a decision that was made in time, the decision counts: `status` is SIGNED with a `signature`, or
+    DECLINED with a `reason`.
     """
     request_id, outcome = field(event, "requestId"), Status(field(event, "outcome"))
     store = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE"))

@@ -8,7 +8,13 @@ from typing import Any
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from handlers.shared import settings
-from handlers.shared.api import Response, error_response, json_response, query_parameter
+from handlers.shared.api import (
+    Response,
+    error_response,
+    json_response,
+    limit_parameter,
+    query_parameter,
+)
 from handlers.shared.clients import prepare
 from handlers.shared.errors import AwsUnavailableError, InvalidEventError
 from handlers.shared.observability import logger_for
@@ -19,7 +25,6 @@ logger = logger_for("signature")
 prepare("dynamodb")
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 100
-_LIMIT = re.compile(r"[0-9]{1,10}")  # int() refuses more than 4,300 digits
 # A key of the index byStatus: its attributes, their types and patterns.
 _KEY = {
     "requestId": ("S", re.compile(r"[0-9A-Za-z-]{1,64}")),
@@ -36,7 +41,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Response:
     """
     try:
         status = _status(query_parameter(event, "status", "pending"))
-        limit = _limit(query_parameter(event, "limit", str(DEFAULT_LIMIT)))
+        limit = limit_parameter(event, DEFAULT_LIMIT, MAX_LIMIT)
         start = _start_key(query_parameter(event, "nextToken"), status)
         found = RequestStore(settings.text("SIGNATURE_REQUESTS_TABLE")).with_status(
             status, limit, start
@@ -58,12 +63,6 @@ def _status(text: str) -> Status:
     except ValueError:
         choices = ", ".join(status.lower() for status in Status)
         raise InvalidEventError(f"status must be one of {choices}.") from None
-
-
-def _limit(text: str) -> int:
-    if not _LIMIT.fullmatch(text) or not 1 <= int(text) <= MAX_LIMIT:
-        raise InvalidEventError(f"limit must be a number from 1 to {MAX_LIMIT}.")
-    return int(text)
 
 
 def _start_key(token: str, status: Status) -> Key | None:

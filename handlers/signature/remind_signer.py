@@ -26,9 +26,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Result: {"reminded", "delivered"?}.
     Errors: InvalidEventError, AwsUnavailableError, AwsRequestRefusedError if SES refuses it.
 
-    At least once: the schedule may call twice, but the mail is sent at most once.
-
-    If there is an undelivered decision, it is delivered and no mail is sent.
+    The schedule may call this more than once, but the mail is sent at most once. If there is an
+    undelivered decision, it is delivered instead, and no mail is sent.
 
     The reminder's link has a new code, because only the hash of the first one is stored. Both codes
     work.

@@ -31,7 +31,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     Errors: InvalidEventError, InvalidDocumentIdError, SignatureRequestCancelledError,
         AwsUnavailableError, AwsRequestRefusedError if SES refuses it.
 
-    At least once: a retry of the task stores its new token, but does not create a second request.
+    Safe to repeat: a retry of the task stores its new token, but creates no second request.
     """
     code = new_code()
     request = _request(event, code)

@@ -17,6 +17,7 @@ from handlers.shared.api import (
 )
 from handlers.shared.clock import now
 from handlers.shared.errors import InvalidEventError
+from handlers.shared.text import replace_surrogates
 from handlers.signature.codes import is_one_of
 from handlers.signature.pages import STYLE
 from handlers.signature.request import SignatureRequest, Status
@@ -52,7 +53,7 @@ def form(event: Mapping[str, Any]) -> dict[str, str]:
         body = body_text(event)
     except InvalidEventError:
         return {}
-    body = body.encode(errors="replace").decode()  # half of a surrogate pair cannot be stored
+    body = replace_surrogates(body)  # DynamoDB stores only UTF-8
     if content_type != "application/x-www-form-urlencoded" or len(body) > MAX_FORM:
         return {}
     return dict(parse_qsl(body, keep_blank_values=True))

@@ -32,10 +32,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     Result: {"requestId", "withdrawn"}.
     Errors: InvalidEventError, AwsUnavailableError.
 
-    At least once, for the event "Step Functions Execution Status Change".
+    EventBridge delivers "Step Functions Execution Status Change" at least once. A repeated event
+    changes nothing.
 
-    There is nothing to withdraw if the machine has recorded the outcome of the request before it
-    ended, or if the decision is delivered.
+    `withdrawn` is false if the machine recorded the outcome of the request before it ended, or if
+    the decision is delivered.
     """
     detail = ReceivedEvent(event).detail
     execution, status = field(detail, "executionArn"), field(detail, "status")

@@ -181,7 +181,7 @@ class Fetcher:
 
 
 def _redirect_target(response: requests.Response) -> str | None:
-    """The target of a redirect, checked like every address; None if it is no redirect."""
+    """The target of a redirect, checked like every address; None if this is not a redirect."""
     if response.status_code not in _REDIRECTS or "Location" not in response.headers:
         return None
     # http.client decodes headers as Latin-1, but servers write UTF-8.

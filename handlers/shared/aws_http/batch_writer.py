@@ -30,7 +30,7 @@ WINDOW = 8_000  # rows that are spread over batches together
 BACKOFF = full_jitter(0.05, maximum=5)
 _MAX_FAILURES = 6  # of one batch in a row, other than throttling, until AWS counts as unavailable
 _RESPONSE_SECONDS = 5.0
-_QUEUED = 2 * CONNECTIONS  # batches that wait while more rows are added
+_MAX_QUEUED = 2 * CONNECTIONS  # batches that wait while more rows are added
 _NOTHING_UNPROCESSED = b'{"UnprocessedItems":{}}'  # DynamoDB's usual response
 _HEADERS = (
     ("Content-Type", "application/x-amz-json-1.0"),
@@ -53,7 +53,7 @@ class _Request(NamedTuple):
 
 
 class BatchWriter:
-    """Writes rows to a table; of two with the same key, the later one stays. At least once.
+    """Writes rows to a table, each at least once. Of two with the same key, the later one stays.
 
     Rows are collected in a window, where a later row replaces an earlier one with its key. Each
     batch then takes rows from all parts of the window. So rows that are sorted by partition key are
@@ -61,10 +61,12 @@ class BatchWriter:
     window until it is; so two requests with one key are never under way together.
 
     Throttled and unprocessed rows are written again, at the pace that the table accepts. Before
-    each pause `check_time` gets its seconds, and raises if there is no time for it. Failed requests
-    are repeated; AwsUnavailableError after six for the same rows. AwsRequestRefusedError for other
-    errors of DynamoDB. `put` or the end of `with` raises these errors; the end of `with` returns
-    when everything is stored. Memory is bounded: `put` waits for responses.
+    each pause, `check_time` is called with its seconds; it raises if there is no time for it.
+
+    Failed requests are repeated. AwsUnavailableError is raised if six in a row fail for the same
+    rows, AwsRequestRefusedError for other errors of DynamoDB. `put` or the end of `with` raises
+    them. The end of `with` returns when everything is stored. To bound memory, `put` waits for
+    responses.
     """
 
     def __init__(
@@ -98,8 +100,8 @@ class BatchWriter:
         self._window: dict[bytes, Row] = {}
         self._queue: deque[_Batch] = deque()
         self._leftovers: list[Row] = []  # unprocessed: they form batches of their own
-        self._leftovers_from = 0.0
-        self._waiting: list[tuple[float, int, _Batch]] = []  # a heap, by the time of the next try
+        self._leftovers_from = 0.0  # when they may be sent
+        self._waiting: list[tuple[float, int, _Batch]] = []  # a heap, by the next attempt
         self._unacknowledged: set[bytes] = set()  # keys of all batches that are not acknowledged
         self._selector = selectors.DefaultSelector()
         self._in_flight: dict[Connection, _Request] = {}
@@ -114,7 +116,7 @@ class BatchWriter:
         for row in rows:
             window[row[0]] = row
         while len(self._window) >= self._window_size:
-            while len(self._queue) > _QUEUED:
+            while len(self._queue) > _MAX_QUEUED:
                 self._step(wait=True)
             self._form_batches()
         if self._unacknowledged:
@@ -128,7 +130,7 @@ class BatchWriter:
             if error is None:
                 while self._window:
                     self._form_batches(last=True)
-                self._settle_all()
+                self._wait_until_acknowledged()
         finally:
             for connection in (*self._idle, *self._in_flight):
                 connection.close()
@@ -136,9 +138,9 @@ class BatchWriter:
 
     def _form_batches(self, *, last: bool = False) -> None:
         """Move rows from the window to batches: full ones, unless these are the last."""
-        held = self._window.keys() & self._unacknowledged
+        held = self._window.keys() & self._unacknowledged  # they stay in the window
         if len(held) > len(self._window) - self._batch_size:
-            self._settle_all()
+            self._wait_until_acknowledged()
             held = set()
         rows = [row for key, row in self._window.items() if key not in held]
         if last:
@@ -150,7 +152,7 @@ class BatchWriter:
         self._unacknowledged.update(row[0] for row in rows[:taken])
         self._window = {row[0]: row for row in rows[taken:]} | {k: self._window[k] for k in held}
 
-    def _settle_all(self) -> None:
+    def _wait_until_acknowledged(self) -> None:
         while self._unacknowledged:
             self._step(wait=True)
 
@@ -175,7 +177,7 @@ class BatchWriter:
             for connection, request in [*self._in_flight.items()]:
                 if now - request.sent_at > _RESPONSE_SECONDS:
                     self._fail(connection, TimeoutError(f"no response in {_RESPONSE_SECONDS:g} s"))
-        if not wait:  # the next step may be a while off
+        if not wait:  # the next call may come much later
             self._send_batches(now)
 
     def _send_batches(self, now: float) -> float:
@@ -256,7 +258,7 @@ class BatchWriter:
         connection.close()
 
     def _advance(self, connection: Connection) -> None:
-        if connection not in self._in_flight:  # closed by DynamoDB, or something unasked
+        if connection not in self._in_flight:  # idle: DynamoDB closed it, or sent something
             self._idle.remove(connection)
             self._drop(connection)
             return

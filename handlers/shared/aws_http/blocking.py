@@ -1,4 +1,4 @@
-"""Requests that wait for their response, over a pool of connections. For threads."""
+"""Sends requests over a pool of connections and waits for their responses; for use in threads."""
 
 import select
 import threading
@@ -25,18 +25,14 @@ class ConnectionPool:
         self._lock = threading.Lock()
         self._opened = 0
 
-    def request(self, make_head: Callable[[], bytes], body: Callable[[], Body]) -> Response:
-        """Send one request; raises OSError if there is no complete response.
+    def begin(self, make_head: Callable[[], bytes], make_body: Callable[[], Body]) -> Connection:
+        """Begin to send a request, without waiting. Then call `finish` or close the connection.
 
-        Both arguments are called just before the request is sent.
+        Both arguments are called just before the request is sent. Raises OSError.
         """
-        return self.finish(self.begin(make_head, body))
-
-    def begin(self, make_head: Callable[[], bytes], body: Callable[[], Body] = tuple) -> Connection:
-        """Begin to send a request without waiting. `finish` or close the connection then."""
         connection = self._take()
         try:
-            connection.send(make_head(), body())
+            connection.send(make_head(), make_body())
         except BaseException:
             connection.close()
             raise

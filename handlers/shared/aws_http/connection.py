@@ -1,6 +1,6 @@
 """A keep-alive connection to an AWS endpoint that never blocks.
 
-Many can be driven by one thread (`batch_writer`), or one by one thread (`blocking`).
+One thread can drive many connections (`batch_writer`) or wait for a single one (`blocking`).
 """
 
 import errno
@@ -84,7 +84,7 @@ class Connection:
         return self._read()
 
     def is_silent(self) -> bool:
-        """Whether an idle connection is open, and the server has sent nothing unasked."""
+        """Whether an idle connection is open, and nothing was received since the last response."""
         try:
             self._sock.recv(1)
         except (BlockingIOError, ssl.SSLWantReadError):

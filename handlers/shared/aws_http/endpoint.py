@@ -1,4 +1,4 @@
-"""Where a service is, and who signs: found as boto3 finds it, but without loading it on Lambda."""
+"""Finds the URL, region and credentials of a service as botocore does, without it on Lambda."""
 
 import os
 import re
@@ -52,8 +52,8 @@ class Endpoint(NamedTuple):
 def endpoint(service: str, bucket: str | None = None) -> Endpoint:
     """The endpoint of a service; of a bucket if one is named.
 
-    In a Lambda function, environment variables say everything. Otherwise, or if a setting is
-    unusual, botocore is loaded and asked.
+    A Lambda function usually finds all of this in environment variables. If variables are missing
+    or a setting is unusual, botocore decides.
     """
     return _from_environment(service, bucket) or _from_botocore(service, bucket)
 
@@ -73,7 +73,7 @@ def _from_environment(service: str, bucket: str | None) -> Endpoint | None:
     url = env.get(f"AWS_ENDPOINT_URL_{service.upper()}") or env.get("AWS_ENDPOINT_URL")
     if url is None:
         url = _url_on_aws(service, region, bucket)
-    elif not _URL.fullmatch(url) or (bucket is not None and not _has_address(url)):
+    elif not _URL.fullmatch(url) or (bucket is not None and not _host_is_ip_address(url)):
         return None
     elif bucket is not None:
         url = f"{url.rstrip('/')}/{bucket}"
@@ -87,8 +87,8 @@ def _url_on_aws(service: str, region: str, bucket: str | None) -> str:
     return f"https://{name}.{region}.amazonaws.com"
 
 
-def _has_address(url: str) -> bool:
-    """Whether the host is an IP address: then buckets are in the path."""
+def _host_is_ip_address(url: str) -> bool:
+    """Whether the host is an IP address. If so, botocore puts the bucket into the path."""
     try:
         ip_address(urlsplit(url).hostname or "")
     except ValueError:
@@ -97,7 +97,7 @@ def _has_address(url: str) -> bool:
 
 
 def credentials_from(env: Mapping[str, str]) -> Callable[[], Credentials]:
-    """The credentials that the variables have at the time of the call."""
+    """A function that returns the credentials that are in the variables when it is called."""
 
     def current() -> Credentials:
         return Credentials(

@@ -1,4 +1,4 @@
-"""Reads a large object from S3 in parts. The next one is on its way while one is processed."""
+"""Reads a large object from S3 in parts. While one part is processed, the next is requested."""
 
 import re
 from collections.abc import Generator, Mapping
@@ -23,11 +23,11 @@ def open_object(
     """Open an object; returns its ETag and, if it has one, VersionId, and its content in parts.
 
     `request` has the Bucket and Key, and maybe VersionId and IfMatch, as for botocore's get_object.
-    With a range, only the bytes from its first number up to, but without, its second. Connections
-    are those of `bucket`; without one, they are closed at the end.
+    `byte_range` is (start, stop): only the bytes from `start` up to but not including `stop` are
+    read. Connections are those of `bucket`; without one, they are closed at the end.
 
-    All parts are of the same object. Each is requested again if its response is not complete, and
-    after transient errors. Raises the errors of Bucket; iterating over the parts does, too.
+    All parts are of the same object. A part is requested again if its response is not complete, and
+    after transient errors. Raises the errors of Bucket, also while the parts are iterated over.
     """
     reader = _ObjectReader(request, bucket)
     try:
@@ -49,7 +49,7 @@ def open_object(
 class _ObjectReader:
     def __init__(self, request: Mapping[str, str], bucket: Bucket | None) -> None:
         self._bucket = bucket or Bucket(request["Bucket"])
-        self._closes = bucket is None
+        self._owns_bucket = bucket is None
         self._key = request["Key"]
         self._version = request.get("VersionId")
         self._etag = request.get("IfMatch")
@@ -87,7 +87,7 @@ class _ObjectReader:
         return self._bucket.perform(self._request(start, stop), begun=begun, check=check).body
 
     def close(self) -> None:
-        if self._closes:
+        if self._owns_bucket:
             self._bucket.close()
 
     def _begin(self, start: int, stop: int) -> Connection | None:

@@ -4,15 +4,15 @@ import math
 from collections import deque
 from collections.abc import Callable
 
-_START = 32  # concurrent requests
+_INITIAL_CONCURRENCY = 32  # requests
 _MEASURED_SECONDS = 1.0
-_TOLERATED = 0.15  # share of items that the table may refuse
-_SAMPLE = 500  # items; fewer say too little
-_LOWERED = 0.95  # of what was accepted
-_GROWTH, _FAST_GROWTH = 0.05, 1.0  # of the rate, each second
+_TOLERATED_REFUSALS = 0.15  # share of items that the table may refuse
+_MIN_SAMPLE = 500  # items; with fewer, the share of refusals says little
+_SHARE_OF_ACCEPTED = 0.95  # the new rate, as a share of the rate that the table accepted
+_GROWTH, _FAST_GROWTH = 0.05, 1.0  # of the rate in a second, as shares of it
 _FAST_AFTER = 3.0  # seconds without a refusal
-_LOWEST_RATE = 500.0  # items per second; pauses make it slower than that
-_BURST_SECONDS = 0.02
+_LOWEST_RATE = 500.0  # items per second; only pauses make it slower
+_BURST_SECONDS = 0.02  # the items of this time may be sent at once
 
 
 class Pace:
@@ -28,16 +28,16 @@ class Pace:
     """
 
     def __init__(self, connections: int, backoff: Callable[[int], float], now: float) -> None:
-        self.concurrency = min(_START, connections)
+        self.concurrency = min(_INITIAL_CONCURRENCY, connections)
         self._connections = connections
         self._backoff = backoff
         self._rate = math.inf
         self._allowance = 0.0  # items that may be sent now
-        self._counted = now  # when the allowance was
-        self._resume = now
+        self._counted = now  # when the allowance was last computed
+        self._resume = now  # no request is sent before
         self._results: deque[tuple[float, int, int]] = deque()  # when, accepted, refused
-        self._since = now  # the results are from then on
-        self._round = now  # requests sent before that belong to an earlier round
+        self._since = now  # earlier results are not measured any more
+        self._round = now  # its start; requests sent before that belong to an earlier round
         self._refused_rounds = 0
         self._last_refusal = now
 
@@ -50,15 +50,15 @@ class Pace:
         elapsed, self._counted = now - self._counted, now
         calm = now - self._last_refusal > _FAST_AFTER
         self._rate *= 1 + elapsed * (_FAST_GROWTH if calm else _GROWTH)
-        most = max(1.0, self._rate * _BURST_SECONDS)
-        self._allowance = min(self._allowance + elapsed * self._rate, most)
+        burst = max(1.0, self._rate * _BURST_SECONDS)
+        self._allowance = min(self._allowance + elapsed * self._rate, burst)
         return max(0.0, -self._allowance / self._rate)
 
     def sent(self, items: int) -> None:
         self._allowance -= items
 
     def accepted(self, items: int, now: float) -> None:
-        """After a response that accepted most items, or all."""
+        """After a response that accepted all items."""
         self._results.append((now, items, 0))
         self._refused_rounds = 0
         self.concurrency = min(self.concurrency + 1, self._connections)
@@ -84,12 +84,12 @@ class Pace:
         self._since = max(self._since, now - _MEASURED_SECONDS)
         while self._results[0][0] < self._since:
             self._results.popleft()
-        accepted = sum(one for _, one, _ in self._results)
-        refused = sum(one for _, _, one in self._results)
+        accepted = sum(items for _, items, _ in self._results)
+        refused = sum(items for _, _, items in self._results)
         total = accepted + refused
-        if total >= _SAMPLE and refused > _TOLERATED * total:
+        if total >= _MIN_SAMPLE and refused > _TOLERATED_REFUSALS * total:
             seconds = max(now - self._since, 0.05)
-            self._rate = min(self._rate, max(_LOWERED * accepted / seconds, _LOWEST_RATE))
+            self._rate = min(self._rate, max(_SHARE_OF_ACCEPTED * accepted / seconds, _LOWEST_RATE))
             self._allowance, self._counted = min(self._allowance, 0.0), now
             if now - self._since >= _MEASURED_SECONDS / 4:
                 self._since = now

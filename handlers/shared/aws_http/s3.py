@@ -40,14 +40,15 @@ class Request:
     headers: Headers = ()
     body: Content = b""
     size: int = 0  # of the body
-    read_seconds: float | None = None  # without progress; None: as the connections have it
+    read_seconds: float | None = None  # without progress; None: the pool's default
 
 
 class Bucket:
     """A bucket. Thread-safe; each thread has a connection while it sends a request.
 
-    A request is repeated if its response is not complete, and after transient errors: after four
-    attempts, AwsUnavailableError. For other errors AwsRequestRefusedError, which has the response.
+    A request is repeated if its response is not complete, and after transient errors. After four
+    attempts, AwsUnavailableError is raised. For other errors, AwsRequestRefusedError is raised,
+    which has the response.
     """
 
     def __init__(self, name: str) -> None:
@@ -177,7 +178,7 @@ class Bucket:
         self._pool.close()
 
     def _prepared(self, request: Request) -> tuple[Callable[[], bytes], Callable[[], Body]]:
-        """What makes the head and the body whenever the request is sent."""
+        """Two functions that make the head and the body of the request, called for each attempt."""
         digest = _sha256(request.body)
         target = f"{self._path}/{quote(request.key, safe='/~')}"
         if request.query:
@@ -196,9 +197,14 @@ def shared_bucket(name: str) -> Bucket:
 
 
 def _upload(
-    operation: str, key: str, content: Content, *, size: int | None = None,
-    query: Mapping[str, str] | None = None, headers: Headers = (),
-) -> Request:  # fmt: skip
+    operation: str,
+    key: str,
+    content: Content,
+    *,
+    size: int | None = None,
+    query: Mapping[str, str] | None = None,
+    headers: Headers = (),
+) -> Request:
     if size is None:
         assert isinstance(content, bytes | bytearray)
         size = len(content)
@@ -221,8 +227,12 @@ def _chunks(body: Content) -> Body:
 
 def _element(xml: bytes, name: str) -> str:
     """The text of the first element with a name; empty if there is none."""
-    found = (one for one in _ELEMENT.finditer(xml) if one[1] == name.encode())
-    text = next((one[2].decode(errors="replace") for one in found), "")
+    texts = (
+        element[2].decode(errors="replace")
+        for element in _ELEMENT.finditer(xml)
+        if element[1] == name.encode()
+    )
+    text = next(texts, "")
     return _REFERENCE.sub(_character, text)
 
 

@@ -97,7 +97,7 @@ def record(clock: Clock) -> Record:
 
 
 def keep(envelope: dict[str, Any], received: int) -> None:
-    found = event_record(envelope, machines="stepworks-test-", received=received, hashed=str)
+    found = event_record(envelope, machine_prefix="stepworks-test-", received=received, hashed=str)
     assert writing.EventLog(TABLE).record([found], days=1) == []
 
 

@@ -32,7 +32,7 @@ def plain() -> Iterator[Web]:
 
 def put(pool: ConnectionPool) -> Response:
     head = b"PUT /a HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n"
-    return pool.request(lambda: head, lambda: [b"co", b"nte"])
+    return pool.finish(pool.begin(lambda: head, lambda: [b"co", b"nte"]))
 
 
 def test_a_trusted_server_is_used_and_its_connection_kept(

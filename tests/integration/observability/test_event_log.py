@@ -267,7 +267,7 @@ def test_events_that_dynamodb_leaves_out_are_stored_with_the_next_request(
         return {"UnprocessedItems": {TABLE: rest} if rest else {}}
 
     monkeypatch.setattr(dynamodb, "batch_write_item", takes_one)
-    monkeypatch.setattr(event_log, "_pause", lambda _: 0)
+    monkeypatch.setattr(event_log, "_BACKOFF", lambda _: 0)
 
     log.track(STARTED, FINISHED)
     assert requests.count("batch_write_item") == 2
@@ -294,7 +294,7 @@ def test_what_dynamodb_does_not_take_is_tried_again_and_then_left_in_the_queue(
         return call(**request)
 
     monkeypatch.setattr(dynamodb, operation, throttled)
-    monkeypatch.setattr(event_log, "_pause", lambda _: 0)
+    monkeypatch.setattr(event_log, "_BACKOFF", lambda _: 0)
     failed = log.tracked(message(STARTED), message(FINISHED))
 
     assert failed == ([] if recorded else [STARTED["id"], FINISHED["id"]])
@@ -389,7 +389,7 @@ def test_the_time_of_recording_is_that_of_the_attempt_that_stores_the_event(
 
     monkeypatch.setattr(dynamodb, "batch_write_item", throttled)
     monkeypatch.setattr(event_log, "now", lambda: next(times))
-    monkeypatch.setattr(event_log, "_pause", lambda _: 0)
+    monkeypatch.setattr(event_log, "_BACKOFF", lambda _: 0)
     log.track(STARTED)
 
     assert recorded_in_order(log, "2026-01-31T13") == [STARTED["id"]]

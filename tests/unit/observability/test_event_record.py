@@ -39,7 +39,7 @@ def envelope(detail: Any, **fields: Any) -> dict[str, Any]:
 def record(detail: Any, **fields: Any) -> EventRecord:
     return event_record(
         envelope(detail, **fields),
-        machines="stepworks-test-",
+        machine_prefix="stepworks-test-",
         received=MS + 300,
         hashed=token_hash(b"key"),
     )
@@ -172,7 +172,7 @@ def test_a_time_that_is_not_one_is_refused(time: Any) -> None:
 
 
 def test_a_detail_that_is_no_object_is_refused() -> None:
-    with pytest.raises(InvalidEventError, match="not an object"):
+    with pytest.raises(InvalidEventError, match="no detail that is an object"):
         record([1])
 
 

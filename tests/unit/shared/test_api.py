@@ -11,6 +11,7 @@ from handlers.shared.api import (
     error_response,
     header,
     json_response,
+    limit_parameter,
     path_parameter,
     query_parameter,
     response,
@@ -78,3 +79,14 @@ def test_an_error_response_has_a_message() -> None:
 def test_a_503_has_a_retry_after_header() -> None:
     assert error_response(503, "Later.")["headers"]["Retry-After"] == "1"
     assert response(503, {"Content-Type": "text/html"}, "<p>")["headers"]["Retry-After"] == "1"
+
+
+@pytest.mark.parametrize(("text", "limit"), [("1", 1), ("100", 100), (None, 50)])
+def test_a_limit_is_a_number_with_a_default(text: str | None, limit: int) -> None:
+    assert limit_parameter({"queryStringParameters": {"limit": text}}, 50, 100) == limit
+
+
+@pytest.mark.parametrize("text", ["0", "101", "-1", "1.5", "", "x", "\u0661", "9" * 5000])
+def test_any_other_limit_is_refused(text: str) -> None:
+    with pytest.raises(InvalidEventError, match="from 1 to 100"):
+        limit_parameter({"queryStringParameters": {"limit": text}}, 50, 100)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.shared.text import one_line
+from handlers.shared.text import is_utf8, one_line, replace_surrogates
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,13 @@ def test_any_text_becomes_printable_and_within_the_limit(text: str, limit: int) 
         *("LRI", "RLI", "FSI", "PDI"),
     }
     assert one_line(line, limit) == line
+
+
+@pytest.mark.parametrize(
+    ("text", "replaced"),
+    [("Ä 漢字 👧", "Ä 漢字 👧"), ("a\ud800b", "a?b"), ("\udc00\ud800", "??"), ("", "")],
+    ids=ascii,
+)
+def test_each_lone_surrogate_becomes_a_question_mark(text: str, replaced: str) -> None:
+    assert replace_surrogates(text) == replaced
+    assert is_utf8(replaced)

@@ -386,7 +386,7 @@ def test_bytes_that_came_unasked_are_no_response() -> None:
     http = HttpTable(table.write, keeps_requests=True)
     with writer(http, connections=1, window=25) as one:
         one.put(map(row, range(25)))
-        one._settle_all()
+        one._wait_until_acknowledged()
         http.servers[0].sendall(response(200, {"UnprocessedItems": {}}))
         one.put(map(row, range(25, 50)))
 
