@@ -95,9 +95,16 @@ def test_ctrl_c_leaves_nothing_behind(aws: Aws) -> None:
     process = start(aws, "--check", "sensor-happy", "--check", "messages-happy")
     assert process.stdout
     prefix = prefix_in(process.stdout.readline())
-    bucket = aws.outputs["SensorSourceBucket"]
+    # Its file is uploaded, and soon moved.
+    places = (
+        (aws.outputs["SensorSourceBucket"], prefix),
+        (aws.outputs["SensorTargetBucket"], f"processed/{prefix}"),
+    )
     versions = aws.client("s3").list_object_versions
-    until("the upload", lambda: versions(Bucket=bucket, Prefix=prefix).get("Versions"))
+    until(
+        "the file of a check",
+        lambda: any(versions(Bucket=bucket, Prefix=key).get("Versions") for bucket, key in places),
+    )
 
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=120)
