@@ -48,7 +48,7 @@ test: setup-tests ## run all tests
 	@$(PYTEST) tests/e2e tests/browser -m alone -n 3
 
 test-fast: $(VENV)/.ready-dev ## run the tests that need no server and no Node.js, without the slow ones
-	@$(PYTEST) $(FAST_SUITES) -m "not slow" -n $(FAST_WORKERS)
+	@$(PYTEST) $(FAST_SUITES) -m "not slow" -n $(FAST_WORKERS) --hypothesis-profile "few examples"
 
 watch: $(VENV)/.ready-dev ## run a workflow's tests on every change: make watch WORKFLOW=sensor
 	@$(PYTHON) -m tests.watch $(WORKFLOW)

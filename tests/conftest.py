@@ -32,6 +32,10 @@ hypothesis_settings.register_profile(
     "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("any machine")
+# For `make test-fast`: a third of the examples of each property. `make test` tries all of them.
+hypothesis_settings.register_profile(
+    "few examples", hypothesis_settings.get_profile("any machine"), max_examples=30
+)
 # The suites that package or deploy the service, with the Serverless Framework.
 WITH_FRAMEWORK = ("template", "e2e", "browser")
 
