@@ -30,6 +30,15 @@ def move(source: dict[str, Any], context: FakeContext, **ingestion: Any) -> dict
     return result
 
 
+@pytest.fixture
+def part(monkeypatch: pytest.MonkeyPatch) -> int:
+    """Bytes of a part, and the most that one request copies: S3's minimum instead of gigabytes."""
+    part = 5 * 1024 * 1024
+    monkeypatch.setattr(mover, "_MAX_SINGLE_COPY", part)
+    monkeypatch.setattr(mover, "_PART", part)
+    return part
+
+
 def test_a_file_is_moved(any_world: World, context: FakeContext) -> None:
     # Given a file
     source = any_world.upload(b"a,1,1\n")
@@ -199,12 +208,9 @@ def test_content_type_and_metadata_are_kept(world: World, context: FakeContext) 
 
 
 def test_a_file_too_large_for_one_request_is_copied_in_parts(
-    any_world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch
+    any_world: World, context: FakeContext, part: int
 ) -> None:
-    # Given a limit of 5 MiB instead of gigabytes, and a file of slightly more than two parts
-    part = 5 * 1024 * 1024
-    monkeypatch.setattr(mover, "_MAX_SINGLE_COPY", part)
-    monkeypatch.setattr(mover, "_PART", part)
+    # Given a file of slightly more than two parts
     content = b"0123456789" * (part // 5) + b"end"
 
     # When it is moved, then the copy is complete and has the stamp
@@ -217,26 +223,21 @@ def test_a_file_too_large_for_one_request_is_copied_in_parts(
 
 
 def test_an_older_s3transfer_copies_in_parts_too(
-    world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch
+    world: World, context: FakeContext, part: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The Lambda runtime may have a version before 0.15, without S3CopyFailedError."""
-    part = 5 * 1024 * 1024
-    monkeypatch.setattr(mover, "_MAX_SINGLE_COPY", part)
-    monkeypatch.setattr(mover, "_PART", part)
     monkeypatch.delattr(s3transfer.exceptions, "S3CopyFailedError", raising=False)
     content = b"0123456789" * (part // 5)
 
     move(world.upload(content), context)
     assert world.read(TARGET, MOVED) == content
+    assert world.s3.head_object(Bucket=TARGET, Key=MOVED)["ETag"].endswith('-2"')
 
 
 def test_a_file_that_is_replaced_while_it_is_copied_in_parts_is_an_error(
-    world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch
+    world: World, context: FakeContext, part: int
 ) -> None:
     # Given a source that no longer has its ETag when a part is copied
-    part = 5 * 1024 * 1024
-    monkeypatch.setattr(mover, "_MAX_SINGLE_COPY", part)
-    monkeypatch.setattr(mover, "_PART", part)
 
     def refuse(**_: Any) -> None:
         raise client_error("PreconditionFailed", 412)
@@ -250,12 +251,9 @@ def test_a_file_that_is_replaced_while_it_is_copied_in_parts_is_an_error(
 
 
 def test_a_multipart_copy_is_found_after_a_lost_response(
-    any_world: World, context: FakeContext, monkeypatch: pytest.MonkeyPatch
+    any_world: World, context: FakeContext, part: int
 ) -> None:
     # Given a multipart upload that S3 has completed, and that the SDK completes again
-    part = 5 * 1024 * 1024
-    monkeypatch.setattr(mover, "_MAX_SINGLE_COPY", part)
-    monkeypatch.setattr(mover, "_PART", part)
     content = b"0123456789" * (part // 5)
     source = any_world.upload(content)
 
